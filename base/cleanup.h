@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * Scope-bound cleanup: CM_CLEANUP(f) on a pointer variable calls f(&variable) when its scope ends. A function hands
+ * ownership on by clearing the variable (`*ret = x; x = NULL;`).
+ */
+#include <stdlib.h>
+#include <unistd.h>
+
+#define CM_CLEANUP(function) __attribute__((cleanup(function)))
+
+/* Makes `name_p(type **)` out of a destructor `type *name(type *)`, for use with CM_CLEANUP. */
+#define CM_DEFINE_CLEANUP(type, name)                                                              \
+        static inline void name##_p(type **object)                                                 \
+        {                                                                                          \
+                if (*object) {                                                                     \
+                        name(*object);                                                             \
+                }                                                                                  \
+        }
+
+static inline void cmi_free_p(void *pointer)
+{
+        free(*(void **)pointer);
+}
+
+static inline void cmi_close_p(int *fd)
+{
+        if (*fd >= 0) {
+                close(*fd);
+        }
+}
