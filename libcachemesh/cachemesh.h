@@ -121,7 +121,7 @@ struct cm_region_options {
         uint32_t ttl_ms;     /* 0: no TTL (not allowed for CM_FRESH_TTL) */
         uint32_t negative_ttl_ms;    /* of negative entries; 0: as ttl_ms */
         uint32_t ttl_jitter_percent; /* each entry's TTL is shortened by up to this much; 0 to 50 */
-        uint64_t version; /* of the values' format: another version's region is another region */
+        uint64_t version; /* of the values' format: values are never shared between versions, invalidations are */
 };
 
 /* Proof of "before": opaque, cheap to copy, valid in the process that took it. */

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * Operations: what a node's stream consists of. An operation is encoded once, by the app's library, and its bytes
+ * travel unchanged through meshd, its log, the mesh and the other nodes.
+ *
+ * Encoding: msgpack array [kind, ...]. INVALIDATE is [1, region, [key...], [tag...], whole]: region a str, keys and
+ * tags bin, whole a bool (the region itself). ALL is [2]. Kinds 16 to 31 are set aside for write intents, 32 to 63 for
+ * sessions. More elements than known are skipped. A kind that this version does not know is valid and is applied as
+ * "forget everything", since a newer version may mean something by it.
+ */
+#include "wire/reader.h"
+#include "wire/writer.h"
+
+#define CMI_OP_SIZE_MAX 60000 /* bytes; one operation fits one frame */
+#define CMI_OP_TARGETS_MAX 10000
+#define CMI_REGION_NAME_MAX 64
+#define CMI_KEY_MAX 1024
+#define CMI_TAG_MAX 255
+
+enum cmi_op_kind {
+        CMI_OP_INVALIDATE = 1,
+        CMI_OP_ALL = 2,
+};
+
+struct cmi_op {
+        uint64_t kind;           /* enum cmi_op_kind, or one of a newer version */
+        struct cmi_slice region; /* INVALIDATE: 1 to CMI_REGION_NAME_MAX bytes, borrowed */
+        uint32_t n_keys;
+        uint32_t n_tags;
+        bool is_whole_region;
+        struct cmi_reader keys; /* positioned for cmi_op_next() */
+        struct cmi_reader tags;
+};
+
+/**
+ * cmi_op_decode() - check one operation completely, and open it for iteration
+ * @bytes:  one operation and nothing after it; borrowed by @ret_op
+ * @ret_op: then n_keys times cmi_op_next(&ret_op->keys), n_tags times cmi_op_next(&ret_op->tags), neither can fail
+ *
+ * Return: 0, -EBADMSG, -EMSGSIZE (a limit above).
+ */
+int cmi_op_decode(struct cmi_slice bytes, struct cmi_op *ret_op);
+
+/* The next key or tag of an operation that cmi_op_decode() accepted. */
+struct cmi_slice cmi_op_next(struct cmi_reader *list);
+
+/* Open an INVALIDATE; exactly n_keys cmi_write_bin(), then cmi_op_write_tags() and n_tags cmi_write_bin(), then _end. */
+void cmi_op_write_begin(struct cmi_writer *writer, struct cmi_slice region, uint32_t n_keys);
+void cmi_op_write_tags(struct cmi_writer *writer, uint32_t n_tags);
+void cmi_op_write_end(struct cmi_writer *writer, bool is_whole_region);
+void cmi_op_write_all(struct cmi_writer *writer);
+
+/*
+ * Runs of operations, in the log and in frames: each one preceded by its length, 32 bits little endian.
+ */
+#define CMI_OP_PREFIX_SIZE 4
+
+/**
+ * cmi_op_run_next() - take one operation off a run
+ * @run:       shortened by the operation; untouched on failure
+ * @ret_bytes: borrowed from @run
+ *
+ * Return: 1 with an operation, 0 at the end, -EBADMSG for a length that the run cannot hold or that is 0 or over
+ * CMI_OP_SIZE_MAX.
+ */
+int cmi_op_run_next(struct cmi_slice *run, struct cmi_slice *ret_bytes);
