@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Which folder may include which: an upward include fails, and the pure parts see C's own headers only."""
+import os
+import re
+
+import tree
+from tap import expect, expect_equal, run
+
+LAYERS = {
+    'base': {'base'},
+    'wire': {'base', 'wire'},
+    'discovery': {'base', 'wire', 'discovery'},
+    'libcachemesh': {'base', 'wire', 'libcachemesh'},
+    'meshd': {'base', 'wire', 'discovery', 'meshd'},
+    'meshctl': {'base', 'wire', 'meshctl'},
+    'demo-app': {'demo-app'},
+}
+PUBLIC_HEADERS = {'libcachemesh/cachemesh.h'}
+# meshd/core sees no peer table: discovery tells it about peers by events.
+PURE_FOLDERS = {'meshd/core': {'base', 'wire', 'meshd/core'}}
+PURE_FILES = {'discovery/beacon', 'discovery/peer_table', 'discovery/schedule'}
+C_HEADERS = {
+    'assert.h', 'ctype.h', 'errno.h', 'float.h', 'inttypes.h', 'iso646.h', 'limits.h', 'math.h', 'stdalign.h',
+    'stdarg.h', 'stdbool.h', 'stddef.h', 'stdint.h', 'stdio.h', 'stdlib.h', 'stdnoreturn.h', 'string.h',
+}
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
+
+
+def is_pure(path):
+    return os.path.splitext(path)[0] in PURE_FILES or any(path.startswith(f + '/') for f in PURE_FOLDERS)
+
+
+def quoted_violation(path, header, root):
+    folder = path.split('/')[0]
+    if not os.path.isfile(os.path.join(root, header)):
+        return 'is no path from the root'
+    if header.endswith('.c'):
+        return 'is no header'
+    for pure, allowed in PURE_FOLDERS.items():
+        if path.startswith(pure + '/') and not any(header.startswith(a + '/') for a in allowed):
+            return f'may not be seen by {pure}'
+    if folder not in LAYERS or header.split('/')[0] in LAYERS[folder]:
+        return None
+    if folder == 'demo-app' and header in PUBLIC_HEADERS:
+        return None
+    return f'may not be seen by {folder}'
+
+
+def violations(root):
+    found = []
+    for path in tree.c_files(root):
+        text = tree.without_comments(tree.read(path, root))
+        for mark, header in INCLUDE.findall(text):
+            reason = None
+            if mark == '"':
+                reason = quoted_violation(path, header, root)
+            elif is_pure(path) and header not in C_HEADERS:
+                reason = "is none of C's own headers"
+            if reason:
+                found.append(f'{path}: {header} {reason}')
+    return found
+
+
+def expect_planted(path, header):
+    with tree.Planted({path: f'#include {header}\n', 'meshd/io/there.h': '', 'discovery/there.h': ''}) as root:
+        found = violations(root)
+    expect(any(f.startswith(path) for f in found), f'{path} may include {header}: {found}')
+
+
+def every_include_points_downwards():
+    expect_equal(violations(tree.ROOT), [])
+
+
+def an_upward_include_is_found():
+    expect_planted('base/planted.c', '"wire/page.h"')
+    expect_planted('wire/planted.h', '"libcachemesh/cachemesh.h"')
+    expect_planted('libcachemesh/planted.c', '"discovery/there.h"')
+    expect_planted('meshctl/planted.c', '"meshd/io/there.h"')
+
+
+def an_include_that_is_not_from_the_root_is_found():
+    expect_planted('wire/planted.c', '"page.h"')
+    expect_planted('wire/planted.c', '"../wire/page.h"')
+
+
+def the_demo_sees_the_public_header_only():
+    expect_planted('demo-app/planted.c', '"wire/page.h"')
+    with tree.Planted({'demo-app/planted.c': '#include "libcachemesh/cachemesh.h"\n'}) as root:
+        expect_equal(violations(root), violations(tree.ROOT))
+
+
+def a_system_header_in_a_pure_part_is_found():
+    expect_planted('meshd/core/planted.c', '<sys/socket.h>')
+    expect_planted('meshd/core/planted.c', '<time.h>')
+    expect_planted('discovery/schedule.c', '<pthread.h>')
+
+
+def the_core_sees_neither_io_nor_discovery():
+    expect_planted('meshd/core/planted.c', '"meshd/io/there.h"')
+    expect_planted('meshd/core/planted.c', '"discovery/there.h"')
+
+
+run([every_include_points_downwards, an_upward_include_is_found, an_include_that_is_not_from_the_root_is_found,
+     the_demo_sees_the_public_header_only, a_system_header_in_a_pure_part_is_found,
+     the_core_sees_neither_io_nor_discovery])

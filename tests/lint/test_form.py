@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The form of the sources: licence line, length, format, no notes to oneself, scripts that parse."""
+import os
+import re
+import subprocess
+
+import tree
+from tap import expect, expect_equal, run
+
+LINES_MAX = 600
+NOTES = re.compile(r'\b(TODO|FIXME|XXX|HACK)\b')
+# Counting TAP needs the word that the others must not use.
+NOTES_ALLOWED = {'tests/tally.py', 'tests/lint/test_tally.py', 'tests/lint/test_form.py'}
+
+
+def without_licence(root):
+    return [f for f in tree.source_files(root)
+            if 'SPDX-License-Identifier: MIT' not in '\n'.join(tree.read(f, root).splitlines()[:2])]
+
+
+def too_long(root):
+    return [f for f in tree.source_files(root) if tree.read(f, root).count('\n') > LINES_MAX]
+
+
+def with_notes(root):
+    return [f for f in tree.source_files(root) if f not in NOTES_ALLOWED and NOTES.search(tree.read(f, root))]
+
+
+def unformatted(root):
+    program = 'clang-format-14'
+    done = subprocess.run([program, '--dry-run', '-Werror', '--style=file', *tree.c_files(root)], cwd=root, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    found = sorted(set(re.findall(r'^([^\s:]+):\d+:\d+: error:', done.stdout, re.MULTILINE)))
+    return found if found or done.returncode == 0 else [done.stdout]
+
+
+def unparsable_scripts(root):
+    found = []
+    for path in tree.source_files(root):
+        if tree.read(path, root).startswith('#!/usr/bin/env bash') or path.endswith('.sh'):
+            done = subprocess.run(['bash', '-n', os.path.join(root, path)], capture_output=True, check=False)
+            if done.returncode != 0:
+                found.append(path)
+    return found
+
+
+def expect_only(check, path, text):
+    with tree.Planted({path: text}) as root:
+        expect(path in check(root), f'{check.__name__} overlooks {text[:40]!r} in {path}')
+
+
+def every_source_has_its_licence_line():
+    expect_equal(without_licence(tree.ROOT), [])
+
+
+def a_missing_licence_line_is_found():
+    expect_only(without_licence, 'wire/planted.c', 'int x;\n')
+    expect_only(without_licence, 'tests/planted/meson.build', 'foo = 1\n')
+
+
+def no_source_has_more_than_600_lines():
+    expect_equal(too_long(tree.ROOT), [])
+
+
+def a_longer_source_is_found():
+    expect_only(too_long, 'wire/planted.c', '\n' * 601)
+
+
+def no_source_holds_a_note_to_its_author():
+    expect_equal(with_notes(tree.ROOT), [])
+
+
+def a_note_to_its_author_is_found():
+    expect_only(with_notes, 'wire/planted.c', '/* TODO: write it */\n')
+
+
+def all_c_is_formatted():
+    expect_equal(unformatted(tree.ROOT), [])
+
+
+def unformatted_c_is_found():
+    expect_only(unformatted, 'wire/planted.c', 'int f(void) { return 1; }\n')
+
+
+def all_scripts_parse():
+    expect_equal(unparsable_scripts(tree.ROOT), [])
+
+
+def a_script_that_does_not_parse_is_found():
+    expect_only(unparsable_scripts, 'tests/planted.sh', 'if true; then\n')
+
+
+run([every_source_has_its_licence_line, a_missing_licence_line_is_found, no_source_has_more_than_600_lines,
+     a_longer_source_is_found, no_source_holds_a_note_to_its_author, a_note_to_its_author_is_found, all_c_is_formatted,
+     unformatted_c_is_found, all_scripts_parse, a_script_that_does_not_parse_is_found])
