@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * The core of meshd: membership, streams, leases and waits, as one state machine. Events and the time go in; frames and
+ * outcomes come out through a sink; the shared page and the log are memory that it is given. It opens no socket, reads
+ * no clock, starts no thread and allocates nothing: meshd/io is its shell in the daemon, tests/sim in the simulator.
+ *
+ * Time: every event carries the time at which it happened, read after a receipt and before what is sent because of it.
+ * mono_ns must not go back. If more than half a lease passes between two calls the core takes it that the process was
+ * stopped, and stops serving until it has heard everybody again.
+ *
+ * The sink is called from inside core functions and must not call back into the core; send() may refuse with -EAGAIN,
+ * and the core goes on when told that the link is writable.
+ */
+#include "base/endpoint.h"
+#include "base/id.h"
+#include "base/time.h"
+#include "wire/frame.h"
+#include "wire/local.h"
+#include "wire/page.h"
+
+#include "meshd/core/log.h"
+
+#define CORE_PEERS_MAX 512
+#define CORE_PEERS_DEFAULT 256
+#define CORE_WAITS_MAX 4096
+#define CORE_QUERIES_MAX 64
+#define CORE_LINKS_SPARE 16 /* links that are dialled but not yet a member's */
+#define CORE_TEXT_MAX 128
+
+enum core_state {
+        CORE_JOINING = 0, /* serves nothing, answers no wait */
+        CORE_LIVE = 1,
+        CORE_STOPPING = 2, /* lease ended for good; flushing */
+};
+
+/*
+ * SEEN -> JOINING -> LIVE <-> SILENT -> GONE -> (forgotten); a goodbye leads to LEFT from anywhere. A HELLO leads from
+ * SEEN, GONE and LEFT to JOINING. JOINING, LIVE and SILENT members count: nothing bounded is served without their
+ * grant.
+ */
+enum member_state {
+        MEMBER_SEEN = 0,    /* named by others or by the disk; not met */
+        MEMBER_JOINING = 1, /* met; not yet heard in both directions, or not LIVE itself */
+        MEMBER_LIVE = 2,
+        MEMBER_SILENT = 3, /* no beat for a lease length */
+        MEMBER_GONE = 4,   /* silent for gone_ns: everything was forgotten, and it does not count */
+        MEMBER_LEFT = 5,   /* said goodbye */
+};
+
+struct core_options {
+        struct cmi_id node_id;
+        uint64_t incarnation;
+        uint64_t random;  /* seed of tokens and jitter; unpredictable in the daemon */
+        const char *name; /* borrowed for the call; up to CMI_NAME_MAX bytes */
+        const char *mesh;
+        const char *software;
+        struct cmi_endpoint endpoints[CMI_ENDPOINTS_MAX]; /* advertised */
+        uint32_t n_endpoints;
+        uint32_t max_peers; /* 1 to CORE_PEERS_MAX */
+        uint64_t lease_ns;  /* L */
+        uint64_t gone_ns;   /* silence after which a member is declared gone; at least 2 L */
+        uint64_t margin_ns;
+        uint64_t drift_ppm; /* rho: clocks differ in rate by at most this */
+        uint64_t start_ns;  /* shortest time from start to LIVE */
+        uint64_t alone_ns;  /* the same for a node that met nobody */
+        bool is_clean; /* the predecessor on this node ended its lease in order: no start pause */
+};
+
+/* Defaults for everything but identity, name and endpoints. */
+struct core_options core_options_default(void);
+
+enum core_event_kind {
+        CORE_EVENT_STATE = 1,   /* own state; text says why */
+        CORE_EVENT_MEMBER,      /* a member changed its state */
+        CORE_EVENT_FORGOT,      /* everything cached before is dead; text says why */
+        CORE_EVENT_GAP,         /* frames of a member were lost; asked again */
+        CORE_EVENT_RESET_SENT,  /* a member was too far behind for the log */
+        CORE_EVENT_LAPSED,      /* a member gets no grant until it has caught up */
+        CORE_EVENT_REFUSED,     /* a peer refused us; text is its reason */
+        CORE_EVENT_REFUSING,    /* we refused a peer */
+        CORE_EVENT_AWAY,        /* this process was not running for a while */
+        CORE_EVENT_INCARNATION, /* ours was raised to number: store it */
+        CORE_EVENT_MET, /* a link turned out to lead to a member (id, endpoint): stop dialling it */
+        CORE_EVENT_LINK_FAILED, /* a dialled endpoint gave no HELLO in time and was hung up */
+        CORE_EVENT_SELF,        /* a dialled endpoint is our own */
+};
+
+struct core_event {
+        enum core_event_kind kind;
+        struct cmi_id id;             /* zero if not about a member */
+        const char *name;             /* "" likewise */
+        enum member_state from, to;   /* MEMBER */
+        struct cmi_endpoint endpoint; /* MET, LINK_FAILED, SELF */
+        uint64_t number;
+        char text[CORE_TEXT_MAX];
+};
+
+struct core_outcome {
+        int outcome; /* 0, CM_PENDING 3, CM_PARTIAL 4, CM_E_TIMEOUT -1004: see CORE_OUTCOME_* */
+        uint64_t position;
+        uint32_t n_applied;
+        uint32_t n_lapsed;
+        uint32_t n_unconfirmed;
+        uint32_t n_members; /* those that did not simply apply it */
+        const struct cmi_result_member *members;
+};
+
+#define CORE_OUTCOME_PENDING 3
+#define CORE_OUTCOME_PARTIAL 4
+#define CORE_OUTCOME_TIMEOUT (-1004)
+
+struct core_sink {
+        void *context;
+        /* Open outgoing link number @link (below max_peers + CORE_LINKS_SPARE). Return 0 or a negative errno. */
+        int (*dial)(void *context, uint32_t link, const struct cmi_endpoint *endpoint);
+        void (*hangup)(void *context, uint32_t link);
+        /*
+         * Send one frame. Frames of equal, non-zero @body_id have equal bodies, so the sink may keep the last one and
+         * share it. Return 0, or -EAGAIN: not taken, tell core_link_writable() when it may be tried again.
+         */
+        int (*send)(void *context, uint32_t link, struct cmi_slice header, struct cmi_slice body,
+                        uint64_t body_id);
+        /* A wait is over. */
+        void (*done)(void *context, uint64_t cookie, const struct core_outcome *outcome);
+        void (*event)(void *context, const struct core_event *event);
+        /* May be NULL. An operation was applied here; @source is the origin's name. */
+        void (*applied)(void *context, const char *source, uint64_t number,
+                        const struct cmi_op *op);
+        /* Answer to core_query(): NULL if the peer is not reachable any more. */
+        void (*answered)(void *context, uint64_t cookie, const struct cmi_answer *answer);
+};
+
+struct core;
+
+/**
+ * core_size() - bytes of memory that a core with these options needs
+ */
+size_t core_size(const struct core_options *options);
+
+/**
+ * core_init() - make a core in zeroed memory
+ * @memory:  core_size() zeroed bytes, aligned to 64; becomes the core
+ * @options: borrowed for the call
+ * @sink:    copied
+ * @page:    view of a fresh page; the core is its only writer
+ * @log:     opened log; its stream becomes this node's
+ * @now:     time of the start
+ *
+ * Return: the core, living in @memory until that is freed; there is nothing to release.
+ */
+struct core *core_init(void *memory, const struct core_options *options,
+                const struct core_sink *sink, const struct cmi_page_view *page, struct log *log,
+                struct cmi_time now);
+
+/* Links */
+
+/**
+ * core_connect() - dial a candidate
+ *
+ * Return: 0, -EALREADY (a link to it exists), -ENOSPC (too many handshakes or members), or the sink's error.
+ */
+int core_connect(struct core *core, struct cmi_time now, const struct cmi_endpoint *endpoint);
+
+/**
+ * core_remember() - a member of earlier times, from the disk: to be met before this node is LIVE
+ */
+int core_remember(struct core *core, struct cmi_time now, const struct cmi_id *id, const char *name,
+                const struct cmi_endpoint *endpoint);
+
+/**
+ * core_receive() - a frame came in
+ * @connection: identifies the inbound connection (a hash of its routing id)
+ *
+ * Anything may be in it. Bad frames are counted and change nothing.
+ */
+void core_receive(struct core *core, struct cmi_time now, uint64_t connection,
+                struct cmi_slice header, struct cmi_slice body);
+
+void core_link_writable(struct core *core, struct cmi_time now, uint32_t link);
+
+/* Does this link hold something back because send() said -EAGAIN? Then poll it for writing. */
+bool core_link_is_blocked(const struct core *core, uint32_t link);
+
+/* Time */
+
+/**
+ * core_tick() - do what is due, and send what this turn has brought
+ *
+ * Call it at the end of each turn of the loop, and at the latest when core_timeout_ns() has passed.
+ */
+void core_tick(struct core *core, struct cmi_time now);
+
+/* Nanoseconds until core_tick() is due; 0: now. */
+uint64_t core_timeout_ns(const struct core *core, struct cmi_time now);
+
+/* Publishing */
+
+/* May more be published now? False while a live member is half a log behind: stop reading from apps meanwhile. */
+bool core_is_writable(const struct core *core);
+
+/**
+ * core_publish() - put one operation into this node's stream
+ * @op:         encoded, borrowed; checked here
+ * @wait:       CMI_WAIT_MESH: done() will be called with @cookie, unless cancelled, also from inside this call
+ * @timeout_ns: of that wait; 0: its own bound while LIVE
+ * @ret_number: position of the operation; may be NULL
+ *
+ * On return it is in the log and applied to the own page.
+ *
+ * Return: 0 (it is in the stream; done() follows with CMI_WAIT_MESH), -EBADMSG, -EMSGSIZE, -EBUSY (CORE_WAITS_MAX
+ * waits), -ESHUTDOWN after core_stop().
+ */
+int core_publish(struct core *core, struct cmi_time now, struct cmi_slice op, enum cmi_wait wait,
+                uint64_t timeout_ns, uint64_t cookie, uint64_t *ret_number);
+
+/* The client of this wait is gone: done() is not called. */
+void core_cancel(struct core *core, uint64_t cookie);
+
+/**
+ * core_region() - index of a region in the page, assigned at the first call
+ *
+ * Return: 0, -EINVAL (name), -ENOSPC (CMI_PAGE_REGIONS in use).
+ */
+int core_region(struct core *core, struct cmi_slice name, uint32_t *ret_index);
+
+/* Queries between nodes */
+
+/**
+ * core_query() - ask one member; answered() follows, at the latest after @timeout_ns
+ *
+ * Return: 0, -ENOENT (no such member), -EHOSTUNREACH (no link to it), -EBUSY (CORE_QUERIES_MAX).
+ */
+int core_query(struct core *core, struct cmi_time now, const struct cmi_id *id,
+                enum cmi_query_kind kind, uint64_t timeout_ns, uint64_t cookie);
+
+/* Membership by hand: forget a member that is SEEN, GONE or LEFT. Return: 0, -ENOENT, -EBUSY (it is none of these). */
+int core_forget(struct core *core, struct cmi_time now, const struct cmi_id *id);
+
+/* Ending */
+
+/* Stop serving for good: lease_end 0 and state CLOSED first. Waits go on until the goodbye. */
+void core_stop(struct core *core, struct cmi_time now);
+
+/* Has each live member acknowledged everything? */
+bool core_is_flushed(const struct core *core);
+
+/* Tell everybody the final position, end all waits. Only after core_stop(). */
+void core_goodbye(struct core *core, struct cmi_time now);
+
+/* Looking in */
+
+struct core_counters {
+        uint64_t published, published_keys;
+        uint64_t applied, applied_keys; /* of other nodes */
+        uint64_t gaps, nacks_sent, nacks_received, resets_sent, resets_received;
+        uint64_t forgot, lapses, away;
+        uint64_t frames_received, frames_sent, frames_blocked, bytes_received, bytes_sent;
+        uint64_t dropped_malformed, dropped_mesh, dropped_version, dropped_incarnation,
+                        dropped_unknown_source, dropped_unknown_type, dropped_stream;
+        uint64_t unknown_operations, unknown_regions;
+};
+
+struct core_status {
+        enum core_state state;
+        char reason[CORE_TEXT_MAX]; /* why it is not LIVE, or "" */
+        uint64_t incarnation;
+        struct cmi_position newest;
+        uint64_t oldest;
+        uint64_t started_ns;    /* mono */
+        uint64_t live_since_ns; /* 0 if not LIVE */
+        uint64_t lease_end_ns;  /* mono; 0: none */
+        uint64_t apply_seq;
+        uint32_t n_members; /* not counting this node */
+        uint32_t n_regions;
+        uint32_t n_waits;
+        struct core_counters counters;
+};
+
+void core_status(const struct core *core, struct core_status *ret_status);
+
+struct core_member {
+        struct cmi_id id;
+        uint64_t incarnation;
+        char name[CMI_NAME_MAX + 1];
+        char software[33];
+        enum member_state state;
+        uint64_t state_since_ns;
+        struct cmi_endpoint endpoint; /* of the link, or the first advertised one */
+        bool has_link;                /* the peer has confirmed that our frames arrive */
+        bool is_heard;                /* a frame of it came within the last L */
+        bool is_lapsed;
+        bool counts_me;             /* and it says so */
+        uint64_t heard_ns;          /* mono of the newest frame; 0: never */
+        uint64_t rtt_ns;            /* 0: not measured */
+        uint64_t grant_end_ns;      /* mono; until when its newest grant lets us serve; 0: none */
+        struct cmi_position newest; /* of its stream, as far as it told us */
+        uint64_t applied;           /* here, of its stream */
+        uint64_t acknowledged;      /* there, of ours */
+        uint64_t peer_lag_ns;       /* its loop's longest turn */
+        uint64_t gaps, resets, lapses, restarts;
+        uint64_t frames_received, frames_sent;
+};
+
+/**
+ * core_member() - look at one member
+ * @index: 0, 1, 2 ... until -ENOENT; the order is that of the names
+ */
+int core_member(const struct core *core, struct cmi_time now, uint32_t index,
+                struct core_member *ret_member);
+
+/* Region @index in the order of assignment: its name, borrowed; empty past the last one. */
+struct cmi_slice core_region_name(const struct core *core, uint32_t index);

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * The log of this node's stream: the newest operations, in memory that outlives the process (a mapped file in the
+ * runtime directory). An operation is in the log before anybody learns of it, so a meshd that finds an intact log
+ * continues the stream of its predecessor.
+ *
+ * Format: a header and a ring of records (32-bit length, bytes). A record is complete before the header counts it, and
+ * the oldest ones are uncounted before their bytes are overwritten, so the log is intact whenever the process dies. It
+ * does not survive the host: the runtime directory is a tmpfs.
+ */
+#include "base/bytes.h"
+#include "base/id.h"
+#include "wire/frame.h"
+
+#include <stdbool.h>
+
+#define LOG_SIZE_DEFAULT (16u << 20)
+#define LOG_SIZE_MIN (256u << 10) /* a few operations of the largest size */
+#define LOG_SIZE_MAX (1u << 30)
+#define LOG_INDEX_SIZE 4096
+
+struct log_header;
+
+struct log {
+        struct log_header *header;
+        uint8_t *ring;
+        uint64_t ring_size;
+        uint64_t index_step; /* the index holds the offset of each index_step-th operation */
+        uint64_t index[LOG_INDEX_SIZE];
+};
+
+enum log_open_outcome {
+        LOG_CONTINUED = 0,
+        LOG_CREATED = 1, /* the memory held no intact log of this node: a new stream began */
+};
+
+/**
+ * log_open() - continue or begin a stream
+ * @log:     to be filled; borrows @memory
+ * @memory:  the mapped file
+ * @size:    its length, LOG_SIZE_MIN to LOG_SIZE_MAX
+ * @node_id: a log of another node is not continued
+ * @stream:  random id for a new stream, not 0
+ *
+ * The memory is not trusted: every record is checked once.
+ *
+ * Return: an enum log_open_outcome, -EINVAL for a size out of range.
+ */
+int log_open(struct log *log, void *memory, size_t size, const struct cmi_id *node_id,
+                uint64_t stream);
+
+uint64_t log_stream(const struct log *log);
+uint64_t log_newest(const struct log *log); /* number of the newest operation; 0: none yet */
+uint64_t log_oldest(const struct log *log); /* newest + 1 if it is empty */
+
+/* The stream before this one: its final position if it ended with a goodbye, stream 0 if there was none. */
+struct cmi_position log_previous(const struct log *log);
+
+/* Did the last user close it in order (log_close())? Asked between log_open() and the first append. */
+bool log_was_closed(const struct log *log);
+
+/**
+ * log_append() - number and keep one operation; the oldest ones go when there is no room
+ * @op: 1 to CMI_OP_SIZE_MAX bytes
+ *
+ * Return: its number.
+ */
+uint64_t log_append(struct log *log, struct cmi_slice op);
+
+/**
+ * log_read() - copy a run of consecutive operations, each with its length, see cmi_op_run_next()
+ * @first:     number of the first one
+ * @buffer:    at least CMI_OP_SIZE_MAX + CMI_OP_PREFIX_SIZE bytes
+ * @capacity:  its size
+ * @ret_count: how many
+ *
+ * Return: bytes copied, 0 if @first is beyond the newest, -ENOENT if it is older than the oldest.
+ */
+int64_t log_read(const struct log *log, uint64_t first, void *buffer, size_t capacity,
+                uint32_t *ret_count);
+
+/* Bytes of ring from operation @after (exclusive) to the newest. All if it is older than the oldest. */
+uint64_t log_backlog(const struct log *log, uint64_t after);
+
+/* Mark the log as closed in order; the next log_open() tells. */
+void log_close(struct log *log);
