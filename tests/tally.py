@@ -140,7 +140,7 @@ def tally_log(path, flavour, status):
         program = f'{program}@{flavour}' if flavour else program
         tally.add(tally_program(program, entry['stdout'], entry['returncode'], entry['result']))
     if status != 0 and not tally.failed:
-        tally.failed.append((flavour or 'tests', '', f'the run ended with status {status}'))
+        tally.failed.append((flavour or 'tests', '', f'the build or the run ended with status {status}'))
     return tally
 
 

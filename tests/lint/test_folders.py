@@ -15,6 +15,7 @@ LAYERS = {
     'meshd': {'base', 'wire', 'discovery', 'meshd'},
     'meshctl': {'base', 'wire', 'meshctl'},
     'demo-app': {'demo-app'},
+    'docs': {'docs'},
 }
 PUBLIC_HEADERS = {'libcachemesh/cachemesh.h'}
 # meshd/core sees no peer table: discovery tells it about peers by events.
@@ -42,7 +43,7 @@ def quoted_violation(path, header, root):
             return f'may not be seen by {pure}'
     if folder not in LAYERS or header.split('/')[0] in LAYERS[folder]:
         return None
-    if folder == 'demo-app' and header in PUBLIC_HEADERS:
+    if folder in ('demo-app', 'docs') and header in PUBLIC_HEADERS:
         return None
     return f'may not be seen by {folder}'
 
@@ -84,8 +85,9 @@ def an_include_that_is_not_from_the_root_is_found():
     expect_planted('wire/planted.c', '"../wire/page.h"')
 
 
-def the_demo_sees_the_public_header_only():
+def the_demo_and_the_examples_see_the_public_header_only():
     expect_planted('demo-app/planted.c', '"wire/page.h"')
+    expect_planted('docs/examples/planted.c', '"base/time.h"')
     with tree.Planted({'demo-app/planted.c': '#include "libcachemesh/cachemesh.h"\n'}) as root:
         expect_equal(violations(root), violations(tree.ROOT))
 
@@ -102,5 +104,5 @@ def the_core_sees_neither_io_nor_discovery():
 
 
 run([every_include_points_downwards, an_upward_include_is_found, an_include_that_is_not_from_the_root_is_found,
-     the_demo_sees_the_public_header_only, a_system_header_in_a_pure_part_is_found,
+     the_demo_and_the_examples_see_the_public_header_only, a_system_header_in_a_pure_part_is_found,
      the_core_sees_neither_io_nor_discovery])
