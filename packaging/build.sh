@@ -103,6 +103,29 @@ build_configure() {
         fi
 }
 
+# build_targets DIR: what ninja shall build: all, or with build_what=programs only what ships, without tests and examples
+build_what=all
+build_targets() {
+        [ "$build_what" = programs ] || return 0
+        python3 - "$1" <<'END'
+import json, os, sys
+build = os.path.realpath(sys.argv[1])
+others = tuple(os.path.join(os.path.dirname(build), folder, '') for folder in ('tests', 'docs'))
+for target in json.load(open(os.path.join(build, 'meson-info', 'intro-targets.json'))):
+    is_shipped = target['type'] in ('executable', 'shared library', 'shared module') and target['build_by_default']
+    if is_shipped and not os.path.realpath(target['defined_in']).startswith(others):
+        print(os.path.relpath(os.path.realpath(target['filename'][0]), build))
+END
+}
+
+# build_ninja DIR ARGUMENT...
+build_ninja() {
+        local dir=$1 targets
+        shift
+        mapfile -t targets < <(build_targets "$dir")
+        ninja -C "$dir" "$@" "${targets[@]}" 9<&-
+}
+
 # build_make DIR OPTION...: configure and build under the directory's lock. Returns with a shared lock held on
 # descriptor 9, so that no other copy relinks the programs while they run; build_release gives it back.
 build_make() {
@@ -119,7 +142,7 @@ build_make() {
                 flock -x 9
         fi
         jobs=$(nproc)
-        if build_configure "$dir" "$@" 9<&- && ninja -C "$dir" -j "$jobs" 9<&-; then
+        if build_configure "$dir" "$@" 9<&- && build_ninja "$dir" -j "$jobs"; then
                 flock -s 9
                 return 0
         fi
@@ -138,5 +161,7 @@ build_is_current() {
         for option; do
                 build_has_option "$dir" "$option" || return 1
         done
-        ninja -C "$dir" -n 2>/dev/null 9<&- | grep -q 'no work to do'
+        # Meson's part first: what it would configure anew may add targets.
+        ninja -C "$dir" -n build.ninja 2>/dev/null 9<&- | grep -q 'no work to do' &&
+                build_ninja "$dir" -n 2>/dev/null | grep -q 'no work to do'
 }
