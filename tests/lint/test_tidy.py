@@ -43,6 +43,14 @@ def compiled_sources_are_tidy():
     expect_equal(sorted(set(found)), [])
 
 
+def planted(text):
+    with tempfile.TemporaryDirectory() as directory:
+        source = os.path.join(directory, 'planted.c')
+        with open(source, 'w', encoding='utf-8') as f:
+            f.write(text)
+        return ' '.join(complaints(source, '--', '-std=gnu17', root=directory))
+
+
 def clean_code_has_no_complaint():
     expect_equal(planted('int f(int x)\n{\n        if (x) {\n                return 1;\n        }\n        return 0;\n}\n'), '')
 
