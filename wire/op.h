@@ -5,15 +5,15 @@
  * travel unchanged through meshd, its log, the mesh and the other nodes.
  *
  * Encoding: msgpack array [kind, ...]. INVALIDATE is [1, region, [key...], [tag...], whole]: region a str, keys and
- * tags bin, whole a bool (the region itself). ALL is [2]. Kinds 16 to 31 are set aside for write intents, 32 to 63 for
- * sessions. More elements than known are skipped. A kind that this version does not know is valid and is applied as
- * "forget everything", since a newer version may mean something by it.
+ * tags bin and not empty, whole a bool (the region itself). It may name nothing. ALL is [2]. Kinds 16 to 31 are set
+ * aside for write intents, 32 to 63 for sessions. More elements than known are skipped. A kind that this version does
+ * not know is valid and is applied as "forget everything", since a newer version may mean something by it.
  */
 #include "wire/reader.h"
 #include "wire/writer.h"
 
-#define CMI_OP_SIZE_MAX 60000 /* bytes; one operation fits one frame */
-#define CMI_OP_TARGETS_MAX 10000
+#define CMI_OP_SIZE_MAX 60000    /* bytes; one operation fits one frame */
+#define CMI_OP_TARGETS_MAX 10000 /* keys and tags together */
 #define CMI_REGION_NAME_MAX 64
 #define CMI_KEY_MAX 1024
 #define CMI_TAG_MAX 255
@@ -25,7 +25,7 @@ enum cmi_op_kind {
 
 struct cmi_op {
         uint64_t kind;           /* enum cmi_op_kind, or one of a newer version */
-        struct cmi_slice region; /* INVALIDATE: 1 to CMI_REGION_NAME_MAX bytes, borrowed */
+        struct cmi_slice region; /* INVALIDATE: 1 to CMI_REGION_NAME_MAX clean bytes, borrowed */
         uint32_t n_keys;
         uint32_t n_tags;
         bool is_whole_region;
@@ -43,7 +43,10 @@ struct cmi_op {
 int cmi_op_decode(struct cmi_slice bytes, struct cmi_op *ret_op);
 
 /* The next key or tag of an operation that cmi_op_decode() accepted. */
-struct cmi_slice cmi_op_next(struct cmi_reader *list);
+static inline struct cmi_slice cmi_op_next(struct cmi_reader *list)
+{
+        return cmi_read_bin(list, CMI_KEY_MAX);
+}
 
 /* Open an INVALIDATE; exactly n_keys cmi_write_bin(), then cmi_op_write_tags() and n_tags cmi_write_bin(), then _end. */
 void cmi_op_write_begin(struct cmi_writer *writer, struct cmi_slice region, uint32_t n_keys);

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/wire/bytes.h"
+#include "wire/op.h"
+
+#include <errno.h>
+
+/* INVALIDATE of region "tree", keys "k1" and "k22", tag "t". */
+static const char golden_invalidate[] =
+                "95 01 a4 74726565 92 c4 02 6b31 c4 03 6b3232 91 c4 01 74 c2";
+
+static int decode(struct cmi_slice bytes)
+{
+        struct cmi_op op;
+
+        return cmi_op_decode(bytes, &op);
+}
+
+static int decode_hex(const char *hex)
+{
+        g_autoptr(GByteArray) bytes = bytes_of_hex(hex);
+
+        return decode(cmi_slice(bytes->data, bytes->len));
+}
+
+static void an_invalidate_is_written_as_documented(void)
+{
+        g_autoptr(GByteArray) want = bytes_of_hex(golden_invalidate);
+        uint8_t buffer[64];
+        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
+
+        cmi_op_write_begin(&writer, cmi_slice_str("tree"), 2);
+        cmi_write_bin(&writer, cmi_slice_str("k1"));
+        cmi_write_bin(&writer, cmi_slice_str("k22"));
+        cmi_op_write_tags(&writer, 1);
+        cmi_write_bin(&writer, cmi_slice_str("t"));
+        cmi_op_write_end(&writer, false);
+        g_assert_cmpint(writer.error, ==, 0);
+        assert_same_bytes(cmi_written(&writer), cmi_slice(want->data, want->len));
+}
+
+static void an_invalidate_is_read_back(void)
+{
+        g_autoptr(GByteArray) bytes = bytes_of_hex(golden_invalidate);
+        struct cmi_op op;
+
+        g_assert_cmpint(cmi_op_decode(cmi_slice(bytes->data, bytes->len), &op), ==, 0);
+        g_assert_cmpuint(op.kind, ==, CMI_OP_INVALIDATE);
+        assert_same_bytes(op.region, cmi_slice_str("tree"));
+        g_assert_cmpuint(op.n_keys, ==, 2);
+        g_assert_cmpuint(op.n_tags, ==, 1);
+        g_assert_false(op.is_whole_region);
+        assert_same_bytes(cmi_op_next(&op.keys), cmi_slice_str("k1"));
+        assert_same_bytes(cmi_op_next(&op.keys), cmi_slice_str("k22"));
+        assert_same_bytes(cmi_op_next(&op.tags), cmi_slice_str("t"));
+        g_assert_cmpint(cmi_read_done(&op.keys), ==, 0);
+        g_assert_cmpint(cmi_read_done(&op.tags), ==, 0);
+}
+
+static void all_is_one_element(void)
+{
+        uint8_t buffer[8];
+        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
+        struct cmi_op op;
+
+        cmi_op_write_all(&writer);
+        assert_same_bytes(cmi_written(&writer), cmi_slice("\x91\x02", 2));
+        g_assert_cmpint(cmi_op_decode(cmi_written(&writer), &op), ==, 0);
+        g_assert_cmpuint(op.kind, ==, CMI_OP_ALL);
+        g_assert_cmpuint(op.n_keys, ==, 0);
+}
+
+static void an_operation_cut_short_is_refused(void)
+{
+        g_autoptr(GByteArray) bytes = bytes_of_hex(golden_invalidate);
+
+        assert_truncation_is_refused(cmi_slice(bytes->data, bytes->len), decode);
+}
+
+static void a_newer_version_may_append_elements_and_kinds(void)
+{
+        g_assert_cmpint(decode_hex("97 01 a1 72 91 c4 01 6b 90 c3  82 01 02 03 04  91 91 05"), ==,
+                        0);
+        g_assert_cmpint(decode_hex("92 02 c0"), ==, 0);
+        g_assert_cmpint(decode_hex("93 ccc8 91 a1 61 c4 01 00"), ==, 0);
+        g_assert_cmpint(decode_hex("91 63"), ==, 0);
+}
+
+static void what_is_not_an_operation_is_refused(void)
+{
+        static const char *const bad[] = {
+                        "", "90",                        /* no kind */
+                        "91 ff",                         /* negative kind */
+                        "91 c3",                         /* kind of another type */
+                        "81 01 02",                      /* not an array */
+                        "91 02 00",                      /* something after it */
+                        "91 01",                         /* nothing but a kind */
+                        "94 01 a1 72 90 90",             /* without "whole" */
+                        "95 01 a0 90 90 c3",             /* empty region */
+                        "95 01 c4 01 72 90 90 c3",       /* region as bin */
+                        "95 01 a1 0a 90 90 c3",          /* control character */
+                        "95 01 a2 c3 28 90 90 c3",       /* not UTF-8 */
+                        "95 01 a1 72 91 c4 00 90 c3",    /* empty key */
+                        "95 01 a1 72 91 a1 6b 90 c3",    /* key as str */
+                        "95 01 a1 72 90 91 c4 00 c3",    /* empty tag */
+                        "95 01 a1 72 90 91 a1 74 c3",    /* tag as str */
+                        "95 01 a1 72 c0 90 c3",          /* no list */
+                        "95 01 a1 72 90 90 01",          /* whole as uint */
+                        "95 01 a1 72 91 c4 01 6b 90 c1", /* a byte that begins nothing */
+        };
+
+        for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
+                g_test_message("%s", bad[i]);
+                g_assert_cmpint(decode_hex(bad[i]), ==, -EBADMSG);
+        }
+}
+
+struct shape {
+        size_t region_len;
+        uint32_t n_keys;
+        size_t key_len;
+        uint32_t n_tags;
+        size_t tag_len;
+};
+
+static int decode_shape(const struct shape *shape)
+{
+        static uint8_t buffer[200000];
+        static const char text[4096] = "";
+        g_autofree char *region = g_strnfill(shape->region_len, 'r');
+        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
+
+        cmi_op_write_begin(&writer, cmi_slice_str(region), shape->n_keys);
+        for (uint32_t i = 0; i < shape->n_keys; i++) {
+                cmi_write_bin(&writer, cmi_slice(text, shape->key_len));
+        }
+        cmi_op_write_tags(&writer, shape->n_tags);
+        for (uint32_t i = 0; i < shape->n_tags; i++) {
+                cmi_write_bin(&writer, cmi_slice(text, shape->tag_len));
+        }
+        cmi_op_write_end(&writer, true);
+        g_assert_cmpint(writer.error, ==, 0);
+        return decode(cmi_written(&writer));
+}
+
+static void each_limit_is_reached_and_not_exceeded(void)
+{
+        g_assert_cmpint(decode_shape(&(struct shape){CMI_REGION_NAME_MAX, 0, 0, 0, 0}), ==, 0);
+        g_assert_cmpint(decode_shape(&(struct shape){CMI_REGION_NAME_MAX + 1, 0, 0, 0, 0}), ==,
+                        -EMSGSIZE);
+        g_assert_cmpint(decode_shape(&(struct shape){1, 1, CMI_KEY_MAX, 1, CMI_TAG_MAX}), ==, 0);
+        g_assert_cmpint(decode_shape(&(struct shape){1, 1, CMI_KEY_MAX + 1, 0, 0}), ==, -EMSGSIZE);
+        g_assert_cmpint(decode_shape(&(struct shape){1, 0, 0, 1, CMI_TAG_MAX + 1}), ==, -EMSGSIZE);
+        g_assert_cmpint(decode_shape(&(struct shape){1, CMI_OP_TARGETS_MAX, 1, 0, 0}), ==, 0);
+        g_assert_cmpint(decode_shape(&(struct shape){1, 0, 0, CMI_OP_TARGETS_MAX, 1}), ==, 0);
+        g_assert_cmpint(decode_shape(&(struct shape){1, CMI_OP_TARGETS_MAX + 1, 1, 0, 0}), ==,
+                        -EMSGSIZE);
+        g_assert_cmpint(decode_shape(&(struct shape){1, CMI_OP_TARGETS_MAX, 1, 1, 1}), ==,
+                        -EMSGSIZE);
+        /* 11 bytes around 57 keys of 1,027 encoded bytes and one that fills the rest */
+        g_assert_cmpint(decode_shape(&(struct shape){1, 58, 1024, 0, 0}), ==, 0);
+        g_assert_cmpint(decode_shape(&(struct shape){1, 59, 1024, 0, 0}), ==, -EMSGSIZE);
+}
+
+static void mutated_operations_do_no_harm(void)
+{
+        g_autoptr(GByteArray) bytes = bytes_of_hex(golden_invalidate);
+
+        mutate_and_decode(cmi_slice(bytes->data, bytes->len), decode, test_seed());
+}
+
+static void a_run_gives_its_operations_in_order(void)
+{
+        struct cmi_slice run = cmi_slice("\2\0\0\0ab\1\0\0\0c", 11);
+        struct cmi_slice op;
+
+        g_assert_cmpint(cmi_op_run_next(&run, &op), ==, 1);
+        assert_same_bytes(op, cmi_slice_str("ab"));
+        g_assert_cmpint(cmi_op_run_next(&run, &op), ==, 1);
+        assert_same_bytes(op, cmi_slice_str("c"));
+        g_assert_cmpint(cmi_op_run_next(&run, &op), ==, 0);
+}
+
+static void a_run_that_lies_about_a_length_is_refused_and_untouched(void)
+{
+        static uint8_t large[CMI_OP_PREFIX_SIZE + CMI_OP_SIZE_MAX + 1];
+        static const struct cmi_slice bad[] = {{"\0\0\0\0a", 5}, {"\2\0\0\0a", 5}, {"\1\0\0", 3},
+                        {"\1\0\0\0", 4}, {"\xff\xff\xff\xff", 4}, {large, sizeof(large)}};
+        uint32_t len = CMI_OP_SIZE_MAX + 1;
+        struct cmi_slice run;
+        struct cmi_slice op;
+
+        memcpy(large, &(uint32_t){GUINT32_TO_LE(len)}, sizeof(len));
+        for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
+                run = bad[i];
+                g_assert_cmpint(cmi_op_run_next(&run, &op), ==, -EBADMSG);
+                g_assert_true(run.data == bad[i].data && run.len == bad[i].len);
+        }
+        memcpy(large, &(uint32_t){GUINT32_TO_LE(len - 1)}, sizeof(len));
+        run = cmi_slice(large, sizeof(large) - 1);
+        g_assert_cmpint(cmi_op_run_next(&run, &op), ==, 1);
+        g_assert_cmpuint(op.len, ==, CMI_OP_SIZE_MAX);
+}
+
+int main(int argc, char **argv)
+{
+        g_test_init(&argc, &argv, NULL);
+        g_test_set_nonfatal_assertions();
+#define CASE(name) g_test_add_func("/op/" #name, name)
+        CASE(an_invalidate_is_written_as_documented);
+        CASE(an_invalidate_is_read_back);
+        CASE(all_is_one_element);
+        CASE(an_operation_cut_short_is_refused);
+        CASE(a_newer_version_may_append_elements_and_kinds);
+        CASE(what_is_not_an_operation_is_refused);
+        CASE(each_limit_is_reached_and_not_exceeded);
+        CASE(mutated_operations_do_no_harm);
+        CASE(a_run_gives_its_operations_in_order);
+        CASE(a_run_that_lies_about_a_length_is_refused_and_untouched);
+        return g_test_run();
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Operations: what a valid one is. What applying it means belongs to meshd/core and to libcachemesh.
+ */
+#include "wire/op.h"
+#include "wire/text.h"
+
+#include <errno.h>
+
+enum {
+        INVALIDATE_ELEMENTS = 5,
+};
+
+/* Checks a list of bins of 1 to @item_max bytes, and leaves @ret_items open on it. */
+static uint32_t read_list(struct cmi_reader *reader, uint32_t max, size_t item_max,
+                struct cmi_reader *ret_items)
+{
+        uint32_t n = cmi_read_array(reader, max);
+        const uint8_t *begin = reader->at;
+
+        for (uint32_t i = 0; i < n; i++) {
+                if (cmi_read_bin(reader, item_max).len == 0) {
+                        cmi_read_fail(reader, -EBADMSG);
+                        break;
+                }
+        }
+        *ret_items = (struct cmi_reader){begin, reader->at, 0};
+        return n;
+}
+
+static void read_invalidate(struct cmi_reader *reader, struct cmi_op *op)
+{
+        op->region = cmi_read_str(reader, CMI_REGION_NAME_MAX);
+        if (op->region.len == 0 || !cmi_text_is_clean(op->region)) {
+                cmi_read_fail(reader, -EBADMSG);
+        }
+        op->n_keys = read_list(reader, CMI_OP_TARGETS_MAX, CMI_KEY_MAX, &op->keys);
+        op->n_tags = read_list(reader, CMI_OP_TARGETS_MAX - op->n_keys, CMI_TAG_MAX, &op->tags);
+        op->is_whole_region = cmi_read_bool(reader);
+}
+
+int cmi_op_decode(struct cmi_slice bytes, struct cmi_op *ret_op)
+{
+        struct cmi_reader reader = cmi_reader(bytes);
+        struct cmi_op op = {0};
+        uint32_t n = cmi_read_array(&reader, UINT32_MAX);
+        uint32_t n_known = 1;
+        int r;
+
+        if (bytes.len > CMI_OP_SIZE_MAX) {
+                return -EMSGSIZE;
+        }
+        op.kind = cmi_read_uint(&reader, UINT64_MAX);
+        if (op.kind == CMI_OP_INVALIDATE) {
+                read_invalidate(&reader, &op);
+                n_known = INVALIDATE_ELEMENTS;
+        }
+        if (n < n_known) {
+                return -EBADMSG;
+        }
+        for (uint32_t i = n_known; i < n && reader.error == 0; i++) {
+                cmi_read_skip(&reader);
+        }
+        r = cmi_read_done(&reader);
+        if (r == 0) {
+                *ret_op = op;
+        }
+        return r;
+}
+
+void cmi_op_write_begin(struct cmi_writer *writer, struct cmi_slice region, uint32_t n_keys)
+{
+        cmi_write_array(writer, INVALIDATE_ELEMENTS);
+        cmi_write_uint(writer, CMI_OP_INVALIDATE);
+        cmi_write_str(writer, region);
+        cmi_write_array(writer, n_keys);
+}
+
+void cmi_op_write_tags(struct cmi_writer *writer, uint32_t n_tags)
+{
+        cmi_write_array(writer, n_tags);
+}
+
+void cmi_op_write_end(struct cmi_writer *writer, bool is_whole_region)
+{
+        cmi_write_bool(writer, is_whole_region);
+}
+
+void cmi_op_write_all(struct cmi_writer *writer)
+{
+        cmi_write_array(writer, 1);
+        cmi_write_uint(writer, CMI_OP_ALL);
+}
+
+int cmi_op_run_next(struct cmi_slice *run, struct cmi_slice *ret_bytes)
+{
+        const uint8_t *at = run->data;
+        uint32_t len;
+
+        if (run->len == 0) {
+                return 0;
+        }
+        if (run->len < CMI_OP_PREFIX_SIZE) {
+                return -EBADMSG;
+        }
+        len = (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 |
+              (uint32_t)at[3] << 24;
+        if (len == 0 || len > CMI_OP_SIZE_MAX || len > run->len - CMI_OP_PREFIX_SIZE) {
+                return -EBADMSG;
+        }
+        *ret_bytes = cmi_slice(at + CMI_OP_PREFIX_SIZE, len);
+        *run = cmi_slice(at + CMI_OP_PREFIX_SIZE + len, run->len - CMI_OP_PREFIX_SIZE - len);
+        return 1;
+}
