@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * Planted bugs. MUTANT(NAME) stands at the place of a rule and leaves it out: it is the constant false, and costs
+ * nothing, unless the build asks for that bug (-Dmutant=name defines CM_MUTANT_NAME) or lets the simulator choose one
+ * at run time (CM_MUTANTS_CHOSEN). Each must be found by tests/sim: a simulator that misses them proves nothing.
+ */
+
+/* clang-format off */
+#define MUTANT_LIST(X)                                                                             \
+        /* of the reader's rules, page.h */                                                        \
+        X(TOKEN_AFTER_LOAD)        /* the token is taken when the load is over */                  \
+        X(LEASE_AFTER_SLOTS)       /* lease ends are loaded after the slots */                     \
+        X(FLOOR_UNCHECKED)                                                                         \
+        X(EPOCH_UNCHECKED)                                                                         \
+        X(PUT_REPLACES)            /* also an entry that is good, by a value loaded earlier */     \
+        /* of streams */                                                                           \
+        X(FULL_QUEUE_DROPS)        /* what a full queue refuses is skipped */                      \
+        X(LOST_LOG_KEPT)           /* a new stream of a known node is no reason to forget */       \
+        X(STREAM_NOT_DURABLE)      /* each start begins a stream and says there was none before */ \
+        X(UNKNOWN_STREAM_CURRENT)  /* an unknown stream is begun at its newest position */         \
+        X(UNKNOWN_OP_SKIPPED)      /* an operation of an unknown kind has no effect */             \
+        X(ACK_BEFORE_BUMP)         /* acknowledged when received, not when applied */              \
+        X(GONE_KEPT)               /* a member that is gone leaves nothing to forget */            \
+        /* of leases */                                                                            \
+        X(LEASE_FROM_RECEIPT)      /* counted from when the grant came, not from what it echoes */ \
+        X(NO_DRIFT_MARGIN)         /* other clocks are taken to run as fast as ours */             \
+        X(GRANT_FROM_TURN)         /* a grant's start is the time at which the turn began */       \
+        X(ONE_CLOCK)               /* the lease ends on one clock only */                          \
+        X(LAPSE_NOT_CAUGHT_UP)     /* renewed though operations are missing */                     \
+        X(GOODBYE_BEFORE_LEASE)    /* the lease goes on after the goodbye */                       \
+        X(B1_NO_START_PAUSE)                                                                       \
+        X(B2_WAIT_BY_STATE)        /* waits for members, not for running grants */                 \
+        X(B3_ANSWERS_EARLY)        /* answers waits though it is not LIVE */                       \
+        X(B4_AWAY_COUNTS)          /* time in which it did not run itself counts as silence */     \
+        X(B5_UNCONFIRMED)          /* nobody could have dropped us */
+/* clang-format on */
+
+enum mutant {
+        MUTANT_NONE = 0,
+#define MUTANT_ENUM(name) MUTANT_##name,
+        MUTANT_LIST(MUTANT_ENUM)
+#undef MUTANT_ENUM
+};
+
+#ifdef CM_MUTANTS_CHOSEN
+extern enum mutant mutant_chosen;
+#define MUTANT(name) (mutant_chosen == MUTANT_##name)
+#else
+/* CM_MUTANT_NAME is 1 or not defined: the comma of MUTANT_COMMA_1 moves the 1 to the second place. */
+#define MUTANT_COMMA_1 0,
+#define MUTANT_SECOND(first, second, ...) second
+#define MUTANT_TAKE(...) MUTANT_SECOND(__VA_ARGS__)
+#define MUTANT_PASTE(value) MUTANT_TAKE(MUTANT_COMMA_##value 1, 0, 0)
+#define MUTANT_EXPAND(value) MUTANT_PASTE(value)
+#define MUTANT(name) (MUTANT_EXPAND(CM_MUTANT_##name))
+#endif
