@@ -1,0 +1,518 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/wire/message.h"
+#include "wire/frame.h"
+
+static const struct cmi_id id_a = {{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}};
+static const struct cmi_id id_b = {
+                {16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31}};
+
+static const struct cmi_frame_header golden_header = {
+                .type = CMI_FRAME_BEAT,
+                .mesh = 0x1122334455667788,
+                .source = {{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}},
+                .source_incarnation = 1700000000001,
+                .destination_incarnation = 1700000000002,
+                .generation = 3,
+};
+
+static const struct cmi_endpoint endpoint_v4 = {
+                .family = 4, .port = 6781, .address = {192, 168, 1, 10}};
+static const struct cmi_endpoint endpoint_v6 = {
+                .family = 6, .port = 6782, .address = {0xfd, [15] = 1}};
+
+/* Each message with its golden value, and its decoder followed by its writer. */
+#define MESSAGE(noun, ...)                                                                         \
+        static void write_##noun(struct cmi_writer *writer)                                        \
+        {                                                                                          \
+                static const struct cmi_##noun golden = __VA_ARGS__;                               \
+                                                                                                   \
+                cmi_##noun##_write(writer, &golden);                                               \
+        }                                                                                          \
+                                                                                                   \
+        static int recode_##noun(struct cmi_slice bytes, struct cmi_writer *writer)                \
+        {                                                                                          \
+                static struct cmi_##noun value;                                                    \
+                int r;                                                                             \
+                                                                                                   \
+                memset(&value, 0x5a, sizeof(value));                                               \
+                r = cmi_##noun##_decode(bytes, &value);                                            \
+                if (r == 0) {                                                                      \
+                        cmi_##noun##_write(writer, &value);                                        \
+                }                                                                                  \
+                return r;                                                                          \
+        }
+
+MESSAGE(hello, {
+                               .protocol_min = 1,
+                               .protocol_max = 1,
+                               .name = "alpha",
+                               .software = "cachemesh 0.1.0",
+                               .lease_ms = 1000,
+                               .newest = {0x0102030405060708, 300},
+                               .oldest = 17,
+                               .previous = {0x1112131415161718, 99},
+                               .applied = {0x2122232425262728, 70000},
+                               .endpoints = {{.family = 4,
+                                                             .port = 6781,
+                                                             .address = {192, 168, 1, 10}},
+                                               {.family = 6,
+                                                               .port = 6782,
+                                                               .address = {0xfd, [15] = 1}}},
+                               .n_endpoints = 2,
+                               .link_token = 0x3132333435363738,
+                               .echo_token = 0x4142434445464748,
+                               .members = 0x5152535455565758,
+                               .wants_answer = true,
+               })
+MESSAGE(beat, {
+                              .clock = {5000000000, 1700000000000000000},
+                              .echo = {7000000000, 1700000000100000000},
+                              .newest = {0x0102030405060708, 300},
+                              .applied = {0x2122232425262728, 70000},
+                              .is_grant = true,
+                              .counts_you = true,
+                              .wants_beat = false,
+                              .is_live = true,
+                              .members = 0x5152535455565758,
+                              .lag_ns = 1500000,
+              })
+MESSAGE(nack, {.stream = 0x0102030405060708, .after = 300})
+MESSAGE(reset, {.at = {0x0102030405060708, 300}})
+MESSAGE(goodbye, {.final = {0x0102030405060708, 300}})
+MESSAGE(refuse, {.code = CMI_REFUSED_INCARNATION,
+                                .incarnation = 1700000000001,
+                                .reason = "a newer incarnation of this node is known"})
+MESSAGE(members,
+                {
+                                .is_request = false,
+                                .n_members = 2,
+                                .members = {{.id = {{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13,
+                                                             14, 15}},
+                                                            .incarnation = 1700000000001,
+                                                            .state = 2,
+                                                            .name = "alpha",
+                                                            .endpoints = {{.family = 4,
+                                                                            .port = 6781,
+                                                                            .address = {192, 168, 1,
+                                                                                            10}}},
+                                                            .n_endpoints = 1},
+                                                {.id = {{16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26,
+                                                                 27, 28, 29, 30, 31}},
+                                                                .incarnation = 5,
+                                                                .state = 4,
+                                                                .name = "beta"}},
+                })
+MESSAGE(query, {.id = 7, .kind = CMI_QUERY_LINKS})
+MESSAGE(answer, {
+                                .id = 7,
+                                .kind = CMI_QUERY_LINKS,
+                                .n_links = 2,
+                                .links = {{.id = {{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
+                                                           15}},
+                                                          .is_heard = true,
+                                                          .hears_me = true},
+                                                {.id = {{16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26,
+                                                                 27, 28, 29, 30, 31}},
+                                                                .is_heard = true,
+                                                                .hears_me = false}},
+                })
+
+/* Two operations: key "k1" of region "tree", and ALL. */
+static const char golden_run[] =
+                "\x0e\0\0\0\x95\x01\xa4tree\x91\xc4\x02k1\x90\xc2\x02\0\0\0\x91\x02";
+enum {
+        GOLDEN_RUN_LEN = sizeof(golden_run) - 1,
+};
+
+static void write_ops_of(struct cmi_writer *writer, const struct cmi_ops *ops)
+{
+        cmi_ops_write_head(writer, ops);
+        cmi_write_raw(writer, ops->run);
+}
+
+static void write_ops(struct cmi_writer *writer)
+{
+        write_ops_of(writer, &(struct cmi_ops){.stream = 0x0102030405060708,
+                                             .first = 299,
+                                             .count = 2,
+                                             .flags = CMI_OPS_WANT_ACK,
+                                             .run = {golden_run, GOLDEN_RUN_LEN}});
+}
+
+static int recode_ops(struct cmi_slice bytes, struct cmi_writer *writer)
+{
+        struct cmi_ops ops;
+        int r = cmi_ops_decode(bytes, &ops);
+
+        if (r == 0) {
+                write_ops_of(writer, &ops);
+        }
+        return r;
+}
+
+static const struct message messages[] = {
+                {.name = "hello", .write_golden = write_hello, .recode = recode_hello},
+                {.name = "beat", .write_golden = write_beat, .recode = recode_beat},
+                {.name = "ops", .write_golden = write_ops, .recode = recode_ops},
+                {.name = "nack", .write_golden = write_nack, .recode = recode_nack},
+                {.name = "reset", .write_golden = write_reset, .recode = recode_reset},
+                {.name = "goodbye", .write_golden = write_goodbye, .recode = recode_goodbye},
+                {.name = "refuse", .write_golden = write_refuse, .recode = recode_refuse},
+                {.name = "members", .write_golden = write_members, .recode = recode_members},
+                {.name = "query", .write_golden = write_query, .recode = recode_query},
+                {.name = "answer", .write_golden = write_answer, .recode = recode_answer},
+};
+
+static int decode_header(struct cmi_slice bytes)
+{
+        struct cmi_frame_header header;
+
+        return cmi_frame_header_decode(bytes, &header);
+}
+
+static struct cmi_slice header_bytes(void)
+{
+        static uint8_t buffer[CMI_FRAME_HEADER_MAX];
+        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
+
+        cmi_frame_header_write(&writer, &golden_header);
+        g_assert_cmpint(writer.error, ==, 0);
+        return cmi_written(&writer);
+}
+
+static void header_is_as_in_its_vector_both_ways(void)
+{
+        g_autoptr(GByteArray) want = message_vector(&(struct message){.name = "header"});
+        struct cmi_frame_header header;
+
+        assert_same_bytes(header_bytes(), cmi_slice(want->data, want->len));
+        g_assert_cmpint(cmi_frame_header_decode(header_bytes(), &header), ==, 0);
+        g_assert_cmpuint(header.type, ==, CMI_FRAME_BEAT);
+        g_assert_cmpuint(header.mesh, ==, golden_header.mesh);
+        g_assert_true(cmi_id_equal(&header.source, &id_a));
+        g_assert_cmpuint(header.source_incarnation, ==, 1700000000001);
+        g_assert_cmpuint(header.destination_incarnation, ==, 1700000000002);
+        g_assert_cmpuint(header.generation, ==, 3);
+}
+
+static void header_of_largest_values_fits(void)
+{
+        struct cmi_frame_header header = {
+                        UINT64_MAX, UINT64_MAX, id_b, UINT64_MAX, UINT64_MAX, UINT64_MAX};
+        uint8_t buffer[CMI_FRAME_HEADER_MAX];
+        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
+
+        cmi_frame_header_write(&writer, &header);
+        g_assert_cmpint(writer.error, ==, 0);
+        g_assert_cmpint(decode_header(cmi_written(&writer)), ==, 0);
+}
+
+static void header_cut_short_is_refused_and_mutation_does_no_harm(void)
+{
+        assert_truncation_is_refused(header_bytes(), decode_header);
+        mutate_and_decode(header_bytes(), decode_header, test_seed());
+}
+
+/* The golden header with @n_more elements of nil at its end. */
+static int decode_longer_header(uint32_t n_more)
+{
+        struct cmi_slice bytes = header_bytes();
+        uint8_t buffer[256];
+        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
+
+        cmi_write_array(&writer, 8 + n_more);
+        cmi_write_raw(&writer, cmi_slice((const uint8_t *)bytes.data + 1, bytes.len - 1));
+        for (uint32_t i = 0; i < n_more; i++) {
+                cmi_write_nil(&writer);
+        }
+        return decode_header(cmi_written(&writer));
+}
+
+static void header_of_a_newer_version_may_be_longer_up_to_its_limit(void)
+{
+        uint32_t room = (uint32_t)(CMI_FRAME_HEADER_MAX - header_bytes().len);
+
+        g_assert_cmpint(decode_longer_header(1), ==, 0);
+        g_assert_cmpint(decode_longer_header(room - 2), ==, 0); /* array 16: two more bytes */
+        g_assert_cmpint(decode_longer_header(room - 1), ==, -EBADMSG);
+}
+
+static void header_of_another_protocol_is_told_from_a_broken_one(void)
+{
+        uint8_t bytes[CMI_FRAME_HEADER_MAX];
+        struct cmi_slice golden = header_bytes();
+
+        memcpy(bytes, golden.data, golden.len);
+        bytes[4] = 2; /* version */
+        g_assert_cmpint(decode_header(cmi_slice(bytes, golden.len)), ==, -EPROTO);
+        memcpy(bytes, golden.data, golden.len);
+        bytes[2] ^= 1; /* magic */
+        g_assert_cmpint(decode_header(cmi_slice(bytes, golden.len)), ==, -EPROTO);
+        g_assert_cmpint(decode_header(cmi_slice_str("GET / HTTP/1.1")), ==, -EPROTO);
+        g_assert_cmpint(decode_header(cmi_slice(NULL, 0)), ==, -EPROTO);
+        memcpy(bytes, golden.data, golden.len);
+        bytes[5] = 0xc0; /* type */
+        g_assert_cmpint(decode_header(cmi_slice(bytes, golden.len)), ==, -EBADMSG);
+        bytes[5] = 0x7f; /* a type of a newer version */
+        g_assert_cmpint(decode_header(cmi_slice(bytes, golden.len)), ==, 0);
+        bytes[0] = 0x97; /* seven elements */
+        g_assert_cmpint(decode_header(cmi_slice(bytes, golden.len)), ==, -EBADMSG);
+}
+
+static void a_missing_field_is_zero(void)
+{
+        struct cmi_hello hello;
+        struct cmi_beat beat;
+        struct cmi_members members;
+
+        memset(&hello, 1, sizeof(hello));
+        g_assert_cmpint(cmi_hello_decode(cmi_slice("\x80", 1), &hello), ==, 0);
+        g_assert_cmpstr(hello.name, ==, "");
+        g_assert_cmpuint(hello.newest.stream, ==, 0);
+        g_assert_cmpuint(hello.n_endpoints, ==, 0);
+        memset(&beat, 1, sizeof(beat));
+        g_assert_cmpint(cmi_beat_decode(cmi_slice("\x80", 1), &beat), ==, 0);
+        g_assert_false(beat.is_grant);
+        memset(&members, 1, sizeof(members));
+        g_assert_cmpint(cmi_members_decode(cmi_slice("\x80", 1), &members), ==, 0);
+        g_assert_cmpuint(members.n_members, ==, 0);
+}
+
+static int decode_hello_hex(const char *hex)
+{
+        g_autoptr(GByteArray) bytes = bytes_of_hex(hex);
+        struct cmi_hello hello;
+
+        return cmi_hello_decode(cmi_slice(bytes->data, bytes->len), &hello);
+}
+
+static void a_name_with_control_or_broken_characters_is_refused(void)
+{
+        g_assert_cmpint(decode_hello_hex("81 03 a2 6162"), ==, 0);
+        g_assert_cmpint(decode_hello_hex("81 03 a2 c3a4"), ==, 0);
+        g_assert_cmpint(decode_hello_hex("81 03 a2 6100"), ==, -EBADMSG);
+        g_assert_cmpint(decode_hello_hex("81 03 a2 1b5b"), ==, -EBADMSG);
+        g_assert_cmpint(decode_hello_hex("81 03 a2 c328"), ==, -EBADMSG);
+}
+
+static void an_endpoint_that_is_none_is_refused(void)
+{
+        g_assert_cmpint(decode_hello_hex("81 0a 91 92 c4 04 7f000001 01"), ==, 0);
+        g_assert_cmpint(decode_hello_hex("81 0a 91 92 c4 04 7f000001 00"), ==, -EBADMSG);
+        g_assert_cmpint(decode_hello_hex("81 0a 91 92 c4 04 7f000001 cdffff"), ==, 0);
+        g_assert_cmpint(decode_hello_hex("81 0a 91 92 c4 04 7f000001 ce00010000"), ==, -EMSGSIZE);
+        g_assert_cmpint(decode_hello_hex("81 0a 91 92 c4 03 7f0000 01"), ==, -EBADMSG);
+        g_assert_cmpint(decode_hello_hex("81 0a 91 91 c4 04 7f000001"), ==, -EBADMSG);
+        g_assert_cmpint(decode_hello_hex("81 0a 91 92 a4 7f000001 01"), ==, -EBADMSG);
+        /* IPv4-mapped: must come as IPv4 */
+        g_assert_cmpint(decode_hello_hex("81 0a 91 92 c4 10 00000000000000000000ffff7f000001 01"),
+                        ==, -EBADMSG);
+        g_assert_cmpint(decode_hello_hex("81 0a 91 92 c4 11 0000000000000000000000000000000000 01"),
+                        ==, -EMSGSIZE);
+}
+
+static void an_endpoint_travels_without_its_scope(void)
+{
+        struct cmi_hello hello = {.n_endpoints = 2, .endpoints = {endpoint_v4, endpoint_v6}};
+        struct cmi_hello got;
+        uint8_t buffer[512];
+        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
+
+        hello.endpoints[1].scope = 3;
+        cmi_hello_write(&writer, &hello);
+        g_assert_cmpint(cmi_hello_decode(cmi_written(&writer), &got), ==, 0);
+        g_assert_true(cmi_endpoint_equal(&got.endpoints[0], &endpoint_v4));
+        g_assert_true(cmi_endpoint_equal(&got.endpoints[1], &endpoint_v6));
+}
+
+static void texts_and_lists_of_a_hello_end_at_their_limits(void)
+{
+        g_autofree char *name = g_strnfill(CMI_NAME_MAX + 1, 'n');
+        uint8_t buffer[512];
+        struct cmi_hello hello;
+
+        for (uint32_t excess = 0; excess < 2; excess++) {
+                struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
+
+                cmi_write_map(&writer, 1);
+                cmi_write_uint(&writer, 3);
+                cmi_write_str(&writer, cmi_slice(name, CMI_NAME_MAX + excess));
+                g_assert_cmpint(cmi_hello_decode(cmi_written(&writer), &hello), ==,
+                                excess ? -EMSGSIZE : 0);
+
+                writer = cmi_writer(buffer, sizeof(buffer));
+                cmi_write_map(&writer, 1);
+                cmi_write_uint(&writer, 4);
+                cmi_write_str(&writer, cmi_slice(name, sizeof(hello.software) - 1 + excess));
+                g_assert_cmpint(cmi_hello_decode(cmi_written(&writer), &hello), ==,
+                                excess ? -EMSGSIZE : 0);
+
+                writer = cmi_writer(buffer, sizeof(buffer));
+                cmi_write_map(&writer, 1);
+                cmi_write_uint(&writer, 10);
+                cmi_write_array(&writer, CMI_ENDPOINTS_MAX + excess);
+                for (uint32_t i = 0; i < CMI_ENDPOINTS_MAX + excess; i++) {
+                        cmi_write_raw(&writer, cmi_slice("\x92\xc4\x04\x7f\0\0\1\5", 8));
+                }
+                g_assert_cmpint(cmi_hello_decode(cmi_written(&writer), &hello), ==,
+                                excess ? -EMSGSIZE : 0);
+        }
+}
+
+static void full_members_and_answers_fit_a_frame_and_one_more_is_refused(void)
+{
+        static struct cmi_members members = {.n_members = CMI_MEMBERS_PAGE};
+        static struct cmi_answer answer = {.n_links = CMI_ANSWER_LINKS_MAX};
+        static struct cmi_members got_members;
+        static struct cmi_answer got_answer;
+        static uint8_t buffer[CMI_FRAME_BODY_MAX];
+        struct cmi_writer writer;
+
+        for (uint32_t i = 0; i < CMI_MEMBERS_PAGE; i++) {
+                struct cmi_member *member = &members.members[i];
+
+                member->incarnation = UINT64_MAX;
+                member->state = UINT64_MAX;
+                memset(member->name, 'n', CMI_NAME_MAX);
+                for (uint32_t k = 0; k < CMI_ENDPOINTS_MAX; k++) {
+                        member->endpoints[k] = endpoint_v6;
+                }
+                member->n_endpoints = CMI_ENDPOINTS_MAX;
+        }
+        writer = cmi_writer(buffer, sizeof(buffer));
+        cmi_members_write(&writer, &members);
+        g_assert_cmpint(writer.error, ==, 0);
+        g_assert_cmpint(cmi_members_decode(cmi_written(&writer), &got_members), ==, 0);
+        g_assert_cmpuint(got_members.n_members, ==, CMI_MEMBERS_PAGE);
+        g_assert_cmpstr(got_members.members[CMI_MEMBERS_PAGE - 1].name, ==,
+                        members.members[0].name);
+
+        writer = cmi_writer(buffer, sizeof(buffer));
+        cmi_answer_write(&writer, &answer);
+        g_assert_cmpint(writer.error, ==, 0);
+        g_assert_cmpint(cmi_answer_decode(cmi_written(&writer), &got_answer), ==, 0);
+        g_assert_cmpuint(got_answer.n_links, ==, CMI_ANSWER_LINKS_MAX);
+
+        writer = cmi_writer(buffer, sizeof(buffer));
+        cmi_write_map(&writer, 1);
+        cmi_write_uint(&writer, 2);
+        cmi_write_array(&writer, CMI_MEMBERS_PAGE + 1);
+        cmi_write_raw(&writer, cmi_slice(answer.links, CMI_MEMBERS_PAGE + 1)); /* zeros */
+        g_assert_cmpint(cmi_members_decode(cmi_written(&writer), &got_members), ==, -EMSGSIZE);
+
+        writer = cmi_writer(buffer, sizeof(buffer));
+        cmi_write_map(&writer, 1);
+        cmi_write_uint(&writer, 3);
+        cmi_write_array(&writer, CMI_ANSWER_LINKS_MAX + 1);
+        cmi_write_raw(&writer, cmi_slice(answer.links, CMI_ANSWER_LINKS_MAX + 1));
+        g_assert_cmpint(cmi_answer_decode(cmi_written(&writer), &got_answer), ==, -EMSGSIZE);
+}
+
+static void a_reason_ends_at_its_limit(void)
+{
+        static struct cmi_refuse refuse;
+        static struct cmi_refuse got;
+        static const char too_long[CMI_REASON_MAX + 1];
+        uint8_t buffer[512];
+        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
+
+        memset(refuse.reason, 'r', CMI_REASON_MAX);
+        cmi_refuse_write(&writer, &refuse);
+        g_assert_cmpint(cmi_refuse_decode(cmi_written(&writer), &got), ==, 0);
+        g_assert_cmpstr(got.reason, ==, refuse.reason);
+
+        writer = cmi_writer(buffer, sizeof(buffer));
+        cmi_write_map(&writer, 1);
+        cmi_write_uint(&writer, 3);
+        cmi_write_str(&writer, cmi_slice(too_long, sizeof(too_long)));
+        g_assert_cmpint(cmi_refuse_decode(cmi_written(&writer), &got), ==, -EMSGSIZE);
+}
+
+static int decode_ops_with(uint64_t stream, uint64_t first, uint32_t count, struct cmi_slice run)
+{
+        static uint8_t buffer[CMI_FRAME_BODY_MAX + 1000];
+        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
+
+        write_ops_of(&writer, &(struct cmi_ops){stream, first, count, 0, run});
+        g_assert_cmpint(writer.error, ==, 0);
+        return message_decode(&messages[2], cmi_written(&writer));
+}
+
+static void ops_that_contradict_themselves_are_refused(void)
+{
+        struct cmi_slice run = cmi_slice(golden_run, GOLDEN_RUN_LEN);
+
+        g_assert_cmpint(decode_ops_with(1, 1, 2, run), ==, 0);
+        g_assert_cmpint(decode_ops_with(0, 1, 2, run), ==, -EBADMSG);
+        g_assert_cmpint(decode_ops_with(1, 0, 2, run), ==, -EBADMSG);
+        g_assert_cmpint(decode_ops_with(1, 1, 0, run), ==, -EBADMSG);
+        g_assert_cmpint(decode_ops_with(1, 1, 1, run), ==, -EBADMSG);
+        g_assert_cmpint(decode_ops_with(1, 1, 3, run), ==, -EBADMSG);
+        g_assert_cmpint(decode_ops_with(1, 1, 0, cmi_slice(NULL, 0)), ==, -EBADMSG);
+        g_assert_cmpint(decode_ops_with(1, UINT64_MAX - 2, 2, run), ==, 0);
+        g_assert_cmpint(decode_ops_with(1, UINT64_MAX - 1, 2, run), ==, -EBADMSG);
+        run.len -= 1;
+        g_assert_cmpint(decode_ops_with(1, 1, 2, run), ==, -EBADMSG);
+}
+
+static void the_largest_operation_fits_a_frame(void)
+{
+        static uint8_t run[CMI_OP_PREFIX_SIZE + CMI_OP_SIZE_MAX];
+        uint32_t len = GUINT32_TO_LE(CMI_OP_SIZE_MAX);
+
+        memcpy(run, &len, sizeof(len));
+        g_assert_cmpint(decode_ops_with(UINT64_MAX, UINT64_MAX / 2, 1, cmi_slice(run, sizeof(run))),
+                        ==, 0);
+}
+
+static void a_body_over_its_limit_is_refused(void)
+{
+        static uint8_t buffer[CMI_FRAME_BODY_MAX + 1];
+        size_t size = CMI_FRAME_BODY_MAX;
+
+        for (size_t i = 0; i < G_N_ELEMENTS(messages); i++) {
+                uint32_t excess;
+
+                for (excess = 0; excess < 2; excess++) {
+                        g_autoptr(GByteArray) vector = message_vector(&messages[i]);
+                        struct cmi_reader reader = cmi_reader(cmi_slice(vector->data, vector->len));
+                        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
+                        uint32_t n = cmi_read_map(&reader, UINT32_MAX);
+                        size_t rest = (size_t)(reader.end - reader.at);
+
+                        cmi_write_map(&writer, n + 1);
+                        cmi_write_raw(&writer, cmi_slice(reader.at, rest));
+                        cmi_write_uint(&writer, 60);
+                        cmi_write_bin_header(&writer, (uint32_t)(size + excess - writer.len - 3));
+                        writer.len = size + excess;
+                        g_assert_cmpint(message_decode(&messages[i], cmi_written(&writer)), ==,
+                                        excess ? -EMSGSIZE : 0);
+                }
+        }
+}
+
+int main(int argc, char **argv)
+{
+        g_test_init(&argc, &argv, NULL);
+        g_test_set_nonfatal_assertions();
+#define CASE(name) g_test_add_func("/frame/" #name, name)
+        CASE(header_is_as_in_its_vector_both_ways);
+        CASE(header_of_largest_values_fits);
+        CASE(header_cut_short_is_refused_and_mutation_does_no_harm);
+        CASE(header_of_a_newer_version_may_be_longer_up_to_its_limit);
+        CASE(header_of_another_protocol_is_told_from_a_broken_one);
+        CASE(a_missing_field_is_zero);
+        CASE(a_name_with_control_or_broken_characters_is_refused);
+        CASE(an_endpoint_that_is_none_is_refused);
+        CASE(an_endpoint_travels_without_its_scope);
+        CASE(texts_and_lists_of_a_hello_end_at_their_limits);
+        CASE(full_members_and_answers_fit_a_frame_and_one_more_is_refused);
+        CASE(a_reason_ends_at_its_limit);
+        CASE(ops_that_contradict_themselves_are_refused);
+        CASE(the_largest_operation_fits_a_frame);
+        CASE(a_body_over_its_limit_is_refused);
+        for (size_t i = 0; i < G_N_ELEMENTS(messages); i++) {
+                message_add_cases("frame", &messages[i]);
+        }
+        return g_test_run();
+}
