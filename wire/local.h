@@ -8,7 +8,12 @@
  * map with small integer keys, unknown ones skipped. The client chooses ids, not 0, growing. Each request is answered
  * by one message with its id: the matching answer, or ERROR; requests of one connection take effect in order, answers
  * may overtake each other. The exception: PUBLISH with CMI_WAIT_NONE is answered cumulatively, one RESULT confirms all
- * CMI_WAIT_NONE publications up to its id. EVENT messages carry the id of their SUBSCRIBE. The first request is ATTACH.
+ * CMI_WAIT_NONE publications up to its id. EVENT messages carry the id of their SUBSCRIBE. The first request is ATTACH;
+ * an ERROR before ATTACHED, whatever its id, means that the connection was refused.
+ *
+ * Maps hold each key at most once. Decoders: 0, -EBADMSG or -EMSGSIZE, and nothing is promised of ret_ after a failure
+ *. Names and texts are clean (wire/text.h) and NUL-terminated. A missing field is
+ * zero.
  */
 #include "base/id.h"
 #include "base/time.h"
@@ -39,7 +44,7 @@ enum cmi_local_type {
         CMI_LOCAL_ERROR = 255,
 };
 
-/* The payload's frame; @ret_fields then holds the map and nothing else. */
+/* The payload's frame; fields then holds the map and nothing else, nested at most CMI_DEPTH_MAX deep. */
 struct cmi_local_head {
         uint64_t type; /* enum cmi_local_type, or one of a newer version */
         uint64_t id;
@@ -137,9 +142,9 @@ struct cmi_error {
 };
 
 /*
- * QUERY: {1: verb (str), 2: arguments (map of str to value)}. ANSWER and EVENT: {1: document}, a msgpack value with str
+ * QUERY and SUBSCRIBE: {1: verb (str), 2: arguments (map of str to value)}. ANSWER and EVENT: {1: document}, a msgpack value with str
  * keys, nested at most CMI_DEPTH_MAX - 1 deep, that meshctl shows as a table or as JSON. Verbs are listed in
- * docs/reference/local-protocol.md.
+ * docs/reference/local-verbs.md.
  */
 struct cmi_local_query {
         struct cmi_slice verb;

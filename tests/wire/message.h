@@ -18,6 +18,9 @@ struct message {
         uint64_t free_key;   /* the field that takes every type, or a map of any content; 0: none */
 };
 
+/* The page under docs/reference/ on which this program's messages are described, without ".md". */
+static const char *message_reference;
+
 static uint8_t message_buffer[1 << 17];
 
 static struct cmi_slice message_recoded(const struct message *message, struct cmi_slice bytes)
@@ -60,6 +63,34 @@ static void is_written_as_in_its_vector(gconstpointer data)
         message->write_golden(&writer);
         g_assert_cmpint(writer.error, ==, 0);
         assert_same_bytes(cmi_written(&writer), cmi_slice(want->data, want->len));
+}
+
+/* Does the reference page show these bytes in a block of their own: ```hex ... ``` */
+static bool reference_shows(struct cmi_slice bytes)
+{
+        g_autofree char *path = g_strdup_printf(CM_DOCS "/%s.md", message_reference);
+        g_autofree char *page = NULL;
+        g_autoptr(GError) error = NULL;
+        bool is_found = false;
+
+        g_file_get_contents(path, &page, NULL, &error);
+        g_assert_no_error(error);
+        for (char *at = strstr(page, "```hex\n"); at != NULL; at = strstr(at, "```hex\n")) {
+                char *end = strstr(at + 7, "```");
+                g_autofree char *block = g_strndup(at + 7, (gsize)(end - at - 7));
+                g_autoptr(GByteArray) shown = bytes_of_hex(block);
+
+                is_found |= cmi_slice_equal(cmi_slice(shown->data, shown->len), bytes);
+                at = end + 3;
+        }
+        return is_found;
+}
+
+static void is_shown_in_the_reference(gconstpointer data)
+{
+        g_autoptr(GByteArray) vector = message_vector(data);
+
+        g_assert_true(reference_shows(cmi_slice(vector->data, vector->len)));
 }
 
 static void is_the_same_after_decoding_and_encoding(gconstpointer data)
@@ -296,6 +327,7 @@ static inline void message_add_cases(const char *suite, const struct message *me
         } checks[] = {
 #define CHECK(name) {#name, name}
                         CHECK(is_written_as_in_its_vector),
+                        CHECK(is_shown_in_the_reference),
                         CHECK(is_the_same_after_decoding_and_encoding),
                         CHECK(is_refused_when_cut_short_or_longer),
                         CHECK(survives_mutation),

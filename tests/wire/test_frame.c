@@ -186,6 +186,7 @@ static void header_is_as_in_its_vector_both_ways(void)
         struct cmi_frame_header header;
 
         assert_same_bytes(header_bytes(), cmi_slice(want->data, want->len));
+        is_shown_in_the_reference(&(struct message){.name = "header"});
         g_assert_cmpint(cmi_frame_header_decode(header_bytes(), &header), ==, 0);
         g_assert_cmpuint(header.type, ==, CMI_FRAME_BEAT);
         g_assert_cmpuint(header.mesh, ==, golden_header.mesh);
@@ -496,6 +497,7 @@ int main(int argc, char **argv)
         g_test_init(&argc, &argv, NULL);
         g_test_set_nonfatal_assertions();
 #define CASE(name) g_test_add_func("/frame/" #name, name)
+        message_reference = "mesh-protocol";
         CASE(header_is_as_in_its_vector_both_ways);
         CASE(header_of_largest_values_fits);
         CASE(header_cut_short_is_refused_and_mutation_does_no_harm);

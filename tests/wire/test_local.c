@@ -185,6 +185,32 @@ static struct cmi_slice region_message(void)
         return cmi_written(&writer);
 }
 
+static void the_exchange_in_the_reference_is_what_is_written(void)
+{
+        uint8_t buffer[256];
+        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
+        size_t begin = cmi_local_begin(&writer, CMI_LOCAL_REGION, 9);
+
+        write_region_request(&writer);
+        cmi_local_end(&writer, begin);
+        g_assert_true(reference_shows(cmi_written(&writer)));
+        g_assert_true(reference_shows(region_message()));
+}
+
+static void the_operation_in_the_reference_is_what_is_written(void)
+{
+        uint8_t buffer[256];
+        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
+
+        cmi_op_write_begin(&writer, cmi_slice_str("tree"), 2);
+        cmi_write_bin(&writer, cmi_slice_str("k1"));
+        cmi_write_bin(&writer, cmi_slice_str("k22"));
+        cmi_op_write_tags(&writer, 1);
+        cmi_write_bin(&writer, cmi_slice_str("t"));
+        cmi_op_write_end(&writer, false);
+        g_assert_true(reference_shows(cmi_written(&writer)));
+}
+
 static int decode_payload(struct cmi_slice payload)
 {
         struct cmi_local_head head;
@@ -420,6 +446,9 @@ int main(int argc, char **argv)
         g_test_init(&argc, &argv, NULL);
         g_test_set_nonfatal_assertions();
 #define CASE(name) g_test_add_func("/local/" #name, name)
+        message_reference = "local-protocol";
+        CASE(the_exchange_in_the_reference_is_what_is_written);
+        CASE(the_operation_in_the_reference_is_what_is_written);
         CASE(a_message_is_length_type_id_and_fields);
         CASE(several_messages_share_a_writer_and_are_split_in_order);
         CASE(a_message_that_is_not_complete_yet_is_waited_for);
