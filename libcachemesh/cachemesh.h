@@ -4,19 +4,22 @@
 /*
  * libcachemesh: a cache inside your process that the mesh keeps coherent.
  *
- * A region is a named cache with a memory budget. Loading goes: take a token, load, put under the token; a value that
- * was invalidated in between is not stored. cm_get_or_load() does all three. A hit pins the value: use it, then
- * cm_release() it. An invalidation is dead in the calling process before the call returns, and with CM_WAIT_MESH it is
- * dead everywhere, or the result says where that is not proven.
+ * A region is a named cache with a memory budget. Loading goes: take a token, load, put under the
+ * token; a value that was invalidated in between is not stored. cm_get_or_load() does all three. A
+ * hit pins the value: use it, then cm_release() it. An invalidation is dead in the calling process
+ * before the call returns, and with CM_WAIT_MESH it is dead everywhere, or the result says where
+ * that is not proven.
  *
- * Return values: 0 is success, a positive value is a documented outcome (CM_MISS and others), a negative one is an
- * error: a -errno or a CM_E_* code; cm_strerror() names each. On failure nothing is stored through a ret_ argument.
+ * Return values: 0 is success, a positive value is a documented outcome (CM_MISS and others), a
+ *         negative one is an error: a -errno or a CM_E_* code; cm_strerror() names each. On failure
+ *         nothing is stored through a ret_ argument.
  *
- * Threads: every function may be called from any thread at any time unless its comment says otherwise. Nothing here
- * starts a thread, installs a signal handler, prints or aborts. No function is async-signal-safe.
+ * Threads: every function may be called from any thread at any time unless its comment says
+ * otherwise. Nothing here starts a thread, installs a signal handler, prints or aborts. No function
+ * is async-signal-safe.
  *
- * Fork: a child notices that it is one, starts with an empty cache and connects by itself; values pinned before the
- * fork stay readable in the child.
+ * Fork: a child notices that it is one, starts with an empty cache and connects by itself; values
+ * pinned before the fork stay readable in the child.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -135,8 +138,9 @@ struct cm_bytes {
 };
 
 /*
- * A value that a hit pinned. Zero it before the first use ({0}); cm_release() makes it reusable. data is aligned to 16
- * and stays readable until the release, whatever is invalidated, evicted or closed meanwhile.
+ * A value that a hit pinned. Zero it before the first use ({0}); cm_release() makes it reusable.
+ * data is aligned to 16 and stays readable until the release, whatever is invalidated, evicted or
+ * closed meanwhile.
  */
 struct cm_value {
         const void *data;
@@ -184,8 +188,8 @@ struct cm_result {
  * @ret_cm:  the handle; close it with cm_close()
  * @options: borrowed; NULL for all defaults
  *
- * Does not need a running meshd: without one, gets of bounded regions miss and invalidations are queued, until a later
- * call reaches it.
+ * Does not need a running meshd: without one, gets of bounded regions miss and invalidations are
+ * queued, until a later call reaches it.
  *
  * Return: 0, -EINVAL (options), -ENAMETOOLONG (socket path over CM_SOCKET_PATH_MAX), -ENOMEM.
  */
@@ -194,8 +198,9 @@ CM_API int cm_open(struct cm **ret_cm, const struct cm_options *options);
 /**
  * cm_close() - end a handle and its regions
  *
- * Pinned values stay readable until released. Invalidations still queued are tried once more within the handle's
- * timeout. No other call on the handle or its regions may be running or follow. NULL is allowed.
+ * Pinned values stay readable until released. Invalidations still queued are tried once more within
+ * the handle's timeout. No other call on the handle or its regions may be running or follow. NULL
+ * is allowed.
  *
  * Return: NULL.
  */
@@ -203,7 +208,8 @@ CM_API struct cm *cm_close(struct cm *cm);
 
 /**
  * cm_region_open() - open a region by name
- * @ret_region: borrowed from @cm, valid until cm_close(); opening a name again gives the same region
+ * @ret_region: borrowed from @cm, valid until cm_close(); opening a name again gives the same
+ *             region
  * @name:       1 to CM_REGION_NAME_MAX bytes
  * @options:    borrowed; NULL for all defaults
  *
@@ -256,8 +262,9 @@ CM_API int cm_put(struct cm_region *region, const void *key, size_t key_len, con
                 size_t len, struct cm_token token, const struct cm_put_options *options);
 
 /*
- * A loader gives its value, tags and TTL to @load and returns 0, or returns a negative error that every waiter gets. It
- * may call any function of this library, but a load of the key that it is loading fails with -EDEADLK.
+ * A loader gives its value, tags and TTL to @load and returns 0, or returns a negative error that
+ * every waiter gets. It may call any function of this library, but a load of the key that it is
+ * loading fails with -EDEADLK.
  */
 typedef int (*cm_load_fn)(void *userdata, struct cm_load *load, const void *key, size_t key_len);
 
@@ -269,10 +276,11 @@ CM_API int cm_load_set_ttl(struct cm_load *load, uint32_t ttl_ms);
 /**
  * cm_get_or_load() - look a key up, and load it once for all who ask at the same time
  *
- * A waiter takes a load's result only if it is still fresh at hand-over, or if the load began after the waiter came;
- * else it loads itself. The value is returned even if it may not be cached.
+ * A waiter takes a load's result only if it is still fresh at hand-over, or if the load began after
+ * the waiter came; else it loads itself. The value is returned even if it may not be cached.
  *
- * Return: 0, CM_NEGATIVE, the loader's error, -EDEADLK, CM_E_TIMEOUT (waiting for another thread's loader), -EINVAL,
+ * Return: 0, CM_NEGATIVE, the loader's error, -EDEADLK, CM_E_TIMEOUT (waiting for another thread's
+ *         loader), -EINVAL,
  *         -ENODATA (the loader returned 0 without a value), -ENOMEM.
  */
 CM_API int cm_get_or_load(struct cm_region *region, const void *key, size_t key_len,
@@ -285,7 +293,8 @@ CM_API int cm_get_or_load(struct cm_region *region, const void *key, size_t key_
  * @wait:       how far it must have come
  * @ret_result: NULL, or filled when the outcome is 0, CM_PARTIAL or CM_E_TIMEOUT
  *
- * Call it after the commit of the change. At every wait level the key is dead in this process before the call returns.
+ * Call it after the commit of the change. At every wait level the key is dead in this process
+ * before the call returns.
  *
  * Return: 0, CM_PARTIAL, CM_PENDING, CM_E_TIMEOUT, -EINVAL, -ENOMEM.
  */
@@ -299,7 +308,8 @@ CM_API int cm_invalidate_region(
 /**
  * cm_batch_new() - collect invalidations for one publication
  *
- * A batch belongs to one thread at a time. Up to CM_BATCH_MAX targets; adding more fails with -E2BIG.
+ * A batch belongs to one thread at a time. Up to CM_BATCH_MAX targets; adding more fails with
+ * -E2BIG.
  */
 CM_API int cm_batch_new(struct cm_batch **ret_batch, struct cm *cm);
 CM_API struct cm_batch *cm_batch_free(struct cm_batch *batch);
@@ -359,9 +369,10 @@ struct cm_event {
 };
 
 /*
- * Loop integration, for events and prompt reconnection only; nothing else depends on it. Poll cm_fd() for
- * cm_events() (POLLIN or POLLOUT bits), wait at most cm_timeout_ms(), then call cm_dispatch(). Level-triggered.
- * cm_fd() stays the same descriptor for the life of the handle (in one process).
+ * Loop integration, for events and prompt reconnection only; nothing else depends on it. Poll
+ * cm_fd() for cm_events() (POLLIN or POLLOUT bits), wait at most cm_timeout_ms(), then call
+ * cm_dispatch(). Level-triggered. cm_fd() stays the same descriptor for the life of the handle (in
+ * one process).
  */
 CM_API int cm_fd(struct cm *cm);
 CM_API int cm_events(struct cm *cm);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What the codecs of wire/ share: maps with small integer keys, and the values that appear in several messages. Not for
- * other folders.
+ * What the codecs of wire/ share: maps with small integer keys, and the values that appear in
+ * several messages. Not for other folders.
  *
- * A map's keys are uints, each one at most once: with a duplicate, two programs could read two different messages out
- * of the same bytes. A record (a short array) may be longer than known.
+ * A map's keys are uints, each one at most once: with a duplicate, two programs could read two
+ * different messages out of the same bytes. A record (a short array) may be longer than known.
  */
 #include "base/endpoint.h"
 #include "base/id.h"
@@ -25,7 +25,8 @@ struct cmi_fields {
 struct cmi_fields cmi_fields(struct cmi_reader *reader);
 
 /*
- * Return: true with the next key, whose value the caller reads or skips; false at the end or after an error.
+ * Return: true with the next key, whose value the caller reads or skips; false at the end or after
+ *         an error.
  */
 bool cmi_fields_next(struct cmi_fields *fields, uint64_t *ret_key);
 
@@ -48,8 +49,9 @@ void cmi_read_id(struct cmi_reader *reader, struct cmi_id *ret_id);
 void cmi_write_id(struct cmi_writer *writer, const struct cmi_id *id);
 
 /*
- * [[address, port]...]: address 4 or 16 bytes of bin, port 1 to 65535. The scope of a link-local address does not
- * travel: an interface's index means nothing on another host. At most @max, else -EMSGSIZE.
+ * [[address, port]...]: address 4 or 16 bytes of bin, port 1 to 65535. The scope of a link-local
+ * address does not travel: an interface's index means nothing on another host. At most @max, else
+ * -EMSGSIZE.
  */
 uint32_t cmi_read_endpoints(struct cmi_reader *reader, struct cmi_endpoint *ret, uint32_t max);
 void cmi_write_endpoints(

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Frames between two meshd. A ZeroMQ message has two parts: a header for one receiver, and a body that is encoded once
- * and shared between all receivers.
+ * Frames between two meshd. A ZeroMQ message has two parts: a header for one receiver, and a body
+ * that is encoded once and shared between all receivers.
  *
- * Header: msgpack array [magic, version, type, mesh, source id, source incarnation, destination incarnation, link
- * generation]; later versions may append elements. Body: msgpack map with small integer keys; unknown keys are skipped.
- * Frames of an unknown type are counted and ignored by the receiver. Every decoder here is total: any bytes give either
- * a value within the stated limits or a negative errno.
+ * Header: msgpack array [magic, version, type, mesh, source id, source incarnation, destination
+ * incarnation, link generation]; later versions may append elements. Body: msgpack map with small
+ * integer keys; unknown keys are skipped. Frames of an unknown type are counted and ignored by the
+ * receiver. Every decoder here is total: any bytes give either a value within the stated limits or
+ * a negative errno.
  */
 #include "base/endpoint.h"
 #include "base/id.h"
@@ -80,6 +81,7 @@ struct cmi_beat {
         struct cmi_time clock;       /* of the sender, from before sending */
         struct cmi_time echo;        /* clock of the receiver's newest beat; 0: none heard */
         struct cmi_position newest;  /* of the sender's stream */
+        uint64_t sent;               /* operation of that stream that went out before this beat */
         struct cmi_position applied; /* of the receiver's stream */
         bool is_grant;               /* the receiver may serve on this beat */
         bool counts_you;             /* the sender serves only with the receiver's grant */
@@ -171,9 +173,9 @@ struct cmi_answer {
 };
 
 /*
- * Body codecs. write: a sticky error in the writer. decode: 0, -EBADMSG or -EMSGSIZE, and nothing is promised of
- * ret_ after a failure. Strings are NUL-terminated by the decoder; a NUL or control character inside one is -EBADMSG.
- * A body without a field leaves it zero.
+ * Body codecs. write: a sticky error in the writer. decode: 0, -EBADMSG or -EMSGSIZE, and nothing
+ * is promised of ret_ after a failure. Strings are NUL-terminated by the decoder; a NUL or control
+ * character inside one is -EBADMSG. A body without a field leaves it zero.
  */
 void cmi_hello_write(struct cmi_writer *writer, const struct cmi_hello *hello);
 int cmi_hello_decode(struct cmi_slice body, struct cmi_hello *ret_hello);

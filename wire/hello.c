@@ -34,6 +34,7 @@ enum {
         BEAT_IS_LIVE = 8,
         BEAT_MEMBERS = 9,
         BEAT_LAG_NS = 10,
+        BEAT_SENT = 11,
 };
 
 enum {
@@ -137,7 +138,7 @@ int cmi_hello_decode(struct cmi_slice body, struct cmi_hello *ret_hello)
 
 void cmi_beat_write(struct cmi_writer *writer, const struct cmi_beat *beat)
 {
-        cmi_write_map(writer, 10);
+        cmi_write_map(writer, 11);
         cmi_write_field_time(writer, BEAT_CLOCK, beat->clock);
         cmi_write_field_time(writer, BEAT_ECHO, beat->echo);
         cmi_write_field_position(writer, BEAT_NEWEST, beat->newest);
@@ -148,6 +149,7 @@ void cmi_beat_write(struct cmi_writer *writer, const struct cmi_beat *beat)
         cmi_write_field_bool(writer, BEAT_IS_LIVE, beat->is_live);
         cmi_write_field_uint(writer, BEAT_MEMBERS, beat->members);
         cmi_write_field_uint(writer, BEAT_LAG_NS, beat->lag_ns);
+        cmi_write_field_uint(writer, BEAT_SENT, beat->sent);
 }
 
 static void read_beat_field(struct cmi_reader *reader, uint64_t key, struct cmi_beat *beat)
@@ -182,6 +184,9 @@ static void read_beat_field(struct cmi_reader *reader, uint64_t key, struct cmi_
                 break;
         case BEAT_LAG_NS:
                 beat->lag_ns = cmi_read_uint(reader, UINT64_MAX);
+                break;
+        case BEAT_SENT:
+                beat->sent = cmi_read_uint(reader, UINT64_MAX);
                 break;
         default:
                 cmi_read_skip(reader);

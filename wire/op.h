@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Operations: what a node's stream consists of. An operation is encoded once, by the app's library, and its bytes
- * travel unchanged through meshd, its log, the mesh and the other nodes.
+ * Operations: what a node's stream consists of. An operation is encoded once, by the app's library,
+ * and its bytes travel unchanged through meshd, its log, the mesh and the other nodes.
  *
- * Encoding: msgpack array [kind, ...]. INVALIDATE is [1, region, [key...], [tag...], whole]: region a str, keys and
- * tags bin and not empty, whole a bool (the region itself). It may name nothing. ALL is [2]. Kinds 16 to 31 are set
- * aside for write intents, 32 to 63 for sessions. More elements than known are skipped. A kind that this version does
- * not know is valid and is applied as "forget everything", since a newer version may mean something by it.
+ * Encoding: msgpack array [kind, ...]. INVALIDATE is [1, region, [key...], [tag...], whole]: region
+ * a str, keys and tags bin and not empty, whole a bool (the region itself). It may name nothing.
+ * ALL is [2]. Kinds 16 to 31 are set aside for write intents, 32 to 63 for sessions. More elements
+ * than known are skipped. A kind that this version does not know is valid and is applied as "forget
+ * everything", since a newer version may mean something by it.
  */
 #include "wire/reader.h"
 #include "wire/writer.h"
@@ -36,7 +37,8 @@ struct cmi_op {
 /**
  * cmi_op_decode() - check one operation completely, and open it for iteration
  * @bytes:  one operation and nothing after it; borrowed by @ret_op
- * @ret_op: then n_keys times cmi_op_next(&ret_op->keys), n_tags times cmi_op_next(&ret_op->tags), neither can fail
+ * @ret_op: then n_keys times cmi_op_next(&ret_op->keys), n_tags times cmi_op_next(&ret_op->tags),
+ *             neither can fail
  *
  * Return: 0, -EBADMSG, -EMSGSIZE (a limit above).
  */
@@ -55,7 +57,8 @@ void cmi_op_write_end(struct cmi_writer *writer, bool is_whole_region);
 void cmi_op_write_all(struct cmi_writer *writer);
 
 /*
- * Runs of operations, in the log and in frames: each one preceded by its length, 32 bits little endian.
+ * Runs of operations, in the log and in frames: each one preceded by its length, 32 bits little
+ * endian.
  */
 #define CMI_OP_PREFIX_SIZE 4
 
@@ -64,7 +67,7 @@ void cmi_op_write_all(struct cmi_writer *writer);
  * @run:       shortened by the operation; untouched on failure
  * @ret_bytes: borrowed from @run
  *
- * Return: 1 with an operation, 0 at the end, -EBADMSG for a length that the run cannot hold or that is 0 or over
- * CMI_OP_SIZE_MAX.
+ * Return: 1 with an operation, 0 at the end, -EBADMSG for a length that the run cannot hold or that
+ *         is 0 or over CMI_OP_SIZE_MAX.
  */
 int cmi_op_run_next(struct cmi_slice *run, struct cmi_slice *ret_bytes);

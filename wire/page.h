@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The shared page: the memory through which meshd tells each process of its node what changed. Its layout is an ABI
- * between meshd and every process that maps it, so it carries a layout version and its sizes.
+ * The shared page: the memory through which meshd tells each process of its node what changed. Its
+ * layout is an ABI between meshd and every process that maps it, so it carries a layout version and
+ * its sizes.
  *
- * One writer (meshd, or the process itself for a standalone page), any number of readers, no locks. Applying an
- * operation stores the sequence number seq = apply_seq + 1 into the slot of each target (release) and then publishes
- * apply_seq = seq (release). A reader remembers the apply_seq from before its load (a token) and later compares:
- * a slot that is larger than the token means that something was applied since. The top bit of a slot is the intent
- * flag: a flagged slot is larger than any token, so an open write intent refuses too.
+ * One writer (meshd, or the process itself for a standalone page), any number of readers, no locks.
+ * Applying an operation stores the sequence number seq = apply_seq + 1 into the slot of each target
+ * (release) and then publishes apply_seq = seq (release). A reader remembers the apply_seq from
+ * before its load (a token) and later compares: a slot that is larger than the token means that
+ * something was applied since. The top bit of a slot is the intent flag: a flagged slot is larger
+ * than any token, so an open write intent refuses too.
  *
- * The order of a reader's check is fixed: lease ends first, then epoch, floor and slots, clocks last. See
- * docs/explanation/page.md.
+ * The order of a reader's check is fixed: lease ends first, then epoch, floor and slots, clocks
+ * last. See docs/explanation/page.md.
  */
 #include <assert.h>
 #include <stdatomic.h>
@@ -46,8 +48,9 @@ enum cmi_page_kind {
 };
 
 /*
- * Offsets are from the start of the page. Everything in the first cache line is constant once the page is handed out;
- * the writer's words are grouped by how often they change: the lease with each beat, apply_seq with each operation.
+ * Offsets are from the start of the page. Everything in the first cache line is constant once the
+ * page is handed out; the writer's words are grouped by how often they change: the lease with each
+ * beat, apply_seq with each operation.
  */
 struct cmi_page {
         uint64_t magic;
@@ -110,10 +113,11 @@ void cmi_page_init(struct cmi_page *page, const struct cmi_page_geometry *geomet
  * @page: start of a mapping
  * @size: its length in bytes
  *
- * A page comes from another process, so every offset and count is checked once at attach; afterwards the reader uses
- * the copies in struct cmi_page_view.
+ * A page comes from another process, so every offset and count is checked once at attach;
+ * afterwards the reader uses the copies in struct cmi_page_view.
  *
- * Return: 0, -EPROTO for a page of another kind or version, -EBADMSG for sizes that contradict each other.
+ * Return: 0, -EPROTO for a page of another kind or version, -EBADMSG for sizes that contradict each
+ *         other.
  */
 int cmi_page_check(const struct cmi_page *page, size_t size);
 
@@ -141,9 +145,9 @@ struct cmi_page_view cmi_page_view(struct cmi_page *page);
 /**
  * cmi_page_hash() - the 128-bit hash of a key, tag or session in one region
  *
- * The high half chooses the slot, the low half is free for the reader's own table. XXH3 with the page's seed mixed
- * with kind and region: two keys that share a slot on one node do not on the next, since the seed differs.
- * Source: xxHash, XXH3_128bits_withSeed.
+ * The high half chooses the slot, the low half is free for the reader's own table. XXH3 with the
+ * page's seed mixed with kind and region: two keys that share a slot on one node do not on the
+ * next, since the seed differs. Source: xxHash, XXH3_128bits_withSeed.
  */
 static inline XXH128_hash_t cmi_page_hash(uint64_t seed, enum cmi_page_kind kind, uint32_t region,
                 const void *key, size_t key_len)
@@ -160,7 +164,8 @@ static inline uint32_t cmi_page_slot(XXH128_hash_t hash, uint32_t mask)
 }
 
 /*
- * Writer's side: seq = cmi_page_begin(); any number of cmi_page_stamp_*(); cmi_page_publish(). One thread.
+ * Writer's side: seq = cmi_page_begin(); any number of cmi_page_stamp_*(); cmi_page_publish(). One
+ * thread.
  */
 
 /* The sequence number that the stamps of the next publication carry. */

@@ -242,7 +242,7 @@ void cmi_read_fixed(struct cmi_reader *reader, void *ret, size_t size)
 {
         struct cmi_slice bytes = cmi_read_bin(reader, SIZE_MAX);
 
-        if (bytes.len == size) {
+        if (bytes.data && bytes.len == size) {
                 memcpy(ret, bytes.data, size);
         } else {
                 cmi_read_fail(reader, -EBADMSG);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Strict msgpack reader: a cursor over borrowed bytes with a sticky error. It allocates nothing, never reads past the
- * end, checks each count against the bytes that are left, and refuses nesting deeper than CMI_DEPTH_MAX. After the
- * first error every read returns zero or an empty slice, so a decoder reads all its fields and asks once, at the end.
- * A count or length over the caller's maximum is -EMSGSIZE even when its bytes are missing too.
- * Accepted: every msgpack encoding of a value, also one longer than needed (other languages' packers write those).
- * Source of the format: the MessagePack specification, github.com/msgpack/msgpack/blob/master/spec.md.
+ * Strict msgpack reader: a cursor over borrowed bytes with a sticky error. It allocates nothing,
+ * never reads past the end, checks each count against the bytes that are left, and refuses nesting
+ * deeper than CMI_DEPTH_MAX. After the first error every read returns zero or an empty slice, so a
+ * decoder reads all its fields and asks once, at the end. A count or length over the caller's
+ * maximum is -EMSGSIZE even when its bytes are missing too. Accepted: every msgpack encoding of a
+ * value, also one longer than needed (other languages' packers write those). Source of the format:
+ * the MessagePack specification, github.com/msgpack/msgpack/blob/master/spec.md.
  */
 #include "base/bytes.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * msgpack writer into a buffer of the caller, with a sticky error; a thin face on msgpack-c's packer, so that no other
- * folder includes msgpack-c. Nothing is allocated. When the buffer is too small the error is -EMSGSIZE and the content
- * is worthless.
+ * msgpack writer into a buffer of the caller, with a sticky error; a thin face on msgpack-c's
+ * packer, so that no other folder includes msgpack-c. Nothing is allocated. When the buffer is too
+ * small the error is -EMSGSIZE and the content is worthless.
  */
 #include "base/bytes.h"
 

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The core of meshd: membership, streams, leases and waits, as one state machine. Events and the time go in; frames and
- * outcomes come out through a sink; the shared page and the log are memory that it is given. It opens no socket, reads
- * no clock, starts no thread and allocates nothing: meshd/io is its shell in the daemon, tests/sim in the simulator.
+ * The core of meshd: membership, streams, leases and waits, as one state machine. Events and the
+ * time go in; frames and outcomes come out through a sink; the shared page and the log are memory
+ * that it is given. It opens no socket, reads no clock, starts no thread and allocates nothing:
+ * meshd/io is its shell in the daemon, tests/sim in the simulator.
  *
- * Time: every event carries the time at which it happened, read after a receipt and before what is sent because of it.
- * mono_ns must not go back. If more than half a lease passes between two calls the core takes it that the process was
- * stopped, and stops serving until it has heard everybody again.
+ * Time: every event carries the time at which it happened, read after a receipt and before what is
+ * sent because of it. mono_ns must not go back. If more than half a lease passes between two calls
+ * the core takes it that the process was stopped, and stops serving until it has heard everybody
+ * again.
  *
- * The sink is called from inside core functions and must not call back into the core; send() may refuse with -EAGAIN,
- * and the core goes on when told that the link is writable.
+ * The sink is called from inside core functions and must not call back into the core; send() may
+ * refuse with -EAGAIN, and the core goes on when told that the link is writable.
  */
 #include "base/endpoint.h"
 #include "base/id.h"
@@ -35,9 +37,9 @@ enum core_state {
 };
 
 /*
- * SEEN -> JOINING -> LIVE <-> SILENT -> GONE -> (forgotten); a goodbye leads to LEFT from anywhere. A HELLO leads from
- * SEEN, GONE and LEFT to JOINING. JOINING, LIVE and SILENT members count: nothing bounded is served without their
- * grant.
+ * SEEN -> JOINING -> LIVE <-> SILENT -> GONE -> (forgotten); a goodbye leads to LEFT from anywhere.
+ * A HELLO leads from SEEN and GONE to JOINING, from LEFT that of a new incarnation. JOINING, LIVE
+ * and SILENT members count: nothing bounded is served without their grant.
  */
 enum member_state {
         MEMBER_SEEN = 0,    /* named by others or by the disk; not met */
@@ -116,8 +118,9 @@ struct core_sink {
         int (*dial)(void *context, uint32_t link, const struct cmi_endpoint *endpoint);
         void (*hangup)(void *context, uint32_t link);
         /*
-         * Send one frame. Frames of equal, non-zero @body_id have equal bodies, so the sink may keep the last one and
-         * share it. Return 0, or -EAGAIN: not taken, tell core_link_writable() when it may be tried again.
+         * Send one frame. Frames of equal, non-zero @body_id have equal bodies, so the sink may
+         * keep the last one and share it. Return 0, or -EAGAIN: not taken, tell
+         * core_link_writable() when it may be tried again.
          */
         int (*send)(void *context, uint32_t link, struct cmi_slice header, struct cmi_slice body,
                         uint64_t body_id);
@@ -158,7 +161,8 @@ struct core *core_init(void *memory, const struct core_options *options,
 /**
  * core_connect() - dial a candidate
  *
- * Return: 0, -EALREADY (a link to it exists), -ENOSPC (too many handshakes or members), or the sink's error.
+ * Return: 0, -EALREADY (a link to it exists), -ENOSPC (too many handshakes or members), or the
+ *         sink's error.
  */
 int core_connect(struct core *core, struct cmi_time now, const struct cmi_endpoint *endpoint);
 
@@ -202,14 +206,15 @@ bool core_is_writable(const struct core *core);
 /**
  * core_publish() - put one operation into this node's stream
  * @op:         encoded, borrowed; checked here
- * @wait:       CMI_WAIT_MESH: done() will be called with @cookie, unless cancelled, also from inside this call
+ * @wait:       CMI_WAIT_MESH: done() will be called with @cookie, unless cancelled, also from
+ *             inside this call
  * @timeout_ns: of that wait; 0: its own bound while LIVE
  * @ret_number: position of the operation; may be NULL
  *
  * On return it is in the log and applied to the own page.
  *
- * Return: 0 (it is in the stream; done() follows with CMI_WAIT_MESH), -EBADMSG, -EMSGSIZE, -EBUSY (CORE_WAITS_MAX
- * waits), -ESHUTDOWN after core_stop().
+ * Return: 0 (it is in the stream; done() follows with CMI_WAIT_MESH), -EBADMSG, -EMSGSIZE, -EBUSY
+ *         (CORE_WAITS_MAX waits), -ESHUTDOWN after core_stop().
  */
 int core_publish(struct core *core, struct cmi_time now, struct cmi_slice op, enum cmi_wait wait,
                 uint64_t timeout_ns, uint64_t cookie, uint64_t *ret_number);

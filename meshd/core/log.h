@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The log of this node's stream: the newest operations, in memory that outlives the process (a mapped file in the
- * runtime directory). An operation is in the log before anybody learns of it, so a meshd that finds an intact log
- * continues the stream of its predecessor.
+ * The log of this node's stream: the newest operations, in memory that outlives the process (a
+ * mapped file in the runtime directory). An operation is in the log before anybody learns of it, so
+ * a meshd that finds an intact log continues the stream of its predecessor.
  *
- * Format: a header and a ring of records (32-bit length, bytes). A record is complete before the header counts it, and
- * the oldest ones are uncounted before their bytes are overwritten, so the log is intact whenever the process dies. It
- * does not survive the host: the runtime directory is a tmpfs.
+ * Format: a header and a ring of records (32-bit length, bytes). A record is complete before the
+ * header counts it, and the oldest ones are uncounted before their bytes are overwritten, so the
+ * log is intact whenever the process dies. It does not survive the host: the runtime directory is a
+ * tmpfs.
  */
 #include "base/bytes.h"
 #include "base/id.h"
@@ -26,8 +27,12 @@ struct log {
         struct log_header *header;
         uint8_t *ring;
         uint64_t ring_size;
+        uint64_t tail; /* offsets grow for ever; the place in the ring is offset % ring_size */
+        uint64_t cursor_number; /* where the last log_read() ended, since the next one mostly begins there */
+        uint64_t cursor_offset;
         uint64_t index_step; /* the index holds the offset of each index_step-th operation */
         uint64_t index[LOG_INDEX_SIZE];
+        bool was_closed;
 };
 
 enum log_open_outcome {
@@ -77,7 +82,7 @@ uint64_t log_append(struct log *log, struct cmi_slice op);
  *
  * Return: bytes copied, 0 if @first is beyond the newest, -ENOENT if it is older than the oldest.
  */
-int64_t log_read(const struct log *log, uint64_t first, void *buffer, size_t capacity,
+int64_t log_read(struct log *log, uint64_t first, void *buffer, size_t capacity,
                 uint32_t *ret_count);
 
 /* Bytes of ring from operation @after (exclusive) to the newest. All if it is older than the oldest. */

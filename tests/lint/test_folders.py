@@ -26,7 +26,8 @@ PURE_FILES = {
 }
 C_HEADERS = {
     'assert.h', 'ctype.h', 'errno.h', 'float.h', 'inttypes.h', 'iso646.h', 'limits.h', 'math.h', 'stdalign.h',
-    'stdarg.h', 'stdbool.h', 'stddef.h', 'stdint.h', 'stdio.h', 'stdlib.h', 'stdnoreturn.h', 'string.h',
+    'stdarg.h', 'stdatomic.h', 'stdbool.h', 'stddef.h', 'stdint.h', 'stdio.h', 'stdlib.h', 'stdnoreturn.h',
+    'string.h',
 }
 # Inlined arithmetic: it brings no system call.
 PURE_FILE_HEADERS = C_HEADERS | {'xxhash.h'}

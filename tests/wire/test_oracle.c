@@ -57,8 +57,7 @@ static void assert_reads(struct cmi_reader *reader, const msgpack_object *object
         case MSGPACK_OBJECT_FLOAT32:
         case MSGPACK_OBJECT_FLOAT64:
                 number = cmi_read_float(reader);
-                g_assert_true(memcmp(&number, &object->via.f64, sizeof(number)) == 0 ||
-                                number != number);
+                g_assert_true(number == object->via.f64 || number != number);
                 break;
         case MSGPACK_OBJECT_STR:
                 assert_same_content(cmi_read_str(reader, SIZE_MAX), object->via.str.ptr,

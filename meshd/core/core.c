@@ -1,0 +1,556 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The core's entry points: making it, taking a frame apart, the turn, and this node's own state.
+ * What a frame means is in the other files of this folder.
+ */
+#include "meshd/core/state.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#define REFUSED_NS (10 * CMI_NS_PER_S) /* a refusal holds so long after it was last repeated */
+
+struct core_options core_options_default(void)
+{
+        return (struct core_options){
+                        .max_peers = CORE_PEERS_DEFAULT,
+                        .lease_ns = 1000 * CMI_NS_PER_MS,
+                        .gone_ns = 3000 * CMI_NS_PER_MS,
+                        .margin_ns = 8 * CMI_NS_PER_MS,
+                        .drift_ppm = 1000,
+                        .start_ns = 1200 * CMI_NS_PER_MS,
+                        .alone_ns = 12 * CMI_NS_PER_S,
+                        .name = "",
+                        .mesh = "",
+                        .software = "",
+        };
+}
+
+/* Memory: the struct, then its tables, each on its own cache lines. */
+
+struct tables {
+        struct link *links;
+        struct member *members;
+        uint32_t *order;
+        struct wait *waits;
+        uint64_t *wait_due;
+        uint8_t *wait_results;
+        struct cmi_result_member *wait_members;
+        struct region *regions;
+        uint16_t *region_buckets;
+};
+
+static void *take(uintptr_t *at, size_t size)
+{
+        uintptr_t begin = *at;
+
+        *at += (size + 63) & ~(size_t)63;
+        return (void *)begin;
+}
+
+/* Addresses of the tables for a core at @origin, and the size of it all. */
+static size_t lay_out(uintptr_t origin, uint32_t max_peers, struct tables *ret_tables)
+{
+        uintptr_t at = origin;
+
+        take(&at, sizeof(struct core));
+        *ret_tables = (struct tables){
+                        .links = take(&at, (max_peers + CORE_LINKS_SPARE) * sizeof(struct link)),
+                        .members = take(&at, max_peers * sizeof(struct member)),
+                        .order = take(&at, max_peers * sizeof(uint32_t)),
+                        .waits = take(&at, CORE_WAITS_MAX * sizeof(struct wait)),
+                        .wait_due = take(
+                                        &at, (size_t)CORE_WAITS_MAX * max_peers * sizeof(uint64_t)),
+                        .wait_results = take(&at, (size_t)CORE_WAITS_MAX * max_peers),
+                        .wait_members = take(&at, max_peers * sizeof(struct cmi_result_member)),
+                        .regions = take(&at, CMI_PAGE_REGIONS * sizeof(struct region)),
+                        .region_buckets = take(&at, REGION_BUCKETS * sizeof(uint16_t)),
+        };
+        return at - origin;
+}
+
+size_t core_size(const struct core_options *options)
+{
+        struct tables tables;
+
+        return lay_out(0, options->max_peers, &tables);
+}
+
+static void set_tables(struct core *core, uint32_t max_peers)
+{
+        struct tables tables;
+
+        lay_out((uintptr_t)core, max_peers, &tables);
+        core->links = tables.links;
+        core->members = tables.members;
+        core->order = tables.order;
+        core->waits = tables.waits;
+        core->wait_due = tables.wait_due;
+        core->wait_results = tables.wait_results;
+        core->wait_members = tables.wait_members;
+        core->regions = tables.regions;
+        core->region_buckets = tables.region_buckets;
+        core->max_links = max_peers + CORE_LINKS_SPARE;
+}
+
+struct core *core_init(void *memory, const struct core_options *options,
+                const struct core_sink *sink, const struct cmi_page_view *page, struct log *log,
+                struct cmi_time now)
+{
+        struct core *core = memory;
+
+        assert(options->max_peers > 0 && options->max_peers <= CORE_PEERS_MAX);
+        core->options = *options;
+        set_tables(core, options->max_peers);
+        memcpy(core->name, options->name, strnlen(options->name, CMI_NAME_MAX));
+        memcpy(core->software, options->software,
+                        strnlen(options->software, sizeof(core->software) - 1));
+        core->mesh = XXH3_64bits(options->mesh, strlen(options->mesh));
+        core->sink = *sink;
+        core->page = *page;
+        core->log = log;
+        core->random = options->random;
+        core->started_ns = core->since_ns = core->last_call_ns = now.mono_ns;
+        core->alone_until_ns = now.mono_ns + options->alone_ns;
+        core->pause_end_ns = now.mono_ns + (options->is_clean ? 0 : core_grant_ns(core));
+        core_text(core->reason, "starting", "", "");
+        return core;
+}
+
+/* Small helpers of all files */
+
+/* SplitMix64. Source: Steele, Lea and Flood, Fast Splittable Pseudorandom Number Generators (OOPSLA 2014). */
+uint64_t core_random(struct core *core)
+{
+        uint64_t z = core->random += UINT64_C(0x9e3779b97f4a7c15);
+
+        z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+        z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+        return z ^ z >> 31;
+}
+
+static size_t append(char text[CORE_TEXT_MAX], size_t at, const char *more)
+{
+        while (*more && at < CORE_TEXT_MAX - 1) {
+                text[at++] = *more++;
+        }
+        text[at] = '\0';
+        return at;
+}
+
+void core_text(char ret_text[CORE_TEXT_MAX], const char *first, const char *second,
+                const char *third)
+{
+        char text[CORE_TEXT_MAX];
+
+        append(text, append(text, append(text, 0, first), second), third);
+        memcpy(ret_text, text, sizeof(text));
+}
+
+void core_emit(struct core *core, enum core_event_kind kind, const struct member *member,
+                const char *text)
+{
+        struct core_event event = {.kind = kind, .name = "", .number = core->options.incarnation};
+
+        if (member) {
+                event.id = member->id;
+                event.name = member->name;
+        }
+        core_text(event.text, text, "", "");
+        core->sink.event(core->sink.context, &event);
+}
+
+/* Own state */
+
+static void set_state(
+                struct core *core, struct cmi_time now, enum core_state state, const char *reason)
+{
+        core_text(core->reason, reason, "", "");
+        if (core->state == state) {
+                return;
+        }
+        core->state = state;
+        core->live_since_ns = state == CORE_LIVE ? now.mono_ns : 0;
+        cmi_page_set_state(&core->page, state == CORE_LIVE       ? CMI_PAGE_LIVE
+                                        : state == CORE_STOPPING ? CMI_PAGE_CLOSED
+                                                                 : CMI_PAGE_JOINING);
+        core_emit(core, CORE_EVENT_STATE, NULL, reason);
+}
+
+/* Why this node may not be LIVE yet; NULL if it may. */
+static const char *obstacle(const struct core *core, struct cmi_time now)
+{
+        bool has_met = false;
+
+        if (core->refused_ns != 0 && now.mono_ns - core->refused_ns < REFUSED_NS) {
+                return core->reason;
+        }
+        if (now.mono_ns < core->started_ns + core->options.start_ns ||
+                        now.mono_ns < core->pause_end_ns) {
+                return "starting";
+        }
+        for (uint32_t i = 0; i < core->member_limit; i++) {
+                const struct member *member = &core->members[i];
+
+                if (!member->is_used) {
+                        continue;
+                }
+                has_met = has_met || member->incarnation != 0;
+                if (member->state == MEMBER_SEEN) {
+                        return "a known member has not answered yet";
+                }
+                if (member_counts(member) && member->grant.mono_ns < core->since_ns) {
+                        return "a member is not heard in both directions yet";
+                }
+        }
+        if (!has_met && now.mono_ns < core->alone_until_ns) {
+                return "met nobody yet";
+        }
+        return NULL;
+}
+
+static void update_state(struct core *core, struct cmi_time now)
+{
+        const char *reason;
+
+        if (core->state != CORE_JOINING) {
+                return;
+        }
+        reason = obstacle(core, now);
+        if (!reason) {
+                set_state(core, now, CORE_LIVE, "");
+        } else if (reason != core->reason) {
+                core_text(core->reason, reason, "", "");
+        }
+}
+
+/*
+ * This process did not run for a while: stopped, or its host suspended. It cannot tell its members'
+ * silence from its own, so nobody is declared silent for it, nothing is served, and everybody must
+ * be heard again.
+ */
+static void come_back(struct core *core, struct cmi_time now)
+{
+        lease_end_now(core);
+        core->counters.away++;
+        core_emit(core, CORE_EVENT_AWAY, NULL, "");
+        for (uint32_t i = 0; i < core->member_limit; i++) {
+                core->members[i].silent_from_ns = now.mono_ns;
+                core->members[i].next_beat_ns = 0;
+        }
+        core->since_ns = now.mono_ns;
+        core->alone_until_ns = now.mono_ns + core->options.alone_ns;
+        if (core->state == CORE_LIVE) {
+                set_state(core, now, CORE_JOINING, "was not running for a while");
+        }
+}
+
+/* Every entry point that gets the time begins here. */
+static void enter(struct core *core, struct cmi_time now)
+{
+        uint64_t away = now.mono_ns - core->last_call_ns;
+
+        assert(now.mono_ns >= core->last_call_ns);
+        core->last_call_ns = now.mono_ns;
+        if (away > core->longest_turn_ns) {
+                core->longest_turn_ns = away;
+        }
+        if (away > core->options.lease_ns / 2) {
+                come_back(core, now);
+        }
+}
+
+/* Receiving */
+
+static void receive_hello(struct core *core, struct cmi_time now, uint64_t connection,
+                const struct cmi_frame_header *header, struct cmi_slice body)
+{
+        if (cmi_hello_decode(body, &core->decoded.hello) < 0) {
+                core->counters.dropped_malformed++;
+                return;
+        }
+        hello_receive(core, now, connection, header, &core->decoded.hello);
+}
+
+/*
+ * Frames of a known member's current incarnation to ours. Each function decodes one type of body and hands it on; a
+ * negative errno means that it cannot be read.
+ */
+/* NOLINTBEGIN(bugprone-macro-parentheses): a declared name takes none */
+#define RECEIVE(noun, frame_type, call)                                                            \
+        static int receive_##noun(struct core *core, struct cmi_time now, struct member *member,   \
+                        struct cmi_slice body)                                                     \
+        {                                                                                          \
+                struct frame_type noun;                                                            \
+                int r = frame_type##_decode(body, &noun);                                          \
+                                                                                                   \
+                if (r == 0) {                                                                      \
+                        call;                                                                      \
+                }                                                                                  \
+                return r;                                                                          \
+        }
+
+/* NOLINTEND(bugprone-macro-parentheses) */
+
+RECEIVE(beat, cmi_beat, beat_receive(core, now, member, &beat))
+RECEIVE(ops, cmi_ops, ops_receive(core, now, member, &ops))
+RECEIVE(nack, cmi_nack, nack_receive(core, member, &nack))
+RECEIVE(reset, cmi_reset, reset_receive(core, now, member, &reset))
+RECEIVE(goodbye, cmi_goodbye, goodbye_receive(core, now, member, &goodbye))
+RECEIVE(query, cmi_query, query_receive(core, now, member, &query))
+
+static int receive_members(struct core *core, struct cmi_time now, struct member *member,
+                struct cmi_slice body)
+{
+        int r = cmi_members_decode(body, &core->decoded.members);
+
+        if (r == 0) {
+                member_list_receive(core, now, member, &core->decoded.members);
+        }
+        return r;
+}
+
+static int receive_answer(struct core *core, struct cmi_time now, struct member *member,
+                struct cmi_slice body)
+{
+        int r = cmi_answer_decode(body, &core->decoded.answer);
+
+        if (r == 0) {
+                answer_receive(core, member, &core->decoded.answer);
+        }
+        return r;
+}
+
+typedef int (*receive_fn)(struct core *core, struct cmi_time now, struct member *member,
+                struct cmi_slice body);
+
+static const receive_fn receivers[] = {
+                [CMI_FRAME_BEAT] = receive_beat,
+                [CMI_FRAME_OPS] = receive_ops,
+                [CMI_FRAME_NACK] = receive_nack,
+                [CMI_FRAME_RESET] = receive_reset,
+                [CMI_FRAME_GOODBYE] = receive_goodbye,
+                [CMI_FRAME_MEMBERS] = receive_members,
+                [CMI_FRAME_QUERY] = receive_query,
+                [CMI_FRAME_ANSWER] = receive_answer,
+};
+
+static void receive_from_member(struct core *core, struct cmi_time now, uint64_t connection,
+                const struct cmi_frame_header *header, struct cmi_slice body)
+{
+        struct member *member = member_find(core, &header->source);
+
+        if (!member || member->incarnation == 0 || member->state == MEMBER_LEFT) {
+                core->counters.dropped_unknown_source++;
+                return;
+        }
+        if (header->source_incarnation != member->incarnation ||
+                        header->destination_incarnation != core->options.incarnation) {
+                core->counters.dropped_incarnation++;
+                member->wants_hello = true;
+                return;
+        }
+        member_heard(core, now, member, connection);
+        if (header->type >= sizeof(receivers) / sizeof(receivers[0]) || !receivers[header->type]) {
+                core->counters.dropped_unknown_type++;
+        } else if (receivers[header->type](core, now, member, body) < 0) {
+                core->counters.dropped_malformed++;
+        }
+}
+
+void core_receive(struct core *core, struct cmi_time now, uint64_t connection,
+                struct cmi_slice header_bytes, struct cmi_slice body)
+{
+        struct cmi_frame_header header;
+        struct cmi_refuse refusal;
+        int r = cmi_frame_header_decode(header_bytes, &header);
+
+        enter(core, now);
+        core->counters.frames_received++;
+        core->counters.bytes_received += header_bytes.len + body.len;
+        if (r < 0) {
+                core->counters.dropped_malformed += r == -EBADMSG;
+                core->counters.dropped_version += r != -EBADMSG;
+        } else if (header.mesh != core->mesh) {
+                core->counters.dropped_mesh++;
+        } else if (header.type == CMI_FRAME_HELLO) {
+                receive_hello(core, now, connection, &header, body);
+        } else if (header.type != CMI_FRAME_REFUSE) {
+                receive_from_member(core, now, connection, &header, body);
+        } else if (cmi_refuse_decode(body, &refusal) == 0) {
+                refuse_receive(core, now, &refusal);
+        } else {
+                core->counters.dropped_malformed++;
+        }
+}
+
+/* The turn */
+
+static void send_beats(struct core *core, struct cmi_time now)
+{
+        bool has_sent = false;
+
+        for (uint32_t i = 0; i < core->member_limit; i++) {
+                struct member *member = &core->members[i];
+
+                if (member->is_used && member->is_confirmed && member->state != MEMBER_LEFT &&
+                                (member->is_beat_due || now.mono_ns >= member->next_beat_ns)) {
+                        beat_send(core, now, member);
+                        has_sent = true;
+                }
+        }
+        if (has_sent) {
+                core->longest_turn_ns = 0;
+        }
+}
+
+void core_tick(struct core *core, struct cmi_time now)
+{
+        enter(core, now);
+        if (core->has_said_goodbye) {
+                return;
+        }
+        for (uint32_t i = 0; i < core->member_limit; i++) {
+                if (core->members[i].is_used) {
+                        member_tick(core, now, &core->members[i]);
+                }
+        }
+        for (uint32_t i = 0; i < core->max_links; i++) {
+                if (core->links[i].is_used) {
+                        link_tick(core, now, &core->links[i]);
+                }
+        }
+        update_state(core, now);
+        lease_update(core, now);
+        wait_check(core, now);
+        query_tick(core, now);
+        stream_flush(core, now);
+        send_beats(core, now);
+}
+
+uint64_t core_timeout_ns(const struct core *core, struct cmi_time now)
+{
+        uint64_t next = now.mono_ns + core->options.lease_ns / 8;
+        uint64_t waits = wait_next_ns(core);
+
+        if (core->has_unsent) {
+                return 0;
+        }
+        next = waits < next ? waits : next;
+        for (uint32_t i = 0; i < core->member_limit; i++) {
+                const struct member *member = &core->members[i];
+
+                if (member->is_used && member->is_confirmed && member->state != MEMBER_LEFT &&
+                                member->next_beat_ns < next) {
+                        next = member->next_beat_ns;
+                }
+        }
+        return next > now.mono_ns ? next - now.mono_ns : 0;
+}
+
+/* Publishing and ending */
+
+bool core_is_writable(const struct core *core)
+{
+        for (uint32_t i = 0; i < core->member_limit; i++) {
+                const struct member *member = &core->members[i];
+
+                if (member->is_used && member->state == MEMBER_LIVE && member->is_confirmed &&
+                                !member->is_lapsed &&
+                                log_backlog(core->log, member->acknowledged) >
+                                                core->log->ring_size / 2) {
+                        return false;
+                }
+        }
+        return true;
+}
+
+int core_publish(struct core *core, struct cmi_time now, struct cmi_slice bytes, enum cmi_wait wait,
+                uint64_t timeout_ns, uint64_t cookie, uint64_t *ret_number)
+{
+        struct cmi_op op;
+        uint64_t number;
+        int r = cmi_op_decode(bytes, &op);
+
+        if (r < 0) {
+                return r;
+        }
+        enter(core, now);
+        if (core->state == CORE_STOPPING) {
+                return -ESHUTDOWN;
+        }
+        if (wait == CMI_WAIT_MESH && core->n_waits == CORE_WAITS_MAX) {
+                return -EBUSY;
+        }
+        number = log_append(core->log, bytes);
+        apply_operation(core, bytes, NULL, number);
+        if (wait == CMI_WAIT_MESH) {
+                r = wait_add(core, now, number, timeout_ns, cookie);
+                assert(r == 0);
+        }
+        if (ret_number) {
+                *ret_number = number;
+        }
+        return 0;
+}
+
+void core_stop(struct core *core, struct cmi_time now)
+{
+        lease_end_now(core);
+        set_state(core, now, CORE_STOPPING, "stopping");
+}
+
+bool core_is_flushed(const struct core *core)
+{
+        for (uint32_t i = 0; i < core->member_limit; i++) {
+                const struct member *member = &core->members[i];
+
+                if (member->is_used && member->state == MEMBER_LIVE && member->is_confirmed &&
+                                member->acknowledged < log_newest(core->log)) {
+                        return false;
+                }
+        }
+        return core->n_waits == 0;
+}
+
+void core_goodbye(struct core *core, struct cmi_time now)
+{
+        uint8_t buffer[64];
+        struct cmi_goodbye goodbye = {{log_stream(core->log), log_newest(core->log)}};
+
+        assert(core->state == CORE_STOPPING);
+        enter(core, now);
+        core->has_said_goodbye = true;
+        wait_end_all(core, now);
+        for (uint32_t i = 0; i < core->member_limit; i++) {
+                struct member *member = &core->members[i];
+                struct link *link = member->is_used ? link_ready(core, member) : NULL;
+                struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
+
+                if (link) {
+                        cmi_goodbye_write(&writer, &goodbye);
+                        link_send(core, link, member, CMI_FRAME_GOODBYE, cmi_written(&writer), 0);
+                }
+        }
+}
+
+void core_status(const struct core *core, struct core_status *ret_status)
+{
+        *ret_status = (struct core_status){
+                        .state = core->state,
+                        .incarnation = core->options.incarnation,
+                        .newest = {log_stream(core->log), log_newest(core->log)},
+                        .oldest = log_oldest(core->log),
+                        .started_ns = core->started_ns,
+                        .live_since_ns = core->live_since_ns,
+                        .lease_end_ns = core->lease_end.mono_ns,
+                        .apply_seq = cmi_page_begin(&core->page) - 1,
+                        .n_members = core->n_members,
+                        .n_regions = core->n_regions,
+                        .n_waits = core->n_waits,
+                        .counters = core->counters,
+        };
+        if (core->state != CORE_LIVE) {
+                memcpy(ret_status->reason, core->reason, sizeof(ret_status->reason));
+        }
+}

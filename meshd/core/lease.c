@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Leases. Each member grants, each member serves. This node may serve bounded regions while for
+ * every member that counts now < (own clock from before the beat that the member's newest granting
+ * beat echoes) + L, and everything up to the position in that beat is applied. Only intervals of
+ * one clock are compared, so clocks need no common time, only rates that differ by at most rho.
+ * Source: Gray and Cheriton, Leases (SOSP 1989), turned round: silence of one member stops all
+ * others from serving instead of blocking its writes.
+ */
+#include "meshd/core/state.h"
+
+void lease_end_now(struct core *core)
+{
+        core->lease_end = (struct cmi_time){0};
+        cmi_page_set_lease(&core->page, 0, 0);
+}
+
+/* A grant that waited for its position takes effect. */
+void lease_applied(struct core *core, struct member *member)
+{
+        if (member->waiting_grant.mono_ns == 0 || member->applied < member->waiting_position) {
+                return;
+        }
+        if (member->waiting_grant.mono_ns > member->grant.mono_ns) {
+                member->grant = member->waiting_grant;
+        }
+        member->waiting_grant = (struct cmi_time){0};
+}
+
+static void grant_take(struct core *core, struct cmi_time now, struct member *member,
+                const struct cmi_beat *beat)
+{
+        if (!beat->is_grant || beat->echo.mono_ns == 0 || beat->echo.mono_ns > now.mono_ns ||
+                        beat->echo.real_ns == 0) {
+                return;
+        }
+        /* An older one that still waits is nearer to its position; replace it only when it would be worth nothing. */
+        if (member->waiting_grant.mono_ns != 0 &&
+                        now.mono_ns - member->waiting_grant.mono_ns < core->options.lease_ns / 2 &&
+                        member->applied < beat->newest.number) {
+                return;
+        }
+        member->waiting_grant = beat->echo;
+        member->waiting_position = beat->newest.number;
+        lease_applied(core, member);
+}
+
+void lease_update(struct core *core, struct cmi_time now)
+{
+        struct cmi_time end = now;
+
+        if (core->state != CORE_LIVE) {
+                if (core->lease_end.mono_ns != 0) {
+                        lease_end_now(core);
+                }
+                return;
+        }
+        for (uint32_t i = 0; i < core->member_limit; i++) {
+                const struct member *member = &core->members[i];
+
+                if (!member->is_used || !member_counts(member)) {
+                        continue;
+                }
+                if (member->grant.mono_ns < end.mono_ns) {
+                        end.mono_ns = member->grant.mono_ns;
+                }
+                if (member->grant.real_ns < end.real_ns) {
+                        end.real_ns = member->grant.real_ns;
+                }
+        }
+        if (end.mono_ns == 0 || end.real_ns == 0) {
+                end = (struct cmi_time){0};
+        } else {
+                end.mono_ns += core->options.lease_ns;
+                end.real_ns += core->options.lease_ns;
+        }
+        if (end.mono_ns != core->lease_end.mono_ns || end.real_ns != core->lease_end.real_ns) {
+                core->lease_end = end;
+                cmi_page_set_lease(&core->page, end.mono_ns, end.real_ns);
+        }
+}
+
+void beat_send(struct core *core, struct cmi_time now, struct member *member)
+{
+        struct link *link = link_ready(core, member);
+        uint8_t buffer[256];
+        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
+        bool may_acknowledge = now.mono_ns >= core->pause_end_ns;
+        struct cmi_beat beat = {
+                        .clock = now,
+                        .echo = member->clock,
+                        .newest = {log_stream(core->log), log_newest(core->log)},
+                        .sent = member->cursor,
+                        .applied = {member->stream, may_acknowledge ? member->applied : 0},
+                        .is_grant = !member->is_lapsed && core->state != CORE_STOPPING,
+                        .counts_you = member_counts(member),
+                        .wants_beat = member->grant.mono_ns == 0,
+                        .is_live = core->state == CORE_LIVE,
+                        .members = member_digest(core),
+                        .lag_ns = core->longest_turn_ns,
+        };
+
+        member->next_beat_ns = now.mono_ns + core->options.lease_ns / 4;
+        if (!link) {
+                return;
+        }
+        cmi_beat_write(&writer, &beat);
+        if (link_send(core, link, member, CMI_FRAME_BEAT, cmi_written(&writer), 0) < 0) {
+                return;
+        }
+        member->is_beat_due = false;
+        member->beat_sent_ns = now.mono_ns;
+        member->bytes_since_beat = 0;
+        /*
+         * The receiver may serve on this beat for L from the clock that it echoes, which it sent
+         * before we received it. Operations numbered from here on wait for that time, or for its
+         * ack: see wait.c.
+         */
+        if (beat.is_grant && member->clock.mono_ns != 0 &&
+                        member->clock_heard_ns > member->granted_ns) {
+                member->granted_ns = member->clock_heard_ns;
+        }
+}
+
+/* At once, but never faster than eight times the usual pace: two who cannot yet grant must not keep each other busy. */
+static void beat_soon(const struct core *core, struct member *member)
+{
+        uint64_t soon = member->beat_sent_ns + core->options.lease_ns / 32;
+
+        if (member->beat_sent_ns == 0 || soon < member->next_beat_ns) {
+                member->next_beat_ns = member->beat_sent_ns == 0 ? 0 : soon;
+        }
+}
+
+static void acknowledge(struct core *core, struct member *member, struct cmi_position applied)
+{
+        if (applied.stream != log_stream(core->log) || applied.number > log_newest(core->log)) {
+                return;
+        }
+        if (applied.number > member->acknowledged) {
+                member->acknowledged = applied.number;
+        }
+        if (member->is_lapsed && member->acknowledged >= member->lapse_target) {
+                member->is_lapsed = false;
+                member->is_beat_due = true;
+        }
+}
+
+static bool is_mutual(const struct core *core, const struct member *member)
+{
+        return member->grant.mono_ns >= core->since_ns;
+}
+
+void beat_receive(struct core *core, struct cmi_time now, struct member *member,
+                const struct cmi_beat *beat)
+{
+        if (beat->clock.mono_ns < member->clock.mono_ns) {
+                return; /* overtaken on an older connection */
+        }
+        member->clock = beat->clock;
+        member->clock_heard_ns = now.mono_ns;
+        member->digest = beat->members;
+        member->lag_ns = beat->lag_ns;
+        member->counts_me = beat->counts_you;
+        if (beat->echo.mono_ns != 0 && beat->echo.mono_ns <= now.mono_ns) {
+                uint64_t rtt = now.mono_ns - beat->echo.mono_ns;
+
+                /* An echo is as old as the peer's last beat, so only prompt ones measure the way. */
+                if (beat->echo.mono_ns + core->options.lease_ns / 8 > now.mono_ns) {
+                        member->rtt_ns = rtt;
+                }
+                if (beat->counts_you && beat->echo.mono_ns > member->counted_ns) {
+                        member->counted_ns = beat->echo.mono_ns;
+                }
+        }
+        acknowledge(core, member, beat->applied);
+        if (beat->newest.stream == member->stream) {
+                grant_take(core, now, member, beat);
+        }
+        stream_beat(core, now, member, beat);
+        if (beat->wants_beat || member->grant.mono_ns == 0) {
+                beat_soon(core, member);
+        }
+        if (beat->is_live && is_mutual(core, member)) {
+                member->was_live = true;
+                member_set_state(core, now, member, MEMBER_LIVE);
+        } else if (member->state != MEMBER_JOINING) {
+                member_set_state(core, now, member, MEMBER_JOINING);
+        }
+        if (beat->members != member_digest(core)) {
+                member_list_ask(core, now, member);
+        }
+}

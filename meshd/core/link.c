@@ -1,0 +1,510 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Outgoing links and the greeting. A link only sends; frames of the peer come in over the peer's
+ * own link. Each HELLO carries a random token that names the link it goes out on, and echoes the
+ * token of the peer's newest HELLO: an echo of our token proves whose process is at the other end,
+ * and that it knows us. Only then do beats and operations flow.
+ */
+#include "meshd/core/state.h"
+
+#include <errno.h>
+
+#define HELLO_RETRY_NS (250 * CMI_NS_PER_MS)
+#define HELLO_SILENT_NS (500 * CMI_NS_PER_MS) /* to a member that does not answer */
+#define HELLO_PAUSE_NS (20 * CMI_NS_PER_MS) /* between two to one member, whatever asks for them */
+#define HANDSHAKE_NS (5 * CMI_NS_PER_S)     /* a candidate that gave no HELLO is hung up */
+#define REFUSAL_NS (2 * CMI_NS_PER_S)
+
+static struct link *link_find(struct core *core, const struct cmi_endpoint *endpoint)
+{
+        for (uint32_t i = 0; i < core->max_links; i++) {
+                struct link *link = &core->links[i];
+
+                if (link->is_used && link->refusal.code == 0 &&
+                                cmi_endpoint_equal(&link->endpoint, endpoint)) {
+                        return link;
+                }
+        }
+        return NULL;
+}
+
+static struct link *link_by_token(struct core *core, uint64_t token)
+{
+        for (uint32_t i = 0; token != 0 && i < core->max_links; i++) {
+                if (core->links[i].is_used && core->links[i].token == token) {
+                        return &core->links[i];
+                }
+        }
+        return NULL;
+}
+
+static uint32_t link_index(const struct core *core, const struct link *link)
+{
+        return (uint32_t)(link - core->links);
+}
+
+int link_open(struct core *core, struct cmi_time now, const struct cmi_endpoint *endpoint,
+                struct member *member, struct link **ret_link)
+{
+        for (uint32_t i = 0; i < core->max_links; i++) {
+                struct link *link = &core->links[i];
+                int r;
+
+                if (link->is_used) {
+                        continue;
+                }
+                r = core->sink.dial(core->sink.context, i, endpoint);
+                if (r < 0) {
+                        return r;
+                }
+                *link = (struct link){
+                                .is_used = true,
+                                .member = NONE,
+                                .token = core_random(core) | 1,
+                                .opened_ns = now.mono_ns,
+                                .endpoint = *endpoint,
+                };
+                if (member) {
+                        link->member = member_index(core, member);
+                        link->is_advertised = true;
+                        member->link = i;
+                        member->is_confirmed = false;
+                }
+                *ret_link = link;
+                return 0;
+        }
+        return -ENOSPC;
+}
+
+void link_close(struct core *core, struct link *link)
+{
+        if (link->member != NONE) {
+                core->members[link->member].link = NONE;
+                core->members[link->member].is_confirmed = false;
+        }
+        core->sink.hangup(core->sink.context, link_index(core, link));
+        *link = (struct link){.member = NONE};
+}
+
+struct link *link_ready(struct core *core, const struct member *member)
+{
+        if (!member->is_confirmed || member->link == NONE || core->links[member->link].is_blocked) {
+                return NULL;
+        }
+        return &core->links[member->link];
+}
+
+int link_send(struct core *core, struct link *link, struct member *member, enum cmi_frame_type type,
+                struct cmi_slice body, uint64_t body_id)
+{
+        uint8_t buffer[CMI_FRAME_HEADER_MAX];
+        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
+        bool is_greeting = type == CMI_FRAME_HELLO || type == CMI_FRAME_REFUSE;
+        struct cmi_frame_header header = {
+                        .type = type,
+                        .mesh = core->mesh,
+                        .source = core->options.node_id,
+                        .source_incarnation = core->options.incarnation,
+                        .destination_incarnation = member && !is_greeting ? member->incarnation : 0,
+                        .generation = core->n_hellos,
+        };
+        int r;
+
+        cmi_frame_header_write(&writer, &header);
+        r = core->sink.send(core->sink.context, link_index(core, link), cmi_written(&writer), body,
+                        body_id);
+        if (r < 0) {
+                link->is_blocked = true;
+                core->counters.frames_blocked++;
+                return r;
+        }
+        core->counters.frames_sent++;
+        core->counters.bytes_sent += writer.len + body.len;
+        if (member) {
+                member->frames_sent++;
+        }
+        return 0;
+}
+
+void hello_send(struct core *core, struct cmi_time now, struct link *link, struct member *member,
+                bool wants_answer)
+{
+        uint8_t buffer[1024];
+        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
+        struct cmi_hello hello = {
+                        .protocol_min = CMI_PROTOCOL_MIN,
+                        .protocol_max = CMI_PROTOCOL_MAX,
+                        .lease_ms = core->options.lease_ns / CMI_NS_PER_MS,
+                        .newest = {log_stream(core->log), log_newest(core->log)},
+                        .oldest = log_oldest(core->log),
+                        .previous = log_previous(core->log),
+                        .n_endpoints = core->options.n_endpoints,
+                        .link_token = link->token,
+                        .members = member_digest(core),
+                        .wants_answer = wants_answer,
+        };
+
+        memcpy(hello.name, core->name, sizeof(hello.name));
+        memcpy(hello.software, core->software, sizeof(hello.software));
+        memcpy(hello.endpoints, core->options.endpoints, sizeof(hello.endpoints));
+        if (member) {
+                hello.applied = (struct cmi_position){member->stream, member->applied};
+                hello.echo_token = member->peer_token;
+                member->hello_sent_ns = now.mono_ns;
+                member->is_hello_due = false;
+                member->wants_hello = false;
+        }
+        core->n_hellos++;
+        cmi_hello_write(&writer, &hello);
+        link->next_hello_ns = now.mono_ns + HELLO_RETRY_NS;
+        link_send(core, link, member, CMI_FRAME_HELLO, cmi_written(&writer), 0);
+}
+
+/* Refusing */
+
+static void refuse_send(struct core *core, struct link *link)
+{
+        uint8_t buffer[CMI_REASON_MAX + 64];
+        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
+
+        cmi_refuse_write(&writer, &link->refusal);
+        link_send(core, link, NULL, CMI_FRAME_REFUSE, cmi_written(&writer), 0);
+}
+
+static void refuse(struct core *core, struct cmi_time now, const struct cmi_frame_header *header,
+                const struct cmi_hello *hello, enum cmi_refusal code, uint64_t incarnation,
+                const char *reason)
+{
+        struct link *link;
+        char text[CORE_TEXT_MAX];
+
+        core_text(text, hello->name, ": ", reason);
+        core_emit(core, CORE_EVENT_REFUSING, NULL, text);
+        if (hello->n_endpoints == 0) {
+                return;
+        }
+        for (uint32_t i = 0; i < core->max_links; i++) {
+                if (core->links[i].is_used && core->links[i].refusal.code != 0 &&
+                                cmi_endpoint_equal(
+                                                &core->links[i].endpoint, &hello->endpoints[0])) {
+                        return; /* already being told */
+                }
+        }
+        if (link_open(core, now, &hello->endpoints[0], NULL, &link) < 0) {
+                return;
+        }
+        link->refusal = (struct cmi_refuse){.code = code, .incarnation = incarnation};
+        memcpy(link->refusal.reason, text, sizeof(text));
+        refuse_send(core, link);
+}
+
+void refuse_receive(struct core *core, struct cmi_time now, const struct cmi_refuse *refusal)
+{
+        if (refusal->code == CMI_REFUSED_INCARNATION) {
+                /* The highest one known is told, so that a node whose clock was set back gets in again. */
+                if (refusal->incarnation >= core->options.incarnation &&
+                                refusal->incarnation < UINT64_MAX) {
+                        core->options.incarnation = refusal->incarnation + 1;
+                        core_emit(core, CORE_EVENT_INCARNATION, NULL, refusal->reason);
+                }
+                return;
+        }
+        core->refused_ns = now.mono_ns;
+        core_text(core->reason, "refused: ", refusal->reason, "");
+        core_emit(core, CORE_EVENT_REFUSED, NULL, refusal->reason);
+}
+
+static const struct member *live_member_of_name(
+                const struct core *core, const char *name, const struct cmi_id *but)
+{
+        for (uint32_t i = 0; i < core->member_limit; i++) {
+                const struct member *member = &core->members[i];
+
+                if (member->is_used && member_counts(member) && strcmp(member->name, name) == 0 &&
+                                !cmi_id_equal(&member->id, but)) {
+                        return member;
+                }
+        }
+        return NULL;
+}
+
+/* Is this HELLO to be answered by a refusal? */
+static bool is_refused(struct core *core, struct cmi_time now,
+                const struct cmi_frame_header *header, const struct cmi_hello *hello,
+                const struct member *member)
+{
+        const struct member *other = live_member_of_name(core, hello->name, &header->source);
+
+        if (hello->protocol_min > CMI_PROTOCOL_MAX || hello->protocol_max < CMI_PROTOCOL_MIN) {
+                refuse(core, now, header, hello, CMI_REFUSED_PROTOCOL, 0,
+                                "no common protocol version");
+        } else if (hello->lease_ms != core->options.lease_ns / CMI_NS_PER_MS) {
+                refuse(core, now, header, hello, CMI_REFUSED_LEASE, 0,
+                                "its lease length differs; set --lease-ms equal on all nodes");
+        } else if (member && header->source_incarnation < member->incarnation) {
+                refuse(core, now, header, hello, CMI_REFUSED_INCARNATION, member->incarnation,
+                                "a later incarnation of it is known");
+        } else if ((strcmp(hello->name, core->name) == 0 &&
+                                   header->source_incarnation > core->options.incarnation) ||
+                        (other && other->incarnation < header->source_incarnation)) {
+                refuse(core, now, header, hello, CMI_REFUSED_NAME, 0,
+                                "a live node has this name; choose another --name");
+        } else {
+                return false;
+        }
+        return true;
+}
+
+/* Receiving HELLO */
+
+static void hello_from_myself(struct core *core, struct cmi_time now,
+                const struct cmi_frame_header *header, const struct cmi_hello *hello)
+{
+        struct link *link = link_by_token(core, hello->link_token);
+        struct core_event event = {.kind = CORE_EVENT_SELF, .name = ""};
+
+        if (link && header->source_incarnation == core->options.incarnation) {
+                event.endpoint = link->endpoint;
+                link_close(core, link);
+                core->sink.event(core->sink.context, &event);
+        } else if (header->source_incarnation < core->options.incarnation) {
+                /* An earlier node with our id lives: the image was cloned, and we are the copy. */
+                struct cmi_refuse refusal = {.code = CMI_REFUSED_IDENTITY};
+
+                core_text(refusal.reason, hello->name, ": ",
+                                "a live node has our id; start with --new-identity");
+                refuse_receive(core, now, &refusal);
+        }
+}
+
+static void new_incarnation(
+                struct core *core, struct cmi_time now, struct member *member, uint64_t incarnation)
+{
+        if (member->incarnation != 0) {
+                member->restarts++;
+        }
+        member->incarnation = incarnation;
+        member->is_confirmed = false;
+        member->was_live = false;
+        member->peer_token = 0;
+        member->peer_hello = 0;
+        member->clock = (struct cmi_time){0};
+        member->clock_heard_ns = 0;
+        member->grant = (struct cmi_time){0};
+        member->waiting_grant = (struct cmi_time){0};
+        member->acknowledged = 0;
+        member->counted_ns = 0;
+        member->counts_me = false;
+        member->beat_sent_ns = 0;
+        /* granted_ns stays: the predecessor's page may still be served on our grant. */
+        member_set_state(core, now, member, MEMBER_JOINING);
+}
+
+static void describe(struct core *core, struct member *member, const struct cmi_hello *hello)
+{
+        memcpy(member->software, hello->software, sizeof(member->software));
+        memcpy(member->endpoints, hello->endpoints, sizeof(member->endpoints));
+        member->n_endpoints = hello->n_endpoints;
+        if (strcmp(member->name, hello->name) != 0) {
+                memcpy(member->name, hello->name, sizeof(member->name));
+                member_sort(core);
+        }
+}
+
+static bool is_advertised(const struct member *member, const struct cmi_endpoint *endpoint)
+{
+        for (uint32_t i = 0; i < member->n_endpoints; i++) {
+                if (cmi_endpoint_equal(&member->endpoints[i], endpoint)) {
+                        return true;
+                }
+        }
+        return false;
+}
+
+/* Which of our links leads to this member: the one whose token it echoes, the one it has, or a new one. */
+static void find_way(struct core *core, struct cmi_time now, struct member *member,
+                const struct cmi_hello *hello)
+{
+        struct link *link = link_by_token(core, hello->echo_token);
+
+        if (link && link->member != NONE && link->member != member_index(core, member)) {
+                return; /* an echo of a token that was another's: a frame of before */
+        }
+        if (link && member->link != NONE && link != &core->links[member->link]) {
+                link_close(core, &core->links[member->link]);
+        }
+        if (link) {
+                struct core_event event = {
+                                .kind = CORE_EVENT_MET, .id = member->id, .name = member->name};
+
+                link->member = member_index(core, member);
+                member->link = link_index(core, link);
+                if (!member->is_confirmed) {
+                        event.endpoint = link->endpoint;
+                        core->sink.event(core->sink.context, &event);
+                }
+                member->is_confirmed = true;
+                return;
+        }
+        link = member->link == NONE ? NULL : &core->links[member->link];
+        if (link && link->is_advertised && !is_advertised(member, &link->endpoint)) {
+                link_close(core, link);
+                link = NULL;
+        }
+        for (uint32_t i = 0; !link && i < member->n_endpoints; i++) {
+                link = link_find(core, &member->endpoints[i]);
+                if (link && link->member == NONE) {
+                        link->member = member_index(core, member);
+                        member->link = link_index(core, link);
+                } else if (link) {
+                        link = NULL;
+                }
+        }
+        if (!link && member->n_endpoints > 0) {
+                link_open(core, now, &member->endpoints[0], member, &link);
+        }
+}
+
+/* The peer says what it has of our stream: go on from there. */
+static void set_cursor(struct core *core, struct member *member, struct cmi_position applied)
+{
+        if (applied.stream == log_stream(core->log) && applied.number <= log_newest(core->log)) {
+                member->cursor = applied.number;
+        }
+}
+
+void hello_receive(struct core *core, struct cmi_time now, uint64_t connection,
+                const struct cmi_frame_header *header, const struct cmi_hello *hello)
+{
+        struct member *member = member_find(core, &header->source);
+        bool is_new_link;
+
+        if (cmi_id_equal(&header->source, &core->options.node_id)) {
+                hello_from_myself(core, now, header, hello);
+                return;
+        }
+        if (is_refused(core, now, header, hello, member)) {
+                return;
+        }
+        if (!member) {
+                member = member_add(core, now, &header->source, hello->name);
+        }
+        if (!member) {
+                refuse(core, now, header, hello, CMI_REFUSED_FULL, 0, "max_peers is reached here");
+                return;
+        }
+        if (header->source_incarnation > member->incarnation) {
+                new_incarnation(core, now, member, header->source_incarnation);
+        } else if (header->generation < member->peer_hello || member->state == MEMBER_LEFT) {
+                return; /* overtaken by a later one, or by the goodbye */
+        }
+        member_heard(core, now, member, connection);
+        is_new_link = member->peer_token != hello->link_token;
+        member->peer_token = hello->link_token;
+        member->peer_hello = header->generation;
+        member->digest = hello->members;
+        describe(core, member, hello);
+        stream_adopt(core, now, member, hello);
+        find_way(core, now, member, hello);
+        if (member->is_confirmed) {
+                set_cursor(core, member, hello->applied);
+                if (member->grant.mono_ns == 0) {
+                        member->is_beat_due = true;
+                }
+        }
+        if (!member->is_confirmed || is_new_link || hello->wants_answer) {
+                member->is_hello_due = true;
+        }
+}
+
+/* Time */
+
+static void member_hello_tick(
+                struct core *core, struct cmi_time now, struct link *link, struct member *member)
+{
+        bool is_quiet = member->state != MEMBER_LIVE && member->state != MEMBER_JOINING;
+        bool is_asked = member->is_hello_due || member->wants_hello;
+        uint64_t pause = is_asked ? HELLO_PAUSE_NS : is_quiet ? HELLO_SILENT_NS : HELLO_RETRY_NS;
+
+        if (!is_asked && !is_quiet && member->is_confirmed) {
+                return;
+        }
+        if (member->hello_sent_ns == 0 || now.mono_ns - member->hello_sent_ns >= pause) {
+                hello_send(core, now, link, member,
+                                member->wants_hello || is_quiet || !member->is_confirmed);
+        }
+}
+
+void link_tick(struct core *core, struct cmi_time now, struct link *link)
+{
+        struct core_event event = {
+                        .kind = CORE_EVENT_LINK_FAILED, .name = "", .endpoint = link->endpoint};
+
+        if (link->refusal.code != 0) {
+                if (now.mono_ns - link->opened_ns >= REFUSAL_NS) {
+                        link_close(core, link);
+                } else if (!link->is_blocked && now.mono_ns >= link->next_hello_ns) {
+                        link->next_hello_ns = NEVER;
+                        refuse_send(core, link);
+                }
+        } else if (link->member == NONE && now.mono_ns - link->opened_ns >= HANDSHAKE_NS) {
+                link_close(core, link);
+                core->sink.event(core->sink.context, &event);
+        } else if (link->is_blocked) {
+                return;
+        } else if (link->member != NONE) {
+                member_hello_tick(core, now, link, &core->members[link->member]);
+        } else if (now.mono_ns >= link->next_hello_ns) {
+                hello_send(core, now, link, NULL, true);
+        }
+}
+
+int core_connect(struct core *core, struct cmi_time now, const struct cmi_endpoint *endpoint)
+{
+        struct link *link = link_find(core, endpoint);
+        uint32_t n_handshakes = 0;
+        int r;
+
+        if (link) {
+                return -EALREADY;
+        }
+        for (uint32_t i = 0; i < core->member_limit; i++) {
+                if (core->members[i].is_used && core->members[i].link != NONE &&
+                                is_advertised(&core->members[i], endpoint)) {
+                        return -EALREADY;
+                }
+        }
+        for (uint32_t i = 0; i < core->max_links; i++) {
+                n_handshakes += core->links[i].is_used && core->links[i].member == NONE;
+        }
+        if (n_handshakes >= CORE_LINKS_SPARE) {
+                return -ENOSPC;
+        }
+        r = link_open(core, now, endpoint, NULL, &link);
+        if (r == 0) {
+                hello_send(core, now, link, NULL, true);
+        }
+        return r;
+}
+
+void core_link_writable(struct core *core, struct cmi_time now, uint32_t index)
+{
+        struct link *link = &core->links[index];
+
+        if (index >= core->max_links || !link->is_used || !link->is_blocked) {
+                return;
+        }
+        link->is_blocked = false;
+        if (link->refusal.code != 0 || link->member == NONE) {
+                link->next_hello_ns = 0;
+        } else if (!core->members[link->member].is_confirmed ||
+                        !member_counts(&core->members[link->member])) {
+                core->members[link->member].is_hello_due = true;
+        }
+}
+
+bool core_link_is_blocked(const struct core *core, uint32_t index)
+{
+        return index < core->max_links && core->links[index].is_used &&
+               core->links[index].is_blocked;
+}

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The member table: who belongs to the mesh as this node knows it, and how long each one has been
+ * silent. A HELLO, a list from another member or the disk adds a member; silence and goodbyes move
+ * it through its states; only forgetting (by hand, or a day after it was GONE) takes it out.
+ */
+#include "meshd/core/state.h"
+
+#include <errno.h>
+
+#define FORGET_NS (UINT64_C(24) * 3600 * CMI_NS_PER_S)
+#define LIST_PAUSE_NS CMI_NS_PER_S
+
+struct member *member_find(struct core *core, const struct cmi_id *id)
+{
+        for (uint32_t i = 0; i < core->member_limit; i++) {
+                if (core->members[i].is_used && cmi_id_equal(&core->members[i].id, id)) {
+                        return &core->members[i];
+                }
+        }
+        return NULL;
+}
+
+/* By name, then by id; a handful of entries that rarely change. */
+void member_sort(struct core *core)
+{
+        uint32_t n = 0;
+
+        for (uint32_t i = 0; i < core->member_limit; i++) {
+                const struct member *member = &core->members[i];
+                uint32_t at = n;
+
+                if (!member->is_used) {
+                        continue;
+                }
+                for (; at > 0; at--) {
+                        const struct member *before = &core->members[core->order[at - 1]];
+                        int order = strcmp(before->name, member->name);
+
+                        if (order < 0 || (order == 0 && cmi_id_compare(&before->id, &member->id) <
+                                                                         0)) {
+                                break;
+                        }
+                        core->order[at] = core->order[at - 1];
+                }
+                core->order[at] = i;
+                n++;
+        }
+        core->n_members = n;
+}
+
+struct member *member_add(
+                struct core *core, struct cmi_time now, const struct cmi_id *id, const char *name)
+{
+        for (uint32_t i = 0; i < core->options.max_peers; i++) {
+                struct member *member = &core->members[i];
+
+                if (member->is_used) {
+                        continue;
+                }
+                if (i == core->member_limit) {
+                        core->member_limit++;
+                }
+                *member = (struct member){
+                                .is_used = true,
+                                .id = *id,
+                                .state = MEMBER_SEEN,
+                                .state_since_ns = now.mono_ns,
+                                .silent_from_ns = now.mono_ns,
+                                .link = NONE,
+                };
+                for (size_t c = 0; c < CMI_NAME_MAX && name[c]; c++) {
+                        member->name[c] = name[c];
+                }
+                member_sort(core);
+                return member;
+        }
+        return NULL;
+}
+
+void member_remove(struct core *core, struct member *member)
+{
+        if (member->link != NONE) {
+                link_close(core, &core->links[member->link]);
+        }
+        wait_forget_member(core, member);
+        member->is_used = false;
+        member_sort(core);
+}
+
+void member_set_state(struct core *core, struct cmi_time now, struct member *member,
+                enum member_state state)
+{
+        struct core_event event = {
+                        .kind = CORE_EVENT_MEMBER,
+                        .id = member->id,
+                        .name = member->name,
+                        .from = member->state,
+                        .to = state,
+        };
+
+        if (member->state == state) {
+                return;
+        }
+        member->state = state;
+        member->state_since_ns = now.mono_ns;
+        core->sink.event(core->sink.context, &event);
+}
+
+/* A valid frame of its current incarnation came in. */
+void member_heard(
+                struct core *core, struct cmi_time now, struct member *member, uint64_t connection)
+{
+        member->heard_ns = now.mono_ns;
+        member->silent_from_ns = now.mono_ns;
+        member->connection = connection;
+        member->frames_received++;
+        if (member->state == MEMBER_GONE || member->state == MEMBER_SEEN ||
+                        member->state == MEMBER_LEFT) {
+                /* It counts again from this frame on: its newest grant is long over, so serving stops until a new one. */
+                member_set_state(core, now, member, MEMBER_JOINING);
+        }
+}
+
+static void declare_gone(struct core *core, struct cmi_time now, struct member *member)
+{
+        member->grant = (struct cmi_time){0};
+        member->waiting_grant = (struct cmi_time){0};
+        member->counts_me = false;
+        if (member_counts(member)) {
+                /* What it published last may never have come, so nothing from before may be served without it. */
+                apply_forget(core, member, "a member is gone without a goodbye");
+        }
+        member_set_state(core, now, member, MEMBER_GONE);
+}
+
+void member_tick(struct core *core, struct cmi_time now, struct member *member)
+{
+        uint64_t silence = now.mono_ns - member->silent_from_ns;
+        struct link *link;
+
+        switch (member->state) {
+        case MEMBER_SEEN:
+                if (silence >= core->options.gone_ns) {
+                        declare_gone(core, now, member);
+                }
+                break;
+        case MEMBER_JOINING:
+        case MEMBER_LIVE:
+                if (silence >= core->options.lease_ns) {
+                        member_set_state(core, now, member, MEMBER_SILENT);
+                }
+                break;
+        case MEMBER_SILENT:
+                /* One that crashes again and again before it has published anything must not keep all caches off. */
+                if (!member->was_live && member->newest == 0) {
+                        member_set_state(core, now, member, MEMBER_GONE);
+                } else if (silence >= core->options.gone_ns) {
+                        declare_gone(core, now, member);
+                }
+                break;
+        case MEMBER_GONE:
+        case MEMBER_LEFT:
+                if (now.mono_ns - member->state_since_ns >= FORGET_NS) {
+                        member_remove(core, member);
+                        return;
+                }
+                break;
+        }
+        if (member->link == NONE && member->n_endpoints > 0) {
+                link_open(core, now, &member->endpoints[0], member, &link);
+        }
+}
+
+/* Order does not matter to a sum, and equal sets have equal sums; unequal ones rarely do, and each change asks anew. */
+uint64_t member_digest(const struct core *core)
+{
+        uint64_t digest = XXH3_64bits(core->options.node_id.bytes, CMI_ID_SIZE);
+
+        for (uint32_t i = 0; i < core->member_limit; i++) {
+                const struct member *member = &core->members[i];
+
+                if (member->is_used && member_counts(member)) {
+                        digest += XXH3_64bits(member->id.bytes, CMI_ID_SIZE);
+                }
+        }
+        return digest;
+}
+
+void member_list_ask(struct core *core, struct cmi_time now, struct member *member)
+{
+        struct link *link = link_ready(core, member);
+        uint8_t buffer[64];
+        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
+
+        if (!link || (member->list_asked_ns != 0 &&
+                                     now.mono_ns - member->list_asked_ns < LIST_PAUSE_NS)) {
+                return;
+        }
+        member->list_asked_ns = now.mono_ns;
+        core->decoded.members = (struct cmi_members){.is_request = true};
+        cmi_members_write(&writer, &core->decoded.members);
+        link_send(core, link, member, CMI_FRAME_MEMBERS, cmi_written(&writer), 0);
+}
+
+static void list_page_send(struct core *core, struct member *to, const struct cmi_members *page)
+{
+        struct link *link = link_ready(core, to);
+        struct cmi_writer writer = cmi_writer(core->run, sizeof(core->run));
+
+        if (link) {
+                cmi_members_write(&writer, page);
+                link_send(core, link, to, CMI_FRAME_MEMBERS, cmi_written(&writer), 0);
+        }
+}
+
+static void list_send(struct core *core, struct member *to)
+{
+        struct cmi_members *page = &core->decoded.members;
+
+        page->is_request = false;
+        page->n_members = 0;
+        for (uint32_t i = 0; i < core->n_members; i++) {
+                const struct member *member = &core->members[core->order[i]];
+                struct cmi_member *entry = &page->members[page->n_members];
+
+                if (!member_counts(member) || member == to) {
+                        continue;
+                }
+                entry->id = member->id;
+                entry->incarnation = member->incarnation;
+                entry->state = member->state;
+                memcpy(entry->name, member->name, sizeof(entry->name));
+                memcpy(entry->endpoints, member->endpoints, sizeof(entry->endpoints));
+                entry->n_endpoints = member->n_endpoints;
+                if (++page->n_members == CMI_MEMBERS_PAGE) {
+                        list_page_send(core, to, page);
+                        page->n_members = 0;
+                }
+        }
+        if (page->n_members > 0) {
+                list_page_send(core, to, page);
+        }
+}
+
+void member_list_receive(struct core *core, struct cmi_time now, struct member *member,
+                const struct cmi_members *list)
+{
+        if (list->is_request) {
+                list_send(core, member);
+                return;
+        }
+        for (uint32_t i = 0; i < list->n_members; i++) {
+                const struct cmi_member *entry = &list->members[i];
+                struct member *met;
+
+                if (cmi_id_equal(&entry->id, &core->options.node_id) ||
+                                member_find(core, &entry->id)) {
+                        continue;
+                }
+                met = member_add(core, now, &entry->id, entry->name);
+                if (!met) {
+                        return;
+                }
+                memcpy(met->endpoints, entry->endpoints, sizeof(met->endpoints));
+                met->n_endpoints = entry->n_endpoints;
+        }
+}
+
+int core_remember(struct core *core, struct cmi_time now, const struct cmi_id *id, const char *name,
+                const struct cmi_endpoint *endpoint)
+{
+        struct member *member;
+
+        if (cmi_id_equal(id, &core->options.node_id)) {
+                return 0;
+        }
+        member = member_find(core, id);
+        if (!member) {
+                member = member_add(core, now, id, name);
+        }
+        if (!member) {
+                return -ENOSPC;
+        }
+        if (member->n_endpoints == 0) {
+                member->endpoints[0] = *endpoint;
+                member->n_endpoints = 1;
+        }
+        return 0;
+}
+
+int core_forget(struct core *core, struct cmi_time now, const struct cmi_id *id)
+{
+        struct member *member = member_find(core, id);
+
+        if (!member) {
+                return -ENOENT;
+        }
+        if (member_counts(member)) {
+                return -EBUSY;
+        }
+        member_remove(core, member);
+        return 0;
+}
+
+int core_member(const struct core *core, struct cmi_time now, uint32_t index,
+                struct core_member *ret_member)
+{
+        const struct member *member;
+
+        if (index >= core->n_members) {
+                return -ENOENT;
+        }
+        member = &core->members[core->order[index]];
+        *ret_member = (struct core_member){
+                        .id = member->id,
+                        .incarnation = member->incarnation,
+                        .state = member->state,
+                        .state_since_ns = member->state_since_ns,
+                        .has_link = member->is_confirmed && member_counts(member),
+                        .is_heard = member->heard_ns != 0 && member_counts(member) &&
+                                    now.mono_ns - member->heard_ns < core->options.lease_ns,
+                        .is_lapsed = member->is_lapsed,
+                        .counts_me = member->counts_me,
+                        .heard_ns = member->heard_ns,
+                        .rtt_ns = member->rtt_ns,
+                        .grant_end_ns = member->grant.mono_ns
+                                                        ? member->grant.mono_ns +
+                                                                          core->options.lease_ns
+                                                        : 0,
+                        .newest = {member->stream, member->newest},
+                        .applied = member->applied,
+                        .acknowledged = member->acknowledged,
+                        .peer_lag_ns = member->lag_ns,
+                        .gaps = member->gaps,
+                        .resets = member->resets,
+                        .lapses = member->lapses,
+                        .restarts = member->restarts,
+                        .frames_received = member->frames_received,
+                        .frames_sent = member->frames_sent,
+        };
+        if (member->link != NONE) {
+                ret_member->endpoint = core->links[member->link].endpoint;
+        } else {
+                ret_member->endpoint = member->endpoints[0];
+        }
+        memcpy(ret_member->name, member->name, sizeof(ret_member->name));
+        memcpy(ret_member->software, member->software, sizeof(ret_member->software));
+        return 0;
+}

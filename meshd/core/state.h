@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * What the core's files share: its structures, and the functions by which one file calls another.
+ * Nobody outside meshd/core includes it.
+ *
+ *   core.c    entry points, the turn (tick), own state
+ *   member.c  the member table, its states, member lists
+ *   link.c    outgoing links, HELLO and REFUSE, sending a frame
+ *   stream.c  operations from and to other nodes: NACK, RESET, GOODBYE
+ *   lease.c   beats, grants, the lease end in the page
+ *   wait.c    who waits for which operation, and when that is over
+ *   apply.c   operations on the page, region numbers
+ *   query.c   questions between nodes
+ */
+#include "meshd/core/core.h"
+
+#define NONE UINT32_MAX
+#define NEVER UINT64_MAX
+#define REGION_BUCKETS 2048 /* twice CMI_PAGE_REGIONS, a power of two */
+
+struct link {
+        bool is_used;
+        bool is_blocked;    /* send() said -EAGAIN */
+        bool is_advertised; /* dialled from a HELLO or a list, not from a candidate */
+        uint32_t member;    /* NONE until a HELLO echoes the token */
+        uint64_t token;
+        uint64_t opened_ns;
+        uint64_t next_hello_ns; /* until confirmed */
+        struct cmi_endpoint endpoint;
+        struct cmi_refuse refusal; /* code 0: none; else all that this link is for */
+};
+
+/* A grant or a beat's echo: own clocks from before the beat that the peer has echoed. */
+struct member {
+        bool is_used;
+        struct cmi_id id;
+        uint64_t incarnation; /* 0: never met */
+        char name[CMI_NAME_MAX + 1];
+        char software[33];
+        struct cmi_endpoint endpoints[CMI_ENDPOINTS_MAX];
+        uint32_t n_endpoints;
+        enum member_state state;
+        uint64_t state_since_ns;
+
+        uint32_t link;       /* NONE if none leads to it */
+        bool is_confirmed;   /* this incarnation has echoed our link's token: our frames arrive */
+        bool was_live;       /* in this incarnation */
+        uint64_t peer_token; /* of its newest HELLO */
+        uint64_t peer_hello; /* that HELLO's generation */
+        uint64_t hello_sent_ns;
+        bool is_hello_due;   /* it asked for ours, or does not know us yet */
+        bool wants_hello;    /* we need its */
+        uint64_t connection; /* inbound, of its newest frame */
+
+        uint64_t heard_ns;       /* newest frame; 0: never */
+        uint64_t silent_from_ns; /* silence is counted from here, in own awake time */
+        struct cmi_time clock;   /* of its newest beat */
+        uint64_t clock_heard_ns; /* and when that came */
+        uint64_t digest;
+        uint64_t list_asked_ns;
+        uint64_t rtt_ns;
+        uint64_t lag_ns;
+
+        /* Its stream, here. */
+        uint64_t stream; /* 0: unknown */
+        uint64_t newest; /* as it told us */
+        uint64_t applied;
+        uint64_t nack_sent_ns;
+        uint64_t nack_after;
+        uint64_t bytes_since_beat;
+        struct cmi_time grant;         /* own clocks; counts from here for one lease */
+        struct cmi_time waiting_grant; /* takes effect once waiting_position is applied */
+        uint64_t waiting_position;
+
+        /* Our stream, there. */
+        uint64_t acknowledged;
+        uint64_t cursor;       /* newest operation sent on the link */
+        bool is_lapsed;        /* no grants until it has acknowledged lapse_target */
+        uint64_t lapse_target; /* newest operation when it lapsed */
+        uint64_t granted_ns; /* receipt of the newest beat that a granting beat of ours echoed; 0: none */
+        uint64_t counted_ns; /* own clock in the newest echo with "I count you"; 0: none */
+        bool counts_me;
+        bool is_beat_due;
+        uint64_t beat_sent_ns;
+        uint64_t next_beat_ns;
+
+        uint64_t gaps, resets, lapses, restarts;
+        uint64_t frames_received, frames_sent;
+};
+
+enum wait_result {
+        WAIT_OPEN = 0,
+        WAIT_APPLIED,
+        WAIT_LAPSED,
+        WAIT_EXCLUDED, /* not a member when it was numbered */
+};
+
+struct wait {
+        bool is_used;
+        uint64_t cookie;
+        uint64_t number;
+        uint64_t since_ns;    /* numbered, or LIVE since then */
+        uint64_t deadline_ns; /* NEVER: only its own bound */
+        bool is_snapshot_taken;
+};
+
+struct query {
+        bool is_used;
+        uint64_t id;
+        uint64_t cookie;
+        uint64_t deadline_ns;
+        uint32_t member;
+        enum cmi_query_kind kind;
+};
+
+struct region {
+        uint8_t len;
+        char name[CMI_REGION_NAME_MAX];
+};
+
+struct core {
+        struct core_options options;
+        char name[CMI_NAME_MAX + 1];
+        char software[33];
+        uint64_t mesh;
+        struct core_sink sink;
+        struct cmi_page_view page;
+        struct log *log;
+
+        enum core_state state;
+        char reason[CORE_TEXT_MAX];
+        uint64_t started_ns;
+        uint64_t pause_end_ns; /* nothing is acknowledged before: B1 */
+        uint64_t since_ns; /* everybody must have been heard in both directions since: start, or the end of being away */
+        uint64_t live_since_ns;
+        uint64_t alone_until_ns;
+        uint64_t refused_ns; /* the newest refusal; 0: none */
+        uint64_t last_call_ns;
+        uint64_t longest_turn_ns;
+        struct cmi_time lease_end;
+        uint64_t random;
+        uint64_t n_hellos;
+        uint64_t n_queries;
+        uint64_t n_bodies;
+        bool has_said_goodbye;
+        bool has_unsent; /* a budget ran out: another turn at once */
+
+        uint32_t max_links;
+        struct link *links;     /* max_links */
+        struct member *members; /* max_peers */
+        uint32_t *order;        /* members by name */
+        uint32_t n_members;
+        uint32_t member_limit; /* members in use lie below it */
+
+        uint32_t n_waits;
+        struct wait *waits; /* CORE_WAITS_MAX */
+        uint64_t *wait_due; /* CORE_WAITS_MAX x max_peers: mono, when a grant that ran at numbering has ended */
+        uint8_t *wait_results;                  /* CORE_WAITS_MAX x max_peers: enum wait_result */
+        struct cmi_result_member *wait_members; /* max_peers, for one outcome */
+
+        struct query queries[CORE_QUERIES_MAX];
+        uint32_t n_regions;
+        struct region *regions;   /* CMI_PAGE_REGIONS */
+        uint16_t *region_buckets; /* REGION_BUCKETS: index + 1 */
+        struct core_counters counters;
+
+        /* The newest body of operations, shared by all links that are at the same position. */
+        uint64_t body_id;
+        uint64_t body_first;
+        uint64_t body_newest; /* log position when it was made: a longer run may exist now */
+        uint32_t body_count;
+        bool body_wants_ack;
+        size_t body_len;
+        uint8_t body[CMI_FRAME_BODY_MAX];
+        uint8_t run[CMI_FRAME_BODY_MAX];
+        union {
+                struct cmi_hello hello;
+                struct cmi_members members;
+                struct cmi_answer answer;
+        } decoded; /* too large for the stack; valid during one core_receive() */
+};
+
+/* core.c */
+uint64_t core_random(struct core *core);
+void core_text(char ret_text[CORE_TEXT_MAX], const char *first, const char *second,
+                const char *third);
+void core_emit(struct core *core, enum core_event_kind kind, const struct member *member,
+                const char *text);
+static inline uint64_t core_drift_ns(const struct core *core, uint64_t ns)
+{
+        return ns / 1000000 * core->options.drift_ppm;
+}
+/* The longest time that a grant given now may be used, on this node's clock: L(1+rho) + margin. */
+static inline uint64_t core_grant_ns(const struct core *core)
+{
+        return core->options.lease_ns + core_drift_ns(core, core->options.lease_ns) +
+               core->options.margin_ns;
+}
+
+/* member.c */
+struct member *member_find(struct core *core, const struct cmi_id *id);
+struct member *member_add(
+                struct core *core, struct cmi_time now, const struct cmi_id *id, const char *name);
+void member_remove(struct core *core, struct member *member);
+void member_sort(struct core *core);
+void member_set_state(struct core *core, struct cmi_time now, struct member *member,
+                enum member_state state);
+void member_heard(
+                struct core *core, struct cmi_time now, struct member *member, uint64_t connection);
+void member_tick(struct core *core, struct cmi_time now, struct member *member);
+uint64_t member_digest(const struct core *core);
+void member_list_ask(struct core *core, struct cmi_time now, struct member *member);
+void member_list_receive(struct core *core, struct cmi_time now, struct member *member,
+                const struct cmi_members *list);
+static inline uint32_t member_index(const struct core *core, const struct member *member)
+{
+        return (uint32_t)(member - core->members);
+}
+/* Counts: nothing bounded is served here without its grant. */
+static inline bool member_counts(const struct member *member)
+{
+        return member->state == MEMBER_JOINING || member->state == MEMBER_LIVE ||
+               member->state == MEMBER_SILENT;
+}
+
+/* link.c */
+int link_open(struct core *core, struct cmi_time now, const struct cmi_endpoint *endpoint,
+                struct member *member, struct link **ret_link);
+void link_close(struct core *core, struct link *link);
+int link_send(struct core *core, struct link *link, struct member *member, enum cmi_frame_type type,
+                struct cmi_slice body, uint64_t body_id);
+/* The member's link, if the peer has confirmed it and it is not blocked. */
+struct link *link_ready(struct core *core, const struct member *member);
+void link_tick(struct core *core, struct cmi_time now, struct link *link);
+void hello_send(struct core *core, struct cmi_time now, struct link *link, struct member *member,
+                bool wants_answer);
+void hello_receive(struct core *core, struct cmi_time now, uint64_t connection,
+                const struct cmi_frame_header *header, const struct cmi_hello *hello);
+void refuse_receive(struct core *core, struct cmi_time now, const struct cmi_refuse *refuse);
+
+/* stream.c */
+void stream_adopt(struct core *core, struct cmi_time now, struct member *member,
+                const struct cmi_hello *hello);
+void stream_beat(struct core *core, struct cmi_time now, struct member *member,
+                const struct cmi_beat *beat);
+void ops_receive(struct core *core, struct cmi_time now, struct member *member,
+                const struct cmi_ops *ops);
+void nack_receive(struct core *core, struct member *member, const struct cmi_nack *nack);
+void reset_receive(struct core *core, struct cmi_time now, struct member *member,
+                const struct cmi_reset *reset);
+void goodbye_receive(struct core *core, struct cmi_time now, struct member *member,
+                const struct cmi_goodbye *goodbye);
+void stream_flush(struct core *core, struct cmi_time now);
+
+/* lease.c */
+void beat_send(struct core *core, struct cmi_time now, struct member *member);
+void beat_receive(struct core *core, struct cmi_time now, struct member *member,
+                const struct cmi_beat *beat);
+void lease_applied(struct core *core, struct member *member);
+void lease_update(struct core *core, struct cmi_time now);
+void lease_end_now(struct core *core);
+
+/* wait.c */
+int wait_add(struct core *core, struct cmi_time now, uint64_t number, uint64_t timeout_ns,
+                uint64_t cookie);
+void wait_check(struct core *core, struct cmi_time now);
+void wait_forget_member(struct core *core, const struct member *member);
+void wait_end_all(struct core *core, struct cmi_time now);
+uint64_t wait_next_ns(const struct core *core);
+
+/* apply.c */
+/* Apply one encoded operation; whatever cannot be understood is applied as "forget everything". */
+void apply_operation(struct core *core, struct cmi_slice bytes, const struct member *source,
+                uint64_t number);
+void apply_forget(struct core *core, const struct member *member, const char *reason);
+
+/* query.c */
+void query_receive(struct core *core, struct cmi_time now, struct member *member,
+                const struct cmi_query *query);
+void answer_receive(
+                struct core *core, const struct member *member, const struct cmi_answer *answer);
+void query_tick(struct core *core, struct cmi_time now);

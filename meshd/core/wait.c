@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Waits. An operation is over for a member when it has acknowledged it, or when the last grant that
+ * ran at numbering has ended (due) and the member is known to have counted us since, so that it
+ * cannot have gone on without our grant. What is neither at the bound L(1+3rho) + 20 ms is
+ * unconfirmed, and the outcome says CM_PARTIAL.
+ *
+ * due = (receipt of the newest beat that a granting beat of ours has echoed) + L(1+rho) + margin.
+ * Beats sent after the numbering carry a position that covers the operation, so their grants take
+ * effect only once it is applied.
+ */
+#include "meshd/core/state.h"
+
+#include <errno.h>
+
+#define BOUND_SLACK_NS (20 * CMI_NS_PER_MS)
+#define JOINING_TIMEOUT_NS                                                                         \
+        (5 * CMI_NS_PER_S) /* of a wait without a deadline while this node is not LIVE */
+
+static uint64_t *due_of(struct core *core, const struct wait *wait)
+{
+        return &core->wait_due[(size_t)(wait - core->waits) * core->options.max_peers];
+}
+
+static uint8_t *results_of(struct core *core, const struct wait *wait)
+{
+        return &core->wait_results[(size_t)(wait - core->waits) * core->options.max_peers];
+}
+
+static uint64_t bound_ns(const struct core *core)
+{
+        return core->options.lease_ns + 3 * core_drift_ns(core, core->options.lease_ns) +
+               BOUND_SLACK_NS;
+}
+
+/* Whom to wait for: each one that may hold a grant or may be serving without one, whatever its state. */
+static void take_snapshot(struct core *core, struct wait *wait)
+{
+        uint64_t *due = due_of(core, wait);
+        uint8_t *results = results_of(core, wait);
+
+        for (uint32_t i = 0; i < core->member_limit; i++) {
+                const struct member *member = &core->members[i];
+                bool is_met = member->is_used && member->incarnation != 0 &&
+                              member->state != MEMBER_LEFT;
+
+                results[i] = is_met ? WAIT_OPEN : WAIT_EXCLUDED;
+                due[i] = member->granted_ns == 0 ? 0 : member->granted_ns + core_grant_ns(core);
+        }
+        wait->is_snapshot_taken = true;
+}
+
+static struct wait *wait_new(struct core *core)
+{
+        for (uint32_t i = 0; i < CORE_WAITS_MAX; i++) {
+                if (!core->waits[i].is_used) {
+                        return &core->waits[i];
+                }
+        }
+        return NULL;
+}
+
+int wait_add(struct core *core, struct cmi_time now, uint64_t number, uint64_t timeout_ns,
+                uint64_t cookie)
+{
+        struct wait *wait = core->n_waits < CORE_WAITS_MAX ? wait_new(core) : NULL;
+
+        if (!wait) {
+                return -EBUSY;
+        }
+        if (timeout_ns == 0 && core->state != CORE_LIVE) {
+                timeout_ns = JOINING_TIMEOUT_NS;
+        }
+        *wait = (struct wait){
+                        .is_used = true,
+                        .cookie = cookie,
+                        .number = number,
+                        .since_ns = now.mono_ns,
+                        .deadline_ns = timeout_ns == 0 || timeout_ns > NEVER / 2
+                                                       ? NEVER
+                                                       : now.mono_ns + timeout_ns,
+        };
+        core->n_waits++;
+        if (core->state == CORE_LIVE) {
+                take_snapshot(core, wait);
+        }
+        return 0;
+}
+
+static void wait_done(struct core *core, struct wait *wait, const struct core_outcome *outcome)
+{
+        uint64_t cookie = wait->cookie;
+
+        wait->is_used = false;
+        core->n_waits--;
+        core->sink.done(core->sink.context, cookie, outcome);
+}
+
+static void finish(struct core *core, struct wait *wait, int outcome)
+{
+        struct core_outcome end = {
+                        .outcome = outcome,
+                        .position = wait->number,
+                        .members = core->wait_members,
+        };
+        const uint8_t *results = results_of(core, wait);
+
+        for (uint32_t i = 0; wait->is_snapshot_taken && i < core->member_limit; i++) {
+                struct member *member = &core->members[i];
+
+                if (results[i] == WAIT_EXCLUDED) {
+                        continue;
+                }
+                if (results[i] == WAIT_APPLIED) {
+                        end.n_applied++;
+                        continue;
+                }
+                core->wait_members[end.n_members++] = (struct cmi_result_member){
+                                .id = member->id,
+                                .name = cmi_slice_str(member->name),
+                                .state = results[i] == WAIT_LAPSED ? CMI_MEMBER_LAPSED
+                                                                   : CMI_MEMBER_UNCONFIRMED,
+                };
+                end.n_lapsed += results[i] == WAIT_LAPSED;
+                end.n_unconfirmed += results[i] == WAIT_OPEN;
+        }
+        if (outcome == 0 && end.n_unconfirmed > 0) {
+                end.outcome = CORE_OUTCOME_PARTIAL;
+        }
+        wait_done(core, wait, &end);
+}
+
+static void lapse(struct core *core, struct member *member)
+{
+        if (!member->is_lapsed) {
+                member->is_lapsed = true;
+                member->lapses++;
+                core->counters.lapses++;
+                core_emit(core, CORE_EVENT_LAPSED, member, "");
+        }
+        member->lapse_target = log_newest(core->log);
+}
+
+/* Nothing proves that it serves only with our grant, unless it said so a short time ago. */
+static bool is_confirmed(const struct core *core, const struct member *member, uint64_t now_ns)
+{
+        uint64_t gone = core->options.gone_ns - core_drift_ns(core, core->options.gone_ns) -
+                        core->options.margin_ns;
+
+        return member->counted_ns != 0 && now_ns < member->counted_ns + gone;
+}
+
+/* Bring one member's result up to date. Returns whether more may come of it within the bound. */
+static bool member_is_open(
+                struct core *core, struct cmi_time now, const struct wait *wait, uint32_t index)
+{
+        struct member *member = &core->members[index];
+        uint8_t *result = &results_of(core, wait)[index];
+
+        if (*result != WAIT_OPEN) {
+                return false;
+        }
+        if (member->acknowledged >= wait->number) {
+                *result = WAIT_APPLIED;
+                return false;
+        }
+        if (now.mono_ns < due_of(core, wait)[index]) {
+                return true;
+        }
+        if (due_of(core, wait)[index] != 0) {
+                lapse(core, member);
+        }
+        if (is_confirmed(core, member, now.mono_ns)) {
+                *result = WAIT_LAPSED;
+                return false;
+        }
+        return member_counts(member);
+}
+
+static void check_one(struct core *core, struct cmi_time now, struct wait *wait)
+{
+        bool is_open = false;
+
+        if (!wait->is_snapshot_taken) {
+                take_snapshot(core, wait);
+                wait->since_ns = now.mono_ns;
+        }
+        for (uint32_t i = 0; i < core->member_limit; i++) {
+                is_open |= member_is_open(core, now, wait, i);
+        }
+        if (!is_open || now.mono_ns - wait->since_ns >= bound_ns(core)) {
+                finish(core, wait, 0);
+        } else if (now.mono_ns >= wait->deadline_ns) {
+                finish(core, wait, CORE_OUTCOME_TIMEOUT);
+        }
+}
+
+void wait_check(struct core *core, struct cmi_time now)
+{
+        uint32_t left = core->n_waits;
+
+        for (uint32_t i = 0; left > 0 && i < CORE_WAITS_MAX; i++) {
+                struct wait *wait = &core->waits[i];
+
+                if (!wait->is_used) {
+                        continue;
+                }
+                left--;
+                if (core->state == CORE_LIVE ||
+                                (core->state == CORE_STOPPING && wait->is_snapshot_taken)) {
+                        check_one(core, now, wait);
+                } else if (now.mono_ns >= wait->deadline_ns) {
+                        finish(core, wait, CORE_OUTCOME_PENDING);
+                }
+        }
+}
+
+void wait_forget_member(struct core *core, const struct member *member)
+{
+        for (uint32_t i = 0; core->n_waits > 0 && i < CORE_WAITS_MAX; i++) {
+                if (core->waits[i].is_used && core->waits[i].is_snapshot_taken) {
+                        results_of(core, &core->waits[i])[member_index(core, member)] =
+                                        WAIT_EXCLUDED;
+                }
+        }
+}
+
+void wait_end_all(struct core *core, struct cmi_time now)
+{
+        for (uint32_t i = 0; core->n_waits > 0 && i < CORE_WAITS_MAX; i++) {
+                if (core->waits[i].is_used) {
+                        finish(core, &core->waits[i], CORE_OUTCOME_PENDING);
+                }
+        }
+}
+
+void core_cancel(struct core *core, uint64_t cookie)
+{
+        for (uint32_t i = 0; core->n_waits > 0 && i < CORE_WAITS_MAX; i++) {
+                if (core->waits[i].is_used && core->waits[i].cookie == cookie) {
+                        core->waits[i].is_used = false;
+                        core->n_waits--;
+                        return;
+                }
+        }
+}
+
+/* When the next wait could end by time alone. */
+uint64_t wait_next_ns(const struct core *core)
+{
+        uint64_t next = NEVER;
+        uint32_t left = core->n_waits;
+
+        for (uint32_t i = 0; left > 0 && i < CORE_WAITS_MAX; i++) {
+                const struct wait *wait = &core->waits[i];
+                const uint64_t *due = &core->wait_due[(size_t)i * core->options.max_peers];
+                const uint8_t *results = &core->wait_results[(size_t)i * core->options.max_peers];
+
+                if (!wait->is_used) {
+                        continue;
+                }
+                left--;
+                next = wait->deadline_ns < next ? wait->deadline_ns : next;
+                if (!wait->is_snapshot_taken) {
+                        continue;
+                }
+                if (wait->since_ns + bound_ns(core) < next) {
+                        next = wait->since_ns + bound_ns(core);
+                }
+                for (uint32_t m = 0; m < core->member_limit; m++) {
+                        if (results[m] == WAIT_OPEN && due[m] != 0 && due[m] < next) {
+                                next = due[m];
+                        }
+                }
+        }
+        return next;
+}

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/meshd/rig.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define LOG_SIZE LOG_SIZE_MIN
+
+static const struct cmi_page_geometry geometry = {4096, 256, 256};
+
+static struct cmi_endpoint endpoint_of(uint32_t node)
+{
+        return (struct cmi_endpoint){
+                        .family = 4, .port = (uint16_t)(1000 + node), .address = {127, 0, 0, 1}};
+}
+
+static int on_dial(void *context, uint32_t link, const struct cmi_endpoint *endpoint)
+{
+        struct rig_node *node = context;
+
+        node->link_to[link] = endpoint->port - 1000u + 1;
+        return 0;
+}
+
+static void on_hangup(void *context, uint32_t link)
+{
+        struct rig_node *node = context;
+
+        node->link_to[link] = 0;
+}
+
+static int on_send(void *context, uint32_t link, struct cmi_slice header, struct cmi_slice body,
+                uint64_t body_id)
+{
+        struct rig_node *node = context;
+        struct rig *rig = node->rig;
+        struct rig_frame *frame = &rig->frames[rig->n_frames];
+
+        assert(node->link_to[link] != 0);
+        if (node->is_full || !rig->nodes[node->link_to[link] - 1].core) {
+                return -EAGAIN;
+        }
+        assert(rig->n_frames < RIG_FRAMES);
+        *frame = (struct rig_frame){node->number, node->link_to[link] - 1, header.len, body.len,
+                        malloc(header.len + body.len)};
+        memcpy(frame->bytes, header.data, header.len);
+        memcpy(frame->bytes + header.len, body.data, body.len);
+        rig->n_frames++;
+        return 0;
+}
+
+static void on_done(void *context, uint64_t cookie, const struct core_outcome *outcome)
+{
+        struct rig_node *node = context;
+
+        node->n_done++;
+        node->outcome = *outcome;
+}
+
+static void on_event(void *context, const struct core_event *event)
+{
+        struct rig_node *node = context;
+
+        node->n_forgot += event->kind == CORE_EVENT_FORGOT;
+        node->n_gaps += event->kind == CORE_EVENT_GAP;
+        if (event->kind == CORE_EVENT_REFUSED) {
+                memcpy(node->refused, event->text, sizeof(node->refused));
+        }
+        if (getenv("RIG_TRACE")) {
+                fprintf(stderr, "# %u: event %d %s %d->%d %s\n", node->number, event->kind,
+                                event->name, event->from, event->to, event->text);
+        }
+}
+
+static void on_answered(void *context, uint64_t cookie, const struct cmi_answer *answer)
+{
+}
+
+struct rig *rig_new(uint32_t n_nodes)
+{
+        struct rig *rig = calloc(1, sizeof(*rig));
+
+        rig->n_nodes = n_nodes;
+        rig->now = (struct cmi_time){1000 * CMI_NS_PER_S, 5000 * CMI_NS_PER_S};
+        rig->lease_ns = 1000 * CMI_NS_PER_MS;
+        for (uint32_t i = 0; i < n_nodes; i++) {
+                rig->nodes[i].rig = rig;
+                rig->nodes[i].number = i;
+        }
+        return rig;
+}
+
+void rig_kill(struct rig *rig, uint32_t number)
+{
+        struct rig_node *node = &rig->nodes[number];
+
+        free(node->core);
+        free(node->page);
+        node->core = NULL;
+        node->page = NULL;
+        memset(node->link_to, 0, sizeof(node->link_to));
+}
+
+struct rig *rig_free(struct rig *rig)
+{
+        for (uint32_t i = 0; i < rig->n_nodes; i++) {
+                rig_kill(rig, i);
+                free(rig->nodes[i].log_memory);
+        }
+        for (uint32_t i = 0; i < rig->n_frames; i++) {
+                free(rig->frames[i].bytes);
+        }
+        free(rig);
+        return NULL;
+}
+
+void rig_start(struct rig *rig, uint32_t number, const char *name, bool keeps_log)
+{
+        struct rig_node *node = &rig->nodes[number];
+        struct core_options options = core_options_default();
+        struct cmi_page_view view;
+        struct core_sink sink = {
+                        node, on_dial, on_hangup, on_send, on_done, on_event, NULL, on_answered};
+        char text[8];
+
+        rig_kill(rig, number);
+        if (!keeps_log || !node->log_memory) {
+                free(node->log_memory);
+                node->log_memory = calloc(1, LOG_SIZE);
+        }
+        snprintf(text, sizeof(text), "n%u", number);
+        options.node_id.bytes[0] = (uint8_t)(number + 1);
+        options.incarnation = rig->now.real_ns;
+        options.random = rig->now.mono_ns + number;
+        options.name = name ? name : text;
+        options.mesh = "rig";
+        options.endpoints[0] = endpoint_of(number);
+        options.n_endpoints = 1;
+        options.max_peers = 8;
+        options.lease_ns = rig->lease_ns;
+        log_open(&node->log, node->log_memory, LOG_SIZE, &options.node_id,
+                        rig->now.mono_ns + number);
+        options.is_clean = log_was_closed(&node->log);
+        node->page = aligned_alloc(4096, cmi_page_size(&geometry));
+        memset(node->page, 0, cmi_page_size(&geometry));
+        cmi_page_init(node->page, &geometry, rig->now.mono_ns + number, 42, options.lease_ns);
+        view = cmi_page_view(node->page);
+        node->core = aligned_alloc(64, (core_size(&options) + 63) & ~(size_t)63);
+        memset(node->core, 0, core_size(&options));
+        core_init(node->core, &options, &sink, &view, &node->log, rig->now);
+}
+
+void rig_connect(struct rig *rig, uint32_t from, uint32_t to)
+{
+        struct cmi_endpoint endpoint = endpoint_of(to);
+
+        core_connect(rig->nodes[from].core, rig->now, &endpoint);
+}
+
+static void deliver(struct rig *rig, const struct rig_frame *frame)
+{
+        struct rig_node *to = &rig->nodes[frame->to];
+
+        if (to->core && !to->is_deaf && !rig->nodes[frame->from].is_mute) {
+                core_receive(to->core, rig->now, frame->from,
+                                cmi_slice(frame->bytes, frame->header_len),
+                                cmi_slice(frame->bytes + frame->header_len, frame->body_len));
+        }
+}
+
+static void turn(struct rig *rig, struct rig_node *node)
+{
+        for (uint32_t link = 0; link < CORE_LINKS_SPARE; link++) {
+                if (core_link_is_blocked(node->core, link) && !node->is_full &&
+                                rig->nodes[node->link_to[link] - 1].core) {
+                        core_link_writable(node->core, rig->now, link);
+                }
+        }
+        core_tick(node->core, rig->now);
+}
+
+void rig_run(struct rig *rig, uint64_t ms)
+{
+        for (uint64_t i = 0; i < ms; i++) {
+                uint32_t n = rig->n_frames;
+                struct rig_frame frames[RIG_FRAMES];
+
+                rig->now.mono_ns += CMI_NS_PER_MS;
+                rig->now.real_ns += CMI_NS_PER_MS;
+                memcpy(frames, rig->frames, n * sizeof(frames[0]));
+                rig->n_frames = 0;
+                for (uint32_t f = 0; f < n; f++) {
+                        deliver(rig, &frames[f]);
+                        free(frames[f].bytes);
+                }
+                for (uint32_t node = 0; node < rig->n_nodes; node++) {
+                        if (rig->nodes[node].core) {
+                                turn(rig, &rig->nodes[node]);
+                        }
+                }
+        }
+}
+
+void rig_form(struct rig *rig)
+{
+        for (uint32_t i = 0; i < rig->n_nodes; i++) {
+                rig_start(rig, i, NULL, true);
+        }
+        for (uint32_t i = 1; i < rig->n_nodes; i++) {
+                rig_connect(rig, i, 0);
+        }
+        rig_run(rig, 2500);
+}
+
+int rig_publish(struct rig *rig, uint32_t node, const char *key, enum cmi_wait wait,
+                uint64_t timeout_ms)
+{
+        uint8_t buffer[256];
+        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
+        uint32_t index;
+
+        for (uint32_t i = 0; i < rig->n_nodes; i++) {
+                if (rig->nodes[i].core) {
+                        core_region(rig->nodes[i].core, cmi_slice_str("r"), &index);
+                }
+        }
+        cmi_op_write_begin(&writer, cmi_slice_str("r"), 1);
+        cmi_write_bin(&writer, cmi_slice_str(key));
+        cmi_op_write_tags(&writer, 0);
+        cmi_op_write_end(&writer, false);
+        return core_publish(rig->nodes[node].core, rig->now, cmi_written(&writer), wait,
+                        cmi_ms(timeout_ms), 7, NULL);
+}
+
+enum core_state rig_state(const struct rig *rig, uint32_t node)
+{
+        struct core_status status;
+
+        core_status(rig->nodes[node].core, &status);
+        return status.state;
+}
+
+bool rig_is_stamped(const struct rig *rig, uint32_t node, const char *key, uint64_t token)
+{
+        struct cmi_page_view view = cmi_page_view(rig->nodes[node].page);
+        uint32_t region;
+
+        core_region(rig->nodes[node].core, cmi_slice_str("r"), &region);
+        return view.keys[cmi_page_slot(
+                               cmi_page_hash(view.seed, CMI_PAGE_KEY, region, key, strlen(key)),
+                               view.key_mask)] > token;
+}
+
+uint64_t rig_token(const struct rig *rig, uint32_t node)
+{
+        return rig->nodes[node].page->apply_seq;
+}
+
+bool rig_serves(const struct rig *rig, uint32_t node)
+{
+        return rig->nodes[node].page->lease_end_mono_ns > rig->now.mono_ns &&
+               rig->nodes[node].page->lease_end_real_ns > rig->now.real_ns;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * A few cores in one process with frames handed over by the test: for unit tests of meshd/core. Time moves only when
+ * the test says so; all nodes share one clock. The simulator in tests/sim is the place for faults and chance.
+ */
+#include "meshd/core/core.h"
+
+#define RIG_NODES 4
+#define RIG_FRAMES 4096
+
+struct rig;
+
+struct rig_node {
+        struct rig *rig;
+        uint32_t number;
+        struct core *core;
+        struct cmi_page *page;
+        struct log log;
+        void *log_memory;
+        uint32_t link_to[CORE_PEERS_MAX + CORE_LINKS_SPARE]; /* node number + 1 */
+        bool is_deaf;                                        /* frames to it vanish */
+        bool is_mute;                                        /* frames from it vanish */
+        bool is_full;                                        /* its links take nothing */
+        uint32_t n_done;
+        struct core_outcome outcome;
+        uint32_t n_forgot;
+        uint32_t n_gaps;
+        char refused[CORE_TEXT_MAX];
+};
+
+struct rig_frame {
+        uint32_t from, to;
+        size_t header_len, body_len;
+        uint8_t *bytes;
+};
+
+struct rig {
+        struct rig_node nodes[RIG_NODES];
+        uint32_t n_nodes;
+        struct cmi_time now;
+        struct rig_frame frames[RIG_FRAMES];
+        uint32_t n_frames;
+        uint64_t lease_ns;
+};
+
+struct rig *rig_new(uint32_t n_nodes);
+struct rig *rig_free(struct rig *rig);
+/* Start a node, again if it ran before: a new incarnation; the log is kept unless told otherwise. */
+void rig_start(struct rig *rig, uint32_t node, const char *name, bool keeps_log);
+void rig_kill(struct rig *rig, uint32_t node);
+void rig_connect(struct rig *rig, uint32_t from, uint32_t to);
+/* Let time pass in steps of a millisecond, delivering frames at once. */
+void rig_run(struct rig *rig, uint64_t ms);
+/* Start all, connect all, run until all are LIVE. */
+void rig_form(struct rig *rig);
+int rig_publish(struct rig *rig, uint32_t node, const char *key, enum cmi_wait wait,
+                uint64_t timeout_ms);
+enum core_state rig_state(const struct rig *rig, uint32_t node);
+/* Does the stamp of @key on @node exceed @token? */
+bool rig_is_stamped(const struct rig *rig, uint32_t node, const char *key, uint64_t token);
+uint64_t rig_token(const struct rig *rig, uint32_t node);
+bool rig_serves(const struct rig *rig, uint32_t node);

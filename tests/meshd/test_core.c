@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/meshd/rig.h"
+
+#include <glib.h>
+
+static struct rig *formed(uint32_t n)
+{
+        struct rig *rig = rig_new(n);
+
+        rig_form(rig);
+        for (uint32_t i = 0; i < n; i++) {
+                g_assert_cmpint(rig_state(rig, i), ==, CORE_LIVE);
+                g_assert_true(rig_serves(rig, i));
+        }
+        return rig;
+}
+
+static void three_nodes_that_know_one_of_them_form_a_full_mesh(void)
+{
+        struct rig *rig = formed(3);
+        struct core_member member;
+
+        for (uint32_t i = 0; i < 3; i++) {
+                g_assert_cmpint(core_member(rig->nodes[i].core, rig->now, 0, &member), ==, 0);
+                g_assert_cmpint(member.state, ==, MEMBER_LIVE);
+                g_assert_true(member.has_link && member.is_heard && member.counts_me);
+                g_assert_cmpint(core_member(rig->nodes[i].core, rig->now, 1, &member), ==, 0);
+                g_assert_cmpint(member.state, ==, MEMBER_LIVE);
+                g_assert_cmpint(core_member(rig->nodes[i].core, rig->now, 2, &member), <, 0);
+        }
+        rig_free(rig);
+}
+
+static void a_waited_invalidation_is_everywhere(void)
+{
+        struct rig *rig = formed(3);
+        uint64_t token1 = rig_token(rig, 1), token2 = rig_token(rig, 2);
+
+        g_assert_cmpint(rig_publish(rig, 0, "k", CMI_WAIT_MESH, 0), ==, 0);
+        g_assert_cmpuint(rig->nodes[0].n_done, ==, 0);
+        rig_run(rig, 3);
+        g_assert_cmpuint(rig->nodes[0].n_done, ==, 1);
+        g_assert_cmpint(rig->nodes[0].outcome.outcome, ==, 0);
+        g_assert_cmpuint(rig->nodes[0].outcome.n_applied, ==, 2);
+        g_assert_true(rig_is_stamped(rig, 1, "k", token1));
+        g_assert_true(rig_is_stamped(rig, 2, "k", token2));
+        rig_free(rig);
+}
+
+static void a_dead_member_costs_one_lease_once(void)
+{
+        struct rig *rig = formed(3);
+
+        rig->nodes[2].is_deaf = rig->nodes[2].is_mute = true;
+        g_assert_cmpint(rig_publish(rig, 0, "k", CMI_WAIT_MESH, 0), ==, 0);
+        rig_run(rig, 1030);
+        g_assert_cmpuint(rig->nodes[0].n_done, ==, 1);
+        g_assert_cmpint(rig->nodes[0].outcome.outcome, ==, 0);
+        g_assert_cmpuint(rig->nodes[0].outcome.n_lapsed, ==, 1);
+        g_assert_false(rig_serves(rig, 2));
+        g_assert_cmpint(rig_publish(rig, 0, "k2", CMI_WAIT_MESH, 0), ==, 0);
+        rig_run(rig, 3);
+        g_assert_cmpuint(rig->nodes[0].n_done, ==, 2);
+        rig_free(rig);
+}
+
+static void a_member_cut_off_both_ways_is_gone_and_leads_to_partial(void)
+{
+        struct rig *rig = formed(3);
+        uint32_t forgot = rig->nodes[0].n_forgot;
+
+        rig->nodes[2].is_deaf = rig->nodes[2].is_mute = true;
+        rig_run(rig, 3500);
+        g_assert_true(rig_serves(rig, 0));
+        g_assert_cmpuint(rig->nodes[0].n_forgot, ==, forgot + 1);
+        g_assert_cmpint(rig_publish(rig, 0, "k", CMI_WAIT_MESH, 0), ==, 0);
+        rig_run(rig, 5);
+        g_assert_cmpint(rig->nodes[0].outcome.outcome, ==, CORE_OUTCOME_PARTIAL);
+        g_assert_cmpuint(rig->nodes[0].outcome.n_unconfirmed, ==, 1);
+        rig->nodes[2].is_deaf = rig->nodes[2].is_mute = false;
+        rig_run(rig, 2000);
+        g_assert_cmpint(rig_state(rig, 2), ==, CORE_LIVE);
+        g_assert_true(rig_serves(rig, 0) && rig_serves(rig, 2));
+        g_assert_cmpint(rig_publish(rig, 0, "k", CMI_WAIT_MESH, 0), ==, 0);
+        rig_run(rig, 5);
+        g_assert_cmpint(rig->nodes[0].outcome.outcome, ==, 0);
+        rig_free(rig);
+}
+
+static void lost_frames_are_asked_for_again_within_a_beat(void)
+{
+        struct rig *rig = formed(2);
+        uint64_t token = rig_token(rig, 1);
+
+        rig->nodes[1].is_deaf = true;
+        rig_publish(rig, 0, "lost", CMI_WAIT_NODE, 0);
+        rig_run(rig, 2);
+        rig->nodes[1].is_deaf = false;
+        g_assert_false(rig_is_stamped(rig, 1, "lost", token));
+        rig_run(rig, 260);
+        g_assert_true(rig_is_stamped(rig, 1, "lost", token));
+        g_assert_cmpuint(rig->nodes[1].n_gaps, ==, 1);
+        rig_free(rig);
+}
+
+static void a_full_link_goes_on_where_it_stopped(void)
+{
+        struct rig *rig = formed(2);
+        uint64_t token = rig_token(rig, 1);
+
+        rig->nodes[0].is_full = true;
+        for (int i = 0; i < 100; i++) {
+                char key[8];
+
+                g_snprintf(key, sizeof(key), "k%d", i);
+                rig_publish(rig, 0, key, CMI_WAIT_NODE, 0);
+                rig_run(rig, 1);
+        }
+        g_assert_false(rig_is_stamped(rig, 1, "k0", token));
+        rig->nodes[0].is_full = false;
+        rig_run(rig, 3);
+        g_assert_true(rig_is_stamped(rig, 1, "k0", token));
+        g_assert_true(rig_is_stamped(rig, 1, "k99", token));
+        g_assert_cmpuint(rig->nodes[1].n_gaps, ==, 0);
+        rig_free(rig);
+}
+
+static void a_killed_node_returns_with_its_stream_and_nobody_forgets(void)
+{
+        struct rig *rig = formed(3);
+        uint32_t forgot = rig->nodes[0].n_forgot;
+        uint64_t token;
+
+        rig_publish(rig, 1, "before", CMI_WAIT_MESH, 0);
+        rig_run(rig, 5);
+        rig_kill(rig, 1);
+        rig_run(rig, 100);
+        rig_start(rig, 1, NULL, true);
+        rig_connect(rig, 1, 0);
+        rig_run(rig, 2500);
+        g_assert_cmpint(rig_state(rig, 1), ==, CORE_LIVE);
+        g_assert_cmpuint(rig->nodes[0].n_forgot, ==, forgot);
+        token = rig_token(rig, 1);
+        rig_publish(rig, 0, "after", CMI_WAIT_MESH, 0);
+        rig_run(rig, 5);
+        g_assert_cmpint(rig->nodes[0].outcome.outcome, ==, 0);
+        g_assert_true(rig_is_stamped(rig, 1, "after", token));
+        rig_free(rig);
+}
+
+static void a_node_that_lost_its_log_makes_the_others_forget(void)
+{
+        struct rig *rig = formed(2);
+        uint32_t forgot = rig->nodes[0].n_forgot;
+
+        rig_publish(rig, 1, "before", CMI_WAIT_NODE, 0);
+        rig_kill(rig, 1);
+        rig_run(rig, 100);
+        rig_start(rig, 1, NULL, false);
+        rig_connect(rig, 1, 0);
+        rig_run(rig, 2500);
+        g_assert_cmpuint(rig->nodes[0].n_forgot, ==, forgot + 1);
+        rig_free(rig);
+}
+
+static void a_goodbye_leaves_nothing_to_wait_for_or_to_forget(void)
+{
+        struct rig *rig = formed(3);
+        uint32_t forgot = rig->nodes[0].n_forgot;
+
+        rig_publish(rig, 2, "last", CMI_WAIT_NODE, 0);
+        core_stop(rig->nodes[2].core, rig->now);
+        g_assert_false(rig_serves(rig, 2));
+        rig_run(rig, 3);
+        core_goodbye(rig->nodes[2].core, rig->now);
+        rig_run(rig, 2);
+        rig_kill(rig, 2);
+        rig_run(rig, 4000);
+        g_assert_cmpuint(rig->nodes[0].n_forgot, ==, forgot);
+        g_assert_true(rig_serves(rig, 0));
+        rig_publish(rig, 0, "k", CMI_WAIT_MESH, 0);
+        rig_run(rig, 3);
+        g_assert_cmpint(rig->nodes[0].outcome.outcome, ==, 0);
+        g_assert_cmpuint(rig->nodes[0].outcome.n_members, ==, 0);
+        rig_free(rig);
+}
+
+static void the_later_of_two_nodes_with_one_name_is_refused(void)
+{
+        struct rig *rig = formed(3);
+
+        rig_kill(rig, 2);
+        rig_run(rig, 4000);
+        rig_start(rig, 2, "n1", true);
+        rig_connect(rig, 2, 1);
+        rig_run(rig, 5000);
+        g_assert_cmpint(rig_state(rig, 2), ==, CORE_JOINING);
+        g_assert_nonnull(strstr(rig->nodes[2].refused, "name"));
+        g_assert_true(rig_serves(rig, 0) && rig_serves(rig, 1));
+        rig_free(rig);
+}
+
+static void a_node_alone_waits_until_it_would_have_heard_somebody(void)
+{
+        struct rig *rig = rig_new(1);
+
+        rig_start(rig, 0, NULL, true);
+        rig_run(rig, 11900);
+        g_assert_cmpint(rig_state(rig, 0), ==, CORE_JOINING);
+        g_assert_false(rig_serves(rig, 0));
+        rig_run(rig, 200);
+        g_assert_cmpint(rig_state(rig, 0), ==, CORE_LIVE);
+        g_assert_true(rig_serves(rig, 0));
+        rig_free(rig);
+}
+
+static void a_stopped_process_serves_nothing_until_it_heard_everybody(void)
+{
+        struct rig *rig = formed(2);
+
+        for (uint64_t i = 0; i < 700; i++) {
+                rig->now.mono_ns += CMI_NS_PER_MS;
+                rig->now.real_ns += CMI_NS_PER_MS;
+        }
+        core_tick(rig->nodes[0].core, rig->now);
+        g_assert_cmpint(rig_state(rig, 0), ==, CORE_JOINING);
+        g_assert_false(rig_serves(rig, 0));
+        rig_run(rig, 300);
+        g_assert_cmpint(rig_state(rig, 0), ==, CORE_LIVE);
+        rig_free(rig);
+}
+
+static void more_than_the_log_holds_ends_in_a_reset(void)
+{
+        struct rig *rig = formed(2);
+        char key[200];
+
+        memset(key, 'x', sizeof(key));
+        rig->nodes[0].is_full = true;
+        rig_run(rig, 1);
+        for (int i = 0; i < 3000; i++) {
+                g_snprintf(key + 190, 10, "%d", i);
+                rig_publish(rig, 0, key, CMI_WAIT_NODE, 0);
+        }
+        rig->nodes[0].is_full = false;
+        rig_run(rig, 10);
+        struct core_status status;
+        core_status(rig->nodes[1].core, &status);
+        g_assert_cmpuint(status.counters.resets_received, ==, 1);
+        struct core_member member;
+        core_member(rig->nodes[1].core, rig->now, 0, &member);
+        g_assert_cmpuint(member.applied, ==, 3000);
+        rig_free(rig);
+}
+
+static void an_incarnation_set_back_is_told_the_highest_and_goes_above(void)
+{
+        struct rig *rig = formed(2);
+        struct core_status status;
+
+        rig_kill(rig, 1);
+        rig->now.real_ns -= 3600 * CMI_NS_PER_S;
+        rig_start(rig, 1, NULL, true);
+        rig_connect(rig, 1, 0);
+        rig_run(rig, 3000);
+        core_status(rig->nodes[1].core, &status);
+        g_assert_cmpint(status.state, ==, CORE_LIVE);
+        rig_free(rig);
+}
+
+static void rubbish_is_counted_and_changes_nothing(void)
+{
+        struct rig *rig = formed(2);
+        struct core_status before, after;
+        uint8_t bytes[128];
+
+        core_status(rig->nodes[0].core, &before);
+        for (int i = 0; i < 10000; i++) {
+                for (size_t b = 0; b < sizeof(bytes); b++) {
+                        bytes[b] = (uint8_t)g_test_rand_int();
+                }
+                core_receive(rig->nodes[0].core, rig->now, 99, cmi_slice(bytes, (size_t)i % 64),
+                                cmi_slice(bytes + 64, 64));
+        }
+        core_status(rig->nodes[0].core, &after);
+        g_assert_cmpuint(after.counters.dropped_malformed + after.counters.dropped_version +
+                                         after.counters.dropped_mesh,
+                        ==, 10000);
+        g_assert_cmpint(after.state, ==, CORE_LIVE);
+        g_assert_cmpuint(after.apply_seq, ==, before.apply_seq);
+        rig_free(rig);
+}
+
+int main(int argc, char **argv)
+{
+        g_test_init(&argc, &argv, NULL);
+        g_test_set_nonfatal_assertions();
+        g_test_add_func("/core/form", three_nodes_that_know_one_of_them_form_a_full_mesh);
+        g_test_add_func("/core/wait", a_waited_invalidation_is_everywhere);
+        g_test_add_func("/core/deaf", a_dead_member_costs_one_lease_once);
+        g_test_add_func("/core/cut", a_member_cut_off_both_ways_is_gone_and_leads_to_partial);
+        g_test_add_func("/core/lost", lost_frames_are_asked_for_again_within_a_beat);
+        g_test_add_func("/core/full", a_full_link_goes_on_where_it_stopped);
+        g_test_add_func("/core/killed", a_killed_node_returns_with_its_stream_and_nobody_forgets);
+        g_test_add_func("/core/lost_log", a_node_that_lost_its_log_makes_the_others_forget);
+        g_test_add_func("/core/goodbye", a_goodbye_leaves_nothing_to_wait_for_or_to_forget);
+        g_test_add_func("/core/name", the_later_of_two_nodes_with_one_name_is_refused);
+        g_test_add_func("/core/alone", a_node_alone_waits_until_it_would_have_heard_somebody);
+        g_test_add_func("/core/stopped", a_stopped_process_serves_nothing_until_it_heard_everybody);
+        g_test_add_func("/core/reset", more_than_the_log_holds_ends_in_a_reset);
+        g_test_add_func("/core/incarnation",
+                        an_incarnation_set_back_is_told_the_highest_and_goes_above);
+        g_test_add_func("/core/rubbish", rubbish_is_counted_and_changes_nothing);
+        return g_test_run();
+}
