@@ -48,6 +48,8 @@ static void set_head(struct log *log, struct log_head to)
 
         log->header->heads[other] = to;
         atomic_store_explicit(&log->header->head_index, other, memory_order_release);
+        /* The bytes of what was uncounted are overwritten only from here on. */
+        atomic_signal_fence(memory_order_seq_cst);
 }
 
 static uint32_t record_size(const struct log *log, uint64_t place)
