@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * The two structures of the cache half, and the check that decides about a hit.
+ *
+ * Locks, outermost first: cm.lock (opening regions), cm.loads_lock, cm_region.lock (everything that changes a region's
+ * table, queue and budget), cm.local_lock (private stamps). Gets take none of them.
+ */
+#include "libcachemesh/handle.h"
+#include "libcachemesh/mapping.h"
+#include "libcachemesh/orphan.h"
+#include "libcachemesh/stats.h"
+#include "libcachemesh/table.h"
+
+#include <pthread.h>
+#include <time.h>
+
+/* Private stamps: powers of two. A collision costs a refused put or a miss, nothing else. */
+#define CMI_LOCAL_SLOTS 4096
+#define CMI_LOAD_CHAINS 64
+
+struct cm {
+        /* What each get reads; written at open, fork, reconnect and when the pending flag changes. */
+        _Alignas(64) _Atomic(struct cmi_mapping *) mapping;
+        _Atomic uint64_t generation; /* of the process to which the handle belongs */
+        _Atomic uint32_t is_pending;
+
+        _Alignas(64) const struct cmi_source_ops *ops;
+        struct cmi_source *source;
+        struct cm_options options;
+        char socket_path[CM_SOCKET_PATH_MAX + 1];
+        char name[CM_NAME_MAX + 1];
+        struct cmi_mapping *
+                        replaced; /* mappings that somebody may still be inside of; the source's lock */
+        struct cmi_orphanage *orphanage;
+
+        pthread_mutex_t lock;
+        _Atomic uint32_t n_regions;
+        _Atomic(struct cm_region *) regions[CM_REGIONS_MAX];
+
+        pthread_mutex_t loads_lock;
+        uint64_t load_seq;
+        struct cm_load *loads[CMI_LOAD_CHAINS];
+
+        pthread_mutex_t local_lock;
+        _Alignas(64) _Atomic uint64_t local_seq;
+        _Atomic uint64_t local_keys[CMI_LOCAL_SLOTS];
+        _Atomic uint64_t local_tags[CMI_LOCAL_SLOTS];
+};
+
+struct cm_region {
+        /* What each get reads. */
+        _Alignas(64) struct cm *cm;
+        _Atomic uint64_t binding; /* serial of a mapping << 32 | index in its page */
+        uint32_t id;              /* of this region in this process, never 0 */
+        enum cm_fresh fresh;
+        _Atomic uint64_t local_max;    /* newest private stamp of the region or any of its tags */
+        _Atomic uint64_t local_region; /* newest private stamp of the whole region */
+        struct cmi_table table;
+
+        /* The rest belongs to lock. */
+        _Alignas(64) pthread_mutex_t lock;
+        struct cmi_entry *newest;
+        struct cmi_entry *oldest;
+        struct cmi_entry *hand;     /* SIEVE: where the last eviction stopped */
+        struct cmi_entry *unlinked; /* out of the table, waiting until nobody has them pinned */
+        size_t n_unlinked;
+        size_t unlinked_bytes; /* those that count */
+        size_t n_kept;         /* of them, pinned at the last look */
+        size_t kept_bytes;
+        size_t entry_bytes; /* of all that counts: linked and unlinked */
+        uint64_t n_evicted;
+        _Atomic(struct cmi_counters *) counters;
+        uint32_t number;
+        struct cm_region_options options;
+        char name[CM_REGION_NAME_MAX + 1];
+};
+
+static inline uint64_t cmi_clock_ns(clockid_t clock)
+{
+        struct timespec ts;
+
+        clock_gettime(clock, &ts);
+        return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
+}
+
+/* The index of a region in this mapping's page. */
+static inline uint32_t cmi_region_index_in(
+                const struct cm_region *region, const struct cmi_mapping *mapping)
+{
+        uint64_t binding = atomic_load_explicit(&region->binding, memory_order_acquire);
+
+        return binding >> 32 == mapping->serial ? (uint32_t)binding : CMI_REGION_INDEX_UNKNOWN;
+}
+
+/*
+ * Private stamps: has this process itself invalidated a tag of the entry, or its region, since the load? Keys need no
+ * look: their entries are taken out of the table.
+ */
+static inline bool cmi_is_locally_dead(
+                const struct cm_region *region, const struct cmi_entry *entry)
+{
+        const struct cm *cm = region->cm;
+
+        if (__builtin_expect(atomic_load_explicit(&region->local_max, memory_order_acquire) <=
+                                             entry->token_local,
+                            1)) {
+                return false;
+        }
+        if (atomic_load_explicit(&region->local_region, memory_order_acquire) >
+                        entry->token_local) {
+                return true;
+        }
+        for (unsigned i = 0; i < entry->n_tags; i++) {
+                uint32_t slot = entry->tag_slots[i] % CMI_LOCAL_SLOTS;
+
+                if (atomic_load_explicit(&cm->local_tags[slot], memory_order_acquire) >
+                                entry->token_local) {
+                        return true;
+                }
+        }
+        return false;
+}
+
+/* Epoch, floor and slots: CM_REASON_NONE if the entry's token is good, as far as the page tells. */
+static inline enum cm_reason cmi_check_stamps(
+                const struct cmi_mapping *mapping, uint32_t index, const struct cmi_entry *entry)
+{
+        const struct cmi_page_view *view = &mapping->view;
+        uint64_t token = entry->token_seq;
+
+        if (entry->serial != mapping->serial ||
+                        atomic_load_explicit(&view->page->floor, memory_order_acquire) > token) {
+                return CM_REASON_FORGOTTEN;
+        }
+        if (atomic_load_explicit(&view->regions[index], memory_order_acquire) > token ||
+                        atomic_load_explicit(&view->keys[entry->key_slot], memory_order_acquire) >
+                                        token) {
+                return CM_REASON_INVALIDATED;
+        }
+        for (unsigned i = 0; i < entry->n_tags; i++) {
+                if (atomic_load_explicit(&view->tags[entry->tag_slots[i]], memory_order_acquire) >
+                                token) {
+                        return CM_REASON_INVALIDATED;
+                }
+        }
+        return CM_REASON_NONE;
+}
+
+/**
+ * cmi_check() - may this entry be served?
+ * @mapping: entered by the caller
+ * @index:   of the region in that mapping, known
+ * @entry:   pinned, or under the region's lock
+ *
+ * The order is the rule: lease ends first, then epoch, floor and slots, the clocks last, each load an acquire. A get
+ * that is stopped between any two of them then pairs what it saw with a lease that is older, never with a newer one,
+ * and with a clock that is later, never earlier.
+ */
+static inline enum cm_reason cmi_check(const struct cm_region *region,
+                const struct cmi_mapping *mapping, uint32_t index, const struct cmi_entry *entry)
+{
+        const struct cmi_page *page = mapping->view.page;
+        bool is_bounded = region->fresh == CM_FRESH_BOUNDED;
+        uint64_t end_mono_ns;
+        uint64_t end_real_ns;
+        uint64_t now_mono_ns;
+        enum cm_reason reason;
+
+#ifndef CM_MUTANT_LEASE_AFTER_SLOTS
+        end_mono_ns = atomic_load_explicit(&page->lease_end_mono_ns, memory_order_acquire);
+        end_real_ns = atomic_load_explicit(&page->lease_end_real_ns, memory_order_acquire);
+#endif
+        reason = cmi_check_stamps(mapping, index, entry);
+        if (reason != CM_REASON_NONE) {
+                return reason;
+        }
+        if (cmi_is_locally_dead(region, entry)) {
+                return CM_REASON_INVALIDATED;
+        }
+        if (is_bounded && atomic_load_explicit(&region->cm->is_pending, memory_order_acquire)) {
+                return CM_REASON_PENDING;
+        }
+#ifdef CM_MUTANT_LEASE_AFTER_SLOTS
+        end_mono_ns = atomic_load_explicit(&page->lease_end_mono_ns, memory_order_acquire);
+        end_real_ns = atomic_load_explicit(&page->lease_end_real_ns, memory_order_acquire);
+#endif
+        now_mono_ns = cmi_clock_ns(CLOCK_MONOTONIC_COARSE);
+        if (now_mono_ns >= entry->expires_ns) {
+                return CM_REASON_EXPIRED;
+        }
+        /* A coarse clock is behind by up to its tick. */
+        if (is_bounded && (now_mono_ns + mapping->tick_mono_ns >= end_mono_ns ||
+                                          cmi_clock_ns(CLOCK_REALTIME_COARSE) +
+                                                                          mapping->tick_real_ns >=
+                                                          end_real_ns)) {
+                return CM_REASON_LEASE;
+        }
+        return CM_REASON_NONE;
+}
+
+/* Prepares a call: notices a fork. 0, CM_E_FORKED or -ENOMEM. */
+int cmi_handle_adopt(struct cm *cm);
+
+static inline int cmi_handle_enter(struct cm *cm)
+{
+        uint64_t generation = atomic_load_explicit(&cmi_process->generation, memory_order_acquire);
+
+        if (__builtin_expect(atomic_load_explicit(&cm->generation, memory_order_acquire) ==
+                                             generation,
+                            1)) {
+                return 0;
+        }
+        return cmi_handle_adopt(cm);
+}
+
+/* The deadline of a call: its own, or the handle's for 0. */
+uint32_t cmi_timeout(const struct cm *cm, uint32_t timeout_ms);
+
+/**
+ * cmi_options_copy() - take a struct that begins with its size, of an older or newer version of the header
+ *
+ * Return: 0, or -EINVAL: no size, or something set that this version does not know.
+ */
+int cmi_options_copy(void *ours, size_t our_size, const void *theirs, size_t their_size);

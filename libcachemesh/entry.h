@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * A cached entry: one block of memory that holds key, value, the token from before its load and the numbers of the
+ * slots that can make it stale. Once it can be found nothing in it changes but the visited mark and the links, which
+ * belong to the region's lock: a put makes a new entry. The tags' bytes are not kept, their slot numbers decide.
+ */
+#include "base/bytes.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct cm;
+
+enum cmi_entry_flag {
+        CMI_ENTRY_NEGATIVE = 1,
+        CMI_ENTRY_DETACHED =
+                        2, /* was never in the table: a load's result, not counted in the budget */
+};
+
+#define CMI_NEVER_NS UINT64_MAX
+
+struct cmi_entry {
+        uint64_t hash;        /* low half: place and mark in the table */
+        uint64_t token_seq;   /* apply_seq from before the load */
+        uint64_t token_local; /* the handle's own sequence from before the load */
+        uint64_t expires_ns;  /* CLOCK_MONOTONIC_COARSE; CMI_NEVER_NS */
+        uint32_t serial;      /* of the mapping to which token and slots belong */
+        uint32_t key_slot;
+        uint32_t value_offset; /* bytes from the start of the entry */
+        uint16_t key_len;
+        uint8_t n_tags;
+        uint8_t flags; /* enum cmi_entry_flag */
+        uint64_t value_len;
+        _Atomic uint8_t is_visited; /* by a hit since the eviction hand passed */
+
+        struct cmi_entry *newer; /* SIEVE's queue */
+        struct cmi_entry *older; /* and, once unlinked, the list of what waits to be freed */
+        uint32_t tag_slots[];    /* n_tags; then the key; then the value, aligned to 16 */
+};
+
+#define CMI_ENTRY_ALIGN 16
+/* What an allocator adds to a block, as far as we can know: counted, so that a budget is about memory. */
+#define CMI_ENTRY_OVERHEAD 16
+
+/* What an entry is made of; borrowed. */
+struct cmi_content {
+        struct cmi_slice key;
+        struct cmi_slice value;
+        uint32_t n_tags;
+        const uint32_t *tag_slots;
+        bool is_negative;
+};
+
+/* New entry with content and sizes set and everything else zero; NULL if memory is short. */
+struct cmi_entry *cmi_entry_new(struct cm *cm, const struct cmi_content *content);
+
+/* The bytes that an entry counts in its region's budget. */
+size_t cmi_entry_size(const struct cmi_entry *entry);
+
+static inline const char *cmi_entry_key(const struct cmi_entry *entry)
+{
+        return (const char *)(entry->tag_slots + entry->n_tags);
+}
+
+static inline void *cmi_entry_value(const struct cmi_entry *entry)
+{
+        return (char *)entry + entry->value_offset;
+}
+
+static inline bool cmi_entry_has_key(
+                const struct cmi_entry *entry, uint64_t hash, struct cmi_slice key)
+{
+        return entry->hash == hash && entry->key_len == key.len &&
+               memcmp(cmi_entry_key(entry), key.data, key.len) == 0;
+}

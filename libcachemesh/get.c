@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The hit path: tokens, gets and releases. A hit writes nothing but its own thread's record, an entry's visited mark
+ * when it is clear, and the caller's value.
+ */
+#include "libcachemesh/get.h"
+
+#include <errno.h>
+
+struct cm_token cmi_token(struct cm *cm, struct cmi_thread *thread)
+{
+        struct cmi_mapping *mapping = cmi_mapping_enter(thread, &cm->mapping);
+        struct cm_token token = {{0, 0, 0}};
+
+        token.opaque[2] = atomic_load_explicit(&cm->local_seq, memory_order_acquire);
+        if (mapping) {
+                token.opaque[0] = mapping->view.epoch;
+                token.opaque[1] = atomic_load_explicit(
+                                &mapping->view.page->apply_seq, memory_order_acquire);
+        }
+        cmi_mapping_leave(thread);
+        return token;
+}
+
+static void set_missed(struct cm *cm, struct cmi_thread *thread, struct cm_value *ret_value)
+{
+        memset(ret_value, 0, sizeof(*ret_value));
+        if (thread) {
+                ret_value->token = cmi_token(cm, thread);
+        }
+}
+
+/* Out of the mapping; everything that a miss costs. */
+static __attribute__((noinline)) int miss(struct cm_region *region, struct cmi_thread *thread,
+                enum cm_reason reason, struct cm_value *ret_value)
+{
+        struct cm *cm = region->cm;
+
+        if (reason == CM_REASON_OFFLINE || reason == CM_REASON_LEASE ||
+                        reason == CM_REASON_PENDING) {
+                cm->ops->poke(cm);
+        }
+        /* After poking: a page that just came is the one whose token the caller needs. */
+        set_missed(cm, thread, ret_value);
+        if (thread) {
+                thread->last_reason = reason;
+                cmi_count(thread, region, region->id, CMI_COUNT_MISS + (unsigned)reason);
+        }
+        return CM_MISS;
+}
+
+static __attribute__((noinline)) int negative(
+                struct cm_region *region, struct cmi_thread *thread, struct cm_value *ret_value)
+{
+        set_missed(region->cm, thread, ret_value);
+        thread->last_reason = CM_REASON_NONE;
+        cmi_count(thread, region, region->id, CMI_COUNT_NEGATIVE_HIT);
+        return CM_NEGATIVE;
+}
+
+static inline void mark_visited(struct cmi_entry *entry)
+{
+        if (!atomic_load_explicit(&entry->is_visited, memory_order_relaxed)) {
+                atomic_store_explicit(&entry->is_visited, 1, memory_order_relaxed);
+        }
+}
+
+/* Look the key up and check what is there; CM_REASON_NONE with a pinned entry, or why not. Inside of mapping. */
+static inline enum cm_reason look_up(struct cm_region *region, struct cmi_thread *thread,
+                const struct cmi_mapping *mapping, struct cmi_slice key,
+                _Atomic(struct cmi_entry *) **ret_slot, struct cmi_entry **ret_entry)
+{
+        const struct cmi_page_view *view = &mapping->view;
+        uint32_t index = cmi_region_index_in(region, mapping);
+        _Atomic(struct cmi_entry *) *slot;
+        struct cmi_entry *entry;
+        enum cm_reason reason;
+        XXH128_hash_t hash;
+
+        if (__builtin_expect(index == CMI_REGION_INDEX_UNKNOWN, 0)) {
+                return CM_REASON_OFFLINE;
+        }
+        hash = cmi_page_hash(view->seed, CMI_PAGE_KEY, index, key.data, key.len);
+        __builtin_prefetch((const void *)&view->keys[cmi_page_slot(hash, view->key_mask)]);
+        slot = cmi_pin_slot(thread, region->id);
+        if (__builtin_expect(!slot, 0)) {
+                return CM_REASON_ABSENT; /* without memory for the pin there is no hit */
+        }
+        entry = cmi_table_find(&region->table, hash.low64, key, slot);
+        if (!entry) {
+                return CM_REASON_ABSENT;
+        }
+        reason = cmi_check(region, mapping, index, entry);
+        if (__builtin_expect(reason != CM_REASON_NONE, 0)) {
+                cmi_pin_drop(slot);
+                return reason;
+        }
+        *ret_slot = slot;
+        *ret_entry = entry;
+        return CM_REASON_NONE;
+}
+
+int cmi_get(struct cm_region *region, struct cmi_slice key, struct cm_value *ret_value)
+{
+        struct cm *cm = region->cm;
+        struct cmi_thread *thread;
+        struct cmi_mapping *mapping;
+        _Atomic(struct cmi_entry *) *slot = NULL;
+        struct cmi_entry *entry = NULL;
+        enum cm_reason reason = CM_REASON_OFFLINE;
+        int r = cmi_handle_enter(cm);
+
+        if (__builtin_expect(r < 0, 0)) {
+                return r;
+        }
+        thread = cmi_thread();
+        if (__builtin_expect(!thread, 0)) {
+                return miss(region, NULL, CM_REASON_ABSENT, ret_value);
+        }
+        mapping = cmi_mapping_enter(thread, &cm->mapping);
+        if (__builtin_expect(mapping != NULL, 1)) {
+                reason = look_up(region, thread, mapping, key, &slot, &entry);
+        }
+        cmi_mapping_leave(thread);
+        if (__builtin_expect(reason != CM_REASON_NONE, 0)) {
+                return miss(region, thread, reason, ret_value);
+        }
+        mark_visited(entry);
+        if (__builtin_expect(entry->flags & CMI_ENTRY_NEGATIVE, 0)) {
+                cmi_pin_drop(slot);
+                return negative(region, thread, ret_value);
+        }
+        thread->last_reason = CM_REASON_NONE;
+        cmi_count(thread, region, region->id, CMI_COUNT_HIT);
+        cmi_value_set(ret_value, slot, entry);
+        return 0;
+}
+
+static __attribute__((noinline)) int refuse_key(void)
+{
+        return cmi_fail(-EINVAL, "a key has 1 to %d bytes", CM_KEY_MAX);
+}
+
+int cm_get(struct cm_region *region, const void *key, size_t key_len, struct cm_value *ret_value)
+{
+        if (__builtin_expect(!region || !key || !ret_value || key_len - 1 >= CM_KEY_MAX, 0)) {
+                return refuse_key();
+        }
+        return cmi_get(region, cmi_slice(key, key_len), ret_value);
+}
+
+int cm_get_many(struct cm_region *region, const struct cm_bytes *keys, size_t n_keys,
+                struct cm_value *ret_values, int *ret_outcomes)
+{
+        int n_hits = 0;
+
+        if (!region || n_keys > INT32_MAX ||
+                        (n_keys > 0 && (!keys || !ret_values || !ret_outcomes))) {
+                return cmi_fail(-EINVAL, "cm_get_many() needs a region and three arrays");
+        }
+        for (size_t i = 0; i < n_keys; i++) {
+                ret_outcomes[i] = cm_get(region, keys[i].data, keys[i].len, &ret_values[i]);
+                n_hits += ret_outcomes[i] == 0;
+        }
+        return n_hits;
+}
+
+void cm_release(struct cm_value *value)
+{
+        _Atomic(struct cmi_entry *) *slot;
+
+        if (!value || !value->opaque[0]) {
+                return;
+        }
+        slot = (_Atomic(struct cmi_entry *) *)(uintptr_t)value->opaque[0];
+        /* A value that was copied and released twice must not take somebody else's pin away. */
+        if (atomic_load_explicit(slot, memory_order_relaxed) ==
+                        (struct cmi_entry *)(uintptr_t)value->opaque[1]) {
+                cmi_pin_drop(slot);
+        }
+        value->data = NULL;
+        value->len = 0;
+        value->opaque[0] = 0;
+        cmi_order_store_load();
+        if (__builtin_expect(atomic_load_explicit(&cmi_process->n_orphanages, CMI_VALIDATE) != 0,
+                            0)) {
+                cmi_orphans_reclaim();
+        }
+}
+
+struct cm_token cm_token(struct cm *cm)
+{
+        struct cmi_thread *thread;
+
+        if (!cm || cmi_handle_enter(cm) < 0 || !(thread = cmi_thread())) {
+                return (struct cm_token){{0, 0, 0}};
+        }
+        return cmi_token(cm, thread);
+}
+
+enum cm_reason cm_last_reason(void)
+{
+        return cmi_thread_self ? cmi_thread_self->last_reason : CM_REASON_NONE;
+}

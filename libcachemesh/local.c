@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Invalidations within this process, which must hold when the call returns, whatever meshd does. The page is meshd's,
+ * so the handle has stamps of its own: a sequence number that each token carries, and for each key, tag and region the
+ * newest number that killed it.
+ *
+ * Invalidating: under local_lock, store number s = local_seq + 1 into the target's stamp and then into local_seq; for a
+ * key, take the region's lock and take the entry out.
+ *
+ * Why nothing loaded before can be served afterwards. Let T be the token of such a load: it was taken before the call,
+ * so T < s.
+ * 1. A put of T that looks at the stamps after the store is refused.
+ * 2. A put of T that looked before: it looks and inserts under the region's lock without letting go, so for a key the
+ *    removal comes after the insertion, and finds it.
+ * 3. For a tag or a region nothing is taken out. A get that begins after the return sees local_max >= s > T (the store
+ *    came before the return), looks at the tags' and the region's stamps, and refuses.
+ * 4. A get that found the entry before and answers after the call returned ran beside the call, not after it.
+ * A token taken after local_seq was stored is >= s and is not harmed; one taken between the stamp and local_seq is
+ * refused without need.
+ *
+ * Keys and tags are stamped where their hash under the current page puts them. A put under another mapping than the one
+ * seen here cannot matter: its token was taken after that mapping became current, and if that was before this call, we
+ * see that mapping too.
+ */
+#include "libcachemesh/region.h"
+
+static _Atomic uint64_t *slot_of(
+                struct cm *cm, const struct cmi_mapping *mapping, const struct cmi_target *target)
+{
+        uint32_t index = mapping ? cmi_region_index_in(target->region, mapping)
+                                 : CMI_REGION_INDEX_UNKNOWN;
+        const struct cmi_page_view *view = &mapping->view;
+        XXH128_hash_t hash;
+
+        /* Without an index nobody knows where the target will hash to. Nothing is cached then that it could cost. */
+        if (index == CMI_REGION_INDEX_UNKNOWN || (!target->key.data && !target->tag.data)) {
+                return &target->region->local_region;
+        }
+        if (target->key.data) {
+                hash = cmi_page_hash(
+                                view->seed, CMI_PAGE_KEY, index, target->key.data, target->key.len);
+                return &cm->local_keys[cmi_page_slot(hash, view->key_mask) % CMI_LOCAL_SLOTS];
+        }
+        hash = cmi_page_hash(view->seed, CMI_PAGE_TAG, index, target->tag.data, target->tag.len);
+        return &cm->local_tags[cmi_page_slot(hash, view->tag_mask) % CMI_LOCAL_SLOTS];
+}
+
+static void stamp(struct cm *cm, const struct cmi_mapping *mapping, const struct cmi_target *target,
+                uint64_t seq)
+{
+        _Atomic uint64_t *slot = slot_of(cm, mapping, target);
+
+        atomic_store_explicit(slot, seq, memory_order_release);
+        if (!target->key.data || slot == &target->region->local_region) {
+                atomic_store_explicit(&target->region->local_max, seq, memory_order_release);
+        }
+}
+
+static void remove_key(
+                struct cm_region *region, const struct cmi_mapping *mapping, struct cmi_slice key)
+{
+        XXH128_hash_t hash = cmi_page_hash(mapping->view.seed, CMI_PAGE_KEY,
+                        cmi_region_index_in(region, mapping), key.data, key.len);
+        struct cmi_entry *entry;
+
+        pthread_mutex_lock(&region->lock);
+        entry = cmi_table_peek(&region->table, hash.low64, key);
+        if (entry) {
+                cmi_region_unlink(region, entry);
+                if (cmi_region_reclaim_is_due(region)) {
+                        cmi_region_reclaim(region);
+                }
+        }
+        pthread_mutex_unlock(&region->lock);
+}
+
+void cmi_local_invalidate(struct cm *cm, struct cmi_thread *thread,
+                const struct cmi_target *targets, size_t n_targets)
+{
+        struct cmi_mapping *mapping = cmi_mapping_enter(thread, &cm->mapping);
+        uint64_t seq;
+
+        pthread_mutex_lock(&cm->local_lock);
+        seq = atomic_load_explicit(&cm->local_seq, memory_order_relaxed) + 1;
+        for (size_t i = 0; i < n_targets; i++) {
+                stamp(cm, mapping, &targets[i], seq);
+        }
+        atomic_store_explicit(&cm->local_seq, seq, memory_order_release);
+        pthread_mutex_unlock(&cm->local_lock);
+        for (size_t i = 0; i < n_targets; i++) {
+                if (mapping && targets[i].key.data) {
+                        remove_key(targets[i].region, mapping, targets[i].key);
+                }
+        }
+        cmi_mapping_leave(thread);
+}
+
+bool cmi_local_allows(const struct cm_region *region, const struct cmi_entry *entry)
+{
+        return atomic_load_explicit(&region->cm->local_keys[entry->key_slot % CMI_LOCAL_SLOTS],
+                               memory_order_acquire) <= entry->token_local &&
+               !cmi_is_locally_dead(region, entry);
+}

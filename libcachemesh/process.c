@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+#include "libcachemesh/process.h"
+
+#include <errno.h>
+#include <linux/membarrier.h>
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+struct cmi_process *cmi_process;
+bool cmi_process_is_strong;
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static uint64_t last_generation; /* survives a fork, so that a child never takes a parent's number */
+static size_t page_bytes;
+
+static int membarrier(int command)
+{
+        return (int)syscall(SYS_membarrier, command, 0, 0);
+}
+
+static void register_barrier(void)
+{
+#ifdef CM_SEQ_CST
+        cmi_process_is_strong = true;
+#else
+        cmi_process_is_strong = membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) < 0;
+#endif
+}
+
+bool cmi_barrier(void)
+{
+        if (cmi_process_is_strong) {
+#ifndef CM_SEQ_CST /* there each access in question is sequentially consistent by itself */
+                atomic_thread_fence(memory_order_seq_cst);
+#endif
+                return true;
+        }
+        return membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0;
+}
+
+/* Where MADV_WIPEONFORK is missing (an emulator, a kernel before 4.14) the child wipes the page itself. */
+static void wipe(void)
+{
+        memset((void *)cmi_process, 0, page_bytes);
+}
+
+static void start(void)
+{
+        struct cmi_process *page;
+
+        page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+        page = mmap(NULL, page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (page == MAP_FAILED) {
+                return;
+        }
+        cmi_process = page;
+        if (madvise(page, page_bytes, MADV_WIPEONFORK) < 0 &&
+                        pthread_atfork(NULL, NULL, wipe) != 0) {
+                munmap(page, page_bytes);
+                cmi_process = NULL;
+                return;
+        }
+        register_barrier();
+        last_generation = 1;
+        atomic_store(&page->generation, last_generation);
+}
+
+int cmi_process_start(void)
+{
+        pthread_once(&once, start);
+        return cmi_process ? 0 : -ENOMEM;
+}
+
+void cmi_process_lock(void)
+{
+        uint32_t is_free = 0;
+
+        /* Held for a few instructions at a time; a mutex would need a state that survives being wiped. */
+        while (!atomic_compare_exchange_weak_explicit(&cmi_process->lock, &is_free, 1,
+                        memory_order_acquire, memory_order_relaxed)) {
+                is_free = 0;
+                sched_yield();
+        }
+}
+
+void cmi_process_unlock(void)
+{
+        atomic_store_explicit(&cmi_process->lock, 0, memory_order_release);
+}
+
+uint64_t cmi_process_generation(void)
+{
+        uint64_t generation = atomic_load_explicit(&cmi_process->generation, memory_order_acquire);
+
+        if (generation != 0) {
+                return generation;
+        }
+        cmi_process_lock();
+        generation = atomic_load_explicit(&cmi_process->generation, memory_order_relaxed);
+        if (generation == 0) {
+                register_barrier();
+                generation = ++last_generation;
+                atomic_store_explicit(&cmi_process->generation, generation, memory_order_release);
+        }
+        cmi_process_unlock();
+        return generation;
+}

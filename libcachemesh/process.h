@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * What a process has once, whatever handles it opens: the list of thread records, the values pinned beyond the end of
+ * their handle, and the word that tells a forked child that it is one.
+ *
+ * All of it lives in one page marked MADV_WIPEONFORK. A child finds zeros there: an empty list of records, free locks
+ * and generation 0, which no record and no handle carries. So each call notices a fork by comparing two words, without
+ * a system call, and no lock of the parent can block the child.
+ */
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct cmi_thread;
+struct cmi_orphanage;
+
+struct cmi_process {
+        _Atomic uint64_t generation; /* grows with each fork below this process; 0 until noticed */
+        _Atomic(struct cmi_thread *) threads; /* every record there is; only grows */
+        _Atomic uint32_t n_orphanages;        /* read by each release, hence beside the above */
+
+        _Alignas(64) _Atomic uint32_t lock; /* for what follows, and for noticing a fork */
+        struct cmi_orphanage *orphanages;
+};
+
+/* NULL until cmi_process_start(). */
+extern struct cmi_process *cmi_process;
+
+/**
+ * cmi_process_start() - make the page and ask the kernel for its barrier
+ *
+ * Any thread, any number of times; every cm_open() calls it.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int cmi_process_start(void);
+
+/* The generation of this process; after a fork it is made up by the first caller. */
+uint64_t cmi_process_generation(void);
+
+void cmi_process_lock(void);
+void cmi_process_unlock(void);
+
+/* Do readers order their own stores and loads? Otherwise cmi_barrier() does it for them. */
+extern bool cmi_process_is_strong;
+
+/**
+ * cmi_barrier() - order every thread's earlier stores before its later loads
+ *
+ * membarrier(2), PRIVATE_EXPEDITED: what the reclaimer pays so that readers need not.
+ *
+ * Return: true if it is done; false (the system call was forbidden later) means that nothing may be freed.
+ */
+bool cmi_barrier(void);

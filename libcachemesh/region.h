@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * A region: entries within a budget. Who may be stored, what is thrown out, and how private invalidations kill.
+ */
+#include "libcachemesh/cache.h"
+
+/* What one put brings; borrowed. */
+struct cmi_put {
+        struct cmi_slice key;
+        struct cmi_slice value;
+        const struct cm_bytes *tags;
+        size_t n_tags;
+        uint32_t ttl_ms; /* 0: the region's */
+        bool is_negative;
+        struct cm_token token;
+};
+
+/**
+ * cmi_region_store() - make an entry and put it into the table if its token is good
+ * @ret_slot: NULL, or where the pin of the new entry goes: then the entry is made in any case, and one that was not
+ *            stored lives until it is released
+ *
+ * Return: 0, CM_REFUSED, -E2BIG, CM_E_FULL, -ENOMEM. With @ret_slot the pin is set unless the outcome is -ENOMEM.
+ */
+int cmi_region_store(struct cm_region *region, struct cmi_thread *thread, const struct cmi_put *put,
+                _Atomic(struct cmi_entry *) **ret_slot);
+
+/* The full check of a pinned entry that may not be in the table: also the private stamps of keys. */
+enum cm_reason cmi_region_check(
+                struct cm_region *region, struct cmi_thread *thread, const struct cmi_entry *entry);
+
+/* What is to die; one of them is set. */
+struct cmi_target {
+        struct cm_region *region;
+        struct cmi_slice key;
+        struct cmi_slice tag;
+};
+
+/* Every target is dead in this process on return; see local.c for the argument. */
+void cmi_local_invalidate(struct cm *cm, struct cmi_thread *thread,
+                const struct cmi_target *targets, size_t n_targets);
+
+/* May something loaded under this token be stored, for all that this process itself has invalidated? */
+bool cmi_local_allows(const struct cm_region *region, const struct cmi_entry *entry);
+
+/* All entries leave the table. Lock held. */
+void cmi_region_empty(struct cm_region *region);
+
+/* Bytes that count in the budget. Lock held. */
+size_t cmi_region_bytes(const struct cm_region *region);
+
+/* Queue and eviction (sieve.c). Lock held. */
+void cmi_sieve_insert(struct cm_region *region, struct cmi_entry *entry);
+void cmi_sieve_remove(struct cm_region *region, struct cmi_entry *entry);
+
+/**
+ * cmi_sieve_evict() - take entries out until so many bytes are gone
+ * @is_dead: whether an entry cannot be served any more: those go first
+ *
+ * Return: the bytes of what was unlinked; 0 when everything left is pinned.
+ */
+size_t cmi_sieve_evict(struct cm_region *region, const struct cmi_mapping *mapping, size_t bytes);
+
+/* An entry leaves table and queue, and is freed once nobody has it pinned (reclaim.c). Lock held. */
+void cmi_region_unlink(struct cm_region *region, struct cmi_entry *entry);
+
+/* An entry that is in neither is freed once nobody has it pinned. Lock held. */
+void cmi_region_retire(struct cm_region *region, struct cmi_entry *entry);
+
+/* Frees what was unlinked and is not pinned. Lock held; is_due: only if it is worth a barrier. */
+void cmi_region_reclaim(struct cm_region *region);
+bool cmi_region_reclaim_is_due(const struct cm_region *region);
+
+/* At cm_close(): everything freed but what is pinned, which is returned, linked by older. */
+struct cmi_entry *cmi_region_free(struct cm_region *region);
+
+/* In a forked child: an empty region; what the parent had is left where it is. 0 or -ENOMEM. */
+int cmi_region_after_fork(struct cm_region *region);

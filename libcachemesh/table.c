@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+#include "libcachemesh/table.h"
+
+#include "libcachemesh/handle.h"
+
+#include <errno.h>
+
+/* Where an entry is. */
+struct place {
+        struct cmi_bucket *bucket;
+        unsigned i;
+};
+
+static struct cmi_entry *at(struct cmi_bucket *bucket, unsigned i)
+{
+        return atomic_load_explicit(&bucket->entries[i], memory_order_relaxed);
+}
+
+static struct cmi_bucket *overflow(const struct cmi_bucket *bucket)
+{
+        return atomic_load_explicit(&bucket->overflow, memory_order_relaxed);
+}
+
+static void set_mark(struct cmi_bucket *bucket, unsigned i, uint64_t mark)
+{
+        uint64_t marks = atomic_load_explicit(&bucket->marks, memory_order_relaxed);
+
+        marks = (marks & ~(UINT64_C(0xff) << (8 * i))) | mark << (8 * i);
+        atomic_store_explicit(&bucket->marks, marks, memory_order_release);
+}
+
+static void fill_place(struct place place, struct cmi_entry *entry)
+{
+        atomic_store_explicit(&place.bucket->entries[place.i], entry, CMI_PUBLISH);
+        set_mark(place.bucket, place.i, cmi_table_mark(entry->hash));
+}
+
+static void clear_place(struct place place)
+{
+        set_mark(place.bucket, place.i, 0);
+        atomic_store_explicit(&place.bucket->entries[place.i], NULL, CMI_PUBLISH);
+}
+
+static struct cmi_bucket *bucket_of(const struct cmi_table *table, uint64_t hash)
+{
+        uint32_t n = atomic_load_explicit(&table->n_buckets, memory_order_relaxed);
+
+        return cmi_table_bucket(table, cmi_table_index(hash, n));
+}
+
+static bool find_entry(
+                const struct cmi_table *table, const struct cmi_entry *entry, struct place *ret)
+{
+        struct cmi_bucket *bucket = bucket_of(table, entry->hash);
+
+        for (; bucket; bucket = overflow(bucket)) {
+                for (unsigned i = 0; i < CMI_BUCKET_ENTRIES; i++) {
+                        if (at(bucket, i) == entry) {
+                                *ret = (struct place){bucket, i};
+                                return true;
+                        }
+                }
+        }
+        return false;
+}
+
+/* A free place in a chain; a new bucket at its end if need be. 0 or -ENOMEM. */
+static int find_free(struct cmi_table *table, struct cm *cm, struct cmi_bucket *bucket,
+                struct place *ret)
+{
+        struct cmi_bucket *last = bucket;
+
+        for (; bucket; last = bucket, bucket = overflow(bucket)) {
+                for (unsigned i = 0; i < CMI_BUCKET_ENTRIES; i++) {
+                        if (!at(bucket, i)) {
+                                *ret = (struct place){bucket, i};
+                                return 0;
+                        }
+                }
+        }
+        bucket = cmi_handle_allocate(cm, 64, sizeof(*bucket));
+        if (!bucket) {
+                return -ENOMEM;
+        }
+        memset((void *)bucket, 0, sizeof(*bucket));
+        atomic_store_explicit(&last->overflow, bucket, memory_order_release);
+        table->n_overflow++;
+        *ret = (struct place){bucket, 0};
+        return 0;
+}
+
+static size_t segment_buckets(unsigned segment)
+{
+        return segment == 0 ? CMI_TABLE_FIRST : (size_t)CMI_TABLE_FIRST << (segment - 1);
+}
+
+static int add_segment(struct cmi_table *table, struct cm *cm, unsigned segment)
+{
+        struct cmi_bucket *buckets;
+
+        if (segment >= CMI_TABLE_SEGMENTS) {
+                return -ENOMEM;
+        }
+        if (atomic_load_explicit(&table->segments[segment], memory_order_relaxed)) {
+                return 0;
+        }
+        /* Not cleared here: a bucket is when it comes into use, so memory is touched as the table grows. */
+        buckets = cmi_handle_allocate(cm, 64, segment_buckets(segment) * sizeof(*buckets));
+        if (!buckets) {
+                return -ENOMEM;
+        }
+        atomic_store_explicit(&table->segments[segment], buckets, memory_order_release);
+        return 0;
+}
+
+int cmi_table_init(struct cmi_table *table, struct cm *cm)
+{
+        memset((void *)table, 0, sizeof(*table));
+        if (add_segment(table, cm, 0) < 0) {
+                return -ENOMEM;
+        }
+        memset((void *)cmi_table_bucket(table, 0), 0, CMI_TABLE_FIRST * sizeof(struct cmi_bucket));
+        atomic_store_explicit(&table->n_buckets, CMI_TABLE_FIRST, memory_order_release);
+        return 0;
+}
+
+static void free_chain(struct cmi_table *table, struct cm *cm, struct cmi_bucket *bucket)
+{
+        while (bucket) {
+                struct cmi_bucket *next = overflow(bucket);
+
+                cmi_handle_deallocate(cm, bucket, sizeof(*bucket));
+                table->n_overflow--;
+                bucket = next;
+        }
+}
+
+void cmi_table_deinit(struct cmi_table *table, struct cm *cm)
+{
+        uint32_t n = atomic_load(&table->n_buckets);
+        struct cmi_bucket *segment;
+
+        for (uint32_t i = 0; i < n; i++) {
+                free_chain(table, cm, overflow(cmi_table_bucket(table, i)));
+        }
+        for (unsigned i = 0; i < CMI_TABLE_SEGMENTS; i++) {
+                segment = atomic_load(&table->segments[i]);
+                if (segment) {
+                        cmi_handle_deallocate(cm, segment, segment_buckets(i) * sizeof(*segment));
+                }
+        }
+        memset((void *)table, 0, sizeof(*table));
+}
+
+/* Copies what belongs to bucket n out of the chain; n is not published, so nobody sees it yet. */
+static int copy_moving(struct cmi_table *table, struct cm *cm, struct cmi_bucket *from, uint32_t n)
+{
+        struct cmi_bucket *to = cmi_table_bucket(table, n);
+        struct place place;
+
+        memset((void *)to, 0, sizeof(*to));
+        for (; from; from = overflow(from)) {
+                for (unsigned i = 0; i < CMI_BUCKET_ENTRIES; i++) {
+                        struct cmi_entry *entry = at(from, i);
+
+                        if (!entry || cmi_table_index(entry->hash, n + 1) != n) {
+                                continue;
+                        }
+                        if (find_free(table, cm, to, &place) < 0) {
+                                free_chain(table, cm, overflow(to));
+                                return -ENOMEM;
+                        }
+                        fill_place(place, entry);
+                }
+        }
+        return 0;
+}
+
+/*
+ * Split the bucket whose turn it is: the one that n - level names. Those of its entries that belong to bucket n are
+ * copied there, n + 1 is published, and then they leave the old bucket.
+ */
+static int split(struct cmi_table *table, struct cm *cm)
+{
+        uint32_t n = atomic_load_explicit(&table->n_buckets, memory_order_relaxed);
+        uint32_t level = UINT32_C(1) << (31 - __builtin_clz(n));
+        struct cmi_bucket *from = cmi_table_bucket(table, n - level);
+
+        if (add_segment(table, cm, cmi_table_segment(n)) < 0 ||
+                        copy_moving(table, cm, from, n) < 0) {
+                return -ENOMEM;
+        }
+        atomic_store_explicit(&table->n_buckets, n + 1, memory_order_release);
+        for (; from; from = overflow(from)) {
+                for (unsigned i = 0; i < CMI_BUCKET_ENTRIES; i++) {
+                        struct cmi_entry *entry = at(from, i);
+
+                        if (entry && cmi_table_index(entry->hash, n + 1) == n) {
+                                clear_place((struct place){from, i});
+                        }
+                }
+        }
+        return 0;
+}
+
+struct cmi_entry *cmi_table_peek(const struct cmi_table *table, uint64_t hash, struct cmi_slice key)
+{
+        struct cmi_bucket *bucket = bucket_of(table, hash);
+
+        for (; bucket; bucket = overflow(bucket)) {
+                uint64_t match = cmi_table_match(
+                                atomic_load_explicit(&bucket->marks, memory_order_relaxed),
+                                cmi_table_mark(hash));
+
+                for (; match; match &= match - 1) {
+                        struct cmi_entry *entry = at(bucket, __builtin_ctzll(match) / 8);
+
+                        if (entry && cmi_entry_has_key(entry, hash, key)) {
+                                return entry;
+                        }
+                }
+        }
+        return NULL;
+}
+
+int cmi_table_add(struct cmi_table *table, struct cm *cm, struct cmi_entry *entry)
+{
+        struct place place;
+        uint32_t n = atomic_load_explicit(&table->n_buckets, memory_order_relaxed);
+        int r;
+
+        if (table->n_entries >= n * (uint64_t)CMI_TABLE_FILL) {
+                (void)split(table, cm); /* without memory the chains get longer, that is all */
+        }
+        r = find_free(table, cm, bucket_of(table, entry->hash), &place);
+        if (r < 0) {
+                return r;
+        }
+        fill_place(place, entry);
+        table->n_entries++;
+        return 0;
+}
+
+void cmi_table_replace(struct cmi_table *table, struct cmi_entry *old, struct cmi_entry *entry)
+{
+        struct place place;
+
+        if (find_entry(table, old, &place)) {
+                fill_place(place, entry);
+        }
+}
+
+void cmi_table_remove(struct cmi_table *table, struct cmi_entry *entry)
+{
+        struct place place;
+
+        if (find_entry(table, entry, &place)) {
+                clear_place(place);
+                table->n_entries--;
+        }
+}
