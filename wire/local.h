@@ -11,9 +11,8 @@
  * CMI_WAIT_NONE publications up to its id. EVENT messages carry the id of their SUBSCRIBE. The first request is ATTACH;
  * an ERROR before ATTACHED, whatever its id, means that the connection was refused.
  *
- * Maps hold each key at most once. Decoders: 0, -EBADMSG or -EMSGSIZE, and nothing is promised of ret_ after a failure
- *. Names and texts are clean (wire/text.h) and NUL-terminated. A missing field is
- * zero.
+ * Maps hold each key at most once. Decoders: 0, -EBADMSG or -EMSGSIZE, and nothing is promised of ret_ after a failure.
+ * Names and texts are clean (wire/text.h) and NUL-terminated. A missing field is zero.
  */
 #include "base/id.h"
 #include "base/time.h"
