@@ -280,6 +280,15 @@ static void a_missing_field_is_zero(void)
         g_assert_cmpuint(members.n_members, ==, 0);
 }
 
+static void a_record_does_not_reach_into_what_follows_it(void)
+{
+        struct cmi_reset reset;
+
+        g_assert_cmpint(cmi_reset_decode(cmi_slice("\x81\x01\x92\x05\x06", 5), &reset), ==, 0);
+        g_assert_cmpint(cmi_reset_decode(cmi_slice("\x81\x01\x91\x05\x06", 5), &reset), ==,
+                        -EBADMSG);
+}
+
 static int decode_hello_hex(const char *hex)
 {
         g_autoptr(GByteArray) bytes = bytes_of_hex(hex);
@@ -453,6 +462,8 @@ static void ops_that_contradict_themselves_are_refused(void)
         g_assert_cmpint(decode_ops_with(1, 1, 0, cmi_slice(NULL, 0)), ==, -EBADMSG);
         g_assert_cmpint(decode_ops_with(1, UINT64_MAX - 2, 2, run), ==, 0);
         g_assert_cmpint(decode_ops_with(1, UINT64_MAX - 1, 2, run), ==, -EBADMSG);
+        g_assert_cmpint(decode_ops_with(1, 1, 2, cmi_slice(golden_run, GOLDEN_RUN_LEN + 1)), ==,
+                        -EBADMSG); /* one byte more than two operations */
         run.len -= 1;
         g_assert_cmpint(decode_ops_with(1, 1, 2, run), ==, -EBADMSG);
 }
@@ -505,6 +516,7 @@ int main(int argc, char **argv)
         CASE(header_of_a_newer_version_may_be_longer_up_to_its_limit);
         CASE(header_of_another_protocol_is_told_from_a_broken_one);
         CASE(a_missing_field_is_zero);
+        CASE(a_record_does_not_reach_into_what_follows_it);
         CASE(a_name_with_control_or_broken_characters_is_refused);
         CASE(an_endpoint_that_is_none_is_refused);
         CASE(an_endpoint_travels_without_its_scope);

@@ -95,6 +95,7 @@ static void what_is_not_an_operation_is_refused(void)
                         "91 02 00",                      /* something after it */
                         "91 01",                         /* nothing but a kind */
                         "94 01 a1 72 90 90",             /* without "whole" */
+                        "94 01 a1 72 90 90 c3",          /* four elements announced, five there */
                         "95 01 a0 90 90 c3",             /* empty region */
                         "95 01 c4 01 72 90 90 c3",       /* region as bin */
                         "95 01 a1 0a 90 90 c3",          /* control character */

@@ -103,13 +103,16 @@ static void a_full_buffer_is_an_error_that_sticks(void)
         for (size_t capacity = 0; capacity < 5; capacity++) {
                 g_autofree uint8_t *small = g_malloc(capacity);
                 struct cmi_writer writer = cmi_writer(small, capacity);
+                size_t len;
 
                 cmi_write_bin(&writer, cmi_slice("abc", 3));
                 g_assert_cmpint(writer.error, ==, -EMSGSIZE);
                 g_assert_cmpuint(writer.len, <=, capacity);
+                len = writer.len;
                 cmi_write_raw(&writer, cmi_slice(NULL, 0));
                 cmi_write_nil(&writer);
                 g_assert_cmpint(writer.error, ==, -EMSGSIZE);
+                g_assert_cmpuint(writer.len, ==, len);
         }
 }
 
