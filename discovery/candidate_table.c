@@ -295,7 +295,10 @@ static int feed(struct candidate_table *table, const struct beacon *beacon,
         }
         candidate = find_id(table, &beacon->id);
         if (candidate && !candidate_is_news(candidate, beacon)) {
-                return CANDIDATE_REPLAYED;
+                return candidate->incarnation == beacon->incarnation &&
+                                                       candidate->counter == beacon->counter
+                                       ? CANDIDATE_DUPLICATE
+                                       : CANDIDATE_REPLAYED;
         }
         n = pick_endpoints(table, beacon, source, ifindex, endpoints);
         if (n == 0) {
@@ -527,6 +530,8 @@ const char *candidate_outcome_text(int outcome)
                 return "own";
         case CANDIDATE_CLONE:
                 return "clone";
+        case CANDIDATE_DUPLICATE:
+                return "duplicate";
         case CANDIDATE_REPLAYED:
                 return "replayed";
         case CANDIDATE_LIMITED:

@@ -39,11 +39,12 @@ enum candidate_outcome {
         CANDIDATE_ADDED,         /* new */
         CANDIDATE_RESTARTED,     /* known, with a higher incarnation than its last beacon had */
         CANDIDATE_OWN,           /* the own beacon came back */
-        CANDIDATE_CLONE,    /* the own id with a higher incarnation: a copied state directory */
-        CANDIDATE_REPLAYED, /* not newer than what was seen before; ignored */
-        CANDIDATE_LIMITED,  /* too many from this source; ignored */
-        CANDIDATE_UNUSABLE, /* no endpoint that this node may dial; ignored */
-        CANDIDATE_FULL,     /* new, and there is no room; ignored */
+        CANDIDATE_CLONE,     /* the own id with a higher incarnation: a copied state directory */
+        CANDIDATE_DUPLICATE, /* the newest one again, by another interface; ignored */
+        CANDIDATE_REPLAYED,  /* older than what was seen before; ignored */
+        CANDIDATE_LIMITED,   /* too many from this source; ignored */
+        CANDIDATE_UNUSABLE,  /* no endpoint that this node may dial; ignored */
+        CANDIDATE_FULL,      /* new, and there is no room; ignored */
         CANDIDATE_N_OUTCOMES,
 };
 
