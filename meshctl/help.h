@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* Help, made of the table of verbs. */
+#include "meshctl/arguments.h"
+
+#include <stdio.h>
+
+/* All verbs and what holds for each of them. */
+void help_print(const struct verb *verbs, FILE *file);
+
+void help_print_verb(const struct verb *verb, FILE *file);
+
+/* "meshctl links [--check] [--wait] [GLOBAL FLAGS]" without the end of the line. */
+void help_print_synopsis(const struct verb *verb, FILE *file);

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/* peers, peer, forget: the members as this node sees them. */
+#include "meshctl/document.h"
+#include "meshctl/verbs.h"
+
+#include "base/cleanup.h"
+
+#include <string.h>
+
+static const struct view_column peer_columns[] = {
+                {"NAME", "name", VIEW_SELF},
+                {"STATE", "state", VIEW_STATE},
+                {"ADDRESS", "address", VIEW_TEXT},
+                {"RTT", "rtt_us", VIEW_US},
+                {"SEEN", "seen_ms", VIEW_MS},
+                {"LAG", "lag", VIEW_COUNT},
+                {"BEHIND", "behind", VIEW_COUNT, true},
+                {"GAPS", "gaps", VIEW_COUNT},
+                {"RESETS", "resets", VIEW_COUNT, true},
+                {"LAPSES", "lapses", VIEW_COUNT, true},
+                {"FOR", "state_ms", VIEW_MS, true},
+                {"INCARNATION", "incarnation", VIEW_TEXT, true},
+                {"ID", "id", VIEW_TEXT, true},
+                {"VERSION", "software", VIEW_TEXT},
+                {NULL},
+};
+
+static const struct view peers_view = {"peers", "name", peer_columns};
+
+static bool is_missing(const json_t *row)
+{
+        const char *state = document_str(row, "state", "");
+
+        return strcmp(state, "silent") == 0 || strcmp(state, "gone") == 0;
+}
+
+int verb_peers(struct call *call)
+{
+        CM_CLEANUP(json_decref_p) json_t *document = NULL;
+        const json_t *row;
+        int status = call_query(call, "peers", cmi_slice(NULL, 0), &document);
+        size_t i;
+
+        if (status != 0) {
+                return status;
+        }
+        view_rows(&peers_view, document, &call->output);
+        json_array_foreach(json_object_get(document, "peers"), i, row)
+        {
+                if (is_missing(row)) {
+                        status = STATUS_DEGRADED;
+                }
+        }
+        return status;
+}
+
+int verb_peer(struct call *call)
+{
+        CM_CLEANUP(json_decref_p) json_t *document = NULL;
+        struct call_arguments arguments;
+        int status;
+
+        call_arguments_begin(&arguments, 1);
+        call_arguments_str(&arguments, "peer", call->arguments->operands[0]);
+        status = call_query(call, "peer", call_arguments_end(&arguments), &document);
+        if (status != 0) {
+                return status;
+        }
+        view_fields(document, "name", &call->output);
+        return is_missing(document) ? STATUS_DEGRADED : STATUS_OK;
+}
+
+int verb_forget(struct call *call)
+{
+        CM_CLEANUP(json_decref_p) json_t *document = NULL;
+        struct call_arguments arguments;
+        int status;
+
+        call_arguments_begin(&arguments, 1);
+        call_arguments_str(&arguments, "peer", call->arguments->operands[0]);
+        status = call_query(call, "forget", call_arguments_end(&arguments), &document);
+        if (status != 0) {
+                return status;
+        }
+        view_fields(document, "peer", &call->output);
+        return STATUS_OK;
+}

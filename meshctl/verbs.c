@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/* What meshctl can do: from this table come parsing, help and the manual's synopsis. */
+#include "meshctl/verbs.h"
+
+#define ANSWER_MS 5000
+#define WAIT_MS 30000
+#define MANY 10000
+
+const struct verb verbs[] = {
+                {
+                                .name = "status",
+                                .operands = "",
+                                .timeout_ms = ANSWER_MS,
+                                .is_watchable = true,
+                                .summary = "this node on one screen: state, peers, rates, last "
+                                           "problem",
+                                .help = "Exit status 2: this node is not live, or a peer is silent "
+                                        "or gone.\n",
+                                .run = verb_status,
+                },
+                {
+                                .name = "peers",
+                                .operands = "",
+                                .timeout_ms = ANSWER_MS,
+                                .is_watchable = true,
+                                .summary = "table of the members, * marks this node",
+                                .help = "RTT: round trip of the newest beat. SEEN: age of the "
+                                        "newest frame. LAG: operations of its stream that\n"
+                                        "are not yet applied here; with -o wide BEHIND: operations "
+                                        "of ours that it has not confirmed.\n"
+                                        "Exit status 2: a peer is silent or gone.\n",
+                                .run = verb_peers,
+                },
+                {
+                                .name = "peer",
+                                .operands = "NAME",
+                                .operands_min = 1,
+                                .operands_max = 1,
+                                .timeout_ms = ANSWER_MS,
+                                .is_watchable = true,
+                                .summary = "everything about one member",
+                                .help = "NAME is a node's name or its id. Exit status 1: there is "
+                                        "no such member; 2: it is silent or gone.\n",
+                                .run = verb_peer,
+                },
+                {
+                                .name = "links",
+                                .operands = "",
+                                .timeout_ms = WAIT_MS,
+                                .is_watchable = true,
+                                .summary = "who is connected to whom, in which direction",
+                                .help = "Asks every node. Rows are senders, columns receivers: "
+                                        "yes, NO, or ? where nobody could tell.\n"
+                                        "JSON has each link as {from, to, state}: connected, cut "
+                                        "or unknown.\n",
+                                .flags = {{"check", 0, FLAG_ALONE, NULL,
+                                                          "print only the links that are not "
+                                                          "connected; exit status 2 if there are "
+                                                          "any"},
+                                                {"wait", 0, FLAG_ALONE, NULL,
+                                                                "until all are connected, also for "
+                                                                "meshd to come up; exit status 75 "
+                                                                "if not in time (30 s)"}},
+                                .run = verb_links,
+                },
+                {
+                                .name = "ping",
+                                .operands = "[PEER...]",
+                                .operands_max = MANY,
+                                .is_watchable = true,
+                                .summary = "round trips through the data path",
+                                .help = "To the peers named, or to all that are live, joining or "
+                                        "silent.\n"
+                                        "Exit status 75: one did not answer within a second.\n",
+                                .flags = {{"count", 'c', FLAG_NEEDS_VALUE, "N",
+                                                "rounds (default 1)"}},
+                                .run = verb_ping,
+                },
+                {
+                                .name = "invalidate",
+                                .operands = "[KEY...]",
+                                .operands_max = MANY,
+                                .timeout_ms = ANSWER_MS,
+                                .summary = "publish an invalidation",
+                                .help = "Exit status 75: it is published, but not all members are "
+                                        "proven to have applied it.\n"
+                                        "A key that begins with a dash comes after \"--\".\n",
+                                .flags = {{"region", 'r', FLAG_NEEDS_VALUE, "R",
+                                                          "of which region (needed)"},
+                                                {"tag", 't', FLAG_ALONE, NULL,
+                                                                "the operands are tags"},
+                                                {"whole-region", 0, FLAG_ALONE, NULL,
+                                                                "everything in it"},
+                                                {"stdin", 0, FLAG_ALONE, NULL,
+                                                                "also those on standard input, one "
+                                                                "a line"},
+                                                {"wait", 'w', FLAG_NEEDS_VALUE, "LEVEL",
+                                                                "none: handed to meshd; node: "
+                                                                "applied on this node; mesh "
+                                                                "(default): on all"}},
+                                .run = verb_invalidate,
+                },
+                {
+                                .name = "monitor",
+                                .operands = "",
+                                .summary = "show invalidations as they are applied here",
+                                .help = "Sampled: what is over the rate, or not read in time, is "
+                                        "left out and counted. Keys and tags are shown\n"
+                                        "as 12 hex digits of a hash. With --timeout it ends by "
+                                        "itself.\n",
+                                .flags = {{"region", 'r', FLAG_NEEDS_VALUE, "R",
+                                                          "only of this region"},
+                                                {"rate", 0, FLAG_NEEDS_VALUE, "N",
+                                                                "events a second at most (default "
+                                                                "100)"},
+                                                {"count", 'c', FLAG_NEEDS_VALUE, "N",
+                                                                "end after N events; exit status "
+                                                                "75 if --timeout comes first"},
+                                                {"show-keys", 0, FLAG_ALONE, NULL,
+                                                                "keys and tags themselves: they "
+                                                                "may be personal data"}},
+                                .run = verb_monitor,
+                },
+                {
+                                .name = "wait",
+                                .operands = "",
+                                .timeout_ms = WAIT_MS,
+                                .summary = "block until the node or the mesh is ready",
+                                .help = "Also waits for meshd to come up. Exit status 75: not in "
+                                        "time (30 s); 69: meshd did not come up.\n",
+                                .flags = {{"for", 0, FLAG_NEEDS_VALUE, "WHAT",
+                                                "live: this node is; peers=N: so are N others; "
+                                                "caught-up: nobody lags behind anybody"}},
+                                .run = verb_wait,
+                },
+                {
+                                .name = "stats",
+                                .operands = "",
+                                .timeout_ms = ANSWER_MS,
+                                .is_watchable = true,
+                                .summary = "counters of this node, with rates when watched",
+                                .help = "They count from meshd's start.\n",
+                                .run = verb_stats,
+                },
+                {
+                                .name = "regions",
+                                .operands = "",
+                                .timeout_ms = ANSWER_MS,
+                                .is_watchable = true,
+                                .summary = "regions and their options",
+                                .help = "CONFLICT: two apps of this node opened it with different "
+                                        "options.\n",
+                                .run = verb_regions,
+                },
+                {
+                                .name = "clients",
+                                .operands = "",
+                                .timeout_ms = ANSWER_MS,
+                                .is_watchable = true,
+                                .summary = "apps connected to this meshd",
+                                .help = "Also this meshctl itself.\n",
+                                .run = verb_clients,
+                },
+                {
+                                .name = "forget",
+                                .operands = "PEER",
+                                .operands_min = 1,
+                                .operands_max = 1,
+                                .timeout_ms = ANSWER_MS,
+                                .summary = "drop a member that is gone for good",
+                                .help = "Only one that is seen, gone or left. If it comes back it "
+                                        "joins as a new one.\n"
+                                        "Exit status 1: there is no such member, or it is not in "
+                                        "one of these states.\n",
+                                .run = verb_forget,
+                },
+                {
+                                .name = "version",
+                                .operands = "",
+                                .timeout_ms = ANSWER_MS,
+                                .summary = "versions of meshctl, meshd and their protocols",
+                                .help = "Without meshd only that of meshctl; exit status 69 "
+                                        "then.\n",
+                                .run = verb_version,
+                },
+                {NULL},
+};
