@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <errno.h>
 
+#define IDLE_NS (200 * CMI_NS_PER_MS)  /* longest pause between two turns: greetings are repeated */
 #define REFUSED_NS (10 * CMI_NS_PER_S) /* a refusal holds so long after it was last repeated */
 
 struct core_options core_options_default(void)
@@ -110,7 +111,9 @@ struct core *core_init(void *memory, const struct core_options *options,
         core->page = *page;
         core->log = log;
         core->random = options->random;
-        core->started_ns = core->since_ns = core->last_call_ns = now.mono_ns;
+        core->started_ns = core->since_ns = now.mono_ns;
+        core->last_call = now;
+        core->tick_due_ns = NEVER;
         core->alone_until_ns = now.mono_ns + options->alone_ns;
         core->pause_end_ns = now.mono_ns + (options->is_clean ? 0 : core_grant_ns(core));
         core_text(core->reason, "starting", "", "");
@@ -225,9 +228,8 @@ static void update_state(struct core *core, struct cmi_time now)
 }
 
 /*
- * This process did not run for a while: stopped, or its host suspended. It cannot tell its members'
- * silence from its own, so nobody is declared silent for it, nothing is served, and everybody must
- * be heard again.
+ * This process did not run for a while: stopped, or its host suspended. It cannot tell its members' silence from its
+ * own, so nobody is declared silent for it, nothing is served, and everybody must be heard again.
  */
 static void come_back(struct core *core, struct cmi_time now)
 {
@@ -245,17 +247,31 @@ static void come_back(struct core *core, struct cmi_time now)
         }
 }
 
+/*
+ * The host was suspended, and CLOCK_MONOTONIC with it: others may have dropped us in a time that our clock did not
+ * count, so what they said of counting us is worth nothing any more. A step of CLOCK_REALTIME looks the same, and costs a
+ * moment of misses.
+ */
+static void wake_up(struct core *core, struct cmi_time now)
+{
+        for (uint32_t i = 0; i < core->member_limit; i++) {
+                core->members[i].counted_ns = 0;
+        }
+        come_back(core, now);
+}
+
 /* Every entry point that gets the time begins here. */
 static void enter(struct core *core, struct cmi_time now)
 {
-        uint64_t away = now.mono_ns - core->last_call_ns;
+        struct cmi_time last = core->last_call;
+        uint64_t away = now.mono_ns - last.mono_ns;
 
-        assert(now.mono_ns >= core->last_call_ns);
-        core->last_call_ns = now.mono_ns;
-        if (away > core->longest_turn_ns) {
-                core->longest_turn_ns = away;
-        }
-        if (away > core->options.lease_ns / 2) {
+        assert(now.mono_ns >= last.mono_ns);
+        core->last_call = now;
+        if (now.real_ns > last.real_ns &&
+                        now.real_ns - last.real_ns > away + core->options.lease_ns / 2) {
+                wake_up(core, now);
+        } else if (away > core->options.lease_ns / 2) {
                 come_back(core, now);
         }
 }
@@ -400,7 +416,19 @@ static void send_beats(struct core *core, struct cmi_time now)
                 }
         }
         if (has_sent) {
-                core->longest_turn_ns = 0;
+                core->longest_delay_ns = 0;
+        }
+}
+
+/* The end of the start pause is told at once: others may be waiting for the first acknowledgement. */
+static void end_pause(struct core *core, struct cmi_time now)
+{
+        if (core->is_pause_over || now.mono_ns < core->pause_end_ns) {
+                return;
+        }
+        core->is_pause_over = true;
+        for (uint32_t i = 0; i < core->member_limit; i++) {
+                core->members[i].is_beat_due = true;
         }
 }
 
@@ -409,6 +437,10 @@ void core_tick(struct core *core, struct cmi_time now)
         enter(core, now);
         if (core->has_said_goodbye) {
                 return;
+        }
+        if (now.mono_ns > core->tick_due_ns &&
+                        now.mono_ns - core->tick_due_ns > core->longest_delay_ns) {
+                core->longest_delay_ns = now.mono_ns - core->tick_due_ns;
         }
         for (uint32_t i = 0; i < core->member_limit; i++) {
                 if (core->members[i].is_used) {
@@ -420,30 +452,50 @@ void core_tick(struct core *core, struct cmi_time now)
                         link_tick(core, now, &core->links[i]);
                 }
         }
+        end_pause(core, now);
         update_state(core, now);
         lease_update(core, now);
         wait_check(core, now);
         query_tick(core, now);
         stream_flush(core, now);
         send_beats(core, now);
+        core->tick_due_ns = now.mono_ns + core_timeout_ns(core, now);
+}
+
+/* When something is due for this member. A blocked link has to wait for core_link_writable(). */
+static uint64_t member_due_ns(const struct core *core, const struct member *member)
+{
+        bool is_asked = member->is_hello_due || member->wants_hello;
+        uint64_t due = NEVER;
+
+        if (member->is_confirmed && member->state != MEMBER_LEFT) {
+                due = member->next_beat_ns;
+        }
+        if (is_asked && member->link != NONE && !core->links[member->link].is_blocked &&
+                        member->hello_sent_ns + HELLO_PAUSE_NS < due) {
+                due = member->hello_sent_ns + HELLO_PAUSE_NS;
+        }
+        return due;
 }
 
 uint64_t core_timeout_ns(const struct core *core, struct cmi_time now)
 {
-        uint64_t next = now.mono_ns + core->options.lease_ns / 8;
+        uint64_t slice = core->options.lease_ns / 8;
+        uint64_t next = now.mono_ns + (slice < IDLE_NS ? slice : IDLE_NS);
         uint64_t waits = wait_next_ns(core);
 
         if (core->has_unsent) {
                 return 0;
         }
         next = waits < next ? waits : next;
+        if (!core->is_pause_over && core->pause_end_ns < next) {
+                next = core->pause_end_ns;
+        }
         for (uint32_t i = 0; i < core->member_limit; i++) {
-                const struct member *member = &core->members[i];
+                uint64_t due = core->members[i].is_used ? member_due_ns(core, &core->members[i])
+                                                        : NEVER;
 
-                if (member->is_used && member->is_confirmed && member->state != MEMBER_LEFT &&
-                                member->next_beat_ns < next) {
-                        next = member->next_beat_ns;
-                }
+                next = due < next ? due : next;
         }
         return next > now.mono_ns ? next - now.mono_ns : 0;
 }

@@ -93,11 +93,11 @@ void beat_send(struct core *core, struct cmi_time now, struct member *member)
                         .sent = member->cursor,
                         .applied = {member->stream, may_acknowledge ? member->applied : 0},
                         .is_grant = !member->is_lapsed && core->state != CORE_STOPPING,
-                        .counts_you = member_counts(member),
+                        .counts_you = member_counts(member) && member_is_kept(member),
                         .wants_beat = member->grant.mono_ns == 0,
                         .is_live = core->state == CORE_LIVE,
                         .members = member_digest(core),
-                        .lag_ns = core->longest_turn_ns,
+                        .lag_ns = core->longest_delay_ns,
         };
 
         member->next_beat_ns = now.mono_ns + core->options.lease_ns / 4;

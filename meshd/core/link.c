@@ -11,8 +11,7 @@
 
 #define HELLO_RETRY_NS (250 * CMI_NS_PER_MS)
 #define HELLO_SILENT_NS (500 * CMI_NS_PER_MS) /* to a member that does not answer */
-#define HELLO_PAUSE_NS (20 * CMI_NS_PER_MS) /* between two to one member, whatever asks for them */
-#define HANDSHAKE_NS (5 * CMI_NS_PER_S)     /* a candidate that gave no HELLO is hung up */
+#define HANDSHAKE_NS (5 * CMI_NS_PER_S)       /* a candidate that gave no HELLO is hung up */
 #define REFUSAL_NS (2 * CMI_NS_PER_S)
 
 static struct link *link_find(struct core *core, const struct cmi_endpoint *endpoint)
@@ -384,6 +383,10 @@ void hello_receive(struct core *core, struct cmi_time now, uint64_t connection,
                 return;
         }
         if (is_refused(core, now, header, hello, member)) {
+                return;
+        }
+        if (hello->n_endpoints == 0 && !link_by_token(core, hello->echo_token)) {
+                core->counters.dropped_malformed++; /* no way to answer it */
                 return;
         }
         if (!member) {

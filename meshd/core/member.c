@@ -153,7 +153,7 @@ void member_tick(struct core *core, struct cmi_time now, struct member *member)
                 break;
         case MEMBER_SILENT:
                 /* One that crashes again and again before it has published anything must not keep all caches off. */
-                if (!member->was_live && member->newest == 0) {
+                if (!member_is_kept(member)) {
                         member_set_state(core, now, member, MEMBER_GONE);
                 } else if (silence >= core->options.gone_ns) {
                         declare_gone(core, now, member);

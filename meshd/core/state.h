@@ -17,7 +17,9 @@
 
 #define NONE UINT32_MAX
 #define NEVER UINT64_MAX
-#define REGION_BUCKETS 2048 /* twice CMI_PAGE_REGIONS, a power of two */
+#define HELLO_PAUSE_NS                                                                             \
+        (20 * CMI_NS_PER_MS) /* between two HELLOs to one member, whatever asks for them */
+#define REGION_BUCKETS 2048  /* twice CMI_PAGE_REGIONS, a power of two */
 
 struct link {
         bool is_used;
@@ -136,8 +138,10 @@ struct core {
         uint64_t live_since_ns;
         uint64_t alone_until_ns;
         uint64_t refused_ns; /* the newest refusal; 0: none */
-        uint64_t last_call_ns;
-        uint64_t longest_turn_ns;
+        struct cmi_time last_call;
+        uint64_t tick_due_ns;      /* when the last turn asked for the next one */
+        uint64_t longest_delay_ns; /* past that, since the last beats */
+        bool is_pause_over;
         struct cmi_time lease_end;
         uint64_t random;
         uint64_t n_hellos;
@@ -222,6 +226,16 @@ static inline bool member_counts(const struct member *member)
 {
         return member->state == MEMBER_JOINING || member->state == MEMBER_LIVE ||
                member->state == MEMBER_SILENT;
+}
+
+/*
+ * Has it been LIVE, or published? Only then is it counted for gone_ns of silence; one that crashes again and again
+ * before that must not keep all caches off. It is told "I count you" only when this is so, since it relies on the full
+ * gone_ns then.
+ */
+static inline bool member_is_kept(const struct member *member)
+{
+        return member->was_live || member->newest > 0;
 }
 
 /* link.c */

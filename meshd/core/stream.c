@@ -11,8 +11,8 @@
 
 #include <assert.h>
 
-#define FLUSH_FRAMES 16              /* per link and turn */
-#define BEAT_AFTER_BYTES (256 << 10) /* applied: tell the origin, whose log is finite */
+#define FLUSH_FRAMES 16             /* per link and turn */
+#define BEAT_AFTER_BYTES (64 << 10) /* applied: tell the origin, whose log is finite */
 
 /*
  * Can this stream be followed from its first operation? Yes if the log still has it, and nothing of

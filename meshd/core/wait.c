@@ -33,7 +33,10 @@ static uint64_t bound_ns(const struct core *core)
                BOUND_SLACK_NS;
 }
 
-/* Whom to wait for: each one that may hold a grant or may be serving without one, whatever its state. */
+/*
+ * Whom to wait for: each one that may hold a grant of ours or may be serving without one, whatever its state, also one
+ * that only the disk or others have named: it may have dropped us.
+ */
 static void take_snapshot(struct core *core, struct wait *wait)
 {
         uint64_t *due = due_of(core, wait);
@@ -41,10 +44,9 @@ static void take_snapshot(struct core *core, struct wait *wait)
 
         for (uint32_t i = 0; i < core->member_limit; i++) {
                 const struct member *member = &core->members[i];
-                bool is_met = member->is_used && member->incarnation != 0 &&
-                              member->state != MEMBER_LEFT;
+                bool is_proven_ended = !member->is_used || member->state == MEMBER_LEFT;
 
-                results[i] = is_met ? WAIT_OPEN : WAIT_EXCLUDED;
+                results[i] = is_proven_ended ? WAIT_EXCLUDED : WAIT_OPEN;
                 due[i] = member->granted_ns == 0 ? 0 : member->granted_ns + core_grant_ns(core);
         }
         wait->is_snapshot_taken = true;
@@ -174,7 +176,7 @@ static bool member_is_open(
                 *result = WAIT_LAPSED;
                 return false;
         }
-        return member_counts(member);
+        return member_counts(member) || member->state == MEMBER_SEEN;
 }
 
 static void check_one(struct core *core, struct cmi_time now, struct wait *wait)

@@ -291,6 +291,55 @@ static void rubbish_is_counted_and_changes_nothing(void)
         rig_free(rig);
 }
 
+static void a_suspended_host_trusts_nothing_it_heard_before(void)
+{
+        struct rig *rig = formed(2);
+
+        rig->nodes[1].is_deaf = rig->nodes[1].is_mute = true;
+        rig->now.real_ns += 10 * CMI_NS_PER_S;
+        rig_publish(rig, 0, "k", CMI_WAIT_MESH, 3000);
+        rig_run(rig, 3500);
+        g_assert_cmpuint(rig->nodes[0].n_done, ==, 1);
+        g_assert_cmpint(rig->nodes[0].outcome.outcome, !=, 0);
+        rig_free(rig);
+}
+
+static void a_member_known_from_the_disk_alone_is_unconfirmed(void)
+{
+        struct rig *rig = rig_new(1);
+        struct cmi_id id = {{9, 9}};
+        struct cmi_endpoint endpoint = {.family = 4, .port = 1003, .address = {127, 0, 0, 1}};
+
+        rig_start(rig, 0, NULL, true);
+        core_remember(rig->nodes[0].core, rig->now, &id, "old", &endpoint);
+        rig_run(rig, 2900);
+        g_assert_cmpint(rig_state(rig, 0), ==, CORE_JOINING);
+        rig_run(rig, 9500);
+        g_assert_cmpint(rig_state(rig, 0), ==, CORE_LIVE);
+        rig_publish(rig, 0, "k", CMI_WAIT_MESH, 0);
+        rig_run(rig, 2);
+        g_assert_cmpint(rig->nodes[0].outcome.outcome, ==, CORE_OUTCOME_PARTIAL);
+        g_assert_cmpint(core_forget(rig->nodes[0].core, rig->now, &id), ==, 0);
+        rig_publish(rig, 0, "k", CMI_WAIT_MESH, 0);
+        rig_run(rig, 2);
+        g_assert_cmpint(rig->nodes[0].outcome.outcome, ==, 0);
+        rig_free(rig);
+}
+
+static void a_wait_ends_within_its_bound_though_a_node_restarts(void)
+{
+        struct rig *rig = formed(2);
+
+        rig_kill(rig, 1);
+        rig_start(rig, 1, NULL, true);
+        rig_run(rig, 30);
+        g_assert_cmpint(rig_publish(rig, 0, "k", CMI_WAIT_MESH, 0), ==, 0);
+        rig_run(rig, 995);
+        g_assert_cmpuint(rig->nodes[0].n_done, ==, 1);
+        g_assert_cmpint(rig->nodes[0].outcome.outcome, ==, 0);
+        rig_free(rig);
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -311,5 +360,8 @@ int main(int argc, char **argv)
         g_test_add_func("/core/incarnation",
                         an_incarnation_set_back_is_told_the_highest_and_goes_above);
         g_test_add_func("/core/rubbish", rubbish_is_counted_and_changes_nothing);
+        g_test_add_func("/core/suspended", a_suspended_host_trusts_nothing_it_heard_before);
+        g_test_add_func("/core/remembered", a_member_known_from_the_disk_alone_is_unconfirmed);
+        g_test_add_func("/core/pause", a_wait_ends_within_its_bound_though_a_node_restarts);
         return g_test_run();
 }
