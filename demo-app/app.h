@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * What a request and its answer are, between http.c, which speaks HTTP, and route.c, which knows what there is to ask.
+ */
+#include "demo-app/cache.h"
+#include "demo-app/store.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define APP_PATH_MAX 256
+#define APP_SEGMENTS_MAX 6
+#define APP_FIELD_MAX 256 /* bytes of a form field's value */
+#define APP_BODY_MAX 4096 /* bytes of a request's body */
+
+struct app {
+        struct store *store;
+        struct cache *cache;
+        const char *node; /* name */
+};
+
+/* Fields of forms; each is "" if it was not sent. */
+struct request_fields {
+        char name[APP_FIELD_MAX + 1];
+        char parent[APP_FIELD_MAX + 1];
+        char with[APP_FIELD_MAX + 1];
+};
+
+struct request {
+        bool is_post; /* else GET or HEAD */
+        bool is_api;  /* the answer is JSON, else a page */
+        char path[APP_PATH_MAX + 1];
+        char *segments[APP_SEGMENTS_MAX]; /* of the path, without "api"; point into it */
+        size_t n_segments;
+        struct request_fields fields;
+        char notice[96]; /* the page's notice, as answer_redirect() encoded it */
+};
+
+/* @out collects the body. */
+struct answer {
+        FILE *out;
+        char *body;
+        size_t len;
+        unsigned int status;
+        const char *allow;                 /* NULL, or the methods that are possible */
+        const char *cache;                 /* "hit", "miss", "-" if nothing was looked up */
+        const char *reason;                /* of a miss; "" if there is none */
+        char location[APP_PATH_MAX + 128]; /* of a redirect; "" if it is none */
+};
+
+/**
+ * route_answer() - answer a request
+ * @answer: out is open; all else is to be filled
+ */
+void route_answer(const struct app *app, struct request *request, struct answer *answer);
+
+/**
+ * route_split() - find the segments of a path
+ *
+ * Return: 0, -ENAMETOOLONG (APP_PATH_MAX, APP_SEGMENTS_MAX).
+ */
+int route_split(struct request *request, const char *path);
+
+/* Fills @answer with an error: JSON or a page, as the request is. */
+void route_fail(const struct app *app, const struct request *request, struct answer *answer,
+                unsigned int status, const char *text);
