@@ -106,32 +106,43 @@ static void apply_invalidate(struct core *core, struct cmi_op op)
         cmi_page_publish(&core->page, seq);
 }
 
-void apply_operation(struct core *core, struct cmi_slice bytes, const struct member *source,
-                uint64_t number)
+static void apply_stamps(struct core *core, const struct cmi_op *op, const struct member *source)
 {
-        struct cmi_op op;
-        int r = cmi_op_decode(bytes, &op);
-
-        if (r == 0 && op.kind == CMI_OP_INVALIDATE) {
-                apply_invalidate(core, op);
-        } else if (r == 0 && op.kind == CMI_OP_ALL) {
+        if (op->kind == CMI_OP_INVALIDATE) {
+                apply_invalidate(core, *op);
+        } else if (op->kind == CMI_OP_ALL) {
                 apply_forget(core, source, "an operation says so");
         } else {
                 core->counters.unknown_operations++;
                 apply_forget(core, source, "an operation of an unknown kind");
         }
-        if (r < 0) {
+}
+
+void apply_own(struct core *core, const struct cmi_op *op, uint64_t number)
+{
+        apply_stamps(core, op, NULL);
+        core->counters.published++;
+        core->counters.published_keys += op->n_keys;
+        if (core->sink.applied) {
+                core->sink.applied(core->sink.context, core->name, number, op);
+        }
+}
+
+void apply_foreign(struct core *core, struct cmi_slice bytes, const struct member *source,
+                uint64_t number)
+{
+        struct cmi_op op;
+
+        core->counters.applied++;
+        if (cmi_op_decode(bytes, &op) < 0) {
+                /* Its place in the stream is taken, so it must not be without effect. */
+                core->counters.unknown_operations++;
+                apply_forget(core, source, "an operation that cannot be read");
                 return;
         }
-        if (source) {
-                core->counters.applied++;
-                core->counters.applied_keys += op.n_keys;
-        } else {
-                core->counters.published++;
-                core->counters.published_keys += op.n_keys;
-        }
+        apply_stamps(core, &op, source);
+        core->counters.applied_keys += op.n_keys;
         if (core->sink.applied) {
-                core->sink.applied(core->sink.context, source ? source->name : core->name, number,
-                                &op);
+                core->sink.applied(core->sink.context, source->name, number, &op);
         }
 }

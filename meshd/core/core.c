@@ -535,7 +535,7 @@ int core_publish(struct core *core, struct cmi_time now, struct cmi_slice bytes,
                 return -EBUSY;
         }
         number = log_append(core->log, bytes);
-        apply_operation(core, bytes, NULL, number);
+        apply_own(core, &op, number);
         if (wait == CMI_WAIT_MESH) {
                 r = wait_add(core, now, number, timeout_ns, cookie);
                 assert(r == 0);

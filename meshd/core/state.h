@@ -284,8 +284,9 @@ void wait_end_all(struct core *core, struct cmi_time now);
 uint64_t wait_next_ns(const struct core *core);
 
 /* apply.c */
-/* Apply one encoded operation; whatever cannot be understood is applied as "forget everything". */
-void apply_operation(struct core *core, struct cmi_slice bytes, const struct member *source,
+/* One operation on the page. A kind that is not understood is applied as "forget everything". */
+void apply_own(struct core *core, const struct cmi_op *op, uint64_t number);
+void apply_foreign(struct core *core, struct cmi_slice bytes, const struct member *source,
                 uint64_t number);
 void apply_forget(struct core *core, const struct member *member, const char *reason);
 

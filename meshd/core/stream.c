@@ -118,7 +118,7 @@ void ops_receive(struct core *core, struct cmi_time now, struct member *member,
                 if (number != member->applied + 1) {
                         continue;
                 }
-                apply_operation(core, op, member, number);
+                apply_foreign(core, op, member, number);
                 member->applied = number;
                 member->bytes_since_beat += op.len;
         }
