@@ -30,7 +30,10 @@ struct cmi_fields cmi_fields(struct cmi_reader *reader);
  */
 bool cmi_fields_next(struct cmi_fields *fields, uint64_t *ret_key);
 
-/* Return: the elements of a record, at least @n_known, else an error. After these: cmi_record_end(). */
+/*
+ * Return: the elements of a record, at least @n_known, else an error. After these:
+ * cmi_record_end().
+ */
 uint32_t cmi_record_begin(struct cmi_reader *reader, uint32_t n_known);
 void cmi_record_end(struct cmi_reader *reader, uint32_t n, uint32_t n_known);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The header of each frame, and the bodies that keep streams in order: OPS, NACK, RESET, GOODBYE. The bodies by which
- * nodes get to know each other are in wire/hello.c, those that people ask for in wire/query.c.
+ * The header of each frame, and the bodies that keep streams in order: OPS, NACK, RESET, GOODBYE.
+ * The bodies by which nodes get to know each other are in wire/hello.c, those that people ask for
+ * in wire/query.c.
  */
 #include "wire/frame.h"
 #include "wire/frame_fields.h"

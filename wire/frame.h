@@ -49,7 +49,10 @@ struct cmi_frame_header {
 
 void cmi_frame_header_write(struct cmi_writer *writer, const struct cmi_frame_header *header);
 
-/* Return: 0, -EBADMSG, -EPROTO (not a cachemesh frame, or a header version that this one cannot read). */
+/*
+ * Return: 0, -EBADMSG, -EPROTO (not a cachemesh frame, or a header version that this one cannot
+ * read).
+ */
 int cmi_frame_header_decode(struct cmi_slice bytes, struct cmi_frame_header *ret_header);
 
 /* A place in a stream: position 0 of stream 0 is "none". */
@@ -66,9 +69,8 @@ struct cmi_hello {
         uint64_t lease_ms; /* must be equal on all nodes */
         struct cmi_position newest;
         uint64_t oldest; /* first operation still in the log; newest.number + 1 if none */
-        struct cmi_position
-                        previous; /* final position of the stream before, if that ended with a goodbye */
-        struct cmi_position applied; /* of the receiver's stream */
+        struct cmi_position previous; /* end of the stream before, if it said goodbye */
+        struct cmi_position applied;  /* of the receiver's stream */
         struct cmi_endpoint endpoints[CMI_ENDPOINTS_MAX];
         uint32_t n_endpoints;
         uint64_t link_token; /* random, names the sender's outgoing link that carries this frame */

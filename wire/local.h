@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The local protocol: what apps and meshctl say to meshd through its Unix stream socket, and what comes back. It is a
- * public interface for clients in other languages; docs/reference/local-protocol.md describes it byte by byte.
+ * The local protocol: what apps and meshctl say to meshd through its Unix stream socket, and what
+ * comes back. It is a public interface for clients in other languages;
+ * docs/reference/local-protocol.md describes it byte by byte.
  *
- * A message is its payload's length (32 bits little endian) and the payload: msgpack array [type, id, fields], fields a
- * map with small integer keys, unknown ones skipped. The client chooses ids, not 0, growing. Each request is answered
- * by one message with its id: the matching answer, or ERROR; requests of one connection take effect in order, answers
- * may overtake each other. The exception: PUBLISH with CMI_WAIT_NONE is answered cumulatively, one RESULT confirms all
- * CMI_WAIT_NONE publications up to its id. EVENT messages carry the id of their SUBSCRIBE. The first request is ATTACH;
- * an ERROR before ATTACHED, whatever its id, means that the connection was refused.
+ * A message is its payload's length (32 bits little endian) and the payload: msgpack array [type,
+ * id, fields], fields a map with small integer keys, unknown ones skipped. The client chooses ids,
+ * not 0, growing. Each request is answered by one message with its id: the matching answer, or
+ * ERROR; requests of one connection take effect in order, answers may overtake each other. The
+ * exception: PUBLISH with CMI_WAIT_NONE is answered cumulatively, one RESULT confirms all
+ * CMI_WAIT_NONE publications up to its id. EVENT messages carry the id of their SUBSCRIBE. The
+ * first request is ATTACH; an ERROR before ATTACHED, whatever its id, means that the connection was
+ * refused.
  *
- * Maps hold each key at most once. Decoders: 0, -EBADMSG or -EMSGSIZE, and nothing is promised of ret_ after a failure.
- * Names and texts are clean (wire/text.h) and NUL-terminated. A missing field is zero.
+ * Maps hold each key at most once. Decoders: 0, -EBADMSG or -EMSGSIZE, and nothing is promised of
+ * ret_ after a failure. Names and texts are clean (wire/text.h) and NUL-terminated. A missing field
+ * is zero.
  */
 #include "base/id.h"
 #include "base/time.h"
@@ -43,7 +47,10 @@ enum cmi_local_type {
         CMI_LOCAL_ERROR = 255,
 };
 
-/* The payload's frame; fields then holds the map and nothing else, nested at most CMI_DEPTH_MAX deep. */
+/*
+ * The payload's frame; fields then holds the map and nothing else, nested at most CMI_DEPTH_MAX
+ * deep.
+ */
 struct cmi_local_head {
         uint64_t type; /* enum cmi_local_type, or one of a newer version */
         uint64_t id;
@@ -53,8 +60,9 @@ struct cmi_local_head {
 int cmi_local_decode(struct cmi_slice payload, struct cmi_local_head *ret_head);
 
 /*
- * Writing: begin reserves the length prefix and writes [type, id; then one map (the codecs below); end fills the length
- * in. Several messages may follow each other in one writer. begin's return is what end needs.
+ * Writing: begin reserves the length prefix and writes [type, id; then one map (the codecs below);
+ * end fills the length in. Several messages may follow each other in one writer. begin's return is
+ * what end needs.
  */
 size_t cmi_local_begin(struct cmi_writer *writer, enum cmi_local_type type, uint64_t id);
 void cmi_local_end(struct cmi_writer *writer, size_t begin);
@@ -65,8 +73,8 @@ void cmi_local_end(struct cmi_writer *writer, size_t begin);
  * @max:         longest payload accepted
  * @ret_payload: borrowed from @buffer
  *
- * Return: the bytes that the message takes in the buffer (prefix and payload), 0 if it is not complete yet, -EMSGSIZE
- * if its announced length is 0 or over @max.
+ * Return: the bytes that the message takes in the buffer (prefix and payload), 0 if it is not
+ *         complete yet, -EMSGSIZE if its announced length is 0 or over @max.
  */
 int64_t cmi_local_split(struct cmi_slice buffer, size_t max, struct cmi_slice *ret_payload);
 
@@ -141,9 +149,9 @@ struct cmi_error {
 };
 
 /*
- * QUERY and SUBSCRIBE: {1: verb (str), 2: arguments (map of str to value)}. ANSWER and EVENT: {1: document}, a msgpack value with str
- * keys, nested at most CMI_DEPTH_MAX - 1 deep, that meshctl shows as a table or as JSON. Verbs are listed in
- * docs/reference/local-verbs.md.
+ * QUERY and SUBSCRIBE: {1: verb (str), 2: arguments (map of str to value)}. ANSWER and EVENT: {1:
+ * document}, a msgpack value with str keys, nested at most CMI_DEPTH_MAX - 1 deep, that meshctl
+ * shows as a table or as JSON. Verbs are listed in docs/reference/local-verbs.md.
  */
 struct cmi_local_query {
         struct cmi_slice verb;

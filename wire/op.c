@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Operations: what a valid one is. What applying it means belongs to meshd/core and to libcachemesh.
+ * Operations: what a valid one is. What applying it means belongs to meshd/core and to
+ * libcachemesh.
  */
 #include "wire/op.h"
 #include "wire/text.h"

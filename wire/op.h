@@ -50,7 +50,10 @@ static inline struct cmi_slice cmi_op_next(struct cmi_reader *list)
         return cmi_read_bin(list, CMI_KEY_MAX);
 }
 
-/* Open an INVALIDATE; exactly n_keys cmi_write_bin(), then cmi_op_write_tags() and n_tags cmi_write_bin(), then _end. */
+/*
+ * Open an INVALIDATE; exactly n_keys cmi_write_bin(), then cmi_op_write_tags() and n_tags
+ * cmi_write_bin(), then _end.
+ */
 void cmi_op_write_begin(struct cmi_writer *writer, struct cmi_slice region, uint32_t n_keys);
 void cmi_op_write_tags(struct cmi_writer *writer, uint32_t n_tags);
 void cmi_op_write_end(struct cmi_writer *writer, bool is_whole_region);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The msgpack reader. It decides what a well-formed value is; which values a message may hold is up to its decoder.
+ * The msgpack reader. It decides what a well-formed value is; which values a message may hold is up
+ * to its decoder.
  */
 #include "wire/reader.h"
 

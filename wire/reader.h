@@ -45,7 +45,10 @@ static inline struct cmi_reader cmi_reader(struct cmi_slice bytes)
         return (struct cmi_reader){at, bytes.len > 0 ? at + bytes.len : at, 0};
 }
 
-/* The type of the next value, which stays unread. An integer >= 0 is CMI_TYPE_UINT, however it was encoded. */
+/*
+ * The type of the next value, which stays unread. An integer >= 0 is CMI_TYPE_UINT, however it was
+ * encoded.
+ */
 enum cmi_type cmi_read_type(const struct cmi_reader *reader);
 
 /* Over @max is -EMSGSIZE; negative is -EBADMSG. */
@@ -56,21 +59,29 @@ bool cmi_read_bool(struct cmi_reader *reader);
 /* 32 or 64 bits; integers are not taken for floats. */
 double cmi_read_float(struct cmi_reader *reader);
 
-/* The slice borrows from the reader's bytes. Longer than @max is -EMSGSIZE. bin and str are not exchangeable. */
+/*
+ * The slice borrows from the reader's bytes. Longer than @max is -EMSGSIZE. bin and str are not
+ * exchangeable.
+ */
 static inline struct cmi_slice cmi_read_bin(struct cmi_reader *reader, size_t max);
 struct cmi_slice cmi_read_str(struct cmi_reader *reader, size_t max);
 
 /* Exactly @size bytes of bin, copied; anything else is -EBADMSG and leaves @ret zeroed. */
 void cmi_read_fixed(struct cmi_reader *reader, void *ret, size_t size);
 
-/* Open a container: its element (or pair) count, at most @max, and at most what the bytes left can hold. */
+/*
+ * Open a container: its element (or pair) count, at most @max, and at most what the bytes left can
+ * hold.
+ */
 uint32_t cmi_read_array(struct cmi_reader *reader, uint32_t max);
 uint32_t cmi_read_map(struct cmi_reader *reader, uint32_t max);
 
 /* Skip one value with all it contains, nested at most CMI_DEPTH_MAX deep; deeper is -EMSGSIZE. */
 void cmi_read_skip(struct cmi_reader *reader);
 
-/* The encoded bytes of one value, which cmi_read_skip() would skip; borrowed, empty after an error. */
+/*
+ * The encoded bytes of one value, which cmi_read_skip() would skip; borrowed, empty after an error.
+ */
 struct cmi_slice cmi_read_value(struct cmi_reader *reader);
 
 /* Ends a message: the sticky error, or -EBADMSG when bytes are left over. */

@@ -3,7 +3,10 @@
 
 #include <stdint.h>
 
-/* Bytes of the sequence that begins with @first and the smallest code point that may need them; 0 for a bad byte. */
+/*
+ * Bytes of the sequence that begins with @first and the smallest code point that may need them; 0
+ * for a bad byte.
+ */
 static size_t sequence(uint8_t first, uint32_t *ret_bits, uint32_t *ret_min)
 {
         if (first >= 0xc2 && first < 0xe0) {

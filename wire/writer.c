@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The msgpack writer: msgpack-c's inline packer with a callback that appends to the caller's buffer. The only file that
- * includes msgpack-c.
+ * The msgpack writer: msgpack-c's inline packer with a callback that appends to the caller's
+ * buffer. The only file that includes msgpack-c.
  */
 #include "wire/writer.h"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * A fuzz target is one function over any bytes; what it must not do is crash, read outside, or break what it asserts.
- * tests/fuzz/run looks for new inputs with libFuzzer; tests/fuzz/replay.c gives known ones to it in each test run.
+ * A fuzz target is one function over any bytes; what it must not do is crash, read outside, or
+ * break what it asserts. tests/fuzz/run looks for new inputs with libFuzzer; tests/fuzz/replay.c
+ * gives known ones to it in each test run.
  */
 #include <stddef.h>
 #include <stdint.h>

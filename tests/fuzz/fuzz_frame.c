@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The header and all bodies: what is accepted can be written, and what is written is accepted and written alike. The
- * first byte chooses the decoder.
+ * The header and all bodies: what is accepted can be written, and what is written is accepted and
+ * written alike. The first byte chooses the decoder.
  */
 #include "tests/fuzz/fuzz.h"
 #include "wire/frame.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs a fuzz target as an ordinary test: over the golden vectors of wire/, their beginnings and their mutations, and
- * over inputs that once broke something (tests/fuzz/found/TARGET-*.hex). Each input also comes with each small number
- * before it, since some targets choose by their first byte.
+ * Runs a fuzz target as an ordinary test: over the golden vectors of wire/, their beginnings and
+ * their mutations, and over inputs that once broke something (tests/fuzz/found/TARGET-*.hex). Each
+ * input also comes with each small number before it, since some targets choose by their first byte.
  */
 #include "tests/fuzz/fuzz.h"
 #include "tests/wire/bytes.h"

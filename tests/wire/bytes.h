@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* What the tests of wire/ share: bytes from hex text, and copies that end where the bytes end, so that ASan and
- * valgrind see one byte too many. */
+/*
+ * What the tests of wire/ share: bytes from hex text, and copies that end where the bytes end, so
+ * that ASan and valgrind see one byte too many.
+ */
 #include "base/bytes.h"
 
 #include <glib.h>
@@ -74,7 +76,10 @@ static inline void assert_truncation_is_refused(struct cmi_slice bytes, decode_f
         }
 }
 
-/* Changes that keep a message near to a valid one; @decode must survive them (nothing else is asked). */
+/*
+ * Changes that keep a message near to a valid one; @decode must survive them (nothing else is
+ * asked).
+ */
 static inline void mutate_and_decode(struct cmi_slice bytes, decode_fn *decode, guint32 seed)
 {
         g_autoptr(GRand) random = g_rand_new_with_seed(seed);

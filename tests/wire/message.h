@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Checks that hold for every message whose body is a map with small integer keys. A test program lists its messages,
- * each with a golden example in tests/wire/vectors/NAME.hex, and gets a case per message and check.
+ * Checks that hold for every message whose body is a map with small integer keys. A test program
+ * lists its messages, each with a golden example in tests/wire/vectors/NAME.hex, and gets a case
+ * per message and check.
  */
 #include "tests/wire/bytes.h"
 #include "wire/reader.h"
@@ -137,8 +138,8 @@ static void survives_mutation(gconstpointer data)
 }
 
 /*
- * Copies a value as a newer version would write it: each record (an array that does not hold arrays) gets two more
- * elements. Lists stay as they are.
+ * Copies a value as a newer version would write it: each record (an array that does not hold
+ * arrays) gets two more elements. Lists stay as they are.
  */
 static void write_with_longer_records(struct cmi_writer *writer, struct cmi_slice value)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The reader against msgpack-c's unpacker. msgpack-c allocates by announced counts, before it has the bytes, so it is
- * shown only inputs in which no container has a count of 16 or 32 bits, or which the reader has accepted.
+ * The reader against msgpack-c's unpacker. msgpack-c allocates by announced counts, before it has
+ * the bytes, so it is shown only inputs in which no container has a count of 16 or 32 bits, or
+ * which the reader has accepted.
  */
 #include "tests/wire/bytes.h"
 #include "wire/reader.h"
