@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * The daemon: all parts of the shell in the order in which they start and end, and the core's sink between them. A
+ * failed start leaves nothing behind; a clean end tells everybody.
+ */
+#include "meshd/config.h"
+#include "meshd/core/core.h"
+#include "meshd/io/discover.h"
+#include "meshd/io/link.h"
+#include "meshd/io/local.h"
+#include "meshd/io/log_file.h"
+#include "meshd/io/loop.h"
+#include "meshd/io/page_file.h"
+#include "meshd/io/service.h"
+#include "meshd/io/state_dir.h"
+
+#define DAEMON_FLUSH_MS 1000 /* for others to acknowledge, at a clean end */
+#define DAEMON_LINGER_MS 200 /* for the goodbye to leave */
+
+struct daemon {
+        const struct config *config;
+        struct poller poller;
+        struct state_dir state;
+        struct log_file log_file;
+        struct log log;
+        struct page_file page;
+        struct links links;
+        struct local local;
+        struct service service;
+        struct discover discover;
+        struct loop loop;
+        struct core *core;
+        void *core_memory;
+        size_t core_size;
+        struct cmi_endpoint advertised[CMI_ENDPOINTS_MAX];
+        uint32_t n_advertised;
+        uv_signal_t signals[2];
+        bool is_ending;
+};
+
+/**
+ * daemon_start() - take all that is needed, and listen
+ * @daemon: zeroed; large, so static
+ * @config: borrowed for the life of the daemon
+ * @fault:  filled on failure
+ *
+ * Return: 0, or a negative errno with @fault; then only main() remains to be left.
+ */
+int daemon_start(struct daemon *daemon, const struct config *config, struct fault *fault);
+
+/* Run until SIGTERM or SIGINT, and end in order; a second one ends the process at once. */
+void daemon_run(struct daemon *daemon);

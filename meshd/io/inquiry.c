@@ -1,0 +1,567 @@
+/* SPDX-License-Identifier: MIT */
+#include "meshd/io/inquiry.h"
+
+#include "meshd/io/admin.h"
+#include "meshd/io/arguments.h"
+#include "meshd/io/clock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define E_TIMEOUT (-1004)
+#define E_BUSY (-1007)
+
+enum target_state {
+        TARGET_NONE = 0, /* not asked: this node itself, or one without a link */
+        TARGET_DUE,
+        TARGET_ASKED,
+        TARGET_ANSWERED,
+        TARGET_FAILED,
+};
+
+struct target {
+        struct cmi_id id;
+        char name[CMI_NAME_MAX + 1];
+        const char *state_text;
+        enum target_state state;
+        uint64_t asked_ns;
+        uint64_t rtt_ns;
+        const char *error;
+};
+
+enum wait_goal {
+        GOAL_LIVE,
+        GOAL_PEERS,
+        GOAL_CAUGHT_UP,
+};
+
+struct inquiry {
+        struct guest *guest; /* NULL: free */
+        uint64_t request;
+        enum inquiry_kind kind;
+        uint32_t generation;
+        uint64_t begun_ns;
+        uint64_t deadline_ns;
+        uint32_t n_targets;
+        struct target *targets; /* for LINKS the first one is this node */
+        char *cells;            /* n_targets rows of n_targets characters */
+        uint32_t *by_id;        /* targets in the order of their ids */
+        enum wait_goal goal;
+        uint64_t n_wanted;
+        uint64_t position;
+};
+
+struct inquiries {
+        struct service *service;
+        struct inquiry slots[INQUIRIES_MAX];
+        uint32_t n_active;
+        uint32_t n_open; /* queries between nodes */
+};
+
+static const char *goal_text(enum wait_goal goal)
+{
+        switch (goal) {
+        case GOAL_LIVE:
+                return "live";
+        case GOAL_PEERS:
+                return "peers";
+        case GOAL_CAUGHT_UP:
+                return "caught-up";
+        }
+        return "";
+}
+
+int inquiries_new(struct inquiries **ret_inquiries, struct service *service)
+{
+        struct inquiries *inquiries = calloc(1, sizeof(*inquiries));
+
+        if (!inquiries) {
+                return -ENOMEM;
+        }
+        inquiries->service = service;
+        *ret_inquiries = inquiries;
+        return 0;
+}
+
+static void release(struct inquiries *inquiries, struct inquiry *inquiry)
+{
+        for (uint32_t i = 0; i < inquiry->n_targets; i++) {
+                inquiries->n_open -= inquiry->targets[i].state == TARGET_ASKED;
+        }
+        free(inquiry->targets);
+        free(inquiry->cells);
+        free(inquiry->by_id);
+        if (inquiry->guest) {
+                inquiry->guest->n_inquiries--;
+                inquiries->n_active--;
+        }
+        *inquiry = (struct inquiry){.generation = inquiry->generation + 1};
+}
+
+struct inquiries *inquiries_free(struct inquiries *inquiries)
+{
+        for (int i = 0; inquiries && i < INQUIRIES_MAX; i++) {
+                release(inquiries, &inquiries->slots[i]);
+        }
+        free(inquiries);
+        return NULL;
+}
+
+void inquiry_cancel(struct inquiries *inquiries, const struct guest *guest)
+{
+        for (int i = 0; i < INQUIRIES_MAX && guest->n_inquiries > 0; i++) {
+                if (inquiries->slots[i].guest == guest) {
+                        release(inquiries, &inquiries->slots[i]);
+                }
+        }
+}
+
+/* Beginning */
+
+static bool is_askable(enum member_state state)
+{
+        return state == MEMBER_LIVE || state == MEMBER_JOINING || state == MEMBER_SILENT;
+}
+
+static int add_target(struct inquiry *inquiry, const struct cmi_id *id, const char *name,
+                const char *state_text)
+{
+        struct target *targets =
+                        reallocarray(inquiry->targets, inquiry->n_targets + 1, sizeof(*targets));
+        struct target *target;
+
+        if (!targets) {
+                return -ENOMEM;
+        }
+        inquiry->targets = targets;
+        target = &targets[inquiry->n_targets++];
+        *target = (struct target){.id = *id, .state_text = state_text, .error = ""};
+        snprintf(target->name, sizeof(target->name), "%s", name);
+        return 0;
+}
+
+static int compare_by_id(const void *a, const void *b, void *targets)
+{
+        const struct target *list = targets;
+
+        return cmi_id_compare(&list[*(const uint32_t *)a].id, &list[*(const uint32_t *)b].id);
+}
+
+static int make_matrix(struct inquiry *inquiry)
+{
+        size_t n = inquiry->n_targets;
+
+        inquiry->cells = malloc(n * n);
+        inquiry->by_id = calloc(n, sizeof(*inquiry->by_id));
+        if (!inquiry->cells || !inquiry->by_id) {
+                return -ENOMEM;
+        }
+        memset(inquiry->cells, '?', n * n);
+        for (uint32_t i = 0; i < n; i++) {
+                inquiry->cells[i * n + i] = '.';
+                inquiry->by_id[i] = i;
+        }
+        qsort_r(inquiry->by_id, n, sizeof(*inquiry->by_id), compare_by_id, inquiry->targets);
+        return 0;
+}
+
+/* All that are known, but for those that left in order. */
+static int begin_links(struct inquiries *inquiries, struct inquiry *inquiry, struct cmi_time now)
+{
+        struct service *service = inquiries->service;
+        struct core_status status;
+        struct core_member member;
+        int r;
+
+        core_status(service->core, &status);
+        r = add_target(inquiry, &service->state->id, service->config->name,
+                        admin_core_state(status.state));
+        for (uint32_t i = 0; r == 0 && core_member(service->core, now, i, &member) == 0; i++) {
+                if (member.state != MEMBER_LEFT) {
+                        r = add_target(inquiry, &member.id, member.name,
+                                        admin_member_state(member.state));
+                        if (r == 0 && is_askable(member.state)) {
+                                inquiry->targets[inquiry->n_targets - 1].state = TARGET_DUE;
+                        }
+                }
+        }
+        if (r < 0 || make_matrix(inquiry) < 0) {
+                return -ENOMEM;
+        }
+        inquiry->targets[0].state = TARGET_ANSWERED;
+        for (uint32_t i = 0, j = 1; core_member(service->core, now, i, &member) == 0; i++) {
+                if (member.state != MEMBER_LEFT) {
+                        inquiry->cells[j++] = member.is_heard ? '1' : '0';
+                }
+        }
+        return 0;
+}
+
+static int begin_ping(struct inquiries *inquiries, struct inquiry *inquiry, struct cmi_time now,
+                struct cmi_slice arguments)
+{
+        struct service *service = inquiries->service;
+        struct core_member member;
+        struct cmi_slice name = {0};
+        int r = arguments_str(arguments, "peer", CMI_NAME_MAX, &name);
+
+        if (r < 0) {
+                return r;
+        }
+        if (name.len > 0) {
+                r = admin_find_member(service, name, now, &member);
+                r = r < 0 ? r : add_target(inquiry, &member.id, member.name, "");
+                if (r == 0) {
+                        inquiry->targets[0].state = TARGET_DUE;
+                }
+                return r;
+        }
+        for (uint32_t i = 0; r == 0 && core_member(service->core, now, i, &member) == 0; i++) {
+                if (is_askable(member.state)) {
+                        r = add_target(inquiry, &member.id, member.name, "");
+                        inquiry->targets[inquiry->n_targets - 1].state = TARGET_DUE;
+                }
+        }
+        return r;
+}
+
+static int begin_wait(
+                struct inquiries *inquiries, struct inquiry *inquiry, struct cmi_slice arguments)
+{
+        static const enum wait_goal goals[] = {GOAL_LIVE, GOAL_PEERS, GOAL_CAUGHT_UP};
+        struct cmi_slice text = {0};
+        struct core_status status;
+        size_t n = sizeof(goals) / sizeof(goals[0]);
+        size_t i = 0;
+
+        inquiry->n_wanted = 1;
+        if (arguments_str(arguments, "for", 32, &text) < 0 ||
+                        arguments_uint(arguments, "count", CORE_PEERS_MAX, &inquiry->n_wanted) <
+                                        0) {
+                return -EINVAL;
+        }
+        while (i < n && !cmi_slice_equal(text, cmi_slice_str(goal_text(goals[i])))) {
+                i++;
+        }
+        if (i == n) {
+                return -EINVAL;
+        }
+        inquiry->goal = goals[i];
+        core_status(inquiries->service->core, &status);
+        inquiry->position = status.newest.number;
+        return 0;
+}
+
+static int begin(struct inquiries *inquiries, struct inquiry *inquiry, struct cmi_time now,
+                const struct inquiry_request *request)
+{
+        uint64_t timeout_ms = request->kind == INQUIRY_WAIT ? 10000 : 1000;
+
+        if (arguments_uint(request->arguments, "timeout_ms", INQUIRY_TIMEOUT_MAX_MS, &timeout_ms) <
+                        0) {
+                return -EINVAL;
+        }
+        inquiry->guest = request->guest;
+        inquiry->request = request->id;
+        inquiry->kind = request->kind;
+        inquiry->begun_ns = now.mono_ns;
+        inquiry->deadline_ns = now.mono_ns + cmi_ms(timeout_ms);
+        request->guest->n_inquiries++;
+        inquiries->n_active++;
+        switch (request->kind) {
+        case INQUIRY_LINKS:
+                return begin_links(inquiries, inquiry, now);
+        case INQUIRY_PING:
+                return begin_ping(inquiries, inquiry, now, request->arguments);
+        case INQUIRY_WAIT:
+                return begin_wait(inquiries, inquiry, request->arguments);
+        }
+        return -EINVAL;
+}
+
+void inquiry_begin(struct inquiries *inquiries, struct cmi_time now,
+                const struct inquiry_request *request)
+{
+        struct client *client = request->guest->client;
+        int i = 0;
+        int r;
+
+        while (i < INQUIRIES_MAX && inquiries->slots[i].guest) {
+                i++;
+        }
+        if (i == INQUIRIES_MAX) {
+                service_error(client, request->id, E_BUSY, "%d queries of this kind run already",
+                                INQUIRIES_MAX);
+                return;
+        }
+        r = begin(inquiries, &inquiries->slots[i], now, request);
+        if (r < 0) {
+                release(inquiries, &inquiries->slots[i]);
+                service_error(client, request->id, r,
+                                r == -ENOENT ? "no node of this name or id is known"
+                                             : "an argument is missing or out of range");
+        }
+}
+
+/* Asking */
+
+static void ask(struct inquiries *inquiries, struct inquiry *inquiry, uint32_t index)
+{
+        struct target *target = &inquiry->targets[index];
+        uint64_t cookie = (uint64_t)inquiry->generation << 32 |
+                          (uint64_t)(inquiry - inquiries->slots) << 16 | index;
+        struct cmi_time now = clock_now();
+        uint64_t left_ns =
+                        inquiry->deadline_ns > now.mono_ns ? inquiry->deadline_ns - now.mono_ns : 1;
+        int r;
+
+        target->state = TARGET_ASKED;
+        target->asked_ns = now.mono_ns;
+        inquiries->n_open++;
+        r = core_query(inquiries->service->core, now, &target->id,
+                        inquiry->kind == INQUIRY_PING ? CMI_QUERY_PING : CMI_QUERY_LINKS, left_ns,
+                        cookie);
+        if (r < 0) {
+                inquiries->n_open--;
+                target->state = r == -EBUSY ? TARGET_DUE : TARGET_FAILED;
+                target->error = "no link to it";
+        }
+}
+
+static void ask_on(struct inquiries *inquiries, struct inquiry *inquiry)
+{
+        for (uint32_t i = 0; i < inquiry->n_targets && inquiries->n_open < INQUIRY_QUERIES_MAX;
+                        i++) {
+                if (inquiry->targets[i].state == TARGET_DUE) {
+                        ask(inquiries, inquiry, i);
+                }
+        }
+}
+
+static int find_target(const struct inquiry *inquiry, const struct cmi_id *id)
+{
+        uint32_t low = 0;
+        uint32_t high = inquiry->n_targets;
+
+        while (low < high) {
+                uint32_t middle = low + (high - low) / 2;
+                int order = cmi_id_compare(&inquiry->targets[inquiry->by_id[middle]].id, id);
+
+                if (order == 0) {
+                        return (int)inquiry->by_id[middle];
+                }
+                if (order < 0) {
+                        low = middle + 1;
+                } else {
+                        high = middle;
+                }
+        }
+        return -ENOENT;
+}
+
+static void take_links(struct inquiry *inquiry, uint32_t row, const struct cmi_answer *answer)
+{
+        for (uint32_t i = 0; i < answer->n_links; i++) {
+                int column = find_target(inquiry, &answer->links[i].id);
+
+                if (column >= 0 && (uint32_t)column != row) {
+                        inquiry->cells[(size_t)row * inquiry->n_targets + (uint32_t)column] =
+                                        answer->links[i].is_heard ? '1' : '0';
+                }
+        }
+}
+
+void inquiry_answered(struct inquiries *inquiries, uint64_t cookie, const struct cmi_answer *answer)
+{
+        uint32_t index = cookie & 0xffff;
+        struct inquiry *inquiry = &inquiries->slots[(cookie >> 16) % INQUIRIES_MAX];
+        struct target *target;
+
+        if (inquiry->generation != cookie >> 32 || index >= inquiry->n_targets ||
+                        inquiry->targets[index].state != TARGET_ASKED) {
+                return;
+        }
+        target = &inquiry->targets[index];
+        target->rtt_ns = clock_read_ns(CLOCK_MONOTONIC) - target->asked_ns;
+        target->state = answer ? TARGET_ANSWERED : TARGET_FAILED;
+        target->error = answer ? "" : "no answer";
+        inquiries->n_open--;
+        if (answer && inquiry->kind == INQUIRY_LINKS) {
+                take_links(inquiry, index, answer);
+        }
+}
+
+/* Answering */
+
+static void write_links(struct inquiries *inquiries, const struct inquiry *inquiry,
+                struct document *document)
+{
+        size_t n = inquiry->n_targets;
+        uint64_t n_cells[3] = {0};
+
+        document_text(document, "self", inquiries->service->config->name);
+        document_open_array(document, "nodes");
+        for (uint32_t i = 0; i < n; i++) {
+                const struct target *target = &inquiry->targets[i];
+                const char *row = inquiry->cells + i * n;
+
+                document_open_map(document, NULL);
+                document_text(document, "name", target->name);
+                document_id(document, "id", &target->id);
+                document_text(document, "state", target->state_text);
+                document_bool(document, "answered", target->state == TARGET_ANSWERED);
+                document_str(document, "hears", cmi_slice(row, n));
+                document_close(document);
+                for (uint32_t j = 0; j < n; j++) {
+                        n_cells[0] += row[j] == '1';
+                        n_cells[1] += row[j] == '0';
+                        n_cells[2] += row[j] == '?';
+                }
+        }
+        document_close(document);
+        document_uint(document, "heard", n_cells[0]);
+        document_uint(document, "not_heard", n_cells[1]);
+        document_uint(document, "unknown", n_cells[2]);
+}
+
+static void write_ping(const struct inquiry *inquiry, struct document *document)
+{
+        document_open_array(document, "peers");
+        for (uint32_t i = 0; i < inquiry->n_targets; i++) {
+                const struct target *target = &inquiry->targets[i];
+                bool is_answered = target->state == TARGET_ANSWERED;
+
+                document_open_map(document, NULL);
+                document_text(document, "name", target->name);
+                document_id(document, "id", &target->id);
+                if (is_answered) {
+                        document_uint(document, "rtt_us", target->rtt_ns / CMI_NS_PER_US);
+                } else {
+                        document_nil(document, "rtt_us");
+                }
+                document_text(document, "error",
+                                is_answered || target->error[0] ? target->error : "no answer");
+                document_close(document);
+        }
+        document_close(document);
+}
+
+static void finish(struct inquiries *inquiries, struct inquiry *inquiry, struct cmi_time now)
+{
+        static const char *const schemas[] = {[INQUIRY_LINKS] = "links",
+                        [INQUIRY_PING] = "ping",
+                        [INQUIRY_WAIT] = "wait"};
+        struct client *client = inquiry->guest->client;
+        uint64_t id = inquiry->request;
+        struct document document;
+        size_t start;
+        struct cmi_writer writer = service_begin(inquiries->service, CMI_LOCAL_ANSWER, id, &start);
+
+        cmi_document_write_head(&writer);
+        document = document_begin(&writer, schemas[inquiry->kind]);
+        if (inquiry->kind == INQUIRY_LINKS) {
+                write_links(inquiries, inquiry, &document);
+        } else if (inquiry->kind == INQUIRY_PING) {
+                write_ping(inquiry, &document);
+        } else {
+                document_text(&document, "for", goal_text(inquiry->goal));
+                document_age_ms(&document, "waited_ms", inquiry->begun_ns, now.mono_ns);
+        }
+        document_end(&document);
+        release(inquiries, inquiry);
+        service_send(client, &writer, start, id);
+}
+
+/* Waiting */
+
+static bool is_caught_up(
+                struct inquiries *inquiries, const struct inquiry *inquiry, struct cmi_time now)
+{
+        struct core_member member;
+
+        for (uint32_t i = 0; core_member(inquiries->service->core, now, i, &member) == 0; i++) {
+                if (member.state == MEMBER_JOINING || member.state == MEMBER_SILENT) {
+                        return false;
+                }
+                if (member.state == MEMBER_LIVE &&
+                                (member.acknowledged < inquiry->position ||
+                                                member.applied < member.newest.number)) {
+                        return false;
+                }
+        }
+        return true;
+}
+
+static uint64_t count_live(struct inquiries *inquiries, struct cmi_time now)
+{
+        struct core_member member;
+        uint64_t n = 0;
+
+        for (uint32_t i = 0; core_member(inquiries->service->core, now, i, &member) == 0; i++) {
+                n += member.state == MEMBER_LIVE;
+        }
+        return n;
+}
+
+static bool is_reached(
+                struct inquiries *inquiries, const struct inquiry *inquiry, struct cmi_time now)
+{
+        struct core_status status;
+
+        core_status(inquiries->service->core, &status);
+        switch (inquiry->goal) {
+        case GOAL_LIVE:
+                return status.state == CORE_LIVE;
+        case GOAL_PEERS:
+                return count_live(inquiries, now) >= inquiry->n_wanted;
+        case GOAL_CAUGHT_UP:
+                return status.state == CORE_LIVE && is_caught_up(inquiries, inquiry, now);
+        }
+        return false;
+}
+
+static bool has_open_targets(const struct inquiry *inquiry)
+{
+        for (uint32_t i = 0; i < inquiry->n_targets; i++) {
+                if (inquiry->targets[i].state == TARGET_DUE ||
+                                inquiry->targets[i].state == TARGET_ASKED) {
+                        return true;
+                }
+        }
+        return false;
+}
+
+static void turn_one(struct inquiries *inquiries, struct inquiry *inquiry, struct cmi_time now)
+{
+        bool is_over = now.mono_ns >= inquiry->deadline_ns;
+
+        if (inquiry->kind == INQUIRY_WAIT) {
+                if (is_reached(inquiries, inquiry, now)) {
+                        finish(inquiries, inquiry, now);
+                } else if (is_over) {
+                        service_error(inquiry->guest->client, inquiry->request, E_TIMEOUT,
+                                        "not so within the time: %s", goal_text(inquiry->goal));
+                        release(inquiries, inquiry);
+                }
+                return;
+        }
+        ask_on(inquiries, inquiry);
+        if (is_over || !has_open_targets(inquiry)) {
+                finish(inquiries, inquiry, now);
+        }
+}
+
+void inquiry_turn(struct inquiries *inquiries, struct cmi_time now)
+{
+        for (int i = 0; i < INQUIRIES_MAX && inquiries->n_active > 0; i++) {
+                if (inquiries->slots[i].guest) {
+                        turn_one(inquiries, &inquiries->slots[i], now);
+                }
+        }
+}
+
+int inquiry_timeout_ms(const struct inquiries *inquiries)
+{
+        return inquiries->n_active > 0 ? INQUIRY_TICK_MS : -1;
+}

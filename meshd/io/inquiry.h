@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * Queries that take time: links and ping ask other nodes, wait watches the own one. Each ends by itself at its
+ * deadline, with what is known by then. Other nodes are asked a few at a time, since the core has a bound on open
+ * queries; nothing is asked from inside the core's callbacks, but in inquiry_turn().
+ */
+#include "meshd/io/service.h"
+
+#define INQUIRIES_MAX 16       /* at once */
+#define INQUIRY_QUERIES_MAX 48 /* open between nodes, of all of them */
+#define INQUIRY_TIMEOUT_MAX_MS 600000
+#define INQUIRY_TICK_MS 10
+
+enum inquiry_kind {
+        INQUIRY_LINKS,
+        INQUIRY_PING,
+        INQUIRY_WAIT,
+};
+
+struct inquiry_request {
+        struct guest *guest;
+        uint64_t id;
+        enum inquiry_kind kind;
+        struct cmi_slice arguments; /* borrowed for the call */
+};
+
+struct inquiries;
+
+/**
+ * inquiries_new() - room for INQUIRIES_MAX
+ * @service: for answers and the core; borrowed
+ *
+ * Return: 0, -ENOMEM.
+ */
+int inquiries_new(struct inquiries **ret_inquiries, struct service *service);
+struct inquiries *inquiries_free(struct inquiries *inquiries);
+
+/* Begin one; errors are told to the client. */
+void inquiry_begin(struct inquiries *inquiries, struct cmi_time now,
+                const struct inquiry_request *request);
+
+/* core_sink.answered */
+void inquiry_answered(
+                struct inquiries *inquiries, uint64_t cookie, const struct cmi_answer *answer);
+
+/* Ask on, and answer what is complete or over; call it each turn. */
+void inquiry_turn(struct inquiries *inquiries, struct cmi_time now);
+
+/* Milliseconds until inquiry_turn() has work, -1 if there is none. */
+int inquiry_timeout_ms(const struct inquiries *inquiries);
+
+/* The client is gone. */
+void inquiry_cancel(struct inquiries *inquiries, const struct guest *guest);

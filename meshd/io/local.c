@@ -1,0 +1,575 @@
+/* SPDX-License-Identifier: MIT */
+#include "meshd/io/local.h"
+
+#include "base/cleanup.h"
+#include "meshd/io/clock.h"
+#include "meshd/io/logger.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define SCRATCH_SIZE (LOCAL_READ_MAX + CMI_LOCAL_REQUEST_MAX + CMI_LOCAL_PREFIX_SIZE)
+#define OUT_KEPT 16384 /* a larger buffer is given back once it is empty */
+
+static void on_client_ready(uv_poll_t *handle, int status, int events);
+
+static bool is_held(const struct client *client)
+{
+        return client->local->is_held || client->local->is_stopped || client->is_doomed ||
+               client_n_waiting(client) > LOCAL_OUT_HOLD;
+}
+
+static void watch(struct client *client)
+{
+        int events = 0;
+
+        if (client->is_dropped) {
+                return;
+        }
+        if (!is_held(client)) {
+                events |= UV_READABLE;
+        }
+        if (client->n_out > client->n_sent) {
+                events |= UV_WRITABLE;
+        }
+        if (events != client->events) {
+                client->events = events;
+                poller_watch(client->local->poller, &client->poll, events, on_client_ready);
+        }
+}
+
+void client_touch(struct client *client)
+{
+        if (!client->is_dirty && !client->is_dropped) {
+                client->is_dirty = true;
+                client->next_dirty = client->local->dirty;
+                client->local->dirty = client;
+        }
+}
+
+size_t client_n_waiting(const struct client *client)
+{
+        return client->n_out - client->n_sent;
+}
+
+static void unlink_client(struct client *client)
+{
+        /* next stays: whoever walks the list stands on this one. */
+        if (client->previous) {
+                client->previous->next = client->next;
+        } else {
+                client->local->clients = client->next;
+        }
+        if (client->next) {
+                client->next->previous = client->previous;
+        }
+        client->local->n_clients--;
+}
+
+/* Whole messages that wait in the client's buffer until requests are taken again. */
+static void set_held_messages(struct client *client, bool has_held)
+{
+        client->local->n_held += (uint32_t)has_held - (uint32_t)client->has_held;
+        client->has_held = has_held;
+}
+
+/* Freed by local_flush(): until then the list of dirty clients may name it. */
+static void on_client_closed(uv_handle_t *handle)
+{
+        struct client *client = handle->data;
+
+        client->previous = client->local->dropped;
+        client->local->dropped = client;
+}
+
+void client_drop(struct client *client)
+{
+        struct local *local = client->local;
+
+        if (client->is_dropped) {
+                return;
+        }
+        local->handler.closed(local->handler.context, client);
+        client->is_dropped = true;
+        set_held_messages(client, false);
+        /* libuv lets go of the descriptor's number before somebody else can get it. */
+        uv_close((uv_handle_t *)&client->poll, on_client_closed);
+        close(client->fd);
+        client->fd = -1;
+        unlink_client(client);
+        local->poller->is_changed = true;
+}
+
+static void free_dropped(struct local *local)
+{
+        while (local->dropped) {
+                struct client *client = local->dropped;
+
+                local->dropped = client->previous;
+                free(client->in);
+                free(client->out);
+                free(client);
+        }
+}
+
+static bool make_room(struct client *client, size_t n)
+{
+        size_t capacity = client->out_capacity > 0 ? client->out_capacity : 1024;
+        uint8_t *out;
+
+        if (client->n_sent > 0 && client->n_out + n > client->out_capacity) {
+                memmove(client->out, client->out + client->n_sent, client_n_waiting(client));
+                client->n_out -= client->n_sent;
+                client->n_sent = 0;
+        }
+        if (client->n_out + n <= client->out_capacity) {
+                return true;
+        }
+        while (capacity < client->n_out + n) {
+                capacity *= 2;
+        }
+        out = realloc(client->out, capacity);
+        if (!out) {
+                return false;
+        }
+        client->out = out;
+        client->out_capacity = capacity;
+        return true;
+}
+
+void client_send(struct client *client, struct cmi_slice bytes)
+{
+        if (client->is_dropped || client->is_doomed) {
+                return;
+        }
+        if (client_n_waiting(client) + bytes.len > LOCAL_OUT_MAX || !make_room(client, bytes.len)) {
+                client->local->counters.closed_overflow++;
+                logger(LOGGER_WARNING, "client.overflow", L_INT("pid", client->pid),
+                                L_UINT("uid", client->uid),
+                                L_UINT("unread_bytes", client_n_waiting(client)),
+                                L_TEXT("msg", "disconnected: it does not read its answers"));
+                /* Not dropped here: this may be a call from inside the core. */
+                client->is_doomed = true;
+                client_touch(client);
+                return;
+        }
+        memcpy(client->out + client->n_out, bytes.data, bytes.len);
+        client->n_out += bytes.len;
+        client_touch(client);
+}
+
+int client_send_fd(struct client *client, struct cmi_slice bytes, int fd)
+{
+        union {
+                struct cmsghdr head;
+                char space[CMSG_SPACE(sizeof(int))];
+        } control = {0};
+        struct iovec vector = {(void *)bytes.data, bytes.len};
+        struct msghdr message = {.msg_iov = &vector,
+                        .msg_iovlen = 1,
+                        .msg_control = &control,
+                        .msg_controllen = sizeof(control)};
+        ssize_t n;
+
+        if (client->is_dropped || client_n_waiting(client) > 0) {
+                return -EBUSY;
+        }
+        control.head.cmsg_level = SOL_SOCKET;
+        control.head.cmsg_type = SCM_RIGHTS;
+        control.head.cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(&control.head), &fd, sizeof(int));
+        n = sendmsg(client->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0) {
+                return -errno;
+        }
+        /* The rest of the bytes follows without the descriptor, which went with the first one. */
+        if ((size_t)n < bytes.len) {
+                client_send(client, cmi_slice((const char *)bytes.data + n, bytes.len - (size_t)n));
+        }
+        client->bytes_out += (uint64_t)n;
+        client->local->counters.bytes_out += (uint64_t)n;
+        return 0;
+}
+
+static void send_waiting(struct client *client, uint64_t now_ns)
+{
+        ssize_t n = 0;
+
+        if (client_n_waiting(client) > 0) {
+                n = send(client->fd, client->out + client->n_sent, client_n_waiting(client),
+                                MSG_NOSIGNAL | MSG_DONTWAIT);
+                if (n < 0 && errno != EAGAIN && errno != EINTR) {
+                        client_drop(client);
+                        return;
+                }
+        }
+        if (n > 0) {
+                client->n_sent += (size_t)n;
+                client->bytes_out += (uint64_t)n;
+                client->local->counters.bytes_out += (uint64_t)n;
+                client->progress_ns = now_ns;
+        }
+        if (client_n_waiting(client) == 0) {
+                client->n_out = 0;
+                client->n_sent = 0;
+                client->progress_ns = now_ns;
+                if (client->out_capacity > OUT_KEPT) {
+                        free(client->out);
+                        client->out = NULL;
+                        client->out_capacity = 0;
+                }
+        }
+        watch(client);
+}
+
+static void drop_garbage(struct client *client, int error)
+{
+        client->local->counters.garbage++;
+        logger(LOGGER_WARNING, "client.garbage", L_INT("pid", client->pid),
+                        L_UINT("uid", client->uid), L_TEXT("error", strerror(-error)),
+                        L_TEXT("msg", "disconnected: not a message of the local protocol"));
+        client_drop(client);
+}
+
+/* Keeps what is not handled yet, in a buffer of just that size: an idle client has none. */
+static void keep(struct client *client, const uint8_t *bytes, size_t n)
+{
+        free(client->in);
+        client->in = NULL;
+        client->n_in = 0;
+        if (n > 0) {
+                client->in = malloc(n);
+                if (!client->in) {
+                        client_drop(client);
+                        return;
+                }
+                memcpy(client->in, bytes, n);
+                client->n_in = n;
+        }
+}
+
+/* Handles all whole messages in the scratch buffer, or those until it must stop. */
+static void handle(struct client *client, size_t n)
+{
+        struct local *local = client->local;
+        size_t at = 0;
+        int64_t used = 1;
+
+        set_held_messages(client, false);
+        while (!client->is_dropped && at < n) {
+                struct cmi_slice payload;
+
+                if (!local->handler.is_writable(local->handler.context)) {
+                        local->is_held = true;
+                }
+                if (is_held(client)) {
+                        set_held_messages(client, true);
+                        break;
+                }
+                used = cmi_local_split(cmi_slice(local->scratch + at, n - at),
+                                CMI_LOCAL_REQUEST_MAX, &payload);
+                if (used > 0) {
+                        client->requests++;
+                        local->counters.requests++;
+                        at += (size_t)used;
+                        used = local->handler.request(local->handler.context, client, payload);
+                        used = used == 0;
+                }
+                if (used < 0) {
+                        drop_garbage(client, (int)used);
+                }
+                if (used <= 0) {
+                        break;
+                }
+        }
+        if (!client->is_dropped) {
+                keep(client, local->scratch + at, n - at);
+                watch(client);
+        }
+}
+
+static void read_client(struct client *client)
+{
+        struct local *local = client->local;
+        size_t n_before = client->n_in;
+        ssize_t n;
+
+        if (is_held(client)) {
+                watch(client);
+                return;
+        }
+        if (n_before > 0) {
+                memcpy(local->scratch, client->in, n_before);
+        }
+        if (client->has_held) {
+                handle(client, n_before);
+                return;
+        }
+        n = recv(client->fd, local->scratch + n_before, LOCAL_READ_MAX, MSG_DONTWAIT);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+                return;
+        }
+        if (n <= 0) {
+                client_drop(client);
+                return;
+        }
+        client->bytes_in += (uint64_t)n;
+        local->counters.bytes_in += (uint64_t)n;
+        handle(client, n_before + (size_t)n);
+}
+
+static void on_client_ready(uv_poll_t *handle, int status, int events)
+{
+        struct client *client = handle->data;
+
+        if (status < 0) {
+                client_drop(client);
+                return;
+        }
+        if (events & UV_WRITABLE) {
+                client_touch(client);
+        }
+        if (events & UV_READABLE) {
+                read_client(client);
+        }
+}
+
+void local_resume(struct local *local)
+{
+        struct client *next;
+
+        if (local->is_held && !local->is_stopped &&
+                        local->handler.is_writable(local->handler.context)) {
+                local->is_held = false;
+                for (struct client *client = local->clients; client; client = client->next) {
+                        watch(client);
+                }
+        }
+        for (struct client *client = local->clients; client && local->n_held > 0; client = next) {
+                next = client->next;
+                if (client->has_held && !client->is_dropped && !is_held(client)) {
+                        memcpy(local->scratch, client->in, client->n_in);
+                        handle(client, client->n_in);
+                }
+        }
+}
+
+void local_flush(struct local *local)
+{
+        uint64_t now_ns = clock_read_ns(CLOCK_MONOTONIC);
+
+        while (local->dirty) {
+                struct client *client = local->dirty;
+
+                local->dirty = client->next_dirty;
+                client->is_dirty = false;
+                if (client->is_doomed) {
+                        client_drop(client);
+                }
+                if (!client->is_dropped) {
+                        local->handler.flush(local->handler.context, client);
+                }
+                if (!client->is_dropped) {
+                        send_waiting(client, now_ns);
+                }
+        }
+        free_dropped(local);
+}
+
+/* Accepting */
+
+static uint32_t count_user(const struct local *local, uid_t uid)
+{
+        uint32_t n = 0;
+
+        for (const struct client *client = local->clients; client; client = client->next) {
+                n += client->uid == uid;
+        }
+        return n;
+}
+
+static void refuse(int fd, const char *text)
+{
+        uint8_t bytes[512];
+        struct cmi_writer writer = cmi_writer(bytes, sizeof(bytes));
+        struct cmi_error error = {.code = -EMFILE};
+        size_t begin = cmi_local_begin(&writer, CMI_LOCAL_ERROR, 1);
+
+        snprintf(error.text, sizeof(error.text), "%s", text);
+        cmi_error_write(&writer, &error);
+        cmi_local_end(&writer, begin);
+        /* A courtesy: it is not waited for. */
+        send(fd, bytes, writer.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        close(fd);
+}
+
+static bool may_enter(struct local *local, int fd, const struct ucred *peer)
+{
+        const char *why = NULL;
+
+        if (local->n_clients >= local->max_clients) {
+                local->counters.refused_full++;
+                why = "too many connections (--max-clients)";
+        } else if (count_user(local, peer->uid) >= local->max_clients / 2) {
+                local->counters.refused_user++;
+                why = "too many connections of this user (half of --max-clients)";
+        }
+        if (why) {
+                logger(LOGGER_WARNING, "client.refused", L_INT("pid", peer->pid),
+                                L_UINT("uid", peer->uid), L_TEXT("msg", why));
+                refuse(fd, why);
+        }
+        return !why;
+}
+
+static void add_client(struct local *local, int fd, const struct ucred *peer)
+{
+        struct client *client = calloc(1, sizeof(*client));
+
+        if (!client || uv_poll_init(&local->poller->uv, &client->poll, fd) < 0) {
+                free(client);
+                close(fd);
+                return;
+        }
+        client->local = local;
+        client->fd = fd;
+        client->pid = peer->pid;
+        client->uid = peer->uid;
+        client->opened_ns = clock_read_ns(CLOCK_MONOTONIC);
+        client->progress_ns = client->opened_ns;
+        client->poll.data = client;
+        client->next = local->clients;
+        if (client->next) {
+                client->next->previous = client;
+        }
+        local->clients = client;
+        local->n_clients++;
+        local->counters.accepted++;
+        if (local->handler.opened(local->handler.context, client) < 0) {
+                client_drop(client);
+                return;
+        }
+        watch(client);
+}
+
+/* Without a descriptor left the listening socket would stay readable, and the loop would spin. */
+static void shed(struct local *local)
+{
+        int fd;
+
+        close(local->spare_fd);
+        fd = accept4(local->file.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd >= 0) {
+                local->counters.refused_full++;
+                refuse(fd, "meshd has no descriptor left (ulimit -n)");
+        }
+        local->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        logger(LOGGER_WARNING, "client.no_descriptor", L_UINT("clients", local->n_clients),
+                        L_TEXT("msg", "a connection was refused: raise the limit of open files"));
+}
+
+static void on_connection(uv_poll_t *handle, int status, int events)
+{
+        struct local *local = handle->data;
+
+        for (int i = 0; i < LOCAL_ACCEPTS_PER_TURN; i++) {
+                struct ucred peer = {0};
+                socklen_t size = sizeof(peer);
+                int fd = accept4(local->file.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+                if (fd < 0) {
+                        if (errno == EMFILE || errno == ENFILE) {
+                                shed(local);
+                        }
+                        return;
+                }
+                if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ||
+                                size != sizeof(peer)) {
+                        local->counters.refused_credentials++;
+                        close(fd);
+                } else if (may_enter(local, fd, &peer)) {
+                        add_client(local, fd, &peer);
+                }
+        }
+}
+
+/* Once a second: who takes nothing, or never said a word? */
+static void on_timer(uv_timer_t *timer)
+{
+        struct local *local = timer->data;
+        uint64_t now_ns = clock_read_ns(CLOCK_MONOTONIC);
+        struct client *next;
+
+        for (struct client *client = local->clients; client; client = next) {
+                next = client->next;
+                if (client_n_waiting(client) > 0 &&
+                                now_ns - client->progress_ns > cmi_ms(LOCAL_STALL_MS)) {
+                        local->counters.closed_stalled++;
+                        client_drop(client);
+                } else if (!client->is_known &&
+                                now_ns - client->opened_ns > cmi_ms(LOCAL_ATTACH_MS)) {
+                        local->counters.closed_silent++;
+                        client_drop(client);
+                }
+        }
+        /* A client that was dropped between two turns is freed by the next flush. */
+        local->poller->is_changed = true;
+}
+
+/* Life */
+
+int local_open(struct local *local, struct poller *poller, uint32_t max_clients,
+                const struct local_handler *handler)
+{
+        local->scratch = malloc(SCRATCH_SIZE);
+        local->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        local->poller = poller;
+        local->max_clients = max_clients;
+        local->handler = *handler;
+        if (!local->scratch || uv_timer_init(&poller->uv, &local->timer) < 0 ||
+                        uv_poll_init(&poller->uv, &local->poll, local->file.fd) < 0) {
+                return -ENOMEM;
+        }
+        local->poll.data = local;
+        local->timer.data = local;
+        local->is_listening = true;
+        poller_watch(poller, &local->poll, UV_READABLE, on_connection);
+        uv_timer_start(&local->timer, on_timer, 1000, 1000);
+        return 0;
+}
+
+void local_stop(struct local *local)
+{
+        local->is_stopped = true;
+        if (local->is_listening) {
+                local->is_listening = false;
+                poller_watch(local->poller, &local->poll, 0, on_connection);
+        }
+        for (struct client *client = local->clients; client; client = client->next) {
+                watch(client);
+        }
+}
+
+void local_close(struct local *local)
+{
+        local_stop(local);
+        while (local->clients) {
+                client_drop(local->clients);
+        }
+        uv_close((uv_handle_t *)&local->timer, NULL);
+        uv_close((uv_handle_t *)&local->poll, NULL);
+        socket_file_close(&local->file);
+        cmi_close_p(&local->spare_fd);
+}
+
+void local_deinit(struct local *local)
+{
+        local->dirty = NULL;
+        free_dropped(local);
+        free(local->scratch);
+        local->scratch = NULL;
+}

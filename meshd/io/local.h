@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * The Unix stream socket: accepts, cuts the bytes into messages, bounds everything, and sends. What a message means is
+ * decided by its handler (service.h).
+ *
+ * Bounds: connections in all and of one user; bytes read in one turn of the loop from one client; bytes that wait for a
+ * client to read them. A client that reads slowly is not read from; one that takes nothing at all for a while, or lets
+ * more pile up than is allowed, is disconnected. A message that cannot be cut or that the handler calls malformed ends
+ * its connection, and is counted. No control buffer is given when receiving, so no descriptor can be smuggled in.
+ *
+ * One thread. Clients are freed at the end of the turn in which they were dropped, not before.
+ */
+#include "base/bytes.h"
+#include "wire/local.h"
+
+#include "meshd/io/poller.h"
+#include "meshd/io/socket_file.h"
+
+#include <sys/types.h>
+
+#define LOCAL_READ_MAX                                                                             \
+        (128u << 10) /* bytes of one client in one turn, beside what was left of the last one */
+#define LOCAL_OUT_HOLD (256u << 10) /* so much unread: no more requests are taken */
+#define LOCAL_OUT_MAX (4u << 20)    /* more unread: disconnected */
+#define LOCAL_STALL_MS 30000        /* takes nothing for so long: disconnected */
+#define LOCAL_ATTACH_MS 10000       /* no first request for so long: disconnected */
+#define LOCAL_ACCEPTS_PER_TURN 64
+
+struct local;
+
+struct client {
+        struct local *local;
+        struct client *previous, *next;
+        struct client *next_dirty;
+        uv_poll_t poll;
+        int fd;
+        int events;
+        pid_t pid;
+        uid_t uid;
+        uint64_t opened_ns;
+        uint64_t progress_ns; /* when it last took bytes, or had none to take */
+        uint8_t *in;          /* begun or held back messages */
+        size_t n_in;
+        uint8_t *out;
+        size_t n_out, n_sent, out_capacity;
+        uint64_t bytes_in, bytes_out, requests;
+        bool is_dropped;
+        bool is_doomed; /* to be dropped by the next flush */
+        bool is_dirty;
+        bool is_known; /* set by the handler after the first good request */
+        bool has_held; /* whole messages may lie in in */
+        void *guest;   /* of the handler */
+};
+
+struct local_handler {
+        void *context;
+        /* A new connection. Return: 0, or a negative errno to refuse it. */
+        int (*opened)(void *context, struct client *client);
+        /* One message. Return: 0, or a negative errno: it is malformed, and the connection is closed. */
+        int (*request)(void *context, struct client *client, struct cmi_slice payload);
+        /* Before this client's answers are sent: the last chance to add some. */
+        void (*flush)(void *context, struct client *client);
+        void (*closed)(void *context, struct client *client);
+        /* May requests be taken now? */
+        bool (*is_writable)(void *context);
+};
+
+struct local_counters {
+        uint64_t accepted;
+        uint64_t refused_full, refused_user, refused_credentials;
+        uint64_t garbage; /* connections closed for what they sent */
+        uint64_t closed_overflow, closed_stalled, closed_silent;
+        uint64_t bytes_in, bytes_out, requests;
+};
+
+struct local {
+        struct poller *poller;
+        struct socket_file file;
+        int spare_fd; /* given up to accept and refuse when descriptors run out */
+        bool is_listening;
+        bool is_held;
+        bool is_stopped;
+        uv_poll_t poll;
+        uv_timer_t timer;
+        uint32_t n_clients, max_clients;
+        uint32_t n_held; /* clients with held back messages */
+        struct client *clients, *dirty, *dropped;
+        uint8_t *scratch;
+        struct local_handler handler;
+        struct local_counters counters;
+};
+
+/**
+ * local_open() - take connections
+ * @local:       zeroed but for file, which socket_file_open() filled
+ * @poller:      borrowed for the life of @local
+ * @max_clients: of which one user gets half
+ * @handler:     copied
+ *
+ * Return: 0, -ENOMEM.
+ */
+int local_open(struct local *local, struct poller *poller, uint32_t max_clients,
+                const struct local_handler *handler);
+
+/* Take requests again that were held back; call it each turn, before core_tick(). */
+void local_resume(struct local *local);
+
+/* Send what has gathered; call it at the end of each turn. */
+void local_flush(struct local *local);
+
+/* Take no requests and no connections any more; answers still go out. */
+void local_stop(struct local *local);
+
+/* Drop everybody, remove the socket, unlock. Run the loop until its handles are closed, then local_deinit(). */
+void local_close(struct local *local);
+void local_deinit(struct local *local);
+
+/**
+ * client_send() - queue bytes for a client
+ *
+ * A client that lets too much pile up is dropped with the next flush. May be called from inside the core.
+ */
+void client_send(struct client *client, struct cmi_slice bytes);
+
+/**
+ * client_send_fd() - send bytes together with a descriptor, at once
+ *
+ * Return: 0, -EBUSY (something is queued before it), or the errno of the call; then nothing was sent.
+ */
+int client_send_fd(struct client *client, struct cmi_slice bytes, int fd);
+
+/* Bytes that wait for this client. */
+size_t client_n_waiting(const struct client *client);
+
+/* Have local_flush() look at this client. */
+void client_touch(struct client *client);
+
+/* End the connection. */
+void client_drop(struct client *client);

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+#include "meshd/io/log_file.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+/* "/run/x/meshd.sock" gives "meshd.stream". */
+static void make_path(char *ret_path, size_t capacity, const char *directory, const char *socket)
+{
+        const char *base = strrchr(socket, '/');
+        const char *dot;
+
+        base = base ? base + 1 : socket;
+        dot = strrchr(base, '.');
+        snprintf(ret_path, capacity, "%s/%.*s.stream", directory,
+                        dot && dot != base ? (int)(dot - base) : (int)strlen(base), base);
+}
+
+static int check(int fd, const char *path, struct fault *fault)
+{
+        struct stat status;
+
+        if (fstat(fd, &status) < 0) {
+                return -errno;
+        }
+        if (!S_ISREG(status.st_mode) || status.st_uid != geteuid()) {
+                return fault_set(fault, FAULT_CONFIG, -EPERM,
+                                "Stream file %.300s: is not a plain file of user %u. Remove it, or "
+                                "name another directory with --runtime-dir.",
+                                path, geteuid());
+        }
+        if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+                return fault_set(fault, FAULT_RETRY, -EBUSY,
+                                "Stream file %.300s: in use by another meshd. Stop that one, or "
+                                "choose "
+                                "another --socket or --runtime-dir.",
+                                path);
+        }
+        return 0;
+}
+
+/* All blocks are taken now: a full tmpfs must not kill meshd by SIGBUS later. */
+static int fit(int fd, size_t size)
+{
+        struct stat status;
+
+        if (fstat(fd, &status) < 0) {
+                return -errno;
+        }
+        if (status.st_size != (off_t)size && ftruncate(fd, 0) < 0) {
+                return -errno;
+        }
+        return -posix_fallocate(fd, 0, (off_t)size);
+}
+
+static int map(struct log_file *file, int fd)
+{
+        int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
+
+        file->memory = mmap(NULL, file->size, PROT_READ | PROT_WRITE, flags, fd, 0);
+        if (file->memory == MAP_FAILED) {
+                file->memory = NULL;
+                return -errno;
+        }
+        return 0;
+}
+
+static int open_file(struct log_file *file, const char *path, struct fault *fault)
+{
+        CM_CLEANUP(cmi_close_p)
+        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+        int r;
+
+        if (fd < 0) {
+                return -errno;
+        }
+        r = check(fd, path, fault);
+        if (r < 0) {
+                return r;
+        }
+        r = fit(fd, file->size);
+        if (r < 0) {
+                /* What could be had of it would be missing to others. */
+                if (ftruncate(fd, 0) < 0) {
+                        return -errno;
+                }
+                return r;
+        }
+        r = map(file, fd);
+        if (r == 0) {
+                file->fd = fd;
+                fd = -1;
+        }
+        return r;
+}
+
+int log_file_open(struct log_file *ret_file, const char *directory, const char *socket, size_t size,
+                struct fault *fault)
+{
+        struct log_file file = {.fd = -1, .size = size};
+        char path[4200];
+        int r;
+
+        make_path(path, sizeof(path), directory, socket);
+        fault->status = 0;
+        r = open_file(&file, path, fault);
+        if (r < 0 && fault->status != 0) {
+                return r;
+        }
+        if (r < 0) {
+                snprintf(file.why, sizeof(file.why), "%.200s: %s", path, strerror(-r));
+                r = map(&file, -1);
+        }
+        if (r < 0) {
+                return fault_set(fault, FAULT_FAILED, r,
+                                "Stream log of %zu bytes: no memory for it: %s. --log-bytes makes "
+                                "it "
+                                "smaller.",
+                                size, strerror(-r));
+        }
+        *ret_file = file;
+        return file.fd < 0 ? LOG_FILE_VOLATILE : LOG_FILE_OPENED;
+}
+
+void log_file_close(struct log_file *file)
+{
+        if (file->memory) {
+                munmap(file->memory, file->size);
+                file->memory = NULL;
+        }
+        cmi_close_p(&file->fd);
+        file->fd = -1;
+}

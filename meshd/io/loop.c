@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+#include "meshd/io/loop.h"
+
+#include "meshd/io/clock.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+
+enum item {
+        ITEM_ROUTER,
+        ITEM_MONITOR,
+        ITEM_LIBUV,
+        ITEM_LINKS, /* and following: those that are blocked */
+};
+
+int loop_init(struct loop *loop)
+{
+        loop->items = calloc(ITEM_LINKS + loop->links->n_dealers, sizeof(*loop->items));
+        if (!loop->items) {
+                return -ENOMEM;
+        }
+        loop->items[ITEM_ROUTER] =
+                        (zmq_pollitem_t){.socket = loop->links->router, .events = ZMQ_POLLIN};
+        loop->items[ITEM_MONITOR] =
+                        (zmq_pollitem_t){.socket = loop->links->monitor, .events = ZMQ_POLLIN};
+        loop->items[ITEM_LIBUV] = (zmq_pollitem_t){
+                        .fd = uv_backend_fd(&loop->poller->uv), .events = ZMQ_POLLIN};
+        return 0;
+}
+
+void loop_deinit(struct loop *loop)
+{
+        free(loop->items);
+        loop->items = NULL;
+}
+
+static int shorter(int a, int b)
+{
+        return a < 0 ? b : b < 0 ? a : a < b ? a : b;
+}
+
+static int find_timeout(struct loop *loop, int max_ms)
+{
+        uint64_t core_ns = core_timeout_ns(loop->core, clock_now());
+        int core_ms = core_ns > cmi_ms(INT_MAX / 2)
+                                      ? -1
+                                      : (int)((core_ns + CMI_NS_PER_MS - 1) / CMI_NS_PER_MS);
+        int ms = max_ms;
+
+        if (loop->poller->is_changed) {
+                return 0;
+        }
+        ms = shorter(ms, core_ms);
+        ms = shorter(ms, inquiry_timeout_ms(loop->inquiries));
+        uv_update_time(&loop->poller->uv);
+        return shorter(ms, uv_backend_timeout(&loop->poller->uv));
+}
+
+/* Return: how many items there are; @ret_links says which link each of the last ones is. */
+static int list_items(struct loop *loop)
+{
+        int n = ITEM_LINKS;
+
+        for (uint32_t i = 0; i < loop->links->n_dealers; i++) {
+                if (loop->links->dealers[i] && core_link_is_blocked(loop->core, i)) {
+                        loop->items[n++] = (zmq_pollitem_t){
+                                        .socket = loop->links->dealers[i], .events = ZMQ_POLLOUT};
+                }
+        }
+        return n;
+}
+
+static void receive(struct loop *loop)
+{
+        struct link_message message;
+
+        for (int i = 0; i < LOOP_MESSAGES_PER_TURN && links_receive(loop->links, &message); i++) {
+                /* Read now: a grant counts from after its receipt. */
+                core_receive(loop->core, clock_now(), message.connection,
+                                cmi_slice(zmq_msg_data(&message.header),
+                                                zmq_msg_size(&message.header)),
+                                cmi_slice(zmq_msg_data(&message.body),
+                                                zmq_msg_size(&message.body)));
+                link_message_close(&message);
+        }
+}
+
+/* The items of blocked links are in the order of their numbers; a link may have been closed meanwhile. */
+static void tell_writable(struct loop *loop, int n_items)
+{
+        uint32_t link = 0;
+
+        for (int i = ITEM_LINKS; i < n_items; i++) {
+                while (link < loop->links->n_dealers &&
+                                loop->links->dealers[link] != loop->items[i].socket) {
+                        link++;
+                }
+                if (link == loop->links->n_dealers) {
+                        return;
+                }
+                if (loop->items[i].revents & ZMQ_POLLOUT) {
+                        core_link_writable(loop->core, clock_now(), link);
+                }
+        }
+}
+
+void loop_turn(struct loop *loop, int max_ms)
+{
+        int timeout = find_timeout(loop, max_ms);
+        int n_items = list_items(loop);
+        uint64_t woken_ns;
+        uint64_t turn_ns;
+
+        /* An error leaves no events behind: EINTR by a signal, which libuv then reports. */
+        if (zmq_poll(loop->items, n_items, timeout) < 0) {
+                for (int i = 0; i < n_items; i++) {
+                        loop->items[i].revents = 0;
+                }
+        }
+        woken_ns = clock_read_ns(CLOCK_MONOTONIC);
+        tell_writable(loop, n_items);
+        if (loop->items[ITEM_ROUTER].revents & ZMQ_POLLIN) {
+                receive(loop);
+        }
+        if (loop->items[ITEM_MONITOR].revents & ZMQ_POLLIN) {
+                links_drain_monitor(loop->links);
+        }
+        loop->poller->is_changed = false;
+        uv_run(&loop->poller->uv, UV_RUN_NOWAIT);
+        local_resume(loop->local);
+        if (loop->discover) {
+                discover_turn(loop->discover);
+        }
+        inquiry_turn(loop->inquiries, clock_now());
+        core_tick(loop->core, clock_now());
+        local_flush(loop->local);
+        turn_ns = clock_read_ns(CLOCK_MONOTONIC) - woken_ns;
+        loop->counters.turns++;
+        if (turn_ns > loop->counters.longest_ns) {
+                loop->counters.longest_ns = turn_ns;
+        }
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+#include "meshd/io/socket_file.h"
+
+#include "base/cleanup.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#define BACKLOG 1024
+
+/* The pid that the holder wrote, for the message; "unknown" if it cannot be read. */
+static void read_holder(int fd, char ret_text[24])
+{
+        ssize_t n = pread(fd, ret_text, 23, 0);
+
+        ret_text[n > 0 ? n : 0] = '\0';
+        ret_text[strspn(ret_text, "0123456789")] = '\0';
+        if (!ret_text[0]) {
+                snprintf(ret_text, 24, "unknown");
+        }
+}
+
+static int refuse_directory(const char *path, int error, struct fault *fault)
+{
+        const char *slash = strrchr(path, '/');
+        int n = slash ? (int)(slash - path) : 1;
+
+        return fault_set(fault, FAULT_CONFIG, -error,
+                        "Socket %s: cannot make a file in directory %.*s: %s. Make the directory, "
+                        "writable by user %u, or choose another place with --socket.",
+                        path, n > 0 ? n : 1, slash ? path : ".", strerror(error), geteuid());
+}
+
+static int lock(struct socket_file *file, struct fault *fault)
+{
+        char path[SOCKET_FILE_MAX + 8];
+        char text[24];
+        CM_CLEANUP(cmi_close_p) int fd = -1;
+
+        snprintf(path, sizeof(path), "%s.lock", file->path);
+        fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+        if (fd < 0) {
+                return refuse_directory(file->path, errno, fault);
+        }
+        if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+                read_holder(fd, text);
+                return fault_set(fault, FAULT_RETRY, -EBUSY,
+                                "Socket %s: in use by another meshd (process %s). Stop that one, "
+                                "or "
+                                "choose another name with --socket.",
+                                file->path, text);
+        }
+        snprintf(text, sizeof(text), "%d\n", (int)getpid());
+        /* Only for people: without it the lock is as good. */
+        if (ftruncate(fd, 0) == 0 && pwrite(fd, text, strlen(text), 0) < 0) {
+                errno = 0;
+        }
+        file->lock = fd;
+        fd = -1;
+        return 0;
+}
+
+static int clear_away(const struct socket_file *file, struct fault *fault)
+{
+        struct stat status;
+
+        if (lstat(file->path, &status) < 0) {
+                return errno == ENOENT ? 0 : refuse_directory(file->path, errno, fault);
+        }
+        if (!S_ISSOCK(status.st_mode)) {
+                return fault_set(fault, FAULT_CONFIG, -EEXIST,
+                                "Socket %s: a file that is no socket has this name, and meshd does "
+                                "not "
+                                "remove it. Remove it, or choose another name with --socket.",
+                                file->path);
+        }
+        if (unlink(file->path) < 0) {
+                return refuse_directory(file->path, errno, fault);
+        }
+        return 0;
+}
+
+static int listen_there(struct socket_file *file, struct fault *fault)
+{
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        mode_t mask;
+        int r;
+
+        memcpy(address.sun_path, file->path, strlen(file->path));
+        file->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (file->fd < 0) {
+                return fault_set(fault, FAULT_FAILED, -errno, "Socket %s: %s.", file->path,
+                                strerror(errno));
+        }
+        mask = umask(0117);
+        r = bind(file->fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+        umask(mask);
+        if (r == 0 && listen(file->fd, BACKLOG) < 0) {
+                r = -errno;
+        }
+        return r == 0 ? 0 : refuse_directory(file->path, -r, fault);
+}
+
+int socket_file_open(struct socket_file *ret_file, const char *path, struct fault *fault)
+{
+        struct socket_file file = {.lock = -1, .fd = -1};
+        int r;
+
+        assert(strlen(path) <= SOCKET_FILE_MAX);
+        memcpy(file.path, path, strlen(path) + 1);
+        r = lock(&file, fault);
+        if (r == 0) {
+                r = clear_away(&file, fault);
+        }
+        if (r == 0) {
+                r = listen_there(&file, fault);
+        }
+        if (r < 0) {
+                cmi_close_p(&file.fd);
+                cmi_close_p(&file.lock);
+                return r;
+        }
+        *ret_file = file;
+        return 0;
+}
+
+void socket_file_close(struct socket_file *file)
+{
+        if (file->fd >= 0) {
+                unlink(file->path);
+                close(file->fd);
+        }
+        cmi_close_p(&file->lock);
+        file->fd = -1;
+        file->lock = -1;
+}

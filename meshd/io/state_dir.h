@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * The state directory: what a node must know again after a restart of its host. It holds "format" (a version), "lock",
+ * "node_id", "incarnation" and "peers". This file decides who the node is: it makes the node id and the incarnation. It
+ * leaves the content of "peers" to discovery/peer_file.h.
+ *
+ * A directory that cannot be written (full, read-only, its parent missing) does not stop the node: it takes an id made
+ * of machine-id, mesh and name, which is the same at the next start as long as these are.
+ */
+#include "base/id.h"
+
+#include "meshd/fault.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define STATE_DIR_FORMAT 1
+#define STATE_DIR_NONE "none"
+
+struct state_dir {
+        int fd;   /* -1 without a directory */
+        int lock; /* -1 likewise; held as long as it is open */
+        const char *path;
+        struct cmi_id id;
+        uint64_t incarnation;
+        bool is_temporary; /* the id is not stored */
+        char why[256];     /* why it, or the incarnation, is not stored; "" if all is well */
+};
+
+enum state_dir_outcome {
+        STATE_DIR_OPENED = 0,
+        STATE_DIR_UNSTORED = 1, /* something could not be stored: see why */
+        STATE_DIR_UNWANTED = 2, /* the path was STATE_DIR_NONE */
+};
+
+struct state_dir_options {
+        const char *path; /* borrowed until state_dir_close() */
+        const char *mesh;
+        const char *name;
+        uint64_t unix_ms; /* now */
+        bool is_new_identity;
+};
+
+/**
+ * state_dir_open() - lock the directory, and find out who this node is
+ * @ret_dir: filled
+ * @options: borrowed for the call, but for the path
+ * @fault:   filled on failure
+ *
+ * The directory itself is made if its parent exists.
+ *
+ * Return: an enum state_dir_outcome; -EPERM (another user's), -EBUSY (a meshd uses it), -EPROTO (written by a newer
+ * version), -EBADMSG (a file in it is damaged), -ENOTDIR, with @fault.
+ */
+int state_dir_open(struct state_dir *ret_dir, const struct state_dir_options *options,
+                struct fault *fault);
+
+/**
+ * state_dir_store_incarnation() - it was raised by a peer that knows a higher one
+ *
+ * Return: 0 (also without a directory) or the negative errno of the write.
+ */
+int state_dir_store_incarnation(struct state_dir *dir, uint64_t incarnation);
+
+/* Close and unlock. */
+void state_dir_close(struct state_dir *dir);

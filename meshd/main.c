@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * meshd: one node of a cachemesh. Reads the configuration, starts the daemon, runs it until it is told to stop.
+ */
+#include "meshd/config.h"
+#include "meshd/io/daemon.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static struct config config;
+static struct daemon node;
+
+static int fail(const struct fault *fault)
+{
+        fprintf(stderr, "meshd: %s\n", fault->text);
+        return fault->status;
+}
+
+int main(int argc, char **argv)
+{
+        struct fault fault = {0};
+
+        if (config_load(&config, argv, getenv, &fault) < 0) {
+                return fail(&fault);
+        }
+        if (config.is_help) {
+                config_print_help(stdout);
+                return fflush(stdout) == 0 ? 0 : FAULT_FAILED;
+        }
+        if (config.is_version) {
+                printf("%s\n", SERVICE_SOFTWARE);
+                return fflush(stdout) == 0 ? 0 : FAULT_FAILED;
+        }
+        if (config.is_check) {
+                puts("The configuration is good.");
+                return 0;
+        }
+        if (daemon_start(&node, &config, &fault) < 0) {
+                return fail(&fault);
+        }
+        daemon_run(&node);
+        return 0;
+}
