@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT */
+#include "libcachemesh/connection.h"
+
+#include "libcachemesh/attach.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define UNSURE_MAX 3 /* attaches in a row; a time namespace then */
+
+static int nonsense(const char **ret_reason)
+{
+        *ret_reason = "meshd sent nonsense";
+        return -EPROTO;
+}
+
+/* No page for this connection: everything bounded misses, invalidations work. Told once for each attach. */
+static void go_without_page(struct cmi_connection *connection, const char *reason)
+{
+        cmi_mapping_drop(connection->cm);
+        connection->page = NULL;
+        connection->serial = 0;
+        connection->reason = reason;
+        cmi_connection_event(connection, CM_EVENT_PAGE, reason);
+        cmi_connection_note(connection, CM_LOG_WARNING, "the cache is bypassed: %s", reason);
+}
+
+static int install_page(struct cmi_connection *connection, const struct cmi_attached *attached,
+                const char **ret_reason)
+{
+        uint32_t serial;
+        void *page;
+        int r;
+
+        r = cmi_page_map(connection->channel.page_fd, attached->page_size, attached->epoch, &page);
+        if (r < 0) {
+                *ret_reason = r == -EPROTO ? "meshd's page is of another version"
+                                           : "meshd's page is not usable";
+                return r;
+        }
+        r = cmi_mapping_install(connection->cm, page, attached->page_size, &serial);
+        if (r < 0) {
+                *ret_reason = "no memory for meshd's page";
+                return r;
+        }
+        connection->page = page;
+        connection->serial = serial;
+        connection->reason = "attached";
+        cmi_connection_event(connection, CM_EVENT_PAGE, "a new page");
+        return 0;
+}
+
+/* Clocks first: a page whose lease ends mean something else here must not become current for a moment. */
+static int settle_page(struct cmi_connection *connection, const struct cmi_attached *attached,
+                const char **ret_reason)
+{
+        enum cmi_clocks clocks = cmi_clocks_compare(
+                        connection->attach_clock, attached->clock, cmi_clocks_read());
+        bool has_descriptor = connection->channel.page_fd >= 0;
+
+        if (has_descriptor != (attached->page_size > 0)) {
+                return nonsense(ret_reason);
+        }
+        if (!has_descriptor) {
+                go_without_page(connection, "meshd gave no page");
+                return 0;
+        }
+        if (clocks == CMI_CLOCKS_UNSURE && ++connection->n_unsure < UNSURE_MAX) {
+                *ret_reason = "meshd's clocks could not be compared";
+                return -EAGAIN;
+        }
+        connection->n_unsure = 0;
+        if (clocks != CMI_CLOCKS_SAME) {
+                go_without_page(connection,
+                                "meshd's clocks differ from this process's (time namespace)");
+                return 0;
+        }
+        return install_page(connection, attached, ret_reason);
+}
+
+static int handle_attached(struct cmi_connection *connection, const struct cmi_local_head *head,
+                const char **ret_reason)
+{
+        struct cmi_attached attached;
+        const char *ignored;
+        int r;
+
+        if (connection->state != CMI_CONNECTION_ATTACHING || head->id != connection->attach_id ||
+                        cmi_attached_decode(head->fields, &attached) < 0) {
+                return nonsense(ret_reason);
+        }
+        if (attached.version < CMI_LOCAL_VERSION_MIN || attached.version > CMI_LOCAL_VERSION_MAX) {
+                *ret_reason = "meshd speaks another version of the local protocol";
+                return -EPROTO;
+        }
+        r = settle_page(connection, &attached, ret_reason);
+        if (r == 0) {
+                r = cmi_connection_requeue_regions(connection);
+                *ret_reason = "no memory";
+        }
+        if (r < 0) {
+                return r;
+        }
+        if (connection->channel.page_fd >= 0) {
+                close(connection->channel.page_fd);
+                connection->channel.page_fd = -1;
+        }
+        connection->state = CMI_CONNECTION_ATTACHED;
+        connection->backoff_ns = CMI_BACKOFF_MIN_NS;
+        cmi_connection_mode(connection, &ignored);
+        return 0;
+}
+
+static struct cmi_request *find_request(
+                struct cmi_connection *connection, uint64_t id, uint32_t *ret_number)
+{
+        for (uint32_t i = 0; i < connection->n_requested; i++) {
+                if (connection->requests[i].id == id) {
+                        *ret_number = i;
+                        return &connection->requests[i];
+                }
+        }
+        return NULL;
+}
+
+static int handle_region_opened(struct cmi_connection *connection,
+                const struct cmi_local_head *head, const char **ret_reason)
+{
+        struct cmi_region_opened opened;
+        struct cmi_request *request;
+        uint32_t number;
+
+        request = find_request(connection, head->id, &number);
+        if (!request || request->state != CMI_REQUEST_WRITTEN ||
+                        cmi_region_opened_decode(head->fields, &opened) < 0 ||
+                        opened.index >= CMI_PAGE_REGIONS) {
+                return nonsense(ret_reason);
+        }
+        request->state = CMI_REQUEST_ANSWERED;
+        if (connection->serial != 0) {
+                cmi_region_set_index(cmi_handle_region(connection->cm, number), connection->serial,
+                                (uint32_t)opened.index);
+        }
+        cmi_waiters_wake(&connection->waiters, CMI_WAITER_REGION);
+        return 0;
+}
+
+static void copy_members(struct cm_result *result, struct cmi_result *from)
+{
+        if (from->n_members == 0) {
+                return;
+        }
+        result->members = calloc(from->n_members, sizeof(*result->members));
+        if (!result->members) {
+                return; /* the counts still tell the truth */
+        }
+        result->n_members = from->n_members;
+        for (uint32_t i = 0; i < from->n_members; i++) {
+                struct cmi_result_member member = cmi_result_next_member(&from->members);
+
+                memcpy(result->members[i].name, member.name.data, member.name.len);
+                memcpy(result->members[i].node_id, member.id.bytes, CMI_ID_SIZE);
+                /* A state of a newer version proves nothing to this one. */
+                result->members[i].state = member.state <= CM_MEMBER_UNCONFIRMED
+                                                           ? (enum cm_member_state)member.state
+                                                           : CM_MEMBER_UNCONFIRMED;
+        }
+}
+
+static int known_outcome(int64_t outcome)
+{
+        if (outcome == 0 || outcome == CM_PENDING || outcome == CM_PARTIAL) {
+                return (int)outcome;
+        }
+        return outcome < 0 && outcome >= INT32_MIN ? (int)outcome : CM_PENDING;
+}
+
+static void finish_wait(struct cmi_connection *connection, struct cmi_publication *publication,
+                struct cmi_result *result)
+{
+        struct cmi_waiter *waiter = publication->waiter;
+        int outcome = known_outcome(result->outcome);
+
+        if (waiter && waiter->result && outcome != CM_PENDING) {
+                *waiter->result = (struct cm_result){
+                                .n_applied = result->n_applied,
+                                .n_lapsed = result->n_lapsed,
+                                .n_unconfirmed = result->n_unconfirmed,
+                                .position = result->position,
+                };
+                copy_members(waiter->result, result);
+        }
+        cmi_pending_finish(&connection->pending, publication, outcome);
+}
+
+static int handle_result(struct cmi_connection *connection, const struct cmi_local_head *head,
+                const char **ret_reason)
+{
+        struct cmi_publication *publication;
+        struct cmi_result result;
+
+        if (connection->state != CMI_CONNECTION_ATTACHED || head->id >= connection->next_id ||
+                        cmi_result_decode(head->fields, &result) < 0) {
+                return nonsense(ret_reason);
+        }
+        publication = cmi_pending_find(&connection->pending, head->id);
+        if (publication && publication->wait != CM_WAIT_NONE) {
+                finish_wait(connection, publication, &result);
+        } else {
+                cmi_pending_confirm(&connection->pending, head->id);
+        }
+        return 0;
+}
+
+/* meshd did not take it, but would have at another time. */
+static bool is_temporary(int64_t code)
+{
+        return code == -EAGAIN || code == -EBUSY || code == -ESHUTDOWN || code == -ENOMEM ||
+               code == -ENOSPC || code == CM_E_BUSY;
+}
+
+static int handle_publish_error(struct cmi_connection *connection,
+                struct cmi_publication *publication, const struct cmi_error *error,
+                const char **ret_reason)
+{
+        if (is_temporary(error->code)) {
+                /* By reconnecting: it is queued again in its place, and asks for no wait any more. */
+                *ret_reason = "meshd takes no invalidations now";
+                return -EAGAIN;
+        }
+        cmi_connection_note(connection, CM_LOG_ERROR, "meshd refused an invalidation: %s (%d)",
+                        error->text, (int)error->code);
+        if (!publication->waiter) {
+                cmi_connection_event(connection, CM_EVENT_STATE, "meshd refused an invalidation");
+        }
+        cmi_pending_finish(&connection->pending, publication, (int)error->code);
+        return 0;
+}
+
+static void handle_region_error(struct cmi_connection *connection, struct cmi_request *request,
+                uint32_t number, const struct cmi_error *error)
+{
+        const char *name = cmi_region_name(cmi_handle_region(connection->cm, number));
+        char detail[128];
+
+        request->state = CMI_REQUEST_REFUSED;
+        request->error = (int)error->code;
+        snprintf(detail, sizeof(detail), "region %.40s: %.70s", name, error->text);
+        if (!request->is_noticed) {
+                request->is_noticed = true;
+                cmi_connection_event(connection, CM_EVENT_CONFIG, detail);
+                cmi_connection_note(connection, CM_LOG_WARNING, "%s", detail);
+        }
+        cmi_waiters_wake(&connection->waiters, CMI_WAITER_REGION);
+}
+
+static int handle_error(struct cmi_connection *connection, const struct cmi_local_head *head,
+                const char **ret_reason)
+{
+        struct cmi_publication *publication;
+        struct cmi_request *request;
+        struct cmi_error error;
+        uint32_t number;
+
+        if (cmi_error_decode(head->fields, &error) < 0 || error.code >= 0 ||
+                        error.code < INT32_MIN) {
+                return nonsense(ret_reason);
+        }
+        if (connection->state == CMI_CONNECTION_ATTACHING) {
+                cmi_connection_note(connection, CM_LOG_ERROR, "meshd refused this process: %s",
+                                error.text);
+                *ret_reason = "meshd refused this process";
+                return (int)error.code;
+        }
+        request = find_request(connection, head->id, &number);
+        if (request) {
+                handle_region_error(connection, request, number, &error);
+                return 0;
+        }
+        publication = cmi_pending_find(&connection->pending, head->id);
+        if (publication) {
+                return handle_publish_error(connection, publication, &error, ret_reason);
+        }
+        return 0;
+}
+
+int cmi_connection_handle(struct cmi_connection *connection, struct cmi_slice payload,
+                const char **ret_reason)
+{
+        struct cmi_local_head head;
+
+        if (cmi_local_decode(payload, &head) < 0) {
+                return nonsense(ret_reason);
+        }
+        if (connection->channel.page_fd >= 0 && head.type != CMI_LOCAL_ATTACHED) {
+                return nonsense(ret_reason);
+        }
+        switch (head.type) {
+        case CMI_LOCAL_ATTACHED:
+                return handle_attached(connection, &head, ret_reason);
+        case CMI_LOCAL_REGION_OPENED:
+                return handle_region_opened(connection, &head, ret_reason);
+        case CMI_LOCAL_RESULT:
+                return handle_result(connection, &head, ret_reason);
+        case CMI_LOCAL_ERROR:
+                return handle_error(connection, &head, ret_reason);
+        default:
+                return 0; /* of a newer version */
+        }
+}

@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/libcachemesh/fake_meshd.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CLIENTS_MAX 16
+#define AWAIT_US (10 * G_USEC_PER_SEC)
+#define INDEX_BASE 40 /* indices look unlike numbers */
+
+struct client {
+        int fd;
+        uint8_t buffer[256 << 10];
+        size_t len;
+        uint32_t n_regions;
+        uint64_t none_id; /* newest CMI_WAIT_NONE not confirmed */
+};
+
+struct held {
+        struct client *client;
+        uint64_t id;
+};
+
+struct fake_meshd {
+        GMutex lock; /* everything below */
+        GCond changed;
+        struct fake_meshd_script script;
+        GThread *thread;
+        int listener;
+        int control[2]; /* a byte wakes the thread */
+        bool is_stopping;
+        bool is_paused;
+        bool has_paused;
+        bool hangs_up;
+        struct client *clients[CLIENTS_MAX];
+        GPtrArray *published;
+        GArray *held;
+        unsigned n_accepted;
+        int page_fd;
+        struct cmi_page *page;
+        size_t page_size;
+};
+
+struct fake_meshd_script fake_meshd_script(void)
+{
+        return (struct fake_meshd_script){.n_descriptors = 1, .answers_mesh = true};
+}
+
+static uint64_t clock_ns(clockid_t clock)
+{
+        struct timespec now;
+
+        clock_gettime(clock, &now);
+        return (uint64_t)now.tv_sec * CMI_NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+static void send_all(struct client *client, struct cmi_writer *writer, const int *fds, unsigned n)
+{
+        char control[CMSG_SPACE(3 * sizeof(int))] = {0};
+        struct iovec part = {writer->data, writer->len};
+        struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+
+        g_assert_cmpint(writer->error, ==, 0);
+        if (n > 0) {
+                struct cmsghdr *header;
+
+                message.msg_control = control;
+                message.msg_controllen = CMSG_SPACE(n * sizeof(int));
+                header = CMSG_FIRSTHDR(&message);
+                header->cmsg_level = SOL_SOCKET;
+                header->cmsg_type = SCM_RIGHTS;
+                header->cmsg_len = CMSG_LEN(n * sizeof(int));
+                memcpy(CMSG_DATA(header), fds, n * sizeof(int));
+        }
+        while (part.iov_len > 0) {
+                ssize_t sent = sendmsg(client->fd, &message, MSG_NOSIGNAL);
+
+                if (sent < 0) {
+                        return; /* the client is gone */
+                }
+                part.iov_base = (char *)part.iov_base + sent;
+                part.iov_len -= (size_t)sent;
+                message.msg_controllen = 0;
+        }
+}
+
+static void answer_error(struct client *client, uint64_t id, int64_t code)
+{
+        uint8_t bytes[512];
+        struct cmi_writer writer = cmi_writer(bytes, sizeof(bytes));
+        struct cmi_error error = {.code = code, .text = "as the script says"};
+        size_t begin = cmi_local_begin(&writer, CMI_LOCAL_ERROR, id);
+
+        cmi_error_write(&writer, &error);
+        cmi_local_end(&writer, begin);
+        send_all(client, &writer, NULL, 0);
+}
+
+static void answer_attach(struct fake_meshd *meshd, struct client *client, uint64_t id)
+{
+        const struct fake_meshd_script *script = &meshd->script;
+        uint8_t bytes[512];
+        struct cmi_writer writer = cmi_writer(bytes, sizeof(bytes));
+        int fds[3] = {meshd->page_fd, meshd->page_fd, meshd->page_fd};
+        struct cmi_attached attached = {
+                        .version = script->version ? script->version : CMI_LOCAL_VERSION_MAX,
+                        .software = "fake",
+                        .node = "fake",
+                        .epoch = meshd->page->epoch + script->is_page_of_other_epoch,
+                        .page_size = script->n_descriptors > 0
+                                                     ? meshd->page_size + script->page_size_off
+                                                     : 0,
+                        .clock = {clock_ns(CLOCK_MONOTONIC) + (uint64_t)script->mono_shift_ns,
+                                        clock_ns(CLOCK_REALTIME) + (uint64_t)script->real_shift_ns},
+        };
+        size_t begin;
+
+        if (script->attach_error) {
+                answer_error(client, id, script->attach_error);
+                return;
+        }
+        if (script->is_babbling) {
+                cmi_write_raw(&writer, cmi_slice("HTTP/1.1 400 Bad Request\r\n\r\n", 28));
+                send_all(client, &writer, NULL, 0);
+                return;
+        }
+        begin = cmi_local_begin(&writer, CMI_LOCAL_ATTACHED, id);
+        cmi_attached_write(&writer, &attached);
+        cmi_local_end(&writer, begin);
+        send_all(client, &writer, fds, script->n_descriptors);
+}
+
+static void answer_region(struct fake_meshd *meshd, struct client *client, uint64_t id)
+{
+        uint8_t bytes[64];
+        struct cmi_writer writer = cmi_writer(bytes, sizeof(bytes));
+        struct cmi_region_opened opened = {INDEX_BASE + client->n_regions++};
+        size_t begin = cmi_local_begin(&writer, CMI_LOCAL_REGION_OPENED, id);
+
+        if (meshd->script.region_error) {
+                answer_error(client, id, meshd->script.region_error);
+                return;
+        }
+        cmi_region_opened_write(&writer, &opened);
+        cmi_local_end(&writer, begin);
+        send_all(client, &writer, NULL, 0);
+}
+
+static void answer_result(
+                struct fake_meshd *meshd, struct client *client, uint64_t id, int64_t outcome)
+{
+        uint8_t bytes[512];
+        struct cmi_writer writer = cmi_writer(bytes, sizeof(bytes));
+        struct cmi_result result = {.outcome = outcome, .position = meshd->published->len};
+        struct cmi_result_member member = {
+                        .id = {{7}}, .name = {"other", 5}, .state = CMI_MEMBER_UNCONFIRMED};
+        size_t begin = cmi_local_begin(&writer, CMI_LOCAL_RESULT, id);
+
+        result.n_applied = 2;
+        result.n_unconfirmed = result.n_members = outcome != 0;
+        cmi_result_write(&writer, &result);
+        if (outcome != 0) {
+                cmi_result_write_member(&writer, &member);
+        }
+        cmi_local_end(&writer, begin);
+        send_all(client, &writer, NULL, 0);
+}
+
+static void remember(struct fake_meshd *meshd, struct cmi_slice bytes)
+{
+        struct cmi_slice key = cmi_slice_str("*");
+        struct cmi_op op;
+
+        g_assert_cmpint(cmi_op_decode(bytes, &op), ==, 0);
+        if (op.n_keys > 0) {
+                key = cmi_op_next(&op.keys);
+        }
+        g_ptr_array_add(meshd->published, g_strdup_printf("%.*s:%.*s", (int)op.region.len,
+                                                          (const char *)op.region.data,
+                                                          (int)key.len, (const char *)key.data));
+        g_cond_broadcast(&meshd->changed);
+}
+
+static void handle_publish(
+                struct fake_meshd *meshd, struct client *client, const struct cmi_local_head *head)
+{
+        struct cmi_publish publish;
+
+        g_assert_cmpint(cmi_publish_decode(head->fields, &publish), ==, 0);
+        if (meshd->script.publish_error) {
+                answer_error(client, head->id, meshd->script.publish_error);
+                return;
+        }
+        remember(meshd, publish.op);
+        if (publish.wait == CMI_WAIT_NONE) {
+                client->none_id = meshd->script.confirms_nothing ? 0 : head->id;
+        } else if (publish.wait == CMI_WAIT_NODE) {
+                answer_result(meshd, client, head->id, 0);
+        } else if (meshd->script.answers_mesh) {
+                answer_result(meshd, client, head->id, meshd->script.mesh_outcome);
+        } else {
+                g_array_append_val(meshd->held, ((struct held){client, head->id}));
+                g_cond_broadcast(&meshd->changed);
+        }
+}
+
+static void handle(struct fake_meshd *meshd, struct client *client, struct cmi_slice payload)
+{
+        struct cmi_local_head head;
+
+        g_assert_cmpint(cmi_local_decode(payload, &head), ==, 0);
+        if (meshd->script.is_silent) {
+                return;
+        }
+        switch (head.type) {
+        case CMI_LOCAL_ATTACH:
+                answer_attach(meshd, client, head.id);
+                break;
+        case CMI_LOCAL_REGION:
+                answer_region(meshd, client, head.id);
+                break;
+        case CMI_LOCAL_PUBLISH:
+                handle_publish(meshd, client, &head);
+                break;
+        }
+}
+
+static void drop_client(struct fake_meshd *meshd, unsigned i)
+{
+        for (guint j = meshd->held->len; j > 0; j--) {
+                if (g_array_index(meshd->held, struct held, j - 1).client == meshd->clients[i]) {
+                        g_array_remove_index(meshd->held, j - 1);
+                }
+        }
+        close(meshd->clients[i]->fd);
+        free(meshd->clients[i]);
+        meshd->clients[i] = NULL;
+}
+
+/* Return: false at the end of the stream. */
+static bool read_client(struct fake_meshd *meshd, struct client *client)
+{
+        struct cmi_slice payload;
+        struct cmi_slice rest;
+        int64_t size;
+        ssize_t n = recv(client->fd, client->buffer + client->len,
+                        sizeof(client->buffer) - client->len, MSG_DONTWAIT);
+
+        if (n <= 0) {
+                return false;
+        }
+        client->len += (size_t)n;
+        rest = cmi_slice(client->buffer, client->len);
+        while ((size = cmi_local_split(rest, CMI_LOCAL_REQUEST_MAX, &payload)) > 0) {
+                handle(meshd, client, payload);
+                rest = cmi_slice((const char *)rest.data + size, rest.len - (size_t)size);
+        }
+        memmove(client->buffer, rest.data, rest.len);
+        client->len = rest.len;
+        if (client->none_id) {
+                answer_result(meshd, client, client->none_id, 0);
+                client->none_id = 0;
+        }
+        return true;
+}
+
+static void accept_client(struct fake_meshd *meshd)
+{
+        int fd = accept4(meshd->listener, NULL, NULL, SOCK_CLOEXEC);
+
+        for (unsigned i = 0; fd >= 0 && i < CLIENTS_MAX; i++) {
+                if (!meshd->clients[i]) {
+                        meshd->clients[i] = calloc(1, sizeof(*meshd->clients[i]));
+                        meshd->clients[i]->fd = fd;
+                        meshd->n_accepted++;
+                        g_cond_broadcast(&meshd->changed);
+                        return;
+                }
+        }
+        g_assert_cmpint(fd, <, 0);
+}
+
+static void turn(struct fake_meshd *meshd)
+{
+        struct pollfd fds[CLIENTS_MAX + 2] = {{meshd->control[0], POLLIN, 0}};
+        uint8_t byte;
+
+        fds[1] = (struct pollfd){meshd->is_paused ? -1 : meshd->listener, POLLIN, 0};
+        for (unsigned i = 0; i < CLIENTS_MAX; i++) {
+                int fd = meshd->clients[i] && !meshd->is_paused ? meshd->clients[i]->fd : -1;
+
+                fds[i + 2] = (struct pollfd){fd, POLLIN, 0};
+        }
+        meshd->has_paused = meshd->is_paused;
+        g_cond_broadcast(&meshd->changed);
+        g_mutex_unlock(&meshd->lock);
+        poll(fds, CLIENTS_MAX + 2, -1);
+        g_mutex_lock(&meshd->lock);
+        if (fds[0].revents) {
+                g_assert_cmpint(read(meshd->control[0], &byte, 1), ==, 1);
+                return;
+        }
+        for (unsigned i = 0; i < CLIENTS_MAX; i++) {
+                if (fds[i + 2].revents && !read_client(meshd, meshd->clients[i])) {
+                        drop_client(meshd, i);
+                }
+        }
+        if (fds[1].revents) {
+                accept_client(meshd);
+        }
+}
+
+static void drop_clients(struct fake_meshd *meshd)
+{
+        for (unsigned i = 0; i < CLIENTS_MAX; i++) {
+                if (meshd->clients[i]) {
+                        drop_client(meshd, i);
+                }
+        }
+}
+
+static void *run(void *data)
+{
+        struct fake_meshd *meshd = data;
+
+        g_mutex_lock(&meshd->lock);
+        while (!meshd->is_stopping) {
+                turn(meshd);
+                if (meshd->hangs_up) {
+                        drop_clients(meshd);
+                        meshd->hangs_up = false;
+                        g_cond_broadcast(&meshd->changed);
+                }
+        }
+        drop_clients(meshd);
+        g_mutex_unlock(&meshd->lock);
+        return NULL;
+}
+
+static void make_page(struct fake_meshd *meshd)
+{
+        static const struct cmi_page_geometry small = {256, 256, 256};
+        static uint64_t epoch = 1000;
+        uint64_t hour_ns = 3600 * CMI_NS_PER_S;
+
+        meshd->page_size = cmi_page_size(&small);
+        meshd->page_fd = memfd_create("page", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        g_assert_cmpint(ftruncate(meshd->page_fd, (off_t)meshd->page_size), ==, 0);
+        meshd->page = mmap(NULL, meshd->page_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+                        meshd->page_fd, 0);
+        epoch += 10;
+        cmi_page_init(meshd->page, &small, epoch, 5, CMI_NS_PER_S);
+        meshd->page->state = CMI_PAGE_LIVE;
+        meshd->page->lease_end_mono_ns = clock_ns(CLOCK_MONOTONIC) + hour_ns;
+        meshd->page->lease_end_real_ns = clock_ns(CLOCK_REALTIME) + hour_ns;
+        if (!meshd->script.is_unsealed) {
+                g_assert_cmpint(fcntl(meshd->page_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW), ==,
+                                0);
+        }
+}
+
+struct fake_meshd *fake_meshd_start(const char *path, const struct fake_meshd_script *script)
+{
+        struct fake_meshd *meshd = calloc(1, sizeof(*meshd));
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+        meshd->script = script ? *script : fake_meshd_script();
+        g_mutex_init(&meshd->lock);
+        g_cond_init(&meshd->changed);
+        meshd->published = g_ptr_array_new_with_free_func(g_free);
+        meshd->held = g_array_new(FALSE, FALSE, sizeof(struct held));
+        make_page(meshd);
+        g_assert_cmpint(pipe2(meshd->control, O_CLOEXEC), ==, 0);
+        meshd->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        g_strlcpy(address.sun_path, path, sizeof(address.sun_path));
+        unlink(path);
+        g_assert_cmpint(bind(meshd->listener, (struct sockaddr *)&address, sizeof(address)), ==, 0);
+        g_assert_cmpint(listen(meshd->listener, 64), ==, 0);
+        meshd->thread = g_thread_new("fake meshd", run, meshd);
+        return meshd;
+}
+
+static void wake(struct fake_meshd *meshd)
+{
+        g_assert_cmpint(write(meshd->control[1], "", 1), ==, 1);
+}
+
+struct fake_meshd *fake_meshd_kill(struct fake_meshd *meshd)
+{
+        g_mutex_lock(&meshd->lock);
+        meshd->is_stopping = true;
+        g_mutex_unlock(&meshd->lock);
+        wake(meshd);
+        g_thread_join(meshd->thread);
+        close(meshd->listener);
+        close(meshd->control[0]);
+        close(meshd->control[1]);
+        close(meshd->page_fd);
+        munmap(meshd->page, meshd->page_size);
+        g_ptr_array_unref(meshd->published);
+        g_array_unref(meshd->held);
+        g_mutex_clear(&meshd->lock);
+        g_cond_clear(&meshd->changed);
+        free(meshd);
+        return NULL;
+}
+
+void fake_meshd_pause(struct fake_meshd *meshd)
+{
+        g_mutex_lock(&meshd->lock);
+        meshd->is_paused = true;
+        wake(meshd);
+        while (!meshd->has_paused) {
+                g_cond_wait(&meshd->changed, &meshd->lock);
+        }
+        g_mutex_unlock(&meshd->lock);
+}
+
+void fake_meshd_resume(struct fake_meshd *meshd)
+{
+        g_mutex_lock(&meshd->lock);
+        meshd->is_paused = false;
+        wake(meshd);
+        g_mutex_unlock(&meshd->lock);
+}
+
+void fake_meshd_hang_up(struct fake_meshd *meshd)
+{
+        g_mutex_lock(&meshd->lock);
+        meshd->hangs_up = true;
+        wake(meshd);
+        while (meshd->hangs_up) {
+                g_cond_wait(&meshd->changed, &meshd->lock);
+        }
+        g_mutex_unlock(&meshd->lock);
+}
+
+void fake_meshd_set_script(struct fake_meshd *meshd, const struct fake_meshd_script *script)
+{
+        g_mutex_lock(&meshd->lock);
+        meshd->script = *script;
+        g_mutex_unlock(&meshd->lock);
+}
+
+bool fake_meshd_answer(struct fake_meshd *meshd, int64_t outcome)
+{
+        gint64 end_us = g_get_monotonic_time() + AWAIT_US;
+        struct held held;
+        bool is_there = true;
+
+        g_mutex_lock(&meshd->lock);
+        while (meshd->held->len == 0 && is_there) {
+                is_there = g_cond_wait_until(&meshd->changed, &meshd->lock, end_us);
+        }
+        if (is_there) {
+                held = g_array_index(meshd->held, struct held, 0);
+                g_array_remove_index(meshd->held, 0);
+                answer_result(meshd, held.client, held.id, outcome);
+        }
+        g_mutex_unlock(&meshd->lock);
+        return is_there;
+}
+
+bool fake_meshd_await_published(struct fake_meshd *meshd, unsigned n)
+{
+        gint64 end_us = g_get_monotonic_time() + AWAIT_US;
+        bool is_there = true;
+
+        g_mutex_lock(&meshd->lock);
+        while (meshd->published->len < n && is_there) {
+                is_there = g_cond_wait_until(&meshd->changed, &meshd->lock, end_us);
+        }
+        g_mutex_unlock(&meshd->lock);
+        return is_there;
+}
+
+bool fake_meshd_await_accepted(struct fake_meshd *meshd, unsigned n)
+{
+        gint64 end_us = g_get_monotonic_time() + AWAIT_US;
+        bool is_there = true;
+
+        g_mutex_lock(&meshd->lock);
+        while (meshd->n_accepted < n && is_there) {
+                is_there = g_cond_wait_until(&meshd->changed, &meshd->lock, end_us);
+        }
+        g_mutex_unlock(&meshd->lock);
+        return is_there;
+}
+
+unsigned fake_meshd_n_published(struct fake_meshd *meshd)
+{
+        unsigned n;
+
+        g_mutex_lock(&meshd->lock);
+        n = meshd->published->len;
+        g_mutex_unlock(&meshd->lock);
+        return n;
+}
+
+unsigned fake_meshd_n_accepted(struct fake_meshd *meshd)
+{
+        unsigned n;
+
+        g_mutex_lock(&meshd->lock);
+        n = meshd->n_accepted;
+        g_mutex_unlock(&meshd->lock);
+        return n;
+}
+
+char *fake_meshd_published(struct fake_meshd *meshd, unsigned i)
+{
+        char *text;
+
+        g_mutex_lock(&meshd->lock);
+        text = g_strdup(i < meshd->published->len ? g_ptr_array_index(meshd->published, i) : "");
+        g_mutex_unlock(&meshd->lock);
+        return text;
+}
+
+struct cmi_page *fake_meshd_page(struct fake_meshd *meshd)
+{
+        return meshd->page;
+}
