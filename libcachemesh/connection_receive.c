@@ -184,6 +184,7 @@ static void finish_wait(struct cmi_connection *connection, struct cmi_publicatio
         int outcome = known_outcome(result->outcome);
 
         if (waiter && waiter->result && outcome != CM_PENDING) {
+                free(waiter->result->members); /* of an earlier call */
                 *waiter->result = (struct cm_result){
                                 .n_applied = result->n_applied,
                                 .n_lapsed = result->n_lapsed,

@@ -211,9 +211,6 @@ int cm_open(struct cm **ret_cm, const struct cm_options *options)
         if (r < 0) {
                 return r;
         }
-        if (!(copy.flags & CM_OPEN_STANDALONE) && !cmi_connection_new) {
-                return cmi_fail(-ENOTSUP, "built without a connection to meshd");
-        }
         cm = allocate_handle(&copy);
         if (!cm) {
                 return cmi_fail(-ENOMEM, "no memory for the handle");

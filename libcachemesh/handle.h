@@ -84,7 +84,7 @@ struct cmi_source_ops {
 int cmi_standalone_new(struct cm *cm, const struct cmi_source_ops **ret_ops,
                 struct cmi_source **ret_source);
 int cmi_connection_new(struct cm *cm, const struct cmi_source_ops **ret_ops,
-                struct cmi_source **ret_source) __attribute__((weak));
+                struct cmi_source **ret_source);
 
 /* For the source half */
 

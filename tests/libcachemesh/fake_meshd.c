@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #define CLIENTS_MAX 16
-#define AWAIT_US (10 * G_USEC_PER_SEC)
 #define INDEX_BASE 40 /* indices look unlike numbers */
 
 struct client {
@@ -28,10 +27,10 @@ struct held {
 };
 
 struct fake_meshd {
-        GMutex lock; /* everything below */
-        GCond changed;
+        pthread_mutex_t lock; /* everything below; GLib's mutexes are invisible to TSan */
+        pthread_cond_t changed;
         struct fake_meshd_script script;
-        GThread *thread;
+        pthread_t thread;
         int listener;
         int control[2]; /* a byte wakes the thread */
         bool is_stopping;
@@ -46,6 +45,22 @@ struct fake_meshd {
         struct cmi_page *page;
         size_t page_size;
 };
+
+char *fake_path_new(void)
+{
+        g_autofree char *directory = g_dir_make_tmp("cachemesh-XXXXXX", NULL);
+
+        return g_build_filename(directory, "meshd.sock", NULL);
+}
+
+void fake_path_free(char *path)
+{
+        g_autofree char *directory = g_path_get_dirname(path);
+
+        unlink(path);
+        rmdir(directory);
+        g_free(path);
+}
 
 struct fake_meshd_script fake_meshd_script(void)
 {
@@ -184,7 +199,7 @@ static void remember(struct fake_meshd *meshd, struct cmi_slice bytes)
         g_ptr_array_add(meshd->published, g_strdup_printf("%.*s:%.*s", (int)op.region.len,
                                                           (const char *)op.region.data,
                                                           (int)key.len, (const char *)key.data));
-        g_cond_broadcast(&meshd->changed);
+        pthread_cond_broadcast(&meshd->changed);
 }
 
 static void handle_publish(
@@ -206,7 +221,7 @@ static void handle_publish(
                 answer_result(meshd, client, head->id, meshd->script.mesh_outcome);
         } else {
                 g_array_append_val(meshd->held, ((struct held){client, head->id}));
-                g_cond_broadcast(&meshd->changed);
+                pthread_cond_broadcast(&meshd->changed);
         }
 }
 
@@ -279,7 +294,7 @@ static void accept_client(struct fake_meshd *meshd)
                         meshd->clients[i] = calloc(1, sizeof(*meshd->clients[i]));
                         meshd->clients[i]->fd = fd;
                         meshd->n_accepted++;
-                        g_cond_broadcast(&meshd->changed);
+                        pthread_cond_broadcast(&meshd->changed);
                         return;
                 }
         }
@@ -298,10 +313,10 @@ static void turn(struct fake_meshd *meshd)
                 fds[i + 2] = (struct pollfd){fd, POLLIN, 0};
         }
         meshd->has_paused = meshd->is_paused;
-        g_cond_broadcast(&meshd->changed);
-        g_mutex_unlock(&meshd->lock);
+        pthread_cond_broadcast(&meshd->changed);
+        pthread_mutex_unlock(&meshd->lock);
         poll(fds, CLIENTS_MAX + 2, -1);
-        g_mutex_lock(&meshd->lock);
+        pthread_mutex_lock(&meshd->lock);
         if (fds[0].revents) {
                 g_assert_cmpint(read(meshd->control[0], &byte, 1), ==, 1);
                 return;
@@ -329,17 +344,17 @@ static void *run(void *data)
 {
         struct fake_meshd *meshd = data;
 
-        g_mutex_lock(&meshd->lock);
+        pthread_mutex_lock(&meshd->lock);
         while (!meshd->is_stopping) {
                 turn(meshd);
                 if (meshd->hangs_up) {
                         drop_clients(meshd);
                         meshd->hangs_up = false;
-                        g_cond_broadcast(&meshd->changed);
+                        pthread_cond_broadcast(&meshd->changed);
                 }
         }
         drop_clients(meshd);
-        g_mutex_unlock(&meshd->lock);
+        pthread_mutex_unlock(&meshd->lock);
         return NULL;
 }
 
@@ -369,10 +384,14 @@ struct fake_meshd *fake_meshd_start(const char *path, const struct fake_meshd_sc
 {
         struct fake_meshd *meshd = calloc(1, sizeof(*meshd));
         struct sockaddr_un address = {.sun_family = AF_UNIX};
+        pthread_condattr_t attributes;
 
         meshd->script = script ? *script : fake_meshd_script();
-        g_mutex_init(&meshd->lock);
-        g_cond_init(&meshd->changed);
+        pthread_mutex_init(&meshd->lock, NULL);
+        pthread_condattr_init(&attributes);
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+        pthread_cond_init(&meshd->changed, &attributes);
+        pthread_condattr_destroy(&attributes);
         meshd->published = g_ptr_array_new_with_free_func(g_free);
         meshd->held = g_array_new(FALSE, FALSE, sizeof(struct held));
         make_page(meshd);
@@ -382,7 +401,7 @@ struct fake_meshd *fake_meshd_start(const char *path, const struct fake_meshd_sc
         unlink(path);
         g_assert_cmpint(bind(meshd->listener, (struct sockaddr *)&address, sizeof(address)), ==, 0);
         g_assert_cmpint(listen(meshd->listener, 64), ==, 0);
-        meshd->thread = g_thread_new("fake meshd", run, meshd);
+        g_assert_cmpint(pthread_create(&meshd->thread, NULL, run, meshd), ==, 0);
         return meshd;
 }
 
@@ -393,11 +412,11 @@ static void wake(struct fake_meshd *meshd)
 
 struct fake_meshd *fake_meshd_kill(struct fake_meshd *meshd)
 {
-        g_mutex_lock(&meshd->lock);
+        pthread_mutex_lock(&meshd->lock);
         meshd->is_stopping = true;
-        g_mutex_unlock(&meshd->lock);
+        pthread_mutex_unlock(&meshd->lock);
         wake(meshd);
-        g_thread_join(meshd->thread);
+        pthread_join(meshd->thread, NULL);
         close(meshd->listener);
         close(meshd->control[0]);
         close(meshd->control[1]);
@@ -405,91 +424,106 @@ struct fake_meshd *fake_meshd_kill(struct fake_meshd *meshd)
         munmap(meshd->page, meshd->page_size);
         g_ptr_array_unref(meshd->published);
         g_array_unref(meshd->held);
-        g_mutex_clear(&meshd->lock);
-        g_cond_clear(&meshd->changed);
+        pthread_mutex_destroy(&meshd->lock);
+        pthread_cond_destroy(&meshd->changed);
         free(meshd);
         return NULL;
 }
 
 void fake_meshd_pause(struct fake_meshd *meshd)
 {
-        g_mutex_lock(&meshd->lock);
+        pthread_mutex_lock(&meshd->lock);
         meshd->is_paused = true;
         wake(meshd);
         while (!meshd->has_paused) {
-                g_cond_wait(&meshd->changed, &meshd->lock);
+                pthread_cond_wait(&meshd->changed, &meshd->lock);
         }
-        g_mutex_unlock(&meshd->lock);
+        pthread_mutex_unlock(&meshd->lock);
 }
 
 void fake_meshd_resume(struct fake_meshd *meshd)
 {
-        g_mutex_lock(&meshd->lock);
+        pthread_mutex_lock(&meshd->lock);
         meshd->is_paused = false;
         wake(meshd);
-        g_mutex_unlock(&meshd->lock);
+        pthread_mutex_unlock(&meshd->lock);
 }
 
 void fake_meshd_hang_up(struct fake_meshd *meshd)
 {
-        g_mutex_lock(&meshd->lock);
+        pthread_mutex_lock(&meshd->lock);
         meshd->hangs_up = true;
         wake(meshd);
         while (meshd->hangs_up) {
-                g_cond_wait(&meshd->changed, &meshd->lock);
+                pthread_cond_wait(&meshd->changed, &meshd->lock);
         }
-        g_mutex_unlock(&meshd->lock);
+        pthread_mutex_unlock(&meshd->lock);
 }
 
 void fake_meshd_set_script(struct fake_meshd *meshd, const struct fake_meshd_script *script)
 {
-        g_mutex_lock(&meshd->lock);
+        pthread_mutex_lock(&meshd->lock);
         meshd->script = *script;
-        g_mutex_unlock(&meshd->lock);
+        pthread_mutex_unlock(&meshd->lock);
+}
+
+/* Lock held. False when ten seconds have passed. */
+static bool await_change(struct fake_meshd *meshd, const struct timespec *end)
+{
+        return pthread_cond_timedwait(&meshd->changed, &meshd->lock, end) == 0;
+}
+
+static struct timespec in_ten_seconds(void)
+{
+        struct timespec end;
+
+        clock_gettime(CLOCK_MONOTONIC, &end);
+        end.tv_sec += 10;
+        return end;
 }
 
 bool fake_meshd_answer(struct fake_meshd *meshd, int64_t outcome)
 {
-        gint64 end_us = g_get_monotonic_time() + AWAIT_US;
+        struct timespec end = in_ten_seconds();
         struct held held;
         bool is_there = true;
 
-        g_mutex_lock(&meshd->lock);
+        pthread_mutex_lock(&meshd->lock);
         while (meshd->held->len == 0 && is_there) {
-                is_there = g_cond_wait_until(&meshd->changed, &meshd->lock, end_us);
+                is_there = await_change(meshd, &end);
         }
         if (is_there) {
                 held = g_array_index(meshd->held, struct held, 0);
                 g_array_remove_index(meshd->held, 0);
                 answer_result(meshd, held.client, held.id, outcome);
         }
-        g_mutex_unlock(&meshd->lock);
+        pthread_mutex_unlock(&meshd->lock);
         return is_there;
 }
 
 bool fake_meshd_await_published(struct fake_meshd *meshd, unsigned n)
 {
-        gint64 end_us = g_get_monotonic_time() + AWAIT_US;
+        struct timespec end = in_ten_seconds();
         bool is_there = true;
 
-        g_mutex_lock(&meshd->lock);
+        pthread_mutex_lock(&meshd->lock);
         while (meshd->published->len < n && is_there) {
-                is_there = g_cond_wait_until(&meshd->changed, &meshd->lock, end_us);
+                is_there = await_change(meshd, &end);
         }
-        g_mutex_unlock(&meshd->lock);
+        pthread_mutex_unlock(&meshd->lock);
         return is_there;
 }
 
 bool fake_meshd_await_accepted(struct fake_meshd *meshd, unsigned n)
 {
-        gint64 end_us = g_get_monotonic_time() + AWAIT_US;
+        struct timespec end = in_ten_seconds();
         bool is_there = true;
 
-        g_mutex_lock(&meshd->lock);
+        pthread_mutex_lock(&meshd->lock);
         while (meshd->n_accepted < n && is_there) {
-                is_there = g_cond_wait_until(&meshd->changed, &meshd->lock, end_us);
+                is_there = await_change(meshd, &end);
         }
-        g_mutex_unlock(&meshd->lock);
+        pthread_mutex_unlock(&meshd->lock);
         return is_there;
 }
 
@@ -497,9 +531,9 @@ unsigned fake_meshd_n_published(struct fake_meshd *meshd)
 {
         unsigned n;
 
-        g_mutex_lock(&meshd->lock);
+        pthread_mutex_lock(&meshd->lock);
         n = meshd->published->len;
-        g_mutex_unlock(&meshd->lock);
+        pthread_mutex_unlock(&meshd->lock);
         return n;
 }
 
@@ -507,9 +541,9 @@ unsigned fake_meshd_n_accepted(struct fake_meshd *meshd)
 {
         unsigned n;
 
-        g_mutex_lock(&meshd->lock);
+        pthread_mutex_lock(&meshd->lock);
         n = meshd->n_accepted;
-        g_mutex_unlock(&meshd->lock);
+        pthread_mutex_unlock(&meshd->lock);
         return n;
 }
 
@@ -517,9 +551,9 @@ char *fake_meshd_published(struct fake_meshd *meshd, unsigned i)
 {
         char *text;
 
-        g_mutex_lock(&meshd->lock);
+        pthread_mutex_lock(&meshd->lock);
         text = g_strdup(i < meshd->published->len ? g_ptr_array_index(meshd->published, i) : "");
-        g_mutex_unlock(&meshd->lock);
+        pthread_mutex_unlock(&meshd->lock);
         return text;
 }
 

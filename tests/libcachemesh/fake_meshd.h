@@ -29,6 +29,10 @@ struct fake_meshd_script {
 
 struct fake_meshd;
 
+/* Path for a socket in a new directory; fake_path_free() removes both. */
+char *fake_path_new(void);
+void fake_path_free(char *path);
+
 /* Well-behaved: one sealed page, no error, MESH answered at once by 0. */
 struct fake_meshd_script fake_meshd_script(void);
 
