@@ -54,13 +54,21 @@ static void advise_missing(const struct multicast_link *link, char *ret, size_t 
         }
 }
 
+static bool lacks_route(const struct multicast_link *link, bool is_silent)
+{
+        if (link->error == 0) {
+                return is_silent && link->family == 6 && strcmp(link->interface, "lo") == 0;
+        }
+        return link->error == ENETUNREACH || link->error == EHOSTUNREACH;
+}
+
 void multicast_advise(const struct multicast_link *link, char ret_advice[MULTICAST_ADVICE_SIZE])
 {
         bool is_silent = link->is_joined && link->n_sent >= SILENT_AFTER && link->n_received == 0;
         size_t size = MULTICAST_ADVICE_SIZE;
 
         ret_advice[0] = '\0';
-        if (link->error == ENETUNREACH || link->error == EHOSTUNREACH) {
+        if (lacks_route(link, is_silent)) {
                 advise_route(link, ret_advice, size);
         } else if (link->error == ENOBUFS && !link->is_joined) {
                 snprintf(ret_advice, size,
@@ -72,8 +80,6 @@ void multicast_advise(const struct multicast_link *link, char ret_advice[MULTICA
                                 link->interface);
         } else if (link->error != 0) {
                 advise_missing(link, ret_advice, size);
-        } else if (is_silent && link->family == 6 && strcmp(link->interface, "lo") == 0) {
-                advise_route(link, ret_advice, size);
         } else if (is_silent) {
                 snprintf(ret_advice, size,
                                 "not even the own beacons come back over %s: "

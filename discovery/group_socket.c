@@ -34,13 +34,14 @@ static int prepare(int fd)
  * Bound to the group, not to all addresses: no unicast and no other group gets in. IP_MULTICAST_ALL 0: nothing from an
  * interface that only somebody else joined.
  */
-static int set_up_v4(const struct group_socket *socket, int fd, int ttl)
+static int set_up_v4(const struct group_socket *socket, int ttl)
 {
         struct sockaddr_in address = {
                         .sin_family = AF_INET,
                         .sin_port = htons(socket->port),
                         .sin_addr = socket->group4,
         };
+        int fd = socket->fd;
         int r = prepare(fd);
 
         r = r < 0 ? r : set_number(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0);
@@ -55,13 +56,14 @@ static int set_up_v4(const struct group_socket *socket, int fd, int ttl)
 }
 
 /* A link-local group can be bound for one interface only, so this one is bound to all; is_to_group sorts them. */
-static int set_up_v6(const struct group_socket *socket, int fd, int ttl)
+static int set_up_v6(const struct group_socket *socket, int ttl)
 {
         struct sockaddr_in6 address = {
                         .sin6_family = AF_INET6,
                         .sin6_port = htons(socket->port),
                         .sin6_addr = in6addr_any,
         };
+        int fd = socket->fd;
         int r = prepare(fd);
 
         r = r < 0 ? r : set_number(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
@@ -89,23 +91,22 @@ int group_socket_open(const char *group, uint8_t family, uint16_t port, int ttl,
                 struct group_socket *ret_socket)
 {
         struct group_socket made = {.family = family, .port = port};
-        CM_CLEANUP(cmi_close_p) int fd = -1;
         int r;
 
         if (!take_group(&made, group)) {
                 return -EINVAL;
         }
-        fd = socket(family == 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        if (fd < 0) {
+        made.fd = socket(family == 4 ? AF_INET : AF_INET6,
+                        SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        if (made.fd < 0) {
                 return -errno;
         }
-        r = family == 4 ? set_up_v4(&made, fd, ttl) : set_up_v6(&made, fd, ttl);
+        r = family == 4 ? set_up_v4(&made, ttl) : set_up_v6(&made, ttl);
         if (r < 0) {
+                group_socket_close(&made);
                 return r;
         }
-        made.fd = fd;
         *ret_socket = made;
-        fd = -1;
         return 0;
 }
 

@@ -25,8 +25,6 @@ struct multicast {
         struct multicast_link links[MULTICAST_LINKS_MAX];
 };
 
-CM_DEFINE_CLEANUP(struct multicast, multicast_free)
-
 struct multicast *multicast_free(struct multicast *multicast)
 {
         if (multicast) {
@@ -105,18 +103,10 @@ static int open_sockets(struct multicast *multicast, const struct multicast_opti
         return multicast->errors[0] == EAFNOSUPPORT ? -multicast->errors[1] : -multicast->errors[0];
 }
 
-int multicast_open(const struct multicast_options *options, struct multicast **ret_multicast)
+static int set_up(struct multicast *multicast, const struct multicast_options *options)
 {
-        CM_CLEANUP(multicast_free_p) struct multicast *multicast = NULL;
         int r;
 
-        if (options->ttl > TTL_MAX) {
-                return -EINVAL;
-        }
-        multicast = calloc(1, sizeof(*multicast));
-        if (!multicast) {
-                return -ENOMEM;
-        }
         multicast->sockets[0].fd = multicast->sockets[1].fd = multicast->watch_fd = -1;
         r = take_names(multicast, options);
         if (r < 0) {
@@ -129,8 +119,27 @@ int multicast_open(const struct multicast_options *options, struct multicast **r
         /* Without it the owner's regular refresh has to do. */
         interface_watch_open(&multicast->watch_fd);
         multicast_refresh(multicast);
+        return 0;
+}
+
+int multicast_open(const struct multicast_options *options, struct multicast **ret_multicast)
+{
+        struct multicast *multicast;
+        int r;
+
+        if (options->ttl > TTL_MAX) {
+                return -EINVAL;
+        }
+        multicast = calloc(1, sizeof(*multicast));
+        if (!multicast) {
+                return -ENOMEM;
+        }
+        r = set_up(multicast, options);
+        if (r < 0) {
+                multicast_free(multicast);
+                return r;
+        }
         *ret_multicast = multicast;
-        multicast = NULL;
         return 0;
 }
 
