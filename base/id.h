@@ -38,3 +38,12 @@ static inline bool cmi_id_is_zero(const struct cmi_id *id)
  * @ret_text: CMI_ID_TEXT_SIZE bytes, NUL-terminated on return
  */
 void cmi_id_format(const struct cmi_id *id, char ret_text[CMI_ID_TEXT_SIZE]);
+
+/**
+ * cmi_id_parse() - read what cmi_id_format() wrote
+ * @text:   NUL-terminated; hexadecimal digits of either case
+ * @ret_id: stored on success
+ *
+ * Return: 0, or -EINVAL.
+ */
+int cmi_id_parse(const char *text, struct cmi_id *ret_id);

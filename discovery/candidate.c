@@ -163,6 +163,7 @@ void candidate_rest(struct candidate *candidate)
 {
         candidate->state = CANDIDATE_CONNECTED;
         candidate->was_connected = true;
+        candidate->is_met = false;
         candidate->is_refused = false;
         candidate->n_failures = 0;
 }

@@ -39,6 +39,7 @@ struct candidate {
         bool is_used;
         bool is_refused;      /* beacons of this incarnation do not shorten the pause */
         bool was_connected;   /* once at least */
+        bool is_met;          /* there came a link by another way while the dial runs */
         bool is_unknown_dial; /* the running dial counts as one to an unknown node */
         uint8_t state;        /* enum candidate_state */
         uint8_t origins;      /* enum candidate_origin, or'ed */

@@ -19,30 +19,13 @@ void candidate_table_init(struct candidate_table *table, struct candidate *slots
 void candidate_table_set_own(struct candidate_table *table, uint64_t incarnation,
                 const struct cmi_endpoint *endpoints, uint8_t n_endpoints)
 {
-        if (n_endpoints > CANDIDATE_OWN_ENDPOINTS_MAX) {
-                n_endpoints = CANDIDATE_OWN_ENDPOINTS_MAX;
-        }
         table->own_incarnation = incarnation;
-        table->n_own_endpoints = n_endpoints;
-        if (n_endpoints > 0) {
-                memcpy(table->own_endpoints, endpoints, n_endpoints * sizeof(*endpoints));
-        }
+        address_filter_set_own(&table->filter, endpoints, n_endpoints);
 }
 
 void candidate_table_set_loopback_only(struct candidate_table *table, bool is_loopback_only)
 {
-        table->is_loopback_only = is_loopback_only;
-}
-
-static bool is_own_endpoint(
-                const struct candidate_table *table, const struct cmi_endpoint *endpoint)
-{
-        for (int i = 0; i < table->n_own_endpoints; i++) {
-                if (cmi_endpoint_equal(&table->own_endpoints[i], endpoint)) {
-                        return true;
-                }
-        }
-        return false;
+        table->filter.is_loopback_only = is_loopback_only;
 }
 
 static struct candidate *find_id(const struct candidate_table *table, const struct cmi_id *id)
@@ -128,19 +111,6 @@ static struct candidate *claim(struct candidate_table *table, bool is_trusted, u
         return candidate;
 }
 
-static int check_endpoint(const struct candidate_table *table, const struct cmi_endpoint *endpoint)
-{
-        if (endpoint->port == 0 || cmi_endpoint_is_unspecified(endpoint) ||
-                        cmi_endpoint_is_multicast(endpoint) ||
-                        (endpoint->family != 4 && endpoint->family != 6)) {
-                return -EINVAL;
-        }
-        if (table->is_loopback_only && !cmi_endpoint_is_loopback(endpoint)) {
-                return -EADDRNOTAVAIL;
-        }
-        return is_own_endpoint(table, endpoint) ? -ELOOP : 0;
-}
-
 /* By id if there is one. By endpoint among static ones, and among those that have no other id. */
 static struct candidate *find_added(const struct candidate_table *table,
                 enum candidate_origin origin, const struct cmi_id *id,
@@ -169,7 +139,7 @@ int candidate_table_add(struct candidate_table *table, enum candidate_origin ori
         if (origin == CANDIDATE_STATIC || (id && cmi_id_is_zero(id))) {
                 id = NULL;
         }
-        r = check_endpoint(table, endpoint);
+        r = address_filter_check(&table->filter, endpoint);
         if (r < 0) {
                 return r;
         }
@@ -190,33 +160,6 @@ int candidate_table_add(struct candidate_table *table, enum candidate_origin ori
         candidate->origins |= (uint8_t)origin;
         candidate_append_endpoint(candidate, endpoint);
         return 0;
-}
-
-/* The endpoints of a beacon that this node may dial, with scopes. */
-static uint8_t pick_endpoints(const struct candidate_table *table, const struct beacon *beacon,
-                const struct cmi_endpoint *source, uint32_t ifindex,
-                struct cmi_endpoint picked[BEACON_ENDPOINTS_MAX])
-{
-        uint8_t n = 0;
-
-        for (int i = 0; i < beacon->n_endpoints; i++) {
-                struct cmi_endpoint endpoint = beacon->endpoints[i];
-
-                if (cmi_endpoint_is_link_local(&endpoint)) {
-                        endpoint.scope = ifindex;
-                        if (ifindex == 0) {
-                                continue;
-                        }
-                }
-                /* Another host's loopback is not ours, and must not make us dial our own services. */
-                if (cmi_endpoint_is_loopback(&endpoint) && !cmi_endpoint_is_loopback(source)) {
-                        continue;
-                }
-                if (check_endpoint(table, &endpoint) == 0) {
-                        picked[n++] = endpoint;
-                }
-        }
-        return n;
 }
 
 static bool has_all_endpoints(
@@ -300,7 +243,7 @@ static int feed(struct candidate_table *table, const struct beacon *beacon,
                                        ? CANDIDATE_DUPLICATE
                                        : CANDIDATE_REPLAYED;
         }
-        n = pick_endpoints(table, beacon, source, ifindex, endpoints);
+        n = address_filter_pick(&table->filter, beacon, source, ifindex, endpoints);
         if (n == 0) {
                 return CANDIDATE_UNUSABLE;
         }
@@ -440,6 +383,48 @@ void candidate_table_connected(
         join_twins(table, candidate);
 }
 
+int candidate_table_find_dial(const struct candidate_table *table,
+                const struct cmi_endpoint *endpoint, uint32_t *ret_slot)
+{
+        for (uint32_t i = 0; i < table->n_slots; i++) {
+                const struct candidate *candidate = &table->slots[i];
+
+                if (candidate->is_used && candidate->state == CANDIDATE_DIALLING &&
+                                cmi_endpoint_equal(&candidate->dialled, endpoint)) {
+                        *ret_slot = i;
+                        return 1;
+                }
+        }
+        return 0;
+}
+
+int candidate_table_met(struct candidate_table *table, const struct cmi_id *id,
+                const struct cmi_endpoint *endpoint, uint64_t now_ns)
+{
+        struct candidate *candidate;
+        uint32_t slot;
+        int r;
+
+        if (cmi_id_is_zero(id)) {
+                return -EINVAL;
+        }
+        if (candidate_table_find_dial(table, endpoint, &slot)) {
+                candidate_table_connected(table, slot, id);
+                return 0;
+        }
+        r = candidate_table_add(table, CANDIDATE_PEER, id, endpoint, now_ns);
+        if (r < 0) {
+                return r;
+        }
+        candidate = find_id(table, id);
+        if (candidate->state == CANDIDATE_DIALLING) {
+                candidate->is_met = true;
+        } else {
+                join_twins(table, candidate);
+        }
+        return 0;
+}
+
 static bool has_linked_twin(const struct candidate_table *table, const struct candidate *candidate)
 {
         struct candidate *twin = NULL;
@@ -457,7 +442,7 @@ void candidate_table_failed(struct candidate_table *table, uint32_t slot,
 {
         struct candidate *candidate = end_dial(table, slot);
 
-        if (has_linked_twin(table, candidate)) {
+        if (candidate->is_met || has_linked_twin(table, candidate)) {
                 join_twins(table, candidate);
         } else {
                 candidate_begin_pause(candidate, failure, &table->jitter, now_ns);
@@ -470,8 +455,11 @@ void candidate_table_disconnected(
         for (uint32_t i = 0; i < table->n_slots; i++) {
                 struct candidate *candidate = &table->slots[i];
 
-                if (candidate->is_used && candidate->state == CANDIDATE_CONNECTED &&
-                                cmi_id_equal(&candidate->id, id)) {
+                if (!candidate->is_used || !cmi_id_equal(&candidate->id, id)) {
+                        continue;
+                }
+                candidate->is_met = false;
+                if (candidate->state == CANDIDATE_CONNECTED) {
                         candidate->state = CANDIDATE_PAUSED;
                         candidate->due_ns =
                                         now_ns + jitter_up_to(&table->jitter,
@@ -487,6 +475,25 @@ void candidate_table_wake(struct candidate_table *table, const struct cmi_id *id
         if (candidate && candidate->state == CANDIDATE_PAUSED) {
                 candidate_end_pause(candidate, now_ns);
         }
+}
+
+bool candidate_table_is_missing(const struct candidate_table *table)
+{
+        bool is_alone = true;
+
+        for (uint32_t i = 0; i < table->n_slots; i++) {
+                const struct candidate *candidate = &table->slots[i];
+
+                if (!candidate->is_used) {
+                        continue;
+                }
+                if (candidate->state == CANDIDATE_CONNECTED) {
+                        is_alone = false;
+                } else if (!candidate_is_unknown(candidate) && !candidate->is_refused) {
+                        return true;
+                }
+        }
+        return is_alone;
 }
 
 static void forget(struct candidate_table *table, struct candidate *candidate)

@@ -21,6 +21,7 @@
  *
  * All times are nanoseconds of one monotonic clock. One thread.
  */
+#include "discovery/address_filter.h"
 #include "discovery/beacon.h"
 #include "discovery/candidate.h"
 #include "discovery/jitter.h"
@@ -30,7 +31,6 @@ enum candidate_table_number {
         CANDIDATE_DIALS_MAX = 8,         /* handshakes at once */
         CANDIDATE_UNKNOWN_DIALS_MAX = 6, /* of these, to nodes known by beacons alone */
         CANDIDATE_UNHEARD_MS = 60000,    /* silence after which an unknown one may lose its place */
-        CANDIDATE_OWN_ENDPOINTS_MAX = 8, /* never dialled */
 };
 
 /* What candidate_table_feed() made of a beacon. */
@@ -54,11 +54,9 @@ struct candidate_table {
         uint32_t n_used;
         uint32_t n_dialling;
         uint32_t n_unknown_dialling; /* of these, known by beacons alone */
-        bool is_loopback_only;
         struct cmi_id own_id;
         uint64_t own_incarnation;
-        uint8_t n_own_endpoints;
-        struct cmi_endpoint own_endpoints[CANDIDATE_OWN_ENDPOINTS_MAX];
+        struct address_filter filter;
         struct jitter jitter;
         struct source_limit limit;
         uint64_t n_outcomes[CANDIDATE_N_OUTCOMES]; /* beacons fed, by outcome */
@@ -88,7 +86,7 @@ void candidate_table_init(struct candidate_table *table, struct candidate *slots
  * @table:       initialized
  * @incarnation: own; call again when a refusal raised it
  * @endpoints:   own ones, advertised and listened on: never dialled
- * @n_endpoints: of which those over CANDIDATE_OWN_ENDPOINTS_MAX are ignored (HELLO finds out by id)
+ * @n_endpoints: of which those over ADDRESS_FILTER_OWN_MAX are ignored (HELLO finds out by id)
  */
 void candidate_table_set_own(struct candidate_table *table, uint64_t incarnation,
                 const struct cmi_endpoint *endpoints, uint8_t n_endpoints);
@@ -175,6 +173,34 @@ void candidate_table_failed(struct candidate_table *table, uint32_t slot,
                 enum candidate_failure failure, uint64_t now_ns);
 
 /**
+ * candidate_table_find_dial() - which running dial goes to an endpoint
+ * @table:    to look in
+ * @endpoint: as candidate_table_next_dial() gave it
+ * @ret_slot: its slot
+ *
+ * For owners that name their dials by endpoint.
+ *
+ * Return: 1, or 0 if there is none.
+ */
+int candidate_table_find_dial(const struct candidate_table *table,
+                const struct cmi_endpoint *endpoint, uint32_t *ret_slot);
+
+/**
+ * candidate_table_met() - there is a link to a node, dialled from here or not
+ * @table:    to update
+ * @id:       as its HELLO says
+ * @endpoint: of the link
+ * @now_ns:   now
+ *
+ * If a dial to @endpoint runs, it is candidate_table_connected() with that one. Else the node is added as by
+ * candidate_table_add() with CANDIDATE_PEER, and rests; a dial to another endpoint of it still has to be ended.
+ *
+ * Return: 0; -EINVAL for an id of zero; or what candidate_table_add() returns.
+ */
+int candidate_table_met(struct candidate_table *table, const struct cmi_id *id,
+                const struct cmi_endpoint *endpoint, uint64_t now_ns);
+
+/**
  * candidate_table_disconnected() - a node has no link any more: it is gone, or forgotten, or its link was closed
  * @table:  to update
  * @id:     as given to candidate_table_connected(); an unknown one is ignored
@@ -201,6 +227,15 @@ void candidate_table_wake(struct candidate_table *table, const struct cmi_id *id
  */
 void candidate_table_forget(
                 struct candidate_table *table, const struct cmi_id *id, uint64_t now_ns);
+
+/**
+ * candidate_table_is_missing() - whether to look for others eagerly, as schedule_due() asks
+ * @table: to look at
+ *
+ * Return: true if no node is connected, or one is not that more than a beacon vouches for. One that refused does not
+ *         count: it is there.
+ */
+bool candidate_table_is_missing(const struct candidate_table *table);
 
 /**
  * candidate_table_find() - look a node up, for display and for tests

@@ -1,101 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "discovery/candidate_table.h"
-
-#include "base/time.h"
+#include "tests/discovery/table_fixture.h"
 
 #include <errno.h>
-#include <glib.h>
-#include <string.h>
-
-#define START cmi_ms(1000000)
-#define N_SLOTS 64
-
-struct fixture {
-        struct candidate_table table;
-        struct candidate slots[N_SLOTS];
-        uint64_t now_ns;
-};
-
-static struct cmi_id id(uint32_t n)
-{
-        struct cmi_id made = {{0xaa}};
-
-        memcpy(made.bytes + 8, &n, sizeof(n));
-        return made;
-}
-
-static const struct cmi_endpoint lan = {4, 6780, 0, {10, 9, 0, 1}};
-
-static struct cmi_endpoint endpoint(uint32_t n)
-{
-        return (struct cmi_endpoint){
-                        4, 6781, 0, {10, (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n}};
-}
-
-static struct beacon beacon(uint32_t n, uint64_t incarnation, uint64_t counter)
-{
-        return (struct beacon){.id = id(n),
-                        .incarnation = incarnation,
-                        .counter = counter,
-                        .n_endpoints = 1,
-                        .endpoints = {endpoint(n)}};
-}
-
-static void set_up(struct fixture *f, gconstpointer data)
-{
-        struct cmi_id own = id(0);
-        struct cmi_endpoint own_endpoint = endpoint(0);
-
-        candidate_table_init(&f->table, f->slots, N_SLOTS, &own, 42);
-        candidate_table_set_own(&f->table, 100, &own_endpoint, 1);
-        f->now_ns = START;
-}
-
-static int feed(struct fixture *f, struct beacon heard)
-{
-        return candidate_table_feed(&f->table, &heard, &lan, 2, f->now_ns);
-}
-
-static int add(struct fixture *f, enum candidate_origin origin, uint32_t n)
-{
-        struct cmi_endpoint where = endpoint(n);
-        struct cmi_id who = id(n);
-
-        return candidate_table_add(&f->table, origin, origin == CANDIDATE_STATIC ? NULL : &who,
-                        &where, f->now_ns);
-}
-
-/* The next dial, which must be due now. */
-static struct candidate_dial dial(struct fixture *f)
-{
-        struct candidate_dial dial = {.slot = UINT32_MAX};
-
-        g_assert_cmpint(candidate_table_next_dial(&f->table, f->now_ns, &dial), ==, 1);
-        return dial;
-}
-
-static void assert_no_dial(struct fixture *f)
-{
-        struct candidate_dial dial;
-
-        g_assert_cmpint(candidate_table_next_dial(&f->table, f->now_ns, &dial), ==, 0);
-        g_assert_cmpuint(candidate_table_deadline(&f->table), >, f->now_ns);
-}
-
-static void connect_to(struct fixture *f, uint32_t n)
-{
-        struct candidate_dial begun = dial(f);
-        struct cmi_id who = id(n);
-
-        candidate_table_connected(&f->table, begun.slot, &who);
-}
-
-static const struct candidate *find(struct fixture *f, uint32_t n)
-{
-        struct cmi_id who = id(n);
-
-        return candidate_table_find(&f->table, &who);
-}
 
 static void a_beacon_leads_to_one_dial_at_once(struct fixture *f, gconstpointer data)
 {
@@ -124,40 +30,6 @@ static void own_beacons_are_dropped_and_a_clone_is_told(struct fixture *f, gcons
         g_assert_cmpuint(f->table.n_used, ==, 0);
         g_assert_cmpuint(f->table.n_outcomes[CANDIDATE_OWN], ==, 2);
         g_assert_cmpuint(f->table.n_outcomes[CANDIDATE_CLONE], ==, 1);
-}
-
-static void an_old_beacon_changes_nothing(struct fixture *f, gconstpointer data)
-{
-        struct candidate before;
-
-        feed(f, beacon(1, 5, 7));
-        before = *find(f, 1);
-        f->now_ns += cmi_ms(2000);
-        g_assert_cmpint(feed(f, beacon(1, 5, 7)), ==, CANDIDATE_DUPLICATE);
-        g_assert_cmpint(feed(f, beacon(1, 5, 6)), ==, CANDIDATE_REPLAYED);
-        g_assert_cmpint(feed(f, beacon(1, 4, 1000)), ==, CANDIDATE_REPLAYED);
-        g_assert_cmpmem(&before, sizeof(before), find(f, 1), sizeof(before));
-        g_assert_cmpint(feed(f, beacon(1, 5, 8)), ==, CANDIDATE_REFRESHED);
-        g_assert_cmpint(feed(f, beacon(1, 6, 1)), ==, CANDIDATE_RESTARTED);
-        g_assert_cmpuint(f->table.n_outcomes[CANDIDATE_REPLAYED], ==, 2);
-}
-
-/* Fails dials for @ms of pauses and returns how many there were. */
-static unsigned int fail_dials(struct fixture *f, uint64_t ms)
-{
-        uint64_t end_ns = f->now_ns + cmi_ms(ms);
-        unsigned int n = 0;
-
-        while (candidate_table_deadline(&f->table) < end_ns) {
-                struct candidate_dial begun;
-
-                f->now_ns = MAX(f->now_ns, candidate_table_deadline(&f->table));
-                begun = dial(f);
-                candidate_table_failed(&f->table, begun.slot, CANDIDATE_UNREACHABLE, f->now_ns);
-                n++;
-        }
-        f->now_ns = end_ns;
-        return n;
 }
 
 static void pauses_grow_to_a_minute_and_never_end(struct fixture *f, gconstpointer data)
@@ -431,50 +303,6 @@ static void nonsense_is_not_added(struct fixture *f, gconstpointer data)
         g_assert_cmpuint(f->table.n_used, ==, 1);
 }
 
-static void a_full_table_keeps_who_is_there(struct fixture *f, gconstpointer data)
-{
-        for (uint32_t n = 1; n <= N_SLOTS; n++) {
-                g_assert_cmpint(feed(f, beacon(n, 1, 1)), ==, CANDIDATE_ADDED);
-        }
-        g_assert_cmpint(feed(f, beacon(1000, 1, 1)), ==, CANDIDATE_FULL);
-        g_assert_cmpint(feed(f, beacon(1, 1, 2)), ==, CANDIDATE_REFRESHED);
-        g_assert_cmpint(add(f, CANDIDATE_PEER, 1001), ==, 0);
-        g_assert_cmpuint(f->table.n_used, ==, N_SLOTS);
-        /* A minute of silence and failed dials later there is room, not in the place of one still heard. */
-        fail_dials(f, 59000);
-        g_assert_cmpint(feed(f, beacon(5, 1, 2)), ==, CANDIDATE_REFRESHED);
-        fail_dials(f, 2000);
-        for (uint32_t n = 2000; n < 2000 + 2 * N_SLOTS; n++) {
-                feed(f, beacon(n, 1, 1));
-        }
-        g_assert_nonnull(find(f, 5));
-        g_assert_nonnull(find(f, 1001));
-        g_assert_nonnull(find(f, 2000));
-        g_assert_null(find(f, 6));
-}
-
-static void a_table_full_of_friends_takes_nobody(struct fixture *f, gconstpointer data)
-{
-        for (uint32_t n = 1; n <= N_SLOTS; n++) {
-                g_assert_cmpint(add(f, CANDIDATE_PEER, n), ==, 0);
-        }
-        fail_dials(f, 3600000);
-        g_assert_cmpint(add(f, CANDIDATE_PEER, 1000), ==, -ENOSPC);
-        g_assert_cmpint(feed(f, beacon(1000, 1, 1)), ==, CANDIDATE_FULL);
-        g_assert_cmpint(add(f, CANDIDATE_PEER, 7), ==, 0);
-}
-
-static void one_source_cannot_flood(struct fixture *f, gconstpointer data)
-{
-        unsigned int n_limited = 0;
-
-        for (uint32_t n = 1; n <= 1000; n++) {
-                n_limited += feed(f, beacon(1, 1, n)) == CANDIDATE_LIMITED;
-        }
-        g_assert_cmpuint(n_limited, ==, 1000 - SOURCE_LIMIT_BURST);
-        g_assert_cmpint(feed(f, beacon(0, 100, 1)), ==, CANDIDATE_OWN);
-}
-
 static void a_hello_from_elsewhere_ends_the_pause(struct fixture *f, gconstpointer data)
 {
         struct candidate_dial begun;
@@ -508,62 +336,61 @@ static void who_is_forgotten_is_not_dialled_but_for_static_ones(
         g_assert_cmpuint(dial(f).endpoint.address[3], ==, 2);
 }
 
-/*
- * 100,000 forged beacons in 100 s from invented sources, among them all kinds of ids and endpoints; nothing answers a
- * dial. The numbers of dials at once and in all stay bounded, and two real nodes are found all the same.
- */
-static void forged_beacons_cause_a_bounded_number_of_dials(struct fixture *f, gconstpointer data)
+static void a_link_that_came_by_itself_rests_too(struct fixture *f, gconstpointer data)
 {
-        guint32 seed = (guint32)g_test_rand_int();
-        g_autoptr(GRand) rand = g_rand_new_with_seed(seed);
-        struct candidate_dial running[CANDIDATE_DIALS_MAX];
-        unsigned int n_running = 0, n_found = 0;
+        struct cmi_endpoint where = endpoint(1), elsewhere = endpoint(2);
+        struct cmi_id who = id(1), zero = {{0}};
+        struct candidate_dial begun;
 
-        g_test_message("seed %u", seed);
-        add(f, CANDIDATE_STATIC, 1);
-        feed(f, beacon(2, 1, 1));
-        for (uint32_t i = 0; i < 100000; i++) {
-                struct beacon forged = beacon(
-                                g_rand_int(rand) | 0x1000, g_rand_int(rand), g_rand_int(rand));
-                struct cmi_endpoint source = endpoint(g_rand_int(rand));
-                struct candidate_dial begun;
-
-                f->now_ns += cmi_ms(1);
-                if (g_rand_boolean(rand)) {
-                        forged.endpoints[0] = endpoint((uint32_t)g_rand_int_range(rand, 100, 120));
-                }
-                candidate_table_feed(&f->table, &forged, &source, 2, f->now_ns);
-                while (candidate_table_next_dial(&f->table, f->now_ns, &begun)) {
-                        g_assert_cmpuint(n_running, <, CANDIDATE_DIALS_MAX);
-                        running[n_running++] = begun;
-                }
-                /* Each dial takes 100 ms or so; the two real ones succeed. */
-                if (n_running > 0 && i % 12 == 0) {
-                        struct candidate_dial ended = running[0];
-                        uint8_t last = ended.endpoint.address[3];
-                        struct cmi_id who = id(last);
-
-                        memmove(running, running + 1, --n_running * sizeof(running[0]));
-                        if (ended.endpoint.address[1] == 0 && ended.endpoint.address[2] == 0 &&
-                                        last <= 2) {
-                                candidate_table_connected(&f->table, ended.slot, &who);
-                                n_found++;
-                        } else {
-                                candidate_table_failed(&f->table, ended.slot, CANDIDATE_UNREACHABLE,
-                                                f->now_ns);
-                        }
-                }
-        }
-        g_test_message("%" G_GUINT64_FORMAT " dials", f->table.n_dials);
-        g_assert_cmpuint(n_found, ==, 2);
-        g_assert_cmpuint(f->table.n_used, <=, N_SLOTS);
-        /* 64 candidates, each at most every half second for 100 s; in truth the eight places set the limit. */
-        g_assert_cmpuint(f->table.n_dials, <, 100000 / 12 + CANDIDATE_DIALS_MAX);
+        g_assert_cmpint(candidate_table_met(&f->table, &zero, &where, f->now_ns), ==, -EINVAL);
+        g_assert_cmpint(candidate_table_met(&f->table, &who, &where, f->now_ns), ==, 0);
+        g_assert_cmpuint(candidate_table_deadline(&f->table), ==, UINT64_MAX);
+        candidate_table_disconnected(&f->table, &who, f->now_ns);
+        f->now_ns += cmi_ms(1000);
+        begun = dial(f);
+        g_assert_cmpint(candidate_table_met(&f->table, &who, &elsewhere, f->now_ns), ==, 0);
+        candidate_table_failed(&f->table, begun.slot, CANDIDATE_UNREACHABLE, f->now_ns);
         g_assert_cmpint(find(f, 1)->state, ==, CANDIDATE_CONNECTED);
-        g_assert_cmpint(find(f, 2)->state, ==, CANDIDATE_CONNECTED);
+        g_assert_cmpuint(f->table.n_used, ==, 1);
 }
 
-#define CASE(path, function) g_test_add(path, struct fixture, NULL, set_up, function, NULL)
+static void a_dial_is_found_by_its_endpoint(struct fixture *f, gconstpointer data)
+{
+        struct cmi_endpoint where = endpoint(2);
+        struct cmi_id who = id(7);
+        struct candidate_dial begun;
+        uint32_t slot = 99;
+
+        add(f, CANDIDATE_STATIC, 1);
+        add(f, CANDIDATE_STATIC, 2);
+        dial(f);
+        g_assert_cmpint(candidate_table_find_dial(&f->table, &where, &slot), ==, 0);
+        begun = dial(f);
+        g_assert_cmpint(candidate_table_find_dial(&f->table, &where, &slot), ==, 1);
+        g_assert_cmpuint(slot, ==, begun.slot);
+        g_assert_cmpint(candidate_table_met(&f->table, &who, &where, f->now_ns), ==, 0);
+        g_assert_cmpuint(f->table.n_dialling, ==, 1);
+        g_assert_cmpint(find(f, 7)->n_fixed, ==, 1);
+}
+
+static void somebody_is_missing_until_all_known_are_there(struct fixture *f, gconstpointer data)
+{
+        struct candidate_dial begun;
+
+        g_assert_true(candidate_table_is_missing(&f->table));
+        feed(f, beacon(1, 1, 1));
+        connect_to(f, 1);
+        g_assert_false(candidate_table_is_missing(&f->table));
+        feed(f, beacon(2, 1, 1)); /* anybody can say so */
+        g_assert_false(candidate_table_is_missing(&f->table));
+        connect_to(f, 2);
+        add(f, CANDIDATE_DISK, 3);
+        g_assert_true(candidate_table_is_missing(&f->table));
+        begun = dial(f);
+        g_assert_true(candidate_table_is_missing(&f->table));
+        candidate_table_failed(&f->table, begun.slot, CANDIDATE_REFUSED, f->now_ns);
+        g_assert_false(candidate_table_is_missing(&f->table));
+}
 
 int main(int argc, char **argv)
 {
@@ -571,7 +398,6 @@ int main(int argc, char **argv)
         g_test_set_nonfatal_assertions();
         CASE("/candidate_table/one_dial", a_beacon_leads_to_one_dial_at_once);
         CASE("/candidate_table/own", own_beacons_are_dropped_and_a_clone_is_told);
-        CASE("/candidate_table/replay", an_old_beacon_changes_nothing);
         CASE("/candidate_table/pauses", pauses_grow_to_a_minute_and_never_end);
         CASE("/candidate_table/reset", a_beacon_ends_a_pause_but_does_not_cause_a_storm);
         CASE("/candidate_table/refused", who_refused_is_asked_again_after_its_restart);
@@ -589,11 +415,10 @@ int main(int argc, char **argv)
         CASE("/candidate_table/usable", only_usable_endpoints_are_taken);
         CASE("/candidate_table/loopback", without_a_key_nothing_leaves_the_host);
         CASE("/candidate_table/nonsense", nonsense_is_not_added);
-        CASE("/candidate_table/full", a_full_table_keeps_who_is_there);
-        CASE("/candidate_table/friends", a_table_full_of_friends_takes_nobody);
-        CASE("/candidate_table/flood", one_source_cannot_flood);
         CASE("/candidate_table/wake", a_hello_from_elsewhere_ends_the_pause);
         CASE("/candidate_table/forget", who_is_forgotten_is_not_dialled_but_for_static_ones);
-        CASE("/candidate_table/forged", forged_beacons_cause_a_bounded_number_of_dials);
+        CASE("/candidate_table/met", a_link_that_came_by_itself_rests_too);
+        CASE("/candidate_table/find_dial", a_dial_is_found_by_its_endpoint);
+        CASE("/candidate_table/missing", somebody_is_missing_until_all_known_are_there);
         return g_test_run();
 }

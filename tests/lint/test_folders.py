@@ -21,8 +21,8 @@ PUBLIC_HEADERS = {'libcachemesh/cachemesh.h'}
 # meshd/core sees no peer table: discovery tells it about peers by events.
 PURE_FOLDERS = {'meshd/core': {'base', 'wire', 'meshd/core'}}
 PURE_FILES = {
-    'discovery/beacon', 'discovery/candidate', 'discovery/candidate_table', 'discovery/jitter', 'discovery/schedule',
-    'discovery/source_limit',
+    'discovery/address_filter', 'discovery/beacon', 'discovery/candidate', 'discovery/candidate_table',
+    'discovery/jitter', 'discovery/schedule', 'discovery/source_limit',
 }
 C_HEADERS = {
     'assert.h', 'ctype.h', 'errno.h', 'float.h', 'inttypes.h', 'iso646.h', 'limits.h', 'math.h', 'stdalign.h',
