@@ -82,6 +82,7 @@ struct cmi_hello {
 struct cmi_beat {
         struct cmi_time clock;       /* of the sender, from before sending */
         struct cmi_time echo;        /* clock of the receiver's newest beat; 0: none heard */
+        uint64_t held_ns;            /* between the receipt of that beat and this one */
         struct cmi_position newest;  /* of the sender's stream */
         uint64_t sent;               /* operation of that stream that went out before this beat */
         struct cmi_position applied; /* of the receiver's stream */

@@ -35,6 +35,7 @@ enum {
         BEAT_MEMBERS = 9,
         BEAT_LAG_NS = 10,
         BEAT_SENT = 11,
+        BEAT_HELD_NS = 12,
 };
 
 enum {
@@ -138,7 +139,7 @@ int cmi_hello_decode(struct cmi_slice body, struct cmi_hello *ret_hello)
 
 void cmi_beat_write(struct cmi_writer *writer, const struct cmi_beat *beat)
 {
-        cmi_write_map(writer, 11);
+        cmi_write_map(writer, 12);
         cmi_write_field_time(writer, BEAT_CLOCK, beat->clock);
         cmi_write_field_time(writer, BEAT_ECHO, beat->echo);
         cmi_write_field_position(writer, BEAT_NEWEST, beat->newest);
@@ -150,6 +151,7 @@ void cmi_beat_write(struct cmi_writer *writer, const struct cmi_beat *beat)
         cmi_write_field_uint(writer, BEAT_MEMBERS, beat->members);
         cmi_write_field_uint(writer, BEAT_LAG_NS, beat->lag_ns);
         cmi_write_field_uint(writer, BEAT_SENT, beat->sent);
+        cmi_write_field_uint(writer, BEAT_HELD_NS, beat->held_ns);
 }
 
 static void read_beat_field(struct cmi_reader *reader, uint64_t key, struct cmi_beat *beat)
@@ -187,6 +189,9 @@ static void read_beat_field(struct cmi_reader *reader, uint64_t key, struct cmi_
                 break;
         case BEAT_SENT:
                 beat->sent = cmi_read_uint(reader, UINT64_MAX);
+                break;
+        case BEAT_HELD_NS:
+                beat->held_ns = cmi_read_uint(reader, UINT64_MAX);
                 break;
         default:
                 cmi_read_skip(reader);

@@ -89,6 +89,7 @@ void beat_send(struct core *core, struct cmi_time now, struct member *member)
         struct cmi_beat beat = {
                         .clock = now,
                         .echo = member->clock,
+                        .held_ns = member->clock.mono_ns ? now.mono_ns - member->clock_heard_ns : 0,
                         .newest = {log_stream(core->log), log_newest(core->log)},
                         .sent = member->cursor,
                         .applied = {member->stream, may_acknowledge ? member->applied : 0},
@@ -163,12 +164,9 @@ void beat_receive(struct core *core, struct cmi_time now, struct member *member,
         member->lag_ns = beat->lag_ns;
         member->counts_me = beat->counts_you;
         if (beat->echo.mono_ns != 0 && beat->echo.mono_ns <= now.mono_ns) {
-                uint64_t rtt = now.mono_ns - beat->echo.mono_ns;
+                uint64_t age = now.mono_ns - beat->echo.mono_ns;
 
-                /* An echo is as old as the peer's last beat, so only prompt ones measure the way. */
-                if (beat->echo.mono_ns + core->options.lease_ns / 8 > now.mono_ns) {
-                        member->rtt_ns = rtt;
-                }
+                member->rtt_ns = age > beat->held_ns ? age - beat->held_ns : 0;
                 if (beat->counts_you && beat->echo.mono_ns > member->counted_ns) {
                         member->counted_ns = beat->echo.mono_ns;
                 }

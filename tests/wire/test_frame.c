@@ -76,6 +76,7 @@ MESSAGE(beat, {
                               .members = 0x5152535455565758,
                               .lag_ns = 1500000,
                               .sent = 290,
+                              .held_ns = 150000,
               })
 MESSAGE(nack, {.stream = 0x0102030405060708, .after = 300})
 MESSAGE(reset, {.at = {0x0102030405060708, 300}})
