@@ -157,7 +157,9 @@ static void a_node_that_moved_is_dialled_where_it_is_now(struct fixture *f, gcon
 
         feed(f, beacon(1, 1, 1));
         begun = dial(f);
+        moved.n_endpoints = 2;
         moved.endpoints[0] = endpoint(9);
+        moved.endpoints[1] = endpoint(8);
         feed(f, moved); /* while the dial to the old place runs */
         candidate_table_failed(&f->table, begun.slot, CANDIDATE_UNREACHABLE, f->now_ns);
         f->now_ns = candidate_table_deadline(&f->table);
