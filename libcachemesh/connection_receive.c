@@ -226,6 +226,10 @@ static int handle_publish_error(struct cmi_connection *connection,
                 struct cmi_publication *publication, const struct cmi_error *error,
                 const char **ret_reason)
 {
+        if (publication->wait != CM_WAIT_NONE && error->code == CM_E_BUSY) {
+                cmi_pending_repeat(&connection->pending, publication);
+                return 0;
+        }
         if (is_temporary(error->code)) {
                 /* By reconnecting: it is queued again in its place, and asks for no wait any more. */
                 *ret_reason = "meshd takes no invalidations now";

@@ -14,22 +14,10 @@ bool cmi_pending_is_full(const struct cmi_pending *pending)
         return pending->n >= pending->n_max || pending->n_bytes >= CMI_PENDING_BYTES_MAX;
 }
 
-int cmi_pending_add(struct cmi_pending *pending, struct cmi_slice op, enum cm_wait wait,
-                uint64_t deadline_ns, struct cmi_publication **ret_publication)
+static void append(struct cmi_pending *pending, struct cmi_publication *publication)
 {
-        struct cmi_publication *publication;
-
-        publication = cmi_handle_allocate(pending->cm, 16, sizeof(*publication) + op.len);
-        if (!publication) {
-                return -ENOMEM;
-        }
-        *publication = (struct cmi_publication){
-                        .previous = pending->tail,
-                        .deadline_ns = deadline_ns,
-                        .wait = wait,
-                        .op_len = (uint32_t)op.len,
-        };
-        memcpy(publication->op, op.data, op.len);
+        publication->previous = pending->tail;
+        publication->next = NULL;
         if (pending->tail) {
                 pending->tail->next = publication;
         } else {
@@ -40,7 +28,26 @@ int cmi_pending_add(struct cmi_pending *pending, struct cmi_slice op, enum cm_wa
                 pending->unwritten = publication;
         }
         pending->n++;
-        pending->n_bytes += op.len;
+        pending->n_bytes += publication->op_len;
+        pending->n_late += publication->is_late;
+}
+
+int cmi_pending_add(struct cmi_pending *pending, struct cmi_slice op, enum cm_wait wait,
+                uint64_t deadline_ns, struct cmi_publication **ret_publication)
+{
+        struct cmi_publication *publication;
+
+        publication = cmi_handle_allocate(pending->cm, 16, sizeof(*publication) + op.len);
+        if (!publication) {
+                return -ENOMEM;
+        }
+        *publication = (struct cmi_publication){
+                        .deadline_ns = deadline_ns,
+                        .wait = wait,
+                        .op_len = (uint32_t)op.len,
+        };
+        memcpy(publication->op, op.data, op.len);
+        append(pending, publication);
         *ret_publication = publication;
         return 0;
 }
@@ -100,6 +107,19 @@ void cmi_pending_finish(
                 cmi_waiter_finish(publication->waiter, outcome);
         }
         cmi_handle_deallocate(pending->cm, publication, sizeof(*publication) + publication->op_len);
+}
+
+void cmi_pending_repeat(struct cmi_pending *pending, struct cmi_publication *publication)
+{
+        unlink_publication(pending, publication);
+        if (publication->waiter) {
+                cmi_waiter_finish(publication->waiter, CM_PENDING);
+                publication->waiter = NULL;
+        }
+        publication->id = 0;
+        publication->wait = CM_WAIT_NONE;
+        publication->is_late = true;
+        append(pending, publication);
 }
 
 void cmi_pending_confirm(struct cmi_pending *pending, uint64_t id)

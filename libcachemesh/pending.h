@@ -68,6 +68,9 @@ void cmi_pending_set_late(struct cmi_pending *pending, struct cmi_publication *p
 void cmi_pending_finish(
                 struct cmi_pending *pending, struct cmi_publication *publication, int outcome);
 
+/* meshd could not take this wait: once more, at the end and without one. Its waiter gets CM_PENDING. */
+void cmi_pending_repeat(struct cmi_pending *pending, struct cmi_publication *publication);
+
 /* Every written CM_WAIT_NONE one up to this id is confirmed. */
 void cmi_pending_confirm(struct cmi_pending *pending, uint64_t id);
 

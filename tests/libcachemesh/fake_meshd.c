@@ -210,6 +210,9 @@ static void handle_publish(
         g_assert_cmpint(cmi_publish_decode(head->fields, &publish), ==, 0);
         if (meshd->script.publish_error) {
                 answer_error(client, head->id, meshd->script.publish_error);
+                if (meshd->script.errs_once) {
+                        meshd->script.publish_error = 0;
+                }
                 return;
         }
         remember(meshd, publish.op);

@@ -20,6 +20,7 @@ struct fake_meshd_script {
         int64_t attach_error;   /* answer ATTACH by ERROR */
         int64_t region_error;
         int64_t publish_error;
+        bool errs_once;
         bool is_babbling;  /* answer ATTACH by bytes that are no message */
         bool answers_mesh; /* false: CMI_WAIT_MESH waits for fake_meshd_answer() */
         int64_t mesh_outcome;

@@ -156,6 +156,19 @@ static void what_meshd_cannot_take_now_is_queued_again(struct fixture *f, const 
         expect_keys_in_order(f, 1);
 }
 
+static void too_many_waits_at_meshd_cost_the_wait_only(struct fixture *f, const void *unused)
+{
+        struct fake_meshd_script script = fake_meshd_script();
+
+        script.publish_error = CM_E_BUSY;
+        script.errs_once = true;
+        start(f, &script);
+        g_assert_cmpint(invalidate(f, 0, CM_WAIT_MESH, 5000), ==, CM_PENDING);
+        g_assert_true(fake_handle_await(f->cm, fake_handle_is_flushed, NULL));
+        expect_keys_in_order(f, 1);
+        g_assert_cmpuint(fake_meshd_n_accepted(f->meshd), ==, 1);
+}
+
 static void without_meshd_they_are_queued_and_sent_in_order_on_its_return(
                 struct fixture *f, const void *unused)
 {
@@ -486,6 +499,7 @@ int main(int argc, char **argv)
         CASE("deadline", a_silent_meshd_costs_the_deadline_and_no_more);
         CASE("refused", a_refusal_is_returned_and_not_repeated);
         CASE("shutdown", what_meshd_cannot_take_now_is_queued_again);
+        CASE("busy", too_many_waits_at_meshd_cost_the_wait_only);
         CASE("queue", without_meshd_they_are_queued_and_sent_in_order_on_its_return);
         CASE("overflow", too_many_become_one_for_each_region);
         CASE("memory", a_queue_without_memory_overflows_rather_than_forgets);

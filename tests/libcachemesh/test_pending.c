@@ -102,6 +102,31 @@ static void a_waiter_learns_that_its_sent_publication_is_of_unknown_fate(
         g_assert_true(f->waiters.head == NULL && f->waiters.tail == NULL);
 }
 
+static void a_wait_that_meshd_cannot_hold_is_repeated_without_one(
+                struct fixture *f, const void *unused)
+{
+        struct cmi_publication *busy = add(f, CM_WAIT_MESH);
+        struct cmi_waiter waiter;
+
+        add(f, CM_WAIT_NONE);
+        cmi_waiters_enter(&f->waiters, &waiter, CMI_WAITER_ANSWER, NULL);
+        busy->waiter = &waiter;
+        cmi_pending_written(&f->pending, 1, 10);
+        cmi_pending_written(&f->pending, 2, 20);
+        cmi_pending_repeat(&f->pending, busy);
+        g_assert_cmpint(waiter.outcome, ==, CM_PENDING);
+        g_assert_true(f->pending.unwritten == busy && f->pending.tail == busy);
+        g_assert_cmpuint(f->pending.n, ==, 2);
+        g_assert_cmpuint(f->pending.n_late, ==, 1);
+        cmi_pending_confirm(&f->pending, 2);
+        g_assert_true(f->pending.head == busy && busy->previous == NULL);
+        cmi_pending_written(&f->pending, 3, 30);
+        cmi_pending_confirm(&f->pending, 3);
+        g_assert_cmpuint(f->pending.n, ==, 0);
+        g_assert_cmpuint(f->pending.n_late, ==, 0);
+        cmi_waiters_leave(&f->waiters, &waiter);
+}
+
 static void late_ones_are_counted_until_they_are_confirmed(struct fixture *f, const void *unused)
 {
         struct cmi_publication *publication = add(f, CM_WAIT_NONE);
@@ -156,6 +181,7 @@ int main(int argc, char **argv)
         CASE("unwritten", what_is_not_written_is_not_confirmed);
         CASE("requeue", a_lost_socket_makes_all_unwritten_again_in_their_order);
         CASE("waiter", a_waiter_learns_that_its_sent_publication_is_of_unknown_fate);
+        CASE("repeat", a_wait_that_meshd_cannot_hold_is_repeated_without_one);
         CASE("late", late_ones_are_counted_until_they_are_confirmed);
         CASE("full", it_is_full_by_number_and_by_bytes);
         CASE("memory", without_memory_nothing_is_added);
