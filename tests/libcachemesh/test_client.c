@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/* The whole client against real meshd processes: two nodes, an app on each, and what can happen to a meshd. */
+#include "tests/libcachemesh/real_meshd.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#define N_KEYS 64
+
+struct fixture {
+        struct real_meshd nodes[2];
+        struct cm *apps[2];
+        struct cm_region *regions[2];
+};
+
+static void set_up(struct fixture *f, const void *unused)
+{
+        static const char *const names[2] = {"one", "two"};
+
+        for (int i = 0; i < 2; i++) {
+                struct cm_options options = {.size = sizeof(options)};
+
+                real_meshd_start(&f->nodes[i], names[i], i ? &f->nodes[0] : NULL);
+                options.socket_path = f->nodes[i].socket;
+                g_assert_cmpint(cm_open(&f->apps[i], &options), ==, 0);
+                g_assert_cmpint(cm_region_open(&f->regions[i], f->apps[i], "rows", NULL), ==, 0);
+        }
+        for (int i = 0; i < 2; i++) {
+                g_assert_true(real_await_mode(f->apps[i], CM_LIVE));
+        }
+}
+
+static void tear_down(struct fixture *f, const void *unused)
+{
+        for (int i = 0; i < 2; i++) {
+                real_meshd_end(&f->nodes[i]);
+                cm_close(f->apps[i]);
+        }
+}
+
+static int get(struct fixture *f, int app, int key, int *ret_value)
+{
+        struct cm_value value = {0};
+        int r = cm_get(f->regions[app], &key, sizeof(key), &value);
+
+        if (r == 0) {
+                memcpy(ret_value, value.data, sizeof(*ret_value));
+                cm_release(&value);
+        }
+        return r;
+}
+
+static int put(struct fixture *f, int app, int key, int value)
+{
+        struct cm_token token = cm_token(f->apps[app]);
+
+        return cm_put(f->regions[app], &key, sizeof(key), &value, sizeof(value), token, NULL);
+}
+
+static int invalidate(struct fixture *f, int app, int key, enum cm_wait wait)
+{
+        return cm_invalidate(f->regions[app], &key, sizeof(key), wait, NULL);
+}
+
+/* A mesh of two that has just met needs a moment until both count each other. */
+static bool await_mesh(struct fixture *f)
+{
+        struct cm_result result = {0};
+        gint64 end_us = g_get_monotonic_time() + 20 * G_USEC_PER_SEC;
+        bool is_whole = false;
+
+        while (!is_whole && g_get_monotonic_time() < end_us) {
+                int r = cm_invalidate_region(f->regions[0], CM_WAIT_MESH, &result);
+
+                is_whole = r == 0 && result.n_applied + result.n_members >= 1 &&
+                           cm_invalidate_region(f->regions[1], CM_WAIT_MESH, NULL) == 0;
+                cm_result_clear(&result);
+        }
+        return is_whole && real_await_mode(f->apps[0], CM_LIVE) &&
+               real_await_mode(f->apps[1], CM_LIVE);
+}
+
+static void an_invalidation_that_returned_has_happened_on_the_other_node(
+                struct fixture *f, const void *unused)
+{
+        int n_hits = 0;
+        int value = -1;
+
+        g_assert_true(await_mesh(f));
+        for (int i = 0; i < 300; i++) {
+                int key = i % N_KEYS;
+
+                put(f, 1, key, i);
+                n_hits += get(f, 1, key, &value) == 0 && value == i;
+                g_assert_cmpint(invalidate(f, 0, key, CM_WAIT_MESH), ==, 0);
+                g_assert_cmpint(get(f, 1, key, &value), ==, CM_MISS);
+        }
+        /* Else the misses above would prove nothing. */
+        g_assert_cmpint(n_hits, >, 250);
+}
+
+struct writer {
+        struct fixture *f;
+        atomic_bool is_over;
+        atomic_int n_calls;
+        int n_failed;
+        gint64 longest_us;
+};
+
+static void *write_rows(void *data)
+{
+        struct writer *writer = data;
+
+        while (!atomic_load(&writer->is_over)) {
+                int n = atomic_fetch_add(&writer->n_calls, 1);
+                gint64 begin_us = g_get_monotonic_time();
+                struct cm_result result = {0};
+                int key = n % N_KEYS;
+                int r = cm_invalidate(writer->f->regions[0], &key, sizeof(key),
+                                (enum cm_wait)(n % 3), &result);
+
+                cm_result_clear(&result);
+                writer->n_failed += r < 0 && r != CM_E_TIMEOUT;
+                if (g_get_monotonic_time() - begin_us > writer->longest_us) {
+                        writer->longest_us = g_get_monotonic_time() - begin_us;
+                }
+        }
+        return NULL;
+}
+
+static void start_writers(struct fixture *f, struct writer *writers, pthread_t *threads, int n)
+{
+        for (int i = 0; i < n; i++) {
+                memset((void *)&writers[i], 0, sizeof(writers[i]));
+                writers[i].f = f;
+                pthread_create(&threads[i], NULL, write_rows, &writers[i]);
+        }
+}
+
+static void stop_writers(struct writer *writers, pthread_t *threads, int n)
+{
+        for (int i = 0; i < n; i++) {
+                atomic_store(&writers[i].is_over, true);
+                pthread_join(threads[i], NULL);
+                g_assert_cmpint(writers[i].n_failed, ==, 0);
+                g_assert_cmpint(writers[i].longest_us, <, 8 * G_USEC_PER_SEC);
+        }
+}
+
+static void a_meshd_killed_in_mid_call_loses_no_invalidation(struct fixture *f, const void *unused)
+{
+        struct writer writers[3];
+        pthread_t threads[3];
+        int n_hits = 0;
+        int value;
+
+        g_assert_true(await_mesh(f));
+        for (int round = 0; round < 3; round++) {
+                int key = 1000 + round;
+
+                start_writers(f, writers, threads, 3);
+                while (atomic_load(&writers[0].n_calls) < 50) {
+                        n_hits += put(f, 1, key, round) == 0;
+                }
+                real_meshd_kill(&f->nodes[0]);
+                /* Nobody can be told this one now. */
+                invalidate(f, 0, key, CM_WAIT_NONE);
+                real_meshd_restart(&f->nodes[0]);
+                stop_writers(writers, threads, 3);
+                g_assert_true(real_await_flushed(f->apps[0]));
+                g_assert_true(await_mesh(f));
+                g_assert_cmpint(get(f, 1, key, &value), ==, CM_MISS);
+        }
+        g_assert_cmpint(n_hits, >, 0);
+}
+
+static void a_stopped_meshd_holds_no_call_beyond_its_deadline(struct fixture *f, const void *unused)
+{
+        struct cm_batch *batch;
+        gint64 begin_us;
+        int value;
+
+        g_assert_true(await_mesh(f));
+        put(f, 0, 1, 1);
+        put(f, 1, 1, 1);
+        g_assert_cmpint(get(f, 1, 1, &value), ==, 0);
+        g_assert_cmpint(cm_batch_new(&batch, f->apps[0]), ==, 0);
+        real_meshd_signal(&f->nodes[0], SIGSTOP);
+        begin_us = g_get_monotonic_time();
+        cm_batch_add_key(batch, f->regions[0], "k", 1);
+        g_assert_cmpint(cm_batch_publish(batch, CM_WAIT_MESH, 200, NULL), ==, CM_PENDING);
+        g_assert_cmpint(g_get_monotonic_time() - begin_us, <, 2 * G_USEC_PER_SEC);
+        for (int i = 0; i < 2000; i++) {
+                int r = cm_batch_add_key(batch, f->regions[0], &i, sizeof(i));
+
+                g_assert_cmpint(r, ==, 0);
+                r = cm_batch_publish(batch, CM_WAIT_NONE, 200, NULL);
+                g_assert_true(r == 0 || r == CM_PENDING);
+        }
+        g_assert_cmpint(g_get_monotonic_time() - begin_us, <, 5 * G_USEC_PER_SEC);
+        /* Its lease has ended, so the other node may write without it. */
+        g_assert_true(real_await_mode(f->apps[0], CM_BYPASS));
+        g_assert_cmpint(get(f, 0, 1, &value), ==, CM_MISS);
+        real_meshd_signal(&f->nodes[0], SIGCONT);
+        g_assert_true(real_await_flushed(f->apps[0]));
+        g_assert_true(await_mesh(f));
+        g_assert_cmpint(get(f, 1, 1, &value), ==, CM_MISS);
+        cm_batch_free(batch);
+}
+
+static void a_result_names_the_member_that_is_not_proven(struct fixture *f, const void *unused)
+{
+        struct cm_result result = {0};
+        int r;
+
+        g_assert_true(await_mesh(f));
+        real_meshd_kill(&f->nodes[1]);
+        r = cm_invalidate_region(f->regions[0], CM_WAIT_MESH, &result);
+        g_assert_true(r == 0 || r == CM_PARTIAL);
+        g_assert_cmpuint(result.n_members, ==, 1);
+        g_assert_cmpstr(result.members[0].name, ==, "two");
+        g_assert_cmpuint(result.n_applied, ==, 0);
+        cm_result_clear(&result);
+}
+
+#define CASE(name, function)                                                                       \
+        g_test_add("/client/" name, struct fixture, NULL, set_up, function, tear_down)
+
+int main(int argc, char **argv)
+{
+        g_test_init(&argc, &argv, NULL);
+        g_test_set_nonfatal_assertions();
+        CASE("mesh", an_invalidation_that_returned_has_happened_on_the_other_node);
+        CASE("killed", a_meshd_killed_in_mid_call_loses_no_invalidation);
+        CASE("stopped", a_stopped_meshd_holds_no_call_beyond_its_deadline);
+        CASE("names", a_result_names_the_member_that_is_not_proven);
+        return g_test_run();
+}
