@@ -29,3 +29,12 @@ static inline void cmi_close_p(int *fd)
                 close(*fd);
         }
 }
+
+/* Hands a descriptor on: returns it, and leaves nothing to close. */
+static inline int cmi_take_fd(int *fd)
+{
+        int taken = *fd;
+
+        *fd = -1;
+        return taken;
+}

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "meshd/config.h"
 
-#include "base/cleanup.h"
 #include "meshd/core/core.h"
 #include "meshd/io/logger.h"
 
@@ -438,17 +437,22 @@ static void environment_name(const struct option *option, char ret_name[64])
 /* Lists are separated by blanks or commas there. */
 static int load_list(struct config *config, const struct option *option, struct source *source)
 {
-        CM_CLEANUP(cmi_free_p) char *copy = strdup(source->text);
-        char *rest = copy;
+        const char *at = source->text + strspn(source->text, " ,");
 
-        if (!copy) {
-                return -ENOMEM;
-        }
-        for (char *word = strsep(&rest, " ,"); word; word = strsep(&rest, " ,")) {
+        while (*at) {
+                char word[CMI_ENDPOINT_HOST_SIZE + 16];
+                size_t n = strcspn(at, " ,");
+
                 source->text = word;
-                if (word[0] && set(config, option, source) < 0) {
+                snprintf(word, sizeof(word), "%.*s", (int)n, at);
+                if (n >= sizeof(word)) {
+                        return refuse(source, "too long");
+                }
+                if (set(config, option, source) < 0) {
                         return -EINVAL;
                 }
+                at += n;
+                at += strspn(at, " ,");
         }
         return 0;
 }

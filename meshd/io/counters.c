@@ -83,6 +83,8 @@ void counters_write(const struct daemon *daemon, struct document *document)
         write_local(&daemon->local.counters, document);
         WRITE_AS(document, "mesh", links, received);
         WRITE_AS(document, "mesh", links, malformed);
+        WRITE_AS(document, "mesh", links, accepted);
+        WRITE_AS(document, "mesh", links, handshaken);
         WRITE_AS(document, "mesh", links, rejected);
         WRITE_AS(document, "mesh", links, dials);
         WRITE_AS(document, "mesh", links, hangups);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "meshd/io/link.h"
 
+#include "meshd/io/logger.h"
 #include "meshd/io/port_holder.h"
 #include "wire/page.h"
 
@@ -89,9 +90,8 @@ static int watch_router(struct links *links)
         int linger = 0;
 
         if (zmq_socket_monitor(links->router, MONITOR,
-                            ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
-                                            ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
-                                            ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) < 0) {
+                            ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED |
+                                            ZMQ_EVENT_DISCONNECTED) < 0) {
                 return -errno;
         }
         links->monitor = zmq_socket(links->context, ZMQ_PAIR);
@@ -414,6 +414,29 @@ void link_message_close(struct link_message *message)
         zmq_msg_close(&message->body);
 }
 
+/*
+ * libzmq does not say which connection has ended. One that ends while some have not finished their handshake is taken
+ * to be one of these; should that have been wrong, the handshake that succeeds later corrects it.
+ */
+static void count_event(struct links *links, uint16_t event)
+{
+        struct link_counters *counters = &links->counters;
+        uint64_t n_unfinished;
+
+        counters->accepted += event == ZMQ_EVENT_ACCEPTED;
+        counters->handshaken += event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
+        n_unfinished = counters->accepted - counters->handshaken;
+        if (event == ZMQ_EVENT_DISCONNECTED && n_unfinished > counters->rejected) {
+                counters->rejected++;
+                logger(LOGGER_WARNING, "mesh.rejected", L_ENDPOINT("listen", &links->bound),
+                                L_UINT("total", counters->rejected),
+                                L_TEXT("msg", "a connection ended before its handshake: not a "
+                                              "node"));
+        } else if (n_unfinished < counters->rejected) {
+                counters->rejected = n_unfinished;
+        }
+}
+
 /* An event is a message of two parts: number and value, then the address. */
 void links_drain_monitor(struct links *links)
 {
@@ -422,7 +445,12 @@ void links_drain_monitor(struct links *links)
 
         for (n = receive_parts(links->monitor, parts); n > 0;
                         n = receive_parts(links->monitor, parts)) {
-                links->counters.rejected++;
+                uint16_t event = 0;
+
+                if (zmq_msg_size(&parts[0]) >= sizeof(event)) {
+                        memcpy(&event, zmq_msg_data(&parts[0]), sizeof(event));
+                        count_event(links, event);
+                }
                 for (int i = 0; i < n && i < PARTS; i++) {
                         zmq_msg_close(&parts[i]);
                 }

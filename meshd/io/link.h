@@ -25,8 +25,9 @@
 
 struct link_counters {
         uint64_t received;
-        uint64_t malformed; /* messages without exactly two parts */
-        uint64_t rejected;  /* connections that ended in their handshake: not ZeroMQ, or too slow */
+        uint64_t malformed;            /* messages without exactly two parts */
+        uint64_t accepted, handshaken; /* connections */
+        uint64_t rejected; /* of these, ended in their handshake: not ZeroMQ, or too slow */
         uint64_t dials, hangups;
 };
 

@@ -252,6 +252,23 @@ static void keep(struct client *client, const uint8_t *bytes, size_t n)
         }
 }
 
+/* Takes one message off the scratch buffer. Return: its bytes, 0 if it is not complete, -errno for garbage. */
+static int64_t handle_one(struct client *client, const uint8_t *at, size_t n)
+{
+        struct local *local = client->local;
+        struct cmi_slice payload;
+        int64_t used = cmi_local_split(cmi_slice(at, n), CMI_LOCAL_REQUEST_MAX, &payload);
+        int r;
+
+        if (used <= 0) {
+                return used;
+        }
+        client->requests++;
+        local->counters.requests++;
+        r = local->handler.request(local->handler.context, client, payload);
+        return r < 0 ? r : used;
+}
+
 /* Handles all whole messages in the scratch buffer, or those until it must stop. */
 static void handle(struct client *client, size_t n)
 {
@@ -260,9 +277,7 @@ static void handle(struct client *client, size_t n)
         int64_t used = 1;
 
         set_held_messages(client, false);
-        while (!client->is_dropped && at < n) {
-                struct cmi_slice payload;
-
+        while (!client->is_dropped && at < n && used > 0) {
                 if (!local->handler.is_writable(local->handler.context)) {
                         local->is_held = true;
                 }
@@ -270,20 +285,11 @@ static void handle(struct client *client, size_t n)
                         set_held_messages(client, true);
                         break;
                 }
-                used = cmi_local_split(cmi_slice(local->scratch + at, n - at),
-                                CMI_LOCAL_REQUEST_MAX, &payload);
-                if (used > 0) {
-                        client->requests++;
-                        local->counters.requests++;
-                        at += (size_t)used;
-                        used = local->handler.request(local->handler.context, client, payload);
-                        used = used == 0;
-                }
+                used = handle_one(client, local->scratch + at, n - at);
                 if (used < 0) {
                         drop_garbage(client, (int)used);
-                }
-                if (used <= 0) {
-                        break;
+                } else {
+                        at += (size_t)used;
                 }
         }
         if (!client->is_dropped) {

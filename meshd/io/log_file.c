@@ -95,8 +95,7 @@ static int open_file(struct log_file *file, const char *path, struct fault *faul
         }
         r = map(file, fd);
         if (r == 0) {
-                file->fd = fd;
-                fd = -1;
+                file->fd = cmi_take_fd(&fd);
         }
         return r;
 }

@@ -62,8 +62,7 @@ static int lock(struct socket_file *file, struct fault *fault)
         if (ftruncate(fd, 0) == 0 && pwrite(fd, text, strlen(text), 0) < 0) {
                 errno = 0;
         }
-        file->lock = fd;
-        fd = -1;
+        file->lock = cmi_take_fd(&fd);
         return 0;
 }
 

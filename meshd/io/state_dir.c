@@ -130,8 +130,7 @@ static int open_directory(struct state_dir *dir, struct fault *fault)
         if (fd < 0) {
                 return -EACCES;
         }
-        dir->fd = fd;
-        fd = -1;
+        dir->fd = cmi_take_fd(&fd);
         return 0;
 }
 
@@ -160,8 +159,7 @@ static int lock(struct state_dir *dir, struct fault *fault)
         if (ftruncate(fd, 0) == 0 && write(fd, own, strlen(own)) < 0) {
                 errno = 0;
         }
-        dir->lock = fd;
-        fd = -1;
+        dir->lock = cmi_take_fd(&fd);
         return 0;
 }
 

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The local socket against clients that misbehave. A handler counts the messages; one that begins with 'B' is malformed
+ * to it, 'E' is echoed, 'F' makes it answer with 64 KiB.
+ */
+#include "meshd/io/local.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#define DEADLINE_US (5 * G_USEC_PER_SEC)
+
+struct rig {
+        char directory[32];
+        char path[64];
+        struct poller poller;
+        struct local local;
+        int n_opened, n_closed, n_requests, n_flushed;
+        bool is_writable;
+};
+
+static int on_opened(void *context, struct client *client)
+{
+        struct rig *rig = context;
+
+        rig->n_opened++;
+        client->is_known = true;
+        return 0;
+}
+
+static int on_request(void *context, struct client *client, struct cmi_slice payload)
+{
+        struct rig *rig = context;
+        static char fill[64 << 10];
+        char kind = *(const char *)payload.data;
+
+        rig->n_requests++;
+        if (kind == 'E') {
+                client_send(client, payload);
+        } else if (kind == 'F') {
+                client_send(client, cmi_slice(fill, sizeof(fill)));
+        }
+        return kind == 'B' ? -EBADMSG : 0;
+}
+
+static void on_flush(void *context, struct client *client)
+{
+        ((struct rig *)context)->n_flushed++;
+}
+
+static void on_closed(void *context, struct client *client)
+{
+        ((struct rig *)context)->n_closed++;
+}
+
+static bool is_writable(void *context)
+{
+        return ((struct rig *)context)->is_writable;
+}
+
+static void set_up(struct rig *rig, uint32_t max_clients)
+{
+        const struct local_handler handler = {
+                        rig, on_opened, on_request, on_flush, on_closed, is_writable};
+        struct fault fault;
+
+        memset(rig, 0, sizeof(*rig));
+        rig->is_writable = true;
+        strcpy(rig->directory, "/tmp/local-XXXXXX");
+        g_assert_nonnull(g_mkdtemp(rig->directory));
+        snprintf(rig->path, sizeof(rig->path), "%s/sock", rig->directory);
+        uv_loop_init(&rig->poller.uv);
+        g_assert_cmpint(socket_file_open(&rig->local.file, rig->path, &fault), ==, 0);
+        g_assert_cmpint(local_open(&rig->local, &rig->poller, max_clients, &handler), ==, 0);
+}
+
+static void turn(struct rig *rig)
+{
+        uv_run(&rig->poller.uv, UV_RUN_NOWAIT);
+        local_resume(&rig->local);
+        local_flush(&rig->local);
+}
+
+static void tear_down(struct rig *rig)
+{
+        char lock[80];
+
+        local_close(&rig->local);
+        uv_run(&rig->poller.uv, UV_RUN_DEFAULT);
+        local_deinit(&rig->local);
+        g_assert_cmpint(uv_loop_close(&rig->poller.uv), ==, 0);
+        g_assert_cmpint(rig->n_closed, ==, rig->n_opened);
+        g_assert_cmpint(access(rig->path, F_OK), ==, -1);
+        snprintf(lock, sizeof(lock), "%s.lock", rig->path);
+        unlink(lock);
+        rmdir(rig->directory);
+}
+
+/* Turns until the condition holds, or the deadline fails the test. */
+#define TURN_UNTIL(rig, condition)                                                                 \
+        do {                                                                                       \
+                gint64 end = g_get_monotonic_time() + DEADLINE_US;                                 \
+                while (!(condition) && g_get_monotonic_time() < end) {                             \
+                        turn(rig);                                                                 \
+                }                                                                                  \
+                g_assert_true(condition);                                                          \
+        } while (0)
+
+static int dial(struct rig *rig)
+{
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+        strcpy(address.sun_path, rig->path);
+        g_assert_cmpint(connect(fd, (struct sockaddr *)&address, sizeof(address)), ==, 0);
+        return fd;
+}
+
+static void say(int fd, const char *text, size_t n)
+{
+        uint8_t prefix[4] = {(uint8_t)n, (uint8_t)(n >> 8), (uint8_t)(n >> 16), (uint8_t)(n >> 24)};
+
+        g_assert_cmpint(send(fd, prefix, 4, MSG_NOSIGNAL), ==, 4);
+        g_assert_cmpint(send(fd, text, n, MSG_NOSIGNAL), ==, (ssize_t)n);
+}
+
+static bool is_closed(int fd)
+{
+        char byte;
+
+        return recv(fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 0 || (errno != EAGAIN && errno != 0);
+}
+
+static void messages_arrive_however_the_bytes_are_cut(void)
+{
+        struct rig rig;
+        CM_CLEANUP(cmi_close_p) int fd = -1;
+        static const char bytes[] = "\1\0\0\0x\3\0\0\0xyz\1\0\0\0x";
+
+        set_up(&rig, 8);
+        fd = dial(&rig);
+        for (size_t i = 0; i < sizeof(bytes) - 1; i++) {
+                g_assert_cmpint(send(fd, bytes + i, 1, MSG_NOSIGNAL), ==, 1);
+                turn(&rig);
+        }
+        TURN_UNTIL(&rig, rig.n_requests == 3);
+        g_assert_cmpint(send(fd, bytes, sizeof(bytes) - 1, MSG_NOSIGNAL), ==, sizeof(bytes) - 1);
+        TURN_UNTIL(&rig, rig.n_requests == 6);
+        tear_down(&rig);
+}
+
+static void a_length_of_zero_or_too_much_ends_the_connection(void)
+{
+        static const char *const bad[] = {
+                        "\0\0\0\0", "\xff\xff\xff\xff", "\x01\x00\x01\x00", "GET "};
+        struct rig rig;
+        CM_CLEANUP(cmi_close_p) int neighbour = -1;
+
+        set_up(&rig, 8);
+        neighbour = dial(&rig);
+        for (size_t i = 0; i < 4; i++) {
+                CM_CLEANUP(cmi_close_p) int fd = dial(&rig);
+
+                g_assert_cmpint(send(fd, bad[i], 4, MSG_NOSIGNAL), ==, 4);
+                errno = 0;
+                TURN_UNTIL(&rig, is_closed(fd));
+                g_assert_cmpuint(rig.local.counters.garbage, ==, i + 1);
+        }
+        say(neighbour, "x", 1);
+        TURN_UNTIL(&rig, rig.n_requests == 1);
+        tear_down(&rig);
+}
+
+static void what_the_handler_calls_malformed_ends_the_connection(void)
+{
+        struct rig rig;
+        CM_CLEANUP(cmi_close_p) int fd = -1;
+
+        set_up(&rig, 8);
+        fd = dial(&rig);
+        say(fd, "x", 1);
+        say(fd, "B", 1);
+        say(fd, "x", 1);
+        TURN_UNTIL(&rig, rig.n_closed == 1);
+        g_assert_cmpint(rig.n_requests, ==, 2);
+        g_assert_cmpuint(rig.local.counters.garbage, ==, 1);
+        tear_down(&rig);
+}
+
+static void one_client_cannot_take_a_whole_turn(void)
+{
+        static char bytes[5 * 100000];
+        struct rig rig;
+        CM_CLEANUP(cmi_close_p) int greedy = -1;
+        CM_CLEANUP(cmi_close_p) int modest = -1;
+        int big = 1 << 20;
+
+        for (size_t i = 0; i < sizeof(bytes); i += 5) {
+                memcpy(bytes + i, "\1\0\0\0x", 5);
+        }
+        set_up(&rig, 8);
+        greedy = dial(&rig);
+        setsockopt(greedy, SOL_SOCKET, SO_SNDBUFFORCE, &big, sizeof(big));
+        g_assert_cmpint(send(greedy, bytes, sizeof(bytes), MSG_NOSIGNAL), >, LOCAL_READ_MAX);
+        modest = dial(&rig);
+        TURN_UNTIL(&rig, rig.n_opened == 2);
+        rig.n_requests = 0;
+        turn(&rig);
+        g_assert_cmpint(rig.n_requests, <=, LOCAL_READ_MAX / 5 + 1);
+        tear_down(&rig);
+}
+
+static void requests_wait_while_the_core_takes_none_and_none_is_lost(void)
+{
+        struct rig rig;
+        CM_CLEANUP(cmi_close_p) int fd = -1;
+
+        set_up(&rig, 8);
+        rig.is_writable = false;
+        fd = dial(&rig);
+        for (int i = 0; i < 100; i++) {
+                say(fd, "x", 1);
+        }
+        for (int i = 0; i < 50; i++) {
+                turn(&rig);
+        }
+        g_assert_cmpint(rig.n_requests, ==, 0);
+        rig.is_writable = true;
+        TURN_UNTIL(&rig, rig.n_requests == 100);
+        tear_down(&rig);
+}
+
+/* It is not read from while it reads nothing, so what it can pile up is bounded; what it is owed arrives. */
+static void a_client_that_does_not_read_is_held_and_loses_nothing(void)
+{
+        static char sink[1 << 20];
+        struct rig rig;
+        CM_CLEANUP(cmi_close_p) int fd = -1;
+        size_t n_read = 0;
+        const int n_wanted = 40;
+
+        set_up(&rig, 8);
+        fd = dial(&rig);
+        for (int i = 0; i < n_wanted; i++) {
+                say(fd, "F", 1);
+        }
+        for (int i = 0; i < 100; i++) {
+                turn(&rig);
+        }
+        g_assert_cmpint(rig.n_requests, <, n_wanted);
+        g_assert_nonnull(rig.local.clients);
+        g_assert_cmpuint(client_n_waiting(rig.local.clients), <=, LOCAL_OUT_HOLD + (64 << 10));
+        for (gint64 end = g_get_monotonic_time() + DEADLINE_US;
+                        n_read < (size_t)n_wanted << 16 && g_get_monotonic_time() < end;) {
+                ssize_t n = recv(fd, sink, sizeof(sink), MSG_DONTWAIT);
+
+                n_read += n > 0 ? (size_t)n : 0;
+                turn(&rig);
+        }
+        g_assert_cmpuint(n_read, ==, (size_t)n_wanted << 16);
+        tear_down(&rig);
+}
+
+static void a_client_that_lets_too_much_pile_up_is_dropped(void)
+{
+        static char fill[1 << 20];
+        struct rig rig;
+        CM_CLEANUP(cmi_close_p) int fd = -1;
+
+        set_up(&rig, 8);
+        fd = dial(&rig);
+        TURN_UNTIL(&rig, rig.n_opened == 1);
+        for (int i = 0; i < 6; i++) {
+                client_send(rig.local.clients, cmi_slice(fill, sizeof(fill)));
+        }
+        /* Not from inside the call, which may come from the core. */
+        g_assert_cmpint(rig.n_closed, ==, 0);
+        TURN_UNTIL(&rig, rig.n_closed == 1);
+        g_assert_cmpuint(rig.local.counters.closed_overflow, ==, 1);
+        tear_down(&rig);
+}
+
+static void one_user_gets_half_of_the_connections(void)
+{
+        struct rig rig;
+        int fds[8];
+
+        set_up(&rig, 8);
+        for (int i = 0; i < 8; i++) {
+                fds[i] = dial(&rig);
+        }
+        TURN_UNTIL(&rig, rig.local.counters.refused_user == 4);
+        g_assert_cmpint(rig.n_opened, ==, 4);
+        for (int i = 0; i < 8; i++) {
+                close(fds[i]);
+        }
+        TURN_UNTIL(&rig, rig.n_closed == 4);
+        fds[0] = dial(&rig);
+        TURN_UNTIL(&rig, rig.n_opened == 5);
+        close(fds[0]);
+        tear_down(&rig);
+}
+
+static int count_descriptors(void)
+{
+        g_autoptr(GDir) entries = g_dir_open("/proc/self/fd", 0, NULL);
+        int n = 0;
+
+        while (g_dir_read_name(entries)) {
+                n++;
+        }
+        return n;
+}
+
+static void descriptors_that_a_client_sends_do_not_arrive(void)
+{
+        struct rig rig;
+        CM_CLEANUP(cmi_close_p) int fd = -1;
+        struct iovec vector = {(void *)"\1\0\0\0x", 5};
+        union {
+                struct cmsghdr head;
+                char space[CMSG_SPACE(64 * sizeof(int))];
+        } control = {0};
+        struct msghdr message = {.msg_iov = &vector,
+                        .msg_iovlen = 1,
+                        .msg_control = &control,
+                        .msg_controllen = sizeof(control)};
+        int n;
+
+        set_up(&rig, 8);
+        fd = dial(&rig);
+        TURN_UNTIL(&rig, rig.n_opened == 1);
+        control.head.cmsg_level = SOL_SOCKET;
+        control.head.cmsg_type = SCM_RIGHTS;
+        control.head.cmsg_len = CMSG_LEN(64 * sizeof(int));
+        for (int i = 0; i < 64; i++) {
+                memcpy(CMSG_DATA(&control.head) + (size_t)i * sizeof(int), &fd, sizeof(int));
+        }
+        n = count_descriptors();
+        g_assert_cmpint(sendmsg(fd, &message, MSG_NOSIGNAL), ==, 5);
+        TURN_UNTIL(&rig, rig.n_requests == 1);
+        g_assert_cmpint(count_descriptors(), ==, n);
+        tear_down(&rig);
+}
+
+static void the_name_is_locked_and_what_a_dead_one_left_is_replaced(void)
+{
+        struct rig rig;
+        struct socket_file second;
+        struct stat status;
+        struct fault fault;
+
+        set_up(&rig, 8);
+        g_assert_cmpint(socket_file_open(&second, rig.path, &fault), ==, -EBUSY);
+        g_assert_cmpint(fault.status, ==, FAULT_RETRY);
+        g_assert_cmpint(stat(rig.path, &status), ==, 0);
+        g_assert_cmpint(status.st_mode & 0777, ==, 0660);
+        /* As after SIGKILL: the lock is gone, the name is not. */
+        close(rig.local.file.lock);
+        rig.local.file.lock = -1;
+        g_assert_cmpint(socket_file_open(&second, rig.path, &fault), ==, 0);
+        socket_file_close(&second);
+        tear_down(&rig);
+}
+
+static void a_plain_file_of_that_name_is_not_removed(void)
+{
+        char directory[] = "/tmp/local-XXXXXX";
+        g_autofree char *path = NULL;
+        g_autofree char *lock = NULL;
+        g_autofree char *missing = NULL;
+        struct socket_file file;
+        struct fault fault;
+
+        g_assert_nonnull(g_mkdtemp(directory));
+        path = g_build_filename(directory, "sock", NULL);
+        lock = g_strconcat(path, ".lock", NULL);
+        missing = g_build_filename(directory, "none", "sock", NULL);
+        g_assert_true(g_file_set_contents(path, "precious", -1, NULL));
+        g_assert_cmpint(socket_file_open(&file, path, &fault), ==, -EEXIST);
+        g_assert_cmpint(fault.status, ==, FAULT_CONFIG);
+        g_assert_cmpint(access(path, F_OK), ==, 0);
+        g_assert_cmpint(socket_file_open(&file, missing, &fault), ==, -ENOENT);
+        g_assert_cmpint(fault.status, ==, FAULT_CONFIG);
+        unlink(path);
+        unlink(lock);
+        rmdir(directory);
+}
+
+int main(int argc, char **argv)
+{
+        g_test_init(&argc, &argv, NULL);
+        g_test_set_nonfatal_assertions();
+        g_test_add_func("/local/cut", messages_arrive_however_the_bytes_are_cut);
+        g_test_add_func("/local/length", a_length_of_zero_or_too_much_ends_the_connection);
+        g_test_add_func("/local/malformed", what_the_handler_calls_malformed_ends_the_connection);
+        g_test_add_func("/local/turn", one_client_cannot_take_a_whole_turn);
+        g_test_add_func("/local/held", requests_wait_while_the_core_takes_none_and_none_is_lost);
+        g_test_add_func("/local/slow", a_client_that_does_not_read_is_held_and_loses_nothing);
+        g_test_add_func("/local/overflow", a_client_that_lets_too_much_pile_up_is_dropped);
+        g_test_add_func("/local/user", one_user_gets_half_of_the_connections);
+        g_test_add_func("/local/smuggle", descriptors_that_a_client_sends_do_not_arrive);
+        g_test_add_func("/local/name", the_name_is_locked_and_what_a_dead_one_left_is_replaced);
+        g_test_add_func("/local/file", a_plain_file_of_that_name_is_not_removed);
+        return g_test_run();
+}
