@@ -160,7 +160,7 @@ class Node:
         connection = http.client.HTTPConnection('127.0.0.1', self.http_port, timeout=STEP_S)
         try:
             with self.mesh.signals:
-                connection.request(method, path, body, {'Content-Type': 'application/x-www-form-urlencoded'} if body else {})
+                connection.request(method, path, body, {'Content-Type': 'application/x-www-form-urlencoded'})
                 response = connection.getresponse()
                 text = response.read()
                 header = response.getheader('X-Cachemesh', '')

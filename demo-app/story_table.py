@@ -6,6 +6,8 @@ import textwrap
 
 WIDTHS = {'number': 2, 'step': 36, 'expected': 28, 'seen': 28}
 
+EVERYWHERE = 'everywhere'
+
 
 class Row:
     def __init__(self):
@@ -49,10 +51,17 @@ class Table:
 
     def chapter(self, text):
         heading = f'{"":{WIDTHS["number"]}}  {"step":{WIDTHS["step"]}} {"expected":{WIDTHS["expected"]}} '
-        self.write(f'\n{self.colour(text, 1)}\n{heading}seen\n')
+        self.write(f'{self.colour(text, 1)}\n{heading}seen\n')
 
     def note(self, heading, text):
-        self.write(f'\n{heading}\n{textwrap.indent(text.rstrip(), "  ")}\n')
+        self.write(f'\n{heading}\n\n{textwrap.indent(text.rstrip(), "  ")}\n\n')
+
+    def row(self, text, expected):
+        """A context: what is written to the row's `seen` inside of it is compared and printed at its end."""
+        return RowWriter(self, text, expected)
+
+    def say(self, text):
+        self.write(f'{text}\n')
 
     def begin(self, text):
         self.n_rows += 1
@@ -67,7 +76,8 @@ class Table:
         return textwrap.wrap(text, WIDTHS[column]) or ['']
 
     def end(self, text, expected, seen):
-        is_good = seen == expected
+        # What comes after a comma may add to what was expected of a change: "everywhere, 1 lapsed".
+        is_good = seen == expected or (expected == EVERYWHERE and seen.startswith(EVERYWHERE + ','))
         self.n_failed += not is_good
         columns = [self.wrapped(text, 'step'), self.wrapped(expected, 'expected'), self.wrapped(seen, 'seen')]
         result = self.colour('ok', 32) if is_good else self.colour('FAILED', '31;1')
