@@ -98,12 +98,16 @@ void member_set_state(struct core *core, struct cmi_time now, struct member *mem
                         .from = member->state,
                         .to = state,
         };
+        bool has_counted = member_counts(member);
 
         if (member->state == state) {
                 return;
         }
         member->state = state;
         member->state_since_ns = now.mono_ns;
+        if (!has_counted && member_counts(member)) {
+                lease_update(core, now);
+        }
         core->sink.event(core->sink.context, &event);
 }
 
@@ -117,7 +121,7 @@ void member_heard(
         member->frames_received++;
         if (member->state == MEMBER_GONE || member->state == MEMBER_SEEN ||
                         member->state == MEMBER_LEFT) {
-                /* It counts again from this frame on: its newest grant is long over, so serving stops until a new one. */
+                /* It counts again from this frame on: it has given no grant yet, so serving stops until it does. */
                 member_set_state(core, now, member, MEMBER_JOINING);
         }
 }
@@ -127,10 +131,12 @@ static void declare_gone(struct core *core, struct cmi_time now, struct member *
         member->grant = (struct cmi_time){0};
         member->waiting_grant = (struct cmi_time){0};
         member->counts_me = false;
-        if (member_counts(member)) {
-                /* What it published last may never have come, so nothing from before may be served without it. */
-                apply_forget(core, member, "a member is gone without a goodbye");
-        }
+        member->was_gone_unmet = member->was_gone_unmet || member->stream == 0;
+        /*
+         * What it published last may never have come, so nothing from before may be served without it. That goes for
+         * one that was never met, too: apps fill their caches while this node is JOINING.
+         */
+        apply_forget(core, member, "a member is gone without a goodbye");
         member_set_state(core, now, member, MEMBER_GONE);
 }
 
@@ -153,9 +159,7 @@ void member_tick(struct core *core, struct cmi_time now, struct member *member)
                 break;
         case MEMBER_SILENT:
                 /* One that crashes again and again before it has published anything must not keep all caches off. */
-                if (!member_is_kept(member)) {
-                        member_set_state(core, now, member, MEMBER_GONE);
-                } else if (silence >= core->options.gone_ns) {
+                if (!member_is_kept(member) || silence >= core->options.gone_ns) {
                         declare_gone(core, now, member);
                 }
                 break;

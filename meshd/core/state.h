@@ -65,8 +65,9 @@ struct member {
         uint64_t lag_ns;
 
         /* Its stream, here. */
-        uint64_t stream; /* 0: unknown */
-        uint64_t newest; /* as it told us */
+        bool was_gone_unmet; /* declared gone before any stream of it was known */
+        uint64_t stream;     /* 0: unknown */
+        uint64_t newest;     /* as it told us */
         uint64_t applied;
         uint64_t nack_sent_ns;
         uint64_t nack_after;

@@ -17,15 +17,19 @@
 /*
  * Can this stream be followed from its first operation? Yes if the log still has it, and nothing of
  * this node's earlier streams is missing here: there was none, or it ended with a goodbye and we
- * have it to its end.
+ * have it to its end. Of a node that is met for the first time "none" is believed only by one that
+ * has not waited for it: apps fill their caches while this node is JOINING, or after it has declared
+ * the other one gone, and a crash of the other host may have ended a stream of that time.
  */
-static bool can_replay(const struct member *member, const struct cmi_hello *hello)
+static bool can_replay(
+                const struct core *core, const struct member *member, const struct cmi_hello *hello)
 {
         if (hello->oldest != 1) {
                 return false;
         }
         if (member->stream == 0) {
-                return hello->previous.stream == 0;
+                return hello->previous.stream == 0 && core->state == CORE_LIVE &&
+                       !member->was_gone_unmet;
         }
         return hello->previous.stream == member->stream &&
                hello->previous.number == member->applied;
@@ -35,7 +39,7 @@ void stream_adopt(struct core *core, struct cmi_time now, struct member *member,
                 const struct cmi_hello *hello)
 {
         if (hello->newest.stream != member->stream) {
-                bool is_replay = can_replay(member, hello);
+                bool is_replay = can_replay(core, member, hello);
 
                 if (!is_replay) {
                         apply_forget(core, member, "joined a stream that began before");
