@@ -85,16 +85,18 @@ void beat_send(struct core *core, struct cmi_time now, struct member *member)
         struct link *link = link_ready(core, member);
         uint8_t buffer[256];
         struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
-        bool may_acknowledge = now.mono_ns >= core->pause_end_ns;
+        /* Until then apps may be served by the page of our predecessor, who has other acks, and may count others. */
+        bool speaks_for_apps = now.mono_ns >= core->pause_end_ns;
         struct cmi_beat beat = {
                         .clock = now,
                         .echo = member->clock,
                         .held_ns = member->clock.mono_ns ? now.mono_ns - member->clock_heard_ns : 0,
                         .newest = {log_stream(core->log), log_newest(core->log)},
                         .sent = member->cursor,
-                        .applied = {member->stream, may_acknowledge ? member->applied : 0},
+                        .applied = {member->stream, speaks_for_apps ? member->applied : 0},
                         .is_grant = !member->is_lapsed && core->state != CORE_STOPPING,
-                        .counts_you = member_counts(member) && member_is_kept(member),
+                        .counts_you = speaks_for_apps && member_counts(member) &&
+                                      member_is_kept(member),
                         .wants_beat = member->grant.mono_ns == 0,
                         .is_live = core->state == CORE_LIVE,
                         .members = member_digest(core),
