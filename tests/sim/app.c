@@ -1,0 +1,578 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Processes that use a cache: readers that look, and load when they miss, and writers that commit to the database and
+ * then announce it. Between any two steps they may be paused, as a scheduler or a garbage collector does.
+ */
+#include "meshd/core/mutant.h"
+#include "tests/sim/world.h"
+
+#include <errno.h>
+
+#define NEW_WRITE UINT32_MAX
+
+static void add_for(
+                struct app *app, uint64_t delay_ns, enum event_kind kind, uint32_t a, void *object)
+{
+        world_add(app->node->world, delay_ns, kind, a, app->life, object);
+}
+
+void app_start(struct app *app)
+{
+        struct world *world = app->node->world;
+        uint64_t life = app->life + 1;
+        uint32_t index = app->index;
+        struct node *node = app->node;
+
+        *app = (struct app){.node = node, .index = index, .life = life};
+        app->cache.tick_ns = world->options.tick_ns;
+        add_for(app, random_below(&world->random, world->options.lease_ns / 4), EVENT_ATTACH, 0,
+                        app);
+        for (uint32_t i = 0; i < world->options.n_readers; i++) {
+                app->readers[i].app = app;
+                add_for(app, random_below(&world->random, world->options.read_ns), EVENT_READ, 0,
+                                &app->readers[i]);
+        }
+        for (uint32_t i = 0; i < WRITES_MAX; i++) {
+                app->writes[i].app = app;
+        }
+        add_for(app, random_below(&world->random, world->options.write_ns), EVENT_WRITE, NEW_WRITE,
+                        app);
+}
+
+/* Attaching, and handing over */
+
+static bool is_connected(const struct app *app)
+{
+        return app->is_attached && app->node->is_up && app->page->life == app->node->life;
+}
+
+static void hand_over(struct app *app, struct sim_write *write)
+{
+        struct world *world = app->node->world;
+
+        if (!is_connected(app)) {
+                write->stage = WRITE_PENDING;
+                if (app->is_attached) {
+                        app->is_attached = false;
+                        add_for(app, random_below(&world->random, world->options.lease_ns / 20),
+                                        EVENT_ATTACH, 0, app);
+                }
+                return;
+        }
+        write->stage = WRITE_HANDED;
+        write->node_life = app->node->life;
+        node_request(app->node, write);
+}
+
+static void attach(struct app *app)
+{
+        struct node *node = app->node;
+        struct world *world = node->world;
+        uint32_t region;
+
+        if (core_region(node->core, cmi_slice_str("r"), &region) < 0) {
+                violation(world, "%s has no region index to give", node->name);
+                return;
+        }
+        trace(world, "%s: app %u maps the page of life %llu", node->name, app->index,
+                        (unsigned long long)node->life);
+        app->page = node->page;
+        app->is_attached = true;
+        reader_map(&app->cache, &node->page->view, region, world->options.n_keys,
+                        world->options.n_tags);
+        for (uint32_t i = 0; i < WRITES_MAX; i++) {
+                struct sim_write *write = &app->writes[i];
+                bool is_unanswered = write->stage == WRITE_HANDED || write->stage == WRITE_WAITING;
+
+                if (write->stage == WRITE_PENDING ||
+                                (is_unanswered && write->node_life != node->life)) {
+                        hand_over(app, write);
+                }
+        }
+}
+
+void app_attach_event(struct app *app, uint64_t life)
+{
+        struct node *node = app->node;
+
+        if (app->life != life || is_connected(app)) {
+                return;
+        }
+        app->is_attached = false;
+        if (node_is_running(node)) {
+                attach(app);
+        } else {
+                add_for(app, node->world->options.lease_ns / 20, EVENT_ATTACH, 0, app);
+        }
+}
+
+/* It sees the socket close at its next call or a little later, and until then it looks at the old page. */
+void app_meshd_ended(struct app *app)
+{
+        struct world *world = app->node->world;
+
+        add_for(app, random_duration(&world->random, 10000, world->options.lease_ns / 2),
+                        EVENT_ATTACH, 0, app);
+}
+
+/* Reading */
+
+static bool has_pending(const struct app *app)
+{
+        for (uint32_t i = 0; i < WRITES_MAX; i++) {
+                if (app->writes[i].stage == WRITE_PENDING) {
+                        return true;
+                }
+        }
+        return false;
+}
+
+static struct cmi_time page_lease(const struct sim_page *page)
+{
+        return (struct cmi_time){page->memory->lease_end_mono_ns, page->memory->lease_end_real_ns};
+}
+
+static enum reader_step begin_read(struct sim_reader *reader)
+{
+        struct app *app = reader->app;
+        struct world *world = app->node->world;
+
+        reader->key = (uint32_t)random_below(&world->random, world->options.n_keys);
+        reader->started_ns = world->now_ns;
+        reader->least = app->seen[reader->key];
+        reader->page = app->page;
+        if (!app->page) {
+                return STEP_LOAD;
+        }
+        reader->lease_end = page_lease(app->page);
+        memcpy(reader->gone_ns, app->page->gone_ns, sizeof(reader->gone_ns));
+        if (has_pending(app) || !reader_get_begin(&app->cache, reader->key, &reader->get)) {
+                return STEP_TOKEN;
+        }
+        return STEP_CHECK;
+}
+
+static void saw(struct app *app, uint32_t key, uint64_t version)
+{
+        if (app->seen[key] < version) {
+                app->seen[key] = version;
+        }
+}
+
+static enum reader_step end_get(struct sim_reader *reader)
+{
+        struct app *app = reader->app;
+        struct world *world = app->node->world;
+        struct cmi_time precise = node_clock(app->node);
+        uint64_t tick_ns = world->options.tick_ns;
+        struct cmi_time coarse = {precise.mono_ns - precise.mono_ns % tick_ns,
+                        precise.real_ns - precise.real_ns % tick_ns};
+
+        if (!reader_get_end(&reader->get, coarse)) {
+                return STEP_TOKEN;
+        }
+        trace_digest(world, reader->get.entry.version);
+        trace(world, "%s: app %u hits key %u version %llu", app->node->name, app->index,
+                        reader->key, (unsigned long long)reader->get.entry.version);
+        judge_hit(world, reader, precise);
+        saw(app, reader->key, reader->get.entry.version);
+        world->tally.n_hits++;
+        return STEP_IDLE;
+}
+
+static enum reader_step load(struct sim_reader *reader)
+{
+        struct world *world = reader->app->node->world;
+
+        reader->version = world->keys[reader->key].newest;
+        trace(world, "%s: app %u loads key %u version %llu", reader->app->node->name,
+                        reader->app->index, reader->key, (unsigned long long)reader->version);
+        return STEP_PUT;
+}
+
+static enum reader_step put(struct sim_reader *reader)
+{
+        struct app *app = reader->app;
+
+        app->node->world->tally.n_misses++;
+        if (app->page) {
+                if (MUTANT(TOKEN_AFTER_LOAD)) {
+                        reader->token = reader_token(&app->cache);
+                }
+                if (reader_put(&app->cache, reader->key, reader->version, reader->token)) {
+                        saw(app, reader->key, reader->version);
+                }
+        }
+        return STEP_IDLE;
+}
+
+static enum reader_step take_step(struct sim_reader *reader)
+{
+        switch (reader->step) {
+        case STEP_IDLE:
+                return begin_read(reader);
+        case STEP_CHECK:
+                reader_get_check(&reader->get);
+                return STEP_END;
+        case STEP_END:
+                return end_get(reader);
+        case STEP_TOKEN:
+                reader->token = reader_token(&reader->app->cache);
+                return STEP_LOAD;
+        case STEP_LOAD:
+                return load(reader);
+        case STEP_PUT:
+                break;
+        }
+        return put(reader);
+}
+
+/* Pause before the next step; 0: at once. */
+static uint64_t pause_before(struct world *world, enum reader_step step)
+{
+        struct options *options = &world->options;
+
+        if (step == STEP_IDLE) {
+                return random_between(
+                                &world->random, options->read_ns / 2, options->read_ns * 3 / 2);
+        }
+        if (random_chance(&world->random, options->pause_ppm)) {
+                return random_duration(&world->random, 1000, options->pause_ns);
+        }
+        if (step == STEP_LOAD || step == STEP_PUT) {
+                return random_duration(&world->random, 1000, options->load_ns);
+        }
+        return 0;
+}
+
+void app_read_event(struct sim_reader *reader, uint64_t life)
+{
+        struct app *app = reader->app;
+        struct world *world = app->node->world;
+        uint64_t pause;
+
+        if (app->life != life) {
+                return;
+        }
+        if (app->node->n_freezes > 0) {
+                add_for(app, world->options.lease_ns / 50, EVENT_READ, 0, reader);
+                return;
+        }
+        do {
+                reader->step = take_step(reader);
+                pause = pause_before(world, reader->step);
+        } while (pause == 0);
+        add_for(app, pause, EVENT_READ, 0, reader);
+}
+
+/* Writing */
+
+static void write_fat(struct cmi_writer *writer)
+{
+        uint8_t filler[CMI_KEY_MAX];
+        uint32_t n = (OP_SIZE - 1000) / (CMI_KEY_MAX + 8);
+
+        memset(filler, 0xff, sizeof(filler));
+        cmi_op_write_begin(writer, cmi_slice_str("other"), n);
+        for (uint32_t i = 0; i < n; i++) {
+                cmi_write_bin(writer, cmi_slice(filler, sizeof(filler)));
+        }
+        cmi_op_write_tags(writer, 0);
+        cmi_op_write_end(writer, false);
+}
+
+/* What a version that this one does not know may send: kind 99. */
+static void write_unknown(struct cmi_writer *writer)
+{
+        cmi_write_array(writer, 2);
+        cmi_write_uint(writer, 99);
+        cmi_write_uint(writer, 1);
+}
+
+static uint32_t all_keys(const struct world *world)
+{
+        return (1u << world->options.n_keys) - 1;
+}
+
+static uint32_t keys_of_tag(const struct world *world, uint8_t tag)
+{
+        uint32_t keys = 0;
+
+        for (uint32_t i = 0; i < world->options.n_keys; i++) {
+                keys |= reader_tag(i, world->options.n_tags) == tag ? 1u << i : 0;
+        }
+        return keys;
+}
+
+static void write_targets(
+                struct cmi_writer *writer, const uint8_t *key, const uint8_t *tag, bool is_whole)
+{
+        cmi_op_write_begin(writer, cmi_slice_str("r"), key ? 1 : 0);
+        if (key) {
+                cmi_write_bin(writer, cmi_slice(key, 1));
+        }
+        cmi_op_write_tags(writer, tag ? 1 : 0);
+        if (tag) {
+                cmi_write_bin(writer, cmi_slice(tag, 1));
+        }
+        cmi_op_write_end(writer, is_whole);
+}
+
+/* An operation that covers @key, encoded; it may cover more. */
+static void make_operation(struct world *world, struct sim_write *write, uint32_t key)
+{
+        struct cmi_writer writer = cmi_writer(write->op, sizeof(write->op));
+        uint8_t key_name = (uint8_t)key;
+        uint8_t tag = reader_tag(key, world->options.n_tags);
+
+        if (random_chance(&world->random, world->options.unknown_ppm)) {
+                write->keys = all_keys(world);
+                write_unknown(&writer);
+        } else if (!random_chance(&world->random, world->options.wide_ppm)) {
+                write->keys = 1u << key;
+                write_targets(&writer, &key_name, NULL, false);
+        } else if (random_chance(&world->random, 500000)) {
+                write->keys = keys_of_tag(world, tag);
+                write_targets(&writer, NULL, &tag, false);
+        } else if (random_chance(&world->random, 500000)) {
+                write->keys = all_keys(world);
+                write_targets(&writer, NULL, NULL, true);
+        } else {
+                write->keys = all_keys(world);
+                cmi_op_write_all(&writer);
+        }
+        write->op_len = (uint32_t)writer.len;
+}
+
+/* Dead in this process before anything else happens. */
+static void announce(struct app *app, struct sim_write *write)
+{
+        for (uint32_t i = 0; i < app->node->world->options.n_keys; i++) {
+                if (write->keys & 1u << i) {
+                        reader_kill(&app->cache, i);
+                        write->announced[i] = app->node->world->keys[i].newest;
+                }
+        }
+        if (write->wait == CMI_WAIT_NONE) {
+                for (uint32_t i = 0; i < app->node->world->options.n_keys; i++) {
+                        if (write->keys & 1u << i) {
+                                saw(app, i, write->announced[i]);
+                        }
+                }
+        }
+        hand_over(app, write);
+}
+
+static struct sim_write *free_write(struct app *app)
+{
+        for (uint32_t i = 0; i < WRITES_MAX; i++) {
+                if (app->writes[i].stage == WRITE_FREE) {
+                        return &app->writes[i];
+                }
+        }
+        return NULL;
+}
+
+static void draw_wait(struct world *world, struct sim_write *write)
+{
+        uint64_t lease_ns = world->options.lease_ns;
+
+        write->timeout_ns = 0;
+        if (random_chance(&world->random, world->options.wait_mesh_ppm)) {
+                write->wait = CMI_WAIT_MESH;
+                if (random_chance(&world->random, 300000)) {
+                        write->timeout_ns =
+                                        random_duration(&world->random, lease_ns / 4, 6 * lease_ns);
+                }
+        } else {
+                write->wait = random_chance(&world->random, 500000) ? CMI_WAIT_NONE : CMI_WAIT_NODE;
+        }
+}
+
+static void begin_write(struct app *app)
+{
+        struct world *world = app->node->world;
+        struct sim_write *write = free_write(app);
+        uint32_t key = (uint32_t)random_below(&world->random, world->options.n_keys);
+
+        if (!write) {
+                return;
+        }
+        world->tally.n_writes++;
+        write->stage = WRITE_COMMITTED;
+        draw_wait(world, write);
+        if (random_chance(&world->random, world->options.fat_ppm)) {
+                struct cmi_writer writer = cmi_writer(write->op, sizeof(write->op));
+
+                write->keys = 0;
+                write_fat(&writer);
+                write->op_len = (uint32_t)writer.len;
+        } else {
+                make_operation(world, write, key);
+                judge_commit(world, key);
+        }
+        add_for(app, random_duration(&world->random, 1000, world->options.announce_ns), EVENT_WRITE,
+                        (uint32_t)(write - app->writes), app);
+}
+
+void app_write_event(struct app *app, const struct event *event)
+{
+        struct world *world = app->node->world;
+        uint64_t mean = world->options.write_ns;
+
+        if (app->life != event->b) {
+                return;
+        }
+        if (app->node->n_freezes > 0) {
+                add_for(app, world->options.lease_ns / 50, EVENT_WRITE, event->a, app);
+        } else if (event->a != NEW_WRITE) {
+                announce(app, &app->writes[event->a]);
+        } else if (world->stage <= STAGE_CHAOS) {
+                begin_write(app);
+                add_for(app, random_between(&world->random, mean / 4, mean * 7 / 4), EVENT_WRITE,
+                                NEW_WRITE, app);
+        }
+}
+
+/* A write on each node at the end: the mesh is whole, so nobody may be missing. */
+void app_last_write(struct app *app)
+{
+        struct world *world = app->node->world;
+        struct sim_write *write = free_write(app);
+
+        write->stage = WRITE_COMMITTED;
+        write->wait = CMI_WAIT_MESH;
+        write->timeout_ns = 0;
+        world->options.unknown_ppm = 0;
+        make_operation(world, write, 0);
+        judge_commit(world, 0);
+        announce(app, write);
+}
+
+static void returned(struct app *app, struct sim_write *write)
+{
+        for (uint32_t i = 0; i < app->node->world->options.n_keys; i++) {
+                if (write->keys & 1u << i) {
+                        saw(app, i, write->announced[i]);
+                }
+        }
+        write->stage = WRITE_FREE;
+}
+
+/* Inside the shell of @node: may be interrupted, and never return. */
+void app_publish(struct node *node, struct sim_write *write, struct cmi_time now)
+{
+        struct world *world = node->world;
+        uint64_t number = 0;
+        int r;
+
+        if (write->stage != WRITE_HANDED) {
+                return;
+        }
+        for (uint32_t i = 0; i < world->options.n_keys; i++) {
+                write->versions[i] = world->keys[i].newest;
+        }
+        write->left = node->page->left;
+        write->cookie = ++world->n_cookies;
+        write->published_ns = world->now_ns;
+        write->stage = WRITE_WAITING;
+        r = core_publish(node->core, now, cmi_slice(write->op, write->op_len), write->wait,
+                        write->timeout_ns, write->cookie, &number);
+        trace(world, "%s: app %u publishes keys %x as %llu, wait %d: %d", node->name,
+                        write->app->index, write->keys, (unsigned long long)number,
+                        (int)write->wait, r);
+        if (r == -ESHUTDOWN || r == -EBUSY) {
+                write->stage = WRITE_PENDING;
+                write->app->is_attached = false;
+                add_for(write->app, world->options.lease_ns / 20, EVENT_ATTACH, 0, write->app);
+        } else if (r < 0) {
+                violation(world, "core_publish() of %s says %d", node->name, r);
+        } else {
+                judge_published(world, write, node->index);
+                if (write->wait != CMI_WAIT_MESH) {
+                        returned(write->app, write);
+                }
+        }
+}
+
+static struct sim_write *find_write(struct node *node, uint64_t cookie)
+{
+        for (uint32_t i = 0; i < node->world->options.n_apps; i++) {
+                struct app *app = &node->world->apps[node->index][i];
+
+                for (uint32_t j = 0; j < WRITES_MAX; j++) {
+                        if (app->writes[j].stage == WRITE_WAITING &&
+                                        app->writes[j].cookie == cookie) {
+                                return &app->writes[j];
+                        }
+                }
+        }
+        return NULL;
+}
+
+void app_done(struct node *node, uint64_t cookie, const struct core_outcome *outcome)
+{
+        struct world *world = node->world;
+        struct sim_write *write = find_write(node, cookie);
+
+        trace(world,
+                        "%s: wait for %llu is over after %.6f s: %d, %u applied, %u lapsed, %u "
+                        "unconfirmed",
+                        node->name, (unsigned long long)outcome->position,
+                        write ? (double)(world->now_ns - write->published_ns) / 1e9 : -1.0,
+                        outcome->outcome, outcome->n_applied, outcome->n_lapsed,
+                        outcome->n_unconfirmed);
+        if (!write) {
+                violation(world, "%s: done() with an unknown cookie", node->name);
+                return;
+        }
+        trace_digest(world, (uint64_t)outcome->outcome);
+        audit_outcome(node, write, outcome);
+        if (outcome->outcome == 0) {
+                judge_acknowledged(world, write);
+        }
+        returned(write->app, write);
+}
+
+/* The end */
+
+bool app_is_idle(const struct app *app)
+{
+        for (uint32_t i = 0; i < WRITES_MAX; i++) {
+                if (app->writes[i].stage != WRITE_FREE) {
+                        return false;
+                }
+        }
+        return is_connected(app);
+}
+
+static bool read_one(struct app *app, uint32_t key)
+{
+        struct world *world = app->node->world;
+        struct sim_reader reader = {.app = app,
+                        .key = key,
+                        .started_ns = world->now_ns,
+                        .page = app->page,
+                        .lease_end = page_lease(app->page),
+                        .least = app->seen[key]};
+        struct reader_token token = reader_token(&app->cache);
+
+        memcpy(reader.gone_ns, app->page->gone_ns, sizeof(reader.gone_ns));
+        reader_put(&app->cache, key, world->keys[key].newest, token);
+        if (!reader_get_begin(&app->cache, key, &reader.get)) {
+                return false;
+        }
+        reader_get_check(&reader.get);
+        return end_get(&reader) == STEP_IDLE;
+}
+
+/* A cache that never answers would keep every promise: in a whole mesh what was just stored is a hit. */
+bool app_read_all(struct app *app)
+{
+        for (uint32_t key = 0; key < app->node->world->options.n_keys; key++) {
+                if (!read_one(app, key)) {
+                        return false;
+                }
+        }
+        return true;
+}

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What cores and pages must look like, whatever readers do:
+ *
+ * C5   apply_seq, floor and stamps never decrease.
+ * C7/9 Operations of a stream are applied one after the other; where one is passed over, everything was forgotten.
+ * C10  A wait of a LIVE node that nothing disturbs is over within L(1+3 rho) + 20 ms, or at its own deadline.
+ * C12  After the last fault the mesh becomes whole: all LIVE, each stream applied everywhere, no wait left.
+ */
+#include "tests/sim/world.h"
+
+#include <stdio.h>
+
+static uint32_t find_index(const struct world *world, const struct cmi_id *id)
+{
+        for (uint32_t i = 0; i < world->options.n_nodes; i++) {
+                if (cmi_id_equal(id, &world->nodes[i].id)) {
+                        return i;
+                }
+        }
+        return UINT32_MAX;
+}
+
+static void note_member(struct node *node, const struct core_event *event)
+{
+        struct world *world = node->world;
+        uint32_t index = find_index(world, &event->id);
+
+        trace(world, "%s: node%u is %d, was %d", node->name, index, (int)event->to,
+                        (int)event->from);
+        if (index == UINT32_MAX) {
+                return;
+        }
+        node->page->left &= ~(1u << index);
+        switch (event->to) {
+        case MEMBER_SEEN:
+                if (node->page->memory->state == CMI_PAGE_JOINING) {
+                        node->page->gone_ns[index] = NEVER;
+                }
+                break;
+        case MEMBER_JOINING:
+        case MEMBER_LIVE:
+        case MEMBER_SILENT:
+                node->has_met[index] = true;
+                node->page->gone_ns[index] = NEVER;
+                break;
+        case MEMBER_LEFT:
+                /* Its successor may have published before this node heard of the end. */
+                node->page->left |= 1u << index;
+                node->page->gone_ns[index] = world->nodes[index].goodbye_ns;
+                break;
+        case MEMBER_GONE:
+                if (node->page->gone_ns[index] == NEVER) {
+                        node->page->gone_ns[index] = world->now_ns;
+                }
+                break;
+        }
+}
+
+void audit_event(void *context, const struct core_event *event)
+{
+        struct node *node = context;
+        struct world *world = node->world;
+
+        node_interruption(node);
+        trace_digest(world, event->kind);
+        if (event->kind == CORE_EVENT_MEMBER) {
+                note_member(node, event);
+                return;
+        }
+        trace(world, "%s: event %d about '%s' number %llu: %s", node->name, (int)event->kind,
+                        event->name, (unsigned long long)event->number, event->text);
+        world->tally.n_forgot += event->kind == CORE_EVENT_FORGOT;
+        world->tally.n_resets += event->kind == CORE_EVENT_RESET_SENT;
+        if (event->kind == CORE_EVENT_INCARNATION && event->number > node->incarnation) {
+                node->incarnation = event->number;
+        }
+}
+
+/* A new stream may begin at 1 without forgetting, when the one before it was applied to its end. */
+void audit_applied(void *context, const char *source, uint64_t number, const struct cmi_op *op)
+{
+        struct node *node = context;
+        struct world *world = node->world;
+        uint64_t floor = node->page->memory->floor;
+        uint32_t index = (uint32_t)(source[strlen(source) - 1] - '0');
+
+        node_interruption(node);
+        trace(world, "%s applies %llu of %s", node->name, (unsigned long long)number, source);
+        if (index >= world->options.n_nodes || index == node->index) {
+                return;
+        }
+        if (number != node->seen_number[index] + 1 && number != 1 &&
+                        floor <= node->seen_floor[index] && node->seen_number[index] > 0) {
+                violation(world,
+                                "C7 %s applies %llu of node%u after %llu, and has forgotten "
+                                "nothing",
+                                node->name, (unsigned long long)number, index,
+                                (unsigned long long)node->seen_number[index]);
+        }
+        node->seen_number[index] = number;
+        node->seen_floor[index] = floor;
+}
+
+void audit_started(struct node *node)
+{
+        for (uint32_t i = 0; i < NODES_MAX; i++) {
+                node->seen_number[i] = 0;
+                node->seen_floor[i] = 0;
+        }
+}
+
+static void check_slots(struct node *node)
+{
+        struct sim_page *page = node->page;
+        uint64_t *copy = page->slots;
+
+        for (uint32_t i = 0; i < PAGE_SLOTS; i++) {
+                uint64_t key = page->view.keys[i];
+                uint64_t tag = page->view.tags[i];
+
+                if (key < copy[2 * i] || tag < copy[2 * i + 1]) {
+                        violation(node->world, "C5 %s: a stamp decreased", node->name);
+                }
+                copy[2 * i] = key;
+                copy[2 * i + 1] = tag;
+        }
+}
+
+void audit_page(struct node *node)
+{
+        struct sim_page *page = node->page;
+        const struct cmi_page *memory = page->memory;
+
+        if (memory->apply_seq < page->apply_seq || memory->floor < page->floor) {
+                violation(node->world, "C5 %s: apply_seq or floor decreased", node->name);
+        }
+        if (memory->floor > memory->apply_seq) {
+                violation(node->world, "C5 %s: the floor is above apply_seq", node->name);
+        }
+        if (memory->apply_seq != page->apply_seq) {
+                check_slots(node);
+                page->apply_seq = memory->apply_seq;
+                page->floor = memory->floor;
+        }
+        if (!audit_is_live(node) || node->stopping != STOP_NO) {
+                node->undisturbed_ns = NEVER;
+        } else if (node->undisturbed_ns == NEVER) {
+                node->undisturbed_ns = node->world->now_ns;
+        }
+}
+
+bool audit_is_live(const struct node *node)
+{
+        return node->page->memory->state == CMI_PAGE_LIVE;
+}
+
+static uint64_t wait_bound(const struct world *world)
+{
+        const struct options *options = &world->options;
+        double rho = (double)options->drift_ppm / 1e6;
+        double own = (double)options->lease_ns * (1 + 3 * rho);
+
+        return (uint64_t)(own * (1 + rho)) + cmi_ms(21) + options->turn_ns;
+}
+
+void audit_outcome(struct node *node, const struct sim_write *write,
+                const struct core_outcome *outcome)
+{
+        struct world *world = node->world;
+        uint64_t took = world->now_ns - write->published_ns;
+        bool is_undisturbed = node->undisturbed_ns <= write->published_ns;
+        uint64_t bound = wait_bound(world);
+
+        world->tally.n_partial += outcome->outcome == CORE_OUTCOME_PARTIAL;
+        world->tally.n_pending += outcome->outcome == CORE_OUTCOME_PENDING;
+        world->tally.n_timeouts += outcome->outcome == CORE_OUTCOME_TIMEOUT;
+        if (is_undisturbed && took > bound) {
+                violation(world, "C10 %s: a wait took %.6f s, which is over %.6f s", node->name,
+                                (double)took / 1e9, (double)bound / 1e9);
+        }
+        if (is_undisturbed && outcome->outcome == CORE_OUTCOME_PENDING) {
+                violation(world, "C10 %s: a wait on a LIVE node ends as PENDING", node->name);
+        }
+        if (is_undisturbed && outcome->outcome == CORE_OUTCOME_TIMEOUT && write->timeout_ns == 0) {
+                violation(world, "C10 %s: a wait without a deadline ends at one", node->name);
+        }
+        if (world->stage == STAGE_WHOLE && outcome->outcome != 0) {
+                violation(world, "C12 %s: the mesh is whole, and a wait ends with %d", node->name,
+                                outcome->outcome);
+        }
+}
+
+static bool has_applied(
+                const struct node *reader, const struct node *origin, char *ret_reason, size_t size)
+{
+        struct core_member member;
+
+        if (!network_has_connection(reader->world, origin->index, reader->index)) {
+                snprintf(ret_reason, size, "%s is not connected to %s", origin->name, reader->name);
+                return false;
+        }
+        for (uint32_t i = 0; core_member(reader->core, node_clock(reader), i, &member) == 0; i++) {
+                if (!cmi_id_equal(&member.id, &origin->id)) {
+                        continue;
+                }
+                if (member.state != MEMBER_LIVE) {
+                        snprintf(ret_reason, size, "for %s %s is in state %d", reader->name,
+                                        origin->name, (int)member.state);
+                        return false;
+                }
+                if (member.applied != log_newest(&origin->log) ||
+                                member.newest.stream != log_stream(&origin->log)) {
+                        snprintf(ret_reason, size, "%s has applied %llu of %s, not %llu",
+                                        reader->name, (unsigned long long)member.applied,
+                                        origin->name, (unsigned long long)log_newest(&origin->log));
+                        return false;
+                }
+                return true;
+        }
+        snprintf(ret_reason, size, "%s does not know %s", reader->name, origin->name);
+        return false;
+}
+
+static bool is_ready(struct world *world, struct node *node, char *ret_reason, size_t size)
+{
+        struct core_status status;
+
+        if (!node_is_running(node)) {
+                snprintf(ret_reason, size, "%s is not running", node->name);
+                return false;
+        }
+        if (!audit_is_live(node)) {
+                core_status(node->core, &status);
+                snprintf(ret_reason, size, "%s is not LIVE: %s", node->name, status.reason);
+                return false;
+        }
+        for (uint32_t i = 0; i < world->options.n_apps; i++) {
+                if (!app_is_idle(&world->apps[node->index][i])) {
+                        snprintf(ret_reason, size, "%s: app %u has an open write", node->name, i);
+                        return false;
+                }
+        }
+        return true;
+}
+
+bool audit_is_whole(struct world *world, char *ret_reason, size_t size)
+{
+        for (uint32_t i = 0; i < world->options.n_nodes; i++) {
+                if (!is_ready(world, &world->nodes[i], ret_reason, size)) {
+                        return false;
+                }
+        }
+        for (uint32_t i = 0; i < world->options.n_nodes; i++) {
+                for (uint32_t j = 0; j < world->options.n_nodes; j++) {
+                        if (i != j && !has_applied(&world->nodes[i], &world->nodes[j], ret_reason,
+                                                      size)) {
+                                return false;
+                        }
+                }
+        }
+        return true;
+}

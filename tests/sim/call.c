@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Calls of a core. One may be interrupted at any call of its sink, to go on later (SIGSTOP) or never (SIGKILL), so the
+ * order of what a core does within one event is tested too; for that the call runs on a stack of its own.
+ */
+#include "tests/sim/world.h"
+
+#include <stdlib.h>
+
+#define STACK_SIZE (512u << 10)
+
+static void perform(struct node *node)
+{
+        struct call *call = &node->call;
+        struct cmi_endpoint endpoint;
+
+        switch (call->kind) {
+        case CALL_NONE:
+                break;
+        case CALL_RECEIVE:
+                core_receive(node->core, call->now, call->connection,
+                                cmi_slice(call->frame->bytes, call->frame->header_len),
+                                cmi_slice(call->frame->bytes + call->frame->header_len,
+                                                call->frame->body_len));
+                break;
+        case CALL_TICK:
+                core_tick(node->core, call->now);
+                break;
+        case CALL_WRITABLE:
+                core_link_writable(node->core, call->now, call->link);
+                break;
+        case CALL_CONNECT:
+                endpoint = network_endpoint(call->peer);
+                core_connect(node->core, call->now, &endpoint);
+                break;
+        case CALL_PUBLISH:
+                app_publish(node, call->write, call->now);
+                break;
+        case CALL_STOP:
+                core_stop(node->core, call->now);
+                break;
+        case CALL_GOODBYE:
+                core_goodbye(node->core, call->now);
+                break;
+        }
+        node->is_call_over = true;
+}
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define MAY_SWITCH_STACKS false /* the sanitizers follow no stack that is left for ever */
+#else
+#define MAY_SWITCH_STACKS true
+#endif
+
+static struct node *entered; /* makecontext() passes ints only */
+
+static void perform_on_stack(void)
+{
+        perform(entered);
+}
+
+static void run_on_stack(struct node *node)
+{
+        if (!node->stack) {
+                node->stack = malloc(STACK_SIZE);
+                if (!node->stack) {
+                        abort();
+                }
+        }
+        getcontext(&node->context);
+        node->context.uc_stack.ss_sp = node->stack;
+        node->context.uc_stack.ss_size = STACK_SIZE;
+        node->context.uc_link = &node->return_context;
+        makecontext(&node->context, perform_on_stack, 0);
+        entered = node;
+        swapcontext(&node->return_context, &node->context);
+}
+
+void node_interruption(struct node *node)
+{
+        if (node->interrupt_at > 0 && --node->interrupt_at == 0) {
+                swapcontext(&node->context, &node->return_context);
+        }
+}
+
+static void finish_call(struct node *node)
+{
+        struct world *world = node->world;
+        enum call_kind kind = node->call.kind;
+
+        free(node->call.frame);
+        node->call = (struct call){0};
+        node->is_in_call = false;
+        node->interrupt_at = 0;
+        audit_page(node);
+        if (kind == CALL_TICK) {
+                node_timer(node);
+        } else {
+                node_turn_ends(node, random_below(&world->random, world->options.turn_ns));
+        }
+}
+
+static void interrupted(struct node *node)
+{
+        struct world *world = node->world;
+        uint64_t delay;
+
+        world->tally.n_interrupts++;
+        node->undisturbed_ns = NEVER;
+        if (random_chance(&world->random, 300000)) {
+                trace(world, "%s is killed inside a call", node->name);
+                node_kill(node, false);
+                node_start_later(node);
+                return;
+        }
+        delay = random_duration(&world->random, 100000, 2 * world->options.lease_ns);
+        trace(world, "%s is stopped inside a call for %.6f s", node->name, (double)delay / 1e9);
+        world_add(world, delay, EVENT_RETURN, node->index, node->life, NULL);
+}
+
+void node_call(struct node *node, const struct call *call)
+{
+        struct world *world = node->world;
+
+        world->tally.n_calls++;
+        node->call = *call;
+        node->call.now = node_clock(node);
+        node->is_in_call = true;
+        node->is_call_over = false;
+        if (MAY_SWITCH_STACKS && world->stage == STAGE_CHAOS &&
+                        random_chance(&world->random, world->options.interrupt_ppm)) {
+                node->interrupt_at = (uint32_t)random_between(&world->random, 1, 8);
+                run_on_stack(node);
+        } else {
+                perform(node);
+        }
+        if (node->is_call_over) {
+                finish_call(node);
+        } else {
+                interrupted(node);
+        }
+}
+
+void node_return_event(struct node *node, uint64_t life)
+{
+        if (!node->is_up || node->life != life || !node->is_in_call) {
+                return;
+        }
+        if (node->n_stops > 0 || node->n_freezes > 0) {
+                world_add(node->world, node->world->options.lease_ns / 50, EVENT_RETURN,
+                                node->index, life, NULL);
+                return;
+        }
+        trace(node->world, "%s returns into its call", node->name);
+        swapcontext(&node->return_context, &node->context);
+        finish_call(node);
+        node_wake(node);
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The database, and what a hit may return. Times are true ones, so the judge is exact:
+ *
+ * C1  A read that begins after a wait for version v has returned 0 returns v or newer. Exempt is a node that has left
+ *     in order, comes back behind a partition and declares the writer gone: the writer rightly waits for it no more.
+ * C2  A hit at t returns every version that was published one lease length before t, counted on the reader's clock;
+ *     also when the publisher died at once. Exempt are versions published by a node that was at that time declared
+ *     gone (or had left, or was never met) by the reader's meshd, and was so still when the
+ *     read began: page 01 of the design, "what bounded does not promise".
+ * C3  A process never hits an older version than it has hit, stored, or announced itself (C4).
+ * C6  No hit without a lease, and none on a page whose meshd has said goodbye.
+ */
+#include "tests/sim/world.h"
+
+#include <stdlib.h>
+
+static void *grow(void *memory, uint64_t *capacity, size_t size)
+{
+        *capacity = *capacity ? 2 * *capacity : 64;
+        memory = realloc(memory, *capacity * size);
+        if (!memory) {
+                abort();
+        }
+        return memory;
+}
+
+uint64_t judge_commit(struct world *world, uint32_t index)
+{
+        struct key *key = &world->keys[index];
+
+        key->newest++;
+        if (key->newest >= key->capacity) {
+                key->versions = grow(key->versions, &key->capacity, sizeof(*key->versions));
+        }
+        key->versions[key->newest] = (struct version){world->now_ns, NEVER, 0};
+        trace(world, "key %u: version %llu is committed", index, (unsigned long long)key->newest);
+        return key->newest;
+}
+
+void judge_init(struct world *world)
+{
+        for (uint32_t i = 0; i < world->options.n_keys; i++) {
+                world->keys[i].newest = 0;
+                world->keys[i].n_published = 1;
+                world->keys[i].n_acknowledged = 0;
+                judge_commit(world, i);
+                world->keys[i].versions[0] = (struct version){0};
+                world->keys[i].versions[1] = (struct version){0};
+        }
+}
+
+void judge_published(struct world *world, const struct sim_write *write, uint32_t origin)
+{
+        for (uint32_t i = 0; i < world->options.n_keys; i++) {
+                struct key *key = &world->keys[i];
+
+                if (!(write->keys & 1u << i)) {
+                        continue;
+                }
+                while (key->n_published <= write->versions[i]) {
+                        struct version *version = &key->versions[key->n_published++];
+
+                        version->published_ns = world->now_ns;
+                        version->origin = origin;
+                }
+        }
+}
+
+void judge_acknowledged(struct world *world, const struct sim_write *write)
+{
+        world->tally.n_acknowledged++;
+        for (uint32_t i = 0; i < world->options.n_keys; i++) {
+                struct key *key = &world->keys[i];
+                uint64_t n = key->n_acknowledged;
+
+                if (!(write->keys & 1u << i) ||
+                                (n > 0 && key->acknowledged[n - 1].version >= write->versions[i])) {
+                        continue;
+                }
+                if (n == key->acknowledged_capacity) {
+                        key->acknowledged = grow(key->acknowledged, &key->acknowledged_capacity,
+                                        sizeof(*key->acknowledged));
+                }
+                key->acknowledged[key->n_acknowledged++] = (struct acknowledged){world->now_ns,
+                                write->versions[i], write->app->node->index, write->left};
+        }
+}
+
+/* It left, came back behind a partition, and knows nothing of the origin but that it is silent. */
+static bool is_beyond(const struct sim_reader *reader, const struct acknowledged *acknowledged)
+{
+        return (acknowledged->left & 1u << reader->app->node->index) &&
+               (reader->gone_ns[acknowledged->origin] != NEVER ||
+                               reader->page->gone_ns[acknowledged->origin] != NEVER);
+}
+
+static void check_acknowledged(struct world *world, const struct sim_reader *reader)
+{
+        const struct key *key = &world->keys[reader->key];
+        uint64_t n = key->n_acknowledged;
+
+        while (n > 0 && (key->acknowledged[n - 1].at_ns >= reader->started_ns ||
+                                        is_beyond(reader, &key->acknowledged[n - 1]))) {
+                n--;
+        }
+        if (n > 0 && key->acknowledged[n - 1].version > reader->get.entry.version) {
+                violation(world,
+                                "C1 %s: app %u reads version %llu of key %u, but %llu was "
+                                "acknowledged "
+                                "%.6f s before the read",
+                                reader->app->node->name, reader->app->index,
+                                (unsigned long long)reader->get.entry.version, reader->key,
+                                (unsigned long long)key->acknowledged[n - 1].version,
+                                (double)(reader->started_ns - key->acknowledged[n - 1].at_ns) /
+                                                1e9);
+        }
+}
+
+static void check_staleness(struct world *world, const struct sim_reader *reader)
+{
+        const struct key *key = &world->keys[reader->key];
+        int64_t ppm = reader->app->node->drift_ppm;
+        uint64_t lease_ns = (uint64_t)((double)world->options.lease_ns * 1e6 / (1e6 + (double)ppm));
+
+        for (uint64_t v = reader->get.entry.version + 1; v < key->n_published; v++) {
+                const struct version *version = &key->versions[v];
+
+                if (version->published_ns + lease_ns + CMI_NS_PER_US < world->now_ns &&
+                                reader->gone_ns[version->origin] > version->published_ns &&
+                                reader->page->gone_ns[version->origin] > version->published_ns) {
+                        violation(world,
+                                        "C2 %s: app %u reads version %llu of key %u, but node%u "
+                                        "published %llu %.6f s ago",
+                                        reader->app->node->name, reader->app->index,
+                                        (unsigned long long)reader->get.entry.version, reader->key,
+                                        version->origin, (unsigned long long)v,
+                                        (double)(world->now_ns - version->published_ns) / 1e9);
+                        return;
+                }
+        }
+}
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+        return a > b ? a : b;
+}
+
+static void check_lease(
+                struct world *world, const struct sim_reader *reader, struct cmi_time precise)
+{
+        const struct cmi_page *page = reader->page->memory;
+        const char *name = reader->app->node->name;
+
+        if (precise.mono_ns >= later(reader->lease_end.mono_ns, page->lease_end_mono_ns) ||
+                        precise.real_ns >=
+                                        later(reader->lease_end.real_ns, page->lease_end_real_ns)) {
+                violation(world, "C6 %s: a hit without a lease", name);
+        }
+        if (reader->get.entry.token.epoch != page->epoch) {
+                violation(world, "C6 %s: a hit of another epoch", name);
+        }
+        if (reader->page->closed_ns < reader->started_ns) {
+                violation(world, "C6 %s: a hit after the goodbye", name);
+        }
+}
+
+void judge_hit(struct world *world, const struct sim_reader *reader, struct cmi_time precise)
+{
+        check_acknowledged(world, reader);
+        check_staleness(world, reader);
+        check_lease(world, reader, precise);
+        if (reader->get.entry.version < reader->least) {
+                violation(world,
+                                "C3 %s: app %u has seen version %llu of key %u, and now reads %llu",
+                                reader->app->node->name, reader->app->index,
+                                (unsigned long long)reader->least, reader->key,
+                                (unsigned long long)reader->get.entry.version);
+        }
+}
+
+void judge_free(struct world *world)
+{
+        for (uint32_t i = 0; i < KEYS_MAX; i++) {
+                free(world->keys[i].versions);
+                free(world->keys[i].acknowledged);
+                world->keys[i] = (struct key){0};
+        }
+}

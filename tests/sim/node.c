@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: MIT */
+/* A host with its clocks and its meshd: a real core around which this file plays the shell. */
+#include "tests/sim/world.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static uint64_t awake_ns(const struct node *node)
+{
+        uint64_t now = node->is_suspended ? node->suspended_since_ns : node->world->now_ns;
+
+        return now - node->suspended_ns;
+}
+
+static uint64_t drifted(uint64_t ns, int64_t ppm)
+{
+        return ns + (uint64_t)((int64_t)ns * ppm / 1000000);
+}
+
+struct cmi_time node_clock(const struct node *node)
+{
+        return (struct cmi_time){
+                        .mono_ns = node->mono_base_ns + drifted(awake_ns(node), node->drift_ppm),
+                        .real_ns = node->real_base_ns + (uint64_t)node->real_step_ns +
+                                   drifted(node->world->now_ns, node->drift_ppm),
+        };
+}
+
+bool node_is_running(const struct node *node)
+{
+        return node->is_up && node->n_stops == 0 && node->n_freezes == 0 && !node->is_in_call;
+}
+
+void node_init(struct world *world, uint32_t index)
+{
+        struct node *node = &world->nodes[index];
+        int64_t most = (int64_t)world->options.drift_ppm * 45 / 100;
+        void *stack = node->stack;
+
+        *node = (struct node){.world = world, .index = index, .stack = stack};
+        snprintf(node->name, sizeof(node->name), "node%u", index);
+        memset(node->id.bytes, (int)index + 1, sizeof(node->id.bytes));
+        node->drift_ppm = (int64_t)random_below(&world->random, (uint64_t)(2 * most + 1)) - most;
+        if (random_chance(&world->random, 300000)) {
+                node->drift_ppm = node->drift_ppm < 0 ? -most : most;
+        }
+        node->mono_base_ns = random_between(&world->random, CMI_NS_PER_S, 1000 * CMI_NS_PER_S);
+        node->real_base_ns = 1700000000 * CMI_NS_PER_S +
+                             random_below(&world->random, 1000 * CMI_NS_PER_S);
+        node->log_memory = sim_allocate(world->options.log_size);
+}
+
+static void kick(struct node *node)
+{
+        struct world *world = node->world;
+
+        network_kick(world, node->index);
+        if (node->n_requests > 0) {
+                world_add(world, random_below(&world->random, 100000), EVENT_REQUEST, node->index,
+                                node->life, NULL);
+        }
+        node->is_turn_open = false;
+        node_turn_ends(node, random_below(&world->random, 100000));
+}
+
+static void schedule_tick(struct node *node, uint64_t delay_ns)
+{
+        node->tick_serial++;
+        world_add(node->world, delay_ns, EVENT_TICK, node->index, node->tick_serial, NULL);
+}
+
+void node_turn_ends(struct node *node, uint64_t delay_ns)
+{
+        if (!node->is_turn_open) {
+                node->is_turn_open = true;
+                schedule_tick(node, delay_ns);
+        }
+}
+
+void node_timer(struct node *node)
+{
+        uint64_t local = core_timeout_ns(node->core, node_clock(node));
+        int64_t ppm = node->drift_ppm;
+
+        if (local > 3600 * CMI_NS_PER_S) {
+                local = 3600 * CMI_NS_PER_S;
+        }
+        local = (uint64_t)((int64_t)local - (int64_t)local / 1000000 * ppm);
+        node->is_turn_open = false;
+        schedule_tick(node, local + random_between(&node->world->random, 1000, 100000));
+}
+
+void node_tick_event(struct node *node, uint64_t serial)
+{
+        if (node->tick_serial == serial && node_is_running(node)) {
+                node_call(node, &(struct call){.kind = CALL_TICK});
+        }
+}
+
+void node_request(struct node *node, struct sim_write *write)
+{
+        if (node->n_requests == REQUESTS_MAX) {
+                abort();
+        }
+        node->requests[node->n_requests++] = write;
+        if (node->n_requests == 1) {
+                world_add(node->world, random_below(&node->world->random, 100000), EVENT_REQUEST,
+                                node->index, node->life, NULL);
+        }
+}
+
+void node_request_event(struct node *node, uint64_t life)
+{
+        struct sim_write *write;
+
+        if (node->life != life || !node_is_running(node) || node->n_requests == 0) {
+                return;
+        }
+        if (!core_is_writable(node->core)) {
+                world_add(node->world, node->world->options.lease_ns / 100, EVENT_REQUEST,
+                                node->index, life, NULL);
+                return;
+        }
+        write = node->requests[0];
+        node->n_requests--;
+        for (uint32_t i = 0; i < node->n_requests; i++) {
+                node->requests[i] = node->requests[i + 1];
+        }
+        if (node->n_requests > 0) {
+                world_add(node->world, 1000, EVENT_REQUEST, node->index, life, NULL);
+        }
+        node_call(node, &(struct call){.kind = CALL_PUBLISH, .write = write});
+}
+
+/* The stand-in for discovery: each node hears of each other one in turn. */
+void node_discover_event(struct node *node)
+{
+        struct world *world = node->world;
+        uint32_t peer = node->discovered++ % world->options.n_nodes;
+        uint64_t pause = world->options.discover_ns / world->options.n_nodes;
+
+        world_add(world, random_between(&world->random, pause / 2, pause), EVENT_DISCOVER,
+                        node->index, 0, NULL);
+        if (node_is_running(node) && node->stopping == STOP_NO &&
+                        world->cuts[peer][node->index] == 0 && world->nodes[peer].is_up &&
+                        world->nodes[peer].n_freezes == 0) {
+                node_call(node, &(struct call){.kind = CALL_CONNECT, .peer = peer});
+        }
+}
+
+/* Life and death */
+
+static void node_done(void *context, uint64_t cookie, const struct core_outcome *outcome)
+{
+        struct node *node = context;
+
+        node_interruption(node);
+        app_done(node, cookie, outcome);
+        node_interruption(node);
+}
+
+static struct sim_page *make_page(struct node *node)
+{
+        struct world *world = node->world;
+        struct cmi_page_geometry geometry = {PAGE_SLOTS, PAGE_SLOTS, PAGE_SLOTS};
+        struct sim_page *page = sim_allocate(sizeof(*page));
+        uint64_t epoch = random_next(&world->random) | 1;
+        uint64_t seed = random_next(&world->random);
+
+        page->memory = sim_allocate(cmi_page_size(&geometry));
+        cmi_page_init(page->memory, &geometry, epoch, seed, world->options.lease_ns);
+        page->view = cmi_page_view(page->memory);
+        page->node = node->index;
+        page->life = node->life;
+        page->closed_ns = NEVER;
+        page->next = world->pages;
+        world->pages = page;
+        return page;
+}
+
+static struct core_options core_options_for(struct node *node)
+{
+        struct options *options = &node->world->options;
+        struct core_options result = core_options_default();
+
+        result.node_id = node->id;
+        result.incarnation = node->incarnation;
+        result.random = random_next(&node->world->random);
+        result.name = node->name;
+        result.mesh = "sim";
+        result.software = "meshsim";
+        result.endpoints[0] = network_endpoint(node->index);
+        result.n_endpoints = 1;
+        result.max_peers = PEERS_MAX;
+        result.lease_ns = options->lease_ns;
+        result.gone_ns = options->gone_ns;
+        result.margin_ns = options->margin_ns;
+        result.drift_ppm = options->drift_ppm;
+        result.start_ns = options->start_ns;
+        result.alone_ns = options->alone_ns;
+        return result;
+}
+
+static void open_log(struct node *node, struct core_options *options)
+{
+        struct world *world = node->world;
+        int outcome;
+
+        if (node->is_log_lost) {
+                memset(node->log_memory, 0, world->options.log_size);
+                node->is_log_lost = false;
+        }
+        outcome = log_open(&node->log, node->log_memory, world->options.log_size, &node->id,
+                        random_next(&world->random) | 1);
+        if (outcome < 0) {
+                violation(world, "log_open() of %s says %d", node->name, outcome);
+        }
+        options->is_clean = log_was_closed(&node->log);
+        trace(world, "%s starts, incarnation %llu, stream %016llx at %llu%s", node->name,
+                        (unsigned long long)node->incarnation,
+                        (unsigned long long)log_stream(&node->log),
+                        (unsigned long long)log_newest(&node->log),
+                        options->is_clean ? ", clean" : "");
+}
+
+static void remember_peers(struct node *node)
+{
+        struct world *world = node->world;
+
+        for (uint32_t i = 0; i < world->options.n_nodes; i++) {
+                struct cmi_endpoint endpoint = network_endpoint(i);
+
+                node->page->gone_ns[i] = 0;
+                if (i == node->index) {
+                        node->page->gone_ns[i] = NEVER;
+                } else if (node->has_met[i]) {
+                        node->page->gone_ns[i] = NEVER;
+                        core_remember(node->core, node_clock(node), &world->nodes[i].id,
+                                        world->nodes[i].name, &endpoint);
+                }
+        }
+}
+
+void node_start_later(struct node *node)
+{
+        struct world *world = node->world;
+        uint64_t most = world->stage <= STAGE_CHAOS ? world->options.fault_max_ns : CMI_NS_PER_MS;
+
+        world_add(world, random_duration(&world->random, 100000, most), EVENT_START, node->index,
+                        node->host_life, NULL);
+}
+
+void node_start(struct node *node)
+{
+        static const struct core_sink callbacks = {
+                        .dial = network_dial,
+                        .hangup = network_hangup,
+                        .send = network_send,
+                        .done = node_done,
+                        .event = audit_event,
+                        .applied = audit_applied,
+        };
+        struct world *world = node->world;
+        struct core_sink sink = callbacks;
+        struct core_options options;
+
+        if (node->is_up) {
+                return;
+        }
+        world->tally.n_starts++;
+        node->life++;
+        node->is_up = true;
+        node->stopping = STOP_NO;
+        node->n_stops = 0;
+        node->is_in_call = false;
+        node->n_requests = 0;
+        node->incarnation++;
+        node->undisturbed_ns = NEVER;
+        options = core_options_for(node);
+        open_log(node, &options);
+        if (node->core_size < core_size(&options)) {
+                free(node->core_memory);
+                node->core_size = core_size(&options);
+                node->core_memory = aligned_alloc(64, (node->core_size + 63) & ~(size_t)63);
+        }
+        memset(node->core_memory, 0, node->core_size);
+        node->page = make_page(node);
+        sink.context = node;
+        node->core = core_init(node->core_memory, &options, &sink, &node->page->view, &node->log,
+                        node_clock(node));
+        audit_started(node);
+        remember_peers(node);
+        kick(node);
+}
+
+static void end_process(struct node *node, bool is_host)
+{
+        struct world *world = node->world;
+
+        network_process_ended(node, is_host);
+        node->is_up = false;
+        node->is_in_call = false;
+        node->interrupt_at = 0;
+        free(node->call.frame);
+        node->call = (struct call){0};
+        node->n_requests = 0;
+        for (uint32_t i = 0; i < world->options.n_apps; i++) {
+                app_meshd_ended(&world->apps[node->index][i]);
+        }
+}
+
+void node_kill(struct node *node, bool is_log_lost)
+{
+        if (!node->is_up) {
+                return;
+        }
+        trace(node->world, "%s: meshd is killed%s", node->name,
+                        is_log_lost ? ", its log is lost" : "");
+        node->is_log_lost = is_log_lost;
+        end_process(node, false);
+}
+
+void node_crash(struct node *node)
+{
+        struct world *world = node->world;
+
+        trace(world, "%s: the host crashes", node->name);
+        if (node->is_up) {
+                end_process(node, true);
+        }
+        node->is_log_lost = true;
+        node->host_life++;
+        node->n_freezes = 0;
+        if (node->is_suspended) {
+                node->suspended_ns += world->now_ns - node->suspended_since_ns;
+                node->is_suspended = false;
+        }
+        for (uint32_t i = 0; i < world->options.n_apps; i++) {
+                app_start(&world->apps[node->index][i]);
+        }
+}
+
+void node_clean_stop(struct node *node)
+{
+        struct world *world = node->world;
+
+        if (!node_is_running(node) || node->stopping != STOP_NO) {
+                return;
+        }
+        trace(world, "%s: clean stop", node->name);
+        node->stopping = STOP_FLUSHING;
+        node->undisturbed_ns = NEVER;
+        node->stop_deadline_ns = world->now_ns + world->options.lease_ns;
+        world_add(world, random_below(&world->random, 1000000), EVENT_STOPPING, node->index,
+                        node->life, NULL);
+        node_call(node, &(struct call){.kind = CALL_STOP});
+}
+
+void node_stopping_event(struct node *node, uint64_t life)
+{
+        struct world *world = node->world;
+
+        if (!node->is_up || node->life != life || node->stopping == STOP_NO) {
+                return;
+        }
+        world_add(world, world->options.lease_ns / 100, EVENT_STOPPING, node->index, life, NULL);
+        if (!node_is_running(node)) {
+                return;
+        }
+        if (node->stopping == STOP_GOODBYE) {
+                trace(world, "%s: meshd exits", node->name);
+                log_close(&node->log);
+                end_process(node, false);
+                node_start_later(node);
+        } else if (core_is_flushed(node->core) || world->now_ns >= node->stop_deadline_ns) {
+                node->stopping = STOP_GOODBYE;
+                node->goodbye_ns = world->now_ns;
+                node->page->closed_ns = world->now_ns;
+                node_call(node, &(struct call){.kind = CALL_GOODBYE});
+        }
+}
+
+enum pause_kind {
+        PAUSE_PROCESS = 0,
+        PAUSE_HOST,
+        PAUSE_SUSPEND,
+};
+
+void node_pause(struct node *node, uint64_t duration_ns)
+{
+        if (node->is_up) {
+                trace(node->world, "%s: meshd is stopped for %.6f s", node->name,
+                                (double)duration_ns / 1e9);
+                node->n_stops++;
+                node->undisturbed_ns = NEVER;
+                world_add(node->world, duration_ns, EVENT_CONTINUE,
+                                node->index | PAUSE_PROCESS << 8, node->life, NULL);
+        }
+}
+
+void node_freeze(struct node *node, uint64_t duration_ns, bool is_suspend)
+{
+        struct world *world = node->world;
+
+        if (is_suspend && node->is_suspended) {
+                return;
+        }
+        trace(world, "%s: host is %s for %.6f s", node->name, is_suspend ? "suspended" : "frozen",
+                        (double)duration_ns / 1e9);
+        node->n_freezes++;
+        node->undisturbed_ns = NEVER;
+        if (is_suspend) {
+                node->is_suspended = true;
+                node->suspended_since_ns = world->now_ns;
+        }
+        world_add(world, duration_ns, EVENT_CONTINUE,
+                        node->index | (is_suspend ? PAUSE_SUSPEND : PAUSE_HOST) << 8,
+                        node->host_life, NULL);
+}
+
+void node_continue_event(struct node *node, const struct event *event)
+{
+        struct world *world = node->world;
+        enum pause_kind kind = event->a >> 8;
+
+        if (kind == PAUSE_PROCESS) {
+                if (!node->is_up || node->life != event->b || node->n_stops == 0) {
+                        return;
+                }
+                node->n_stops--;
+        } else {
+                if (node->host_life != event->b || node->n_freezes == 0) {
+                        return;
+                }
+                node->n_freezes--;
+                if (kind == PAUSE_SUSPEND) {
+                        node->suspended_ns += world->now_ns - node->suspended_since_ns;
+                        node->is_suspended = false;
+                }
+        }
+        trace(world, "%s goes on", node->name);
+        if (node_is_running(node)) {
+                kick(node);
+        }
+}
+
+void node_wake(struct node *node)
+{
+        if (node_is_running(node)) {
+                kick(node);
+        }
+}
+
+void node_free(struct node *node)
+{
+        free(node->call.frame);
+        free(node->core_memory);
+        free(node->log_memory);
+        free(node->stack);
+        node->call.frame = NULL;
+        node->core_memory = NULL;
+        node->log_memory = NULL;
+        node->stack = NULL;
+}

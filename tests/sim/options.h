@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * What one seed is made of. Each seed draws other rates, another mix of faults and other timers ("swarm testing": Groce
+ * et al., ISSTA 2012): a mix of everything finds less than many runs that each leave something out.
+ */
+#include "base/time.h"
+#include "tests/sim/random.h"
+
+enum fault {
+        FAULT_CUT = 0, /* both ways between two nodes */
+        FAULT_CUT_ONE_WAY,
+        FAULT_ISOLATE,    /* one node from all others */
+        FAULT_BREAK,      /* a connection */
+        FAULT_STOP,       /* a meshd: SIGSTOP */
+        FAULT_FREEZE,     /* a host with all its processes; its clocks go on */
+        FAULT_SUSPEND,    /* a host; only its real-time clock goes on */
+        FAULT_KILL,       /* a meshd, its log stays */
+        FAULT_KILL_LOG,   /* a meshd, and its log with it */
+        FAULT_CRASH,      /* a host, with its apps and its log */
+        FAULT_CLEAN_STOP, /* a meshd */
+        FAULT_CLOCK_STEP, /* of a real-time clock */
+        FAULT_KINDS,
+};
+
+struct options {
+        uint32_t n_nodes;
+        uint32_t n_apps;    /* of each node */
+        uint32_t n_readers; /* of each app */
+        uint32_t n_keys;
+        uint32_t n_tags;
+
+        uint64_t lease_ns;
+        uint64_t gone_ns;
+        uint64_t margin_ns;
+        uint64_t drift_ppm;
+        uint64_t start_ns;
+        uint64_t alone_ns;
+        uint64_t tick_ns; /* of the coarse clocks */
+        uint32_t log_size;
+
+        uint64_t latency_ns;
+        uint64_t jitter_ns;
+        uint32_t spike_ppm; /* share of frames that are late by up to spike_ns */
+        uint64_t spike_ns;
+        uint32_t queue_max; /* frames that a connection holds */
+        uint64_t discover_ns;
+
+        uint64_t read_ns;   /* mean pause of a reader */
+        uint64_t load_ns;   /* longest load */
+        uint32_t pause_ppm; /* share of reader's steps after which it is paused */
+        uint64_t pause_ns;
+        uint64_t write_ns;
+        uint64_t announce_ns; /* longest time from commit to publication */
+        uint32_t wait_mesh_ppm;
+        uint32_t wide_ppm;    /* share of invalidations by tag, region or all */
+        uint32_t unknown_ppm; /* and by an operation of a newer version */
+        uint32_t fat_ppm;     /* operations that fill the log */
+
+        uint32_t interrupt_ppm; /* share of the core's calls that are paused or killed half-way */
+        uint64_t turn_ns;       /* longest turn of a loop, usually */
+        uint64_t chaos_ns;
+        uint64_t fault_ns; /* mean time between faults */
+        uint64_t fault_max_ns;
+        uint32_t weights[FAULT_KINDS];
+};
+
+void options_draw(struct options *options, struct random *random);

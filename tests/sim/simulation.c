@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/sim/simulation.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void free_pages(struct world *world)
+{
+        while (world->pages) {
+                struct sim_page *page = world->pages;
+
+                world->pages = page->next;
+                free(page->memory);
+                free(page);
+        }
+}
+
+static void clean(struct world *world)
+{
+        network_free(world);
+        free_pages(world);
+        judge_free(world);
+        for (uint32_t i = 0; i < NODES_MAX; i++) {
+                node_free(&world->nodes[i]);
+        }
+        agenda_clear(&world->agenda);
+        memset(world->cuts, 0, sizeof(world->cuts));
+}
+
+static void set_up(struct world *world, uint64_t seed)
+{
+        clean(world);
+        world->seed = seed;
+        world->random = (struct random){seed * UINT64_C(0x9e3779b97f4a7c15) + 1};
+        world->now_ns = 0;
+        world->stage = STAGE_START;
+        world->n_cookies = 0;
+        world->digest = 0;
+        world->n_lines = 0;
+        world->is_violated = false;
+        world->violation[0] = '\0';
+        options_draw(&world->options, &world->random);
+        judge_init(world);
+        for (uint32_t i = 0; i < world->options.n_nodes; i++) {
+                node_init(world, i);
+        }
+        for (uint32_t i = 0; i < world->options.n_nodes; i++) {
+                uint64_t late = random_below(&world->random, 3 * world->options.lease_ns);
+
+                world_add(world, late, EVENT_START, i, 0, NULL);
+                world_add(world, late, EVENT_DISCOVER, i, 0, NULL);
+                for (uint32_t j = 0; j < world->options.n_apps; j++) {
+                        world->apps[i][j] = (struct app){.node = &world->nodes[i], .index = j};
+                        app_start(&world->apps[i][j]);
+                }
+        }
+        world_add(world, world->options.lease_ns, EVENT_STAGE, 0, 0, NULL);
+}
+
+/* Chaos begins when all have met: a node that starts cut off and knows nobody is beyond the promise. */
+static bool all_have_met(const struct world *world)
+{
+        for (uint32_t i = 0; i < world->options.n_nodes; i++) {
+                for (uint32_t j = 0; j < world->options.n_nodes; j++) {
+                        if (i != j && !world->nodes[i].has_met[j]) {
+                                return false;
+                        }
+                }
+        }
+        return true;
+}
+
+static uint64_t settle_ns(const struct world *world)
+{
+        const struct options *options = &world->options;
+
+        return 3 * options->gone_ns + options->alone_ns + 20 * options->lease_ns + CMI_NS_PER_S;
+}
+
+static void stage_event(struct world *world)
+{
+        const struct options *options = &world->options;
+
+        if (world->stage == STAGE_START) {
+                if (all_have_met(world)) {
+                        world->stage = STAGE_CHAOS;
+                        trace(world, "chaos begins");
+                        world_add(world, 0, EVENT_FAULT, 0, 0, NULL);
+                        world_add(world, options->chaos_ns, EVENT_STAGE, 0, 0, NULL);
+                } else if (world->now_ns > settle_ns(world)) {
+                        violation(world, "C12 not all have met, though nothing hinders them");
+                } else {
+                        world_add(world, options->lease_ns / 4, EVENT_STAGE, 0, 0, NULL);
+                }
+                return;
+        }
+        trace(world, "all is healed");
+        world->stage = STAGE_HEAL;
+        world->options.spike_ppm = 0;
+        nemesis_heal_all(world);
+        world->stage_deadline_ns = world->now_ns + settle_ns(world);
+        world_add(world, options->lease_ns / 8, EVENT_AUDIT, 0, 0, NULL);
+}
+
+static uint64_t beats_ns(const struct world *world)
+{
+        const struct options *options = &world->options;
+
+        return options->lease_ns * 3 / 4 + 2 * (options->latency_ns + options->jitter_ns) +
+               (options->spike_ppm ? 2 * options->spike_ns : 0) + 4 * options->turn_ns + cmi_ms(1);
+}
+
+static void last_stage(struct world *world)
+{
+        trace(world, "the mesh is whole");
+        world->stage = STAGE_WHOLE;
+        world->beat_deadline_ns = world->now_ns + beats_ns(world);
+        for (uint32_t i = 0; i < world->options.n_nodes; i++) {
+                app_last_write(&world->apps[i][0]);
+        }
+}
+
+static bool all_hit(struct world *world)
+{
+        for (uint32_t i = 0; i < world->options.n_nodes; i++) {
+                for (uint32_t j = 0; j < world->options.n_apps; j++) {
+                        if (!app_read_all(&world->apps[i][j])) {
+                                return false;
+                        }
+                }
+        }
+        return true;
+}
+
+static void audit_event_is_due(struct world *world)
+{
+        char reason[200] = "";
+        bool is_whole = audit_is_whole(world, reason, sizeof(reason));
+
+        if (world->stage == STAGE_HEAL && is_whole) {
+                last_stage(world);
+        } else if (world->stage == STAGE_HEAL && world->now_ns > world->stage_deadline_ns) {
+                violation(world, "C12 %.1f s after the heal: %s", (double)settle_ns(world) / 1e9,
+                                reason);
+        } else if (world->stage == STAGE_WHOLE && is_whole && all_hit(world)) {
+                world->stage = STAGE_OVER;
+        } else if (world->stage == STAGE_WHOLE && is_whole) {
+                if (world->now_ns > world->beat_deadline_ns + world->options.lease_ns) {
+                        violation(world, "C12 the mesh is whole, and not every cache answers");
+                }
+        } else if (world->stage == STAGE_WHOLE && world->now_ns > world->beat_deadline_ns) {
+                violation(world, "C12 three beats after a write in a whole mesh: %s", reason);
+        }
+        world_add(world, world->options.lease_ns / 8, EVENT_AUDIT, 0, 0, NULL);
+}
+
+/* Events, each taken apart for the function that knows what to do */
+
+static struct node *node_of(struct world *world, const struct event *event)
+{
+        return &world->nodes[event->a & 0xff];
+}
+
+static void frame_due(struct world *world, const struct event *event)
+{
+        network_frame_event(world, event->object);
+}
+
+static void break_due(struct world *world, const struct event *event)
+{
+        network_break_event(world, event->object);
+}
+
+static void heal_due(struct world *world, const struct event *event)
+{
+        network_heal(world, event->a, (uint32_t)event->b);
+}
+
+static void tick_due(struct world *world, const struct event *event)
+{
+        node_tick_event(node_of(world, event), event->b);
+}
+
+static void discover_due(struct world *world, const struct event *event)
+{
+        node_discover_event(node_of(world, event));
+}
+
+static void request_due(struct world *world, const struct event *event)
+{
+        node_request_event(node_of(world, event), event->b);
+}
+
+static void return_due(struct world *world, const struct event *event)
+{
+        node_return_event(node_of(world, event), event->b);
+}
+
+static void start_due(struct world *world, const struct event *event)
+{
+        struct node *node = node_of(world, event);
+
+        if (node->host_life == event->b) {
+                node_start(node);
+        }
+}
+
+static void stopping_due(struct world *world, const struct event *event)
+{
+        node_stopping_event(node_of(world, event), event->b);
+}
+
+static void continue_due(struct world *world, const struct event *event)
+{
+        node_continue_event(node_of(world, event), event);
+}
+
+static void attach_due(struct world *world, const struct event *event)
+{
+        app_attach_event(event->object, event->b);
+}
+
+static void read_due(struct world *world, const struct event *event)
+{
+        app_read_event(event->object, event->b);
+}
+
+static void write_due(struct world *world, const struct event *event)
+{
+        app_write_event(event->object, event);
+}
+
+static void fault_due(struct world *world, const struct event *event)
+{
+        nemesis_fault_event(world);
+}
+
+static void stage_due(struct world *world, const struct event *event)
+{
+        stage_event(world);
+}
+
+static void audit_due(struct world *world, const struct event *event)
+{
+        audit_event_is_due(world);
+}
+
+static void (*const handlers[EVENT_KINDS])(struct world *world, const struct event *event) = {
+                [EVENT_FRAME] = frame_due,
+                [EVENT_CONNECT] = network_connect_event,
+                [EVENT_BREAK] = break_due,
+                [EVENT_WRITABLE] = network_writable_event,
+                [EVENT_TICK] = tick_due,
+                [EVENT_DISCOVER] = discover_due,
+                [EVENT_REQUEST] = request_due,
+                [EVENT_RETURN] = return_due,
+                [EVENT_START] = start_due,
+                [EVENT_STOPPING] = stopping_due,
+                [EVENT_CONTINUE] = continue_due,
+                [EVENT_ATTACH] = attach_due,
+                [EVENT_READ] = read_due,
+                [EVENT_WRITE] = write_due,
+                [EVENT_FAULT] = fault_due,
+                [EVENT_HEAL] = heal_due,
+                [EVENT_STAGE] = stage_due,
+                [EVENT_AUDIT] = audit_due,
+};
+
+bool simulation_run(struct world *world, uint64_t seed)
+{
+        struct event event;
+
+        set_up(world, seed);
+        while (!world->is_violated && world->stage != STAGE_OVER &&
+                        agenda_next(&world->agenda, &event) && event.at_ns <= world->until_ns) {
+                world->now_ns = event.at_ns;
+                world->tally.n_events++;
+                trace_digest(world, event.at_ns ^ event.kind);
+                handlers[event.kind](world, &event);
+        }
+        world->tally.virtual_ns += world->now_ns;
+        return !world->is_violated;
+}
+
+void simulation_free(struct world *world)
+{
+        clean(world);
+        agenda_deinit(&world->agenda);
+        free(world->lines);
+        world->lines = NULL;
+}

@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * One simulated mesh: what its parts share. True time starts at 0 and is read by the simulator only; nodes see their
+ * own clocks.
+ *
+ * network.c   links and connections, as ZeroMQ gives them
+ * node.c      hosts: clocks, and meshd processes around real cores
+ * call.c      calls of a core, some of them interrupted half-way
+ * app.c       processes with a cache on the node's page; readers and writers
+ * judge.c     the database, and what reads may return
+ * audit.c     what cores and pages must look like
+ * nemesis.c   faults
+ * simulation.c one seed from start to verdict
+ */
+#include "meshd/core/core.h"
+#include "tests/sim/agenda.h"
+#include "tests/sim/options.h"
+#include "tests/sim/reader.h"
+
+#include <ucontext.h>
+
+#define NODES_MAX 5
+#define APPS_MAX 2
+#define READERS_MAX 3
+#define KEYS_MAX READER_KEYS_MAX
+#define LINKS_MAX 64
+#define PEERS_MAX 8
+#define WRITES_MAX 4 /* of one app, at the same time */
+#define REQUESTS_MAX (APPS_MAX * WRITES_MAX + 1)
+#define NEVER UINT64_MAX
+#define OP_SIZE 24000
+#define PAGE_SLOTS 256 /* of keys, and of tags */
+#define TRACE_LINES 200
+#define TRACE_LINE_SIZE 200
+
+struct frame {
+        struct frame *next;
+        uint64_t arrives_ns;
+        uint32_t header_len;
+        uint32_t body_len;
+        uint8_t bytes[];
+};
+
+/* One TCP connection: from a DEALER to a ROUTER. It outlives its sender while frames are on the way. */
+struct connection {
+        struct connection *next; /* of all that were ever made */
+        uint64_t id;
+        uint32_t from, to;
+        uint64_t from_life, to_life; /* processes */
+        uint32_t link;
+        bool is_attached; /* the sender still has it */
+        bool is_scheduled;
+        struct frame *first, *last;
+        uint32_t n_frames;
+        uint32_t n_unconfirmed; /* arrived, but TCP's acknowledgement is cut off */
+        uint64_t last_arrival_ns;
+};
+
+struct dealer {
+        bool is_open;
+        uint32_t to;
+        uint32_t serial;               /* of the dialling: stale attempts are ignored */
+        struct connection *connection; /* NULL: not connected */
+        uint64_t retry_ns;
+        bool is_refused;   /* a send was refused since the last writable */
+        bool is_announced; /* EVENT_WRITABLE is under way */
+};
+
+/* A page lives until the end of the seed: apps may look at it for ever. */
+struct sim_page {
+        struct sim_page *next;
+        struct cmi_page *memory;
+        struct cmi_page_view view;
+        uint32_t node;
+        uint64_t life;
+        uint64_t closed_ns; /* its meshd said goodbye; NEVER: it did not */
+        /* Since when each node is declared gone or left here; NEVER: it is not. */
+        uint64_t gone_ns[NODES_MAX];
+        uint32_t left; /* bits of those that left */
+        /* As the audit saw them last. */
+        uint64_t apply_seq;
+        uint64_t floor;
+        uint64_t slots[2 * PAGE_SLOTS + 1];
+};
+
+struct sim_write;
+
+struct call {
+        enum call_kind {
+                CALL_NONE,
+                CALL_RECEIVE,
+                CALL_TICK,
+                CALL_WRITABLE,
+                CALL_CONNECT,
+                CALL_PUBLISH,
+                CALL_STOP,
+                CALL_GOODBYE,
+        } kind;
+        struct cmi_time now;
+        uint64_t connection;
+        struct frame *frame;
+        uint32_t link;
+        uint32_t peer;
+        struct sim_write *write;
+};
+
+struct node {
+        struct world *world;
+        uint32_t index;
+        char name[8];
+        struct cmi_id id;
+
+        /* The host */
+        int64_t drift_ppm;
+        uint64_t mono_base_ns;
+        uint64_t real_base_ns;
+        int64_t real_step_ns;
+        uint64_t suspended_ns; /* in total */
+        uint64_t suspended_since_ns;
+        bool is_suspended;
+        uint32_t n_freezes; /* reasons why nothing on the host runs */
+        uint64_t host_life;
+
+        /* The meshd process */
+        bool is_up;
+        enum {
+                STOP_NO,
+                STOP_FLUSHING,
+                STOP_GOODBYE,
+        } stopping;
+        uint64_t stop_deadline_ns;
+        uint64_t goodbye_ns; /* the newest one of this node */
+        uint32_t n_stops;    /* SIGSTOP */
+        uint64_t life;
+        uint64_t incarnation;
+        uint32_t discovered;
+        uint64_t core_size;
+        void *core_memory;
+        struct core *core;
+        struct sim_page *page;
+        void *log_memory;
+        bool is_log_lost;
+        struct log log;
+        bool has_met[NODES_MAX]; /* on its disk */
+        uint64_t tick_ns;        /* EVENT_TICK that counts */
+        uint64_t tick_serial;
+        bool is_turn_open;
+        struct dealer dealers[LINKS_MAX];
+        struct sim_write *requests[REQUESTS_MAX];
+        uint32_t n_requests;
+        uint64_t undisturbed_ns; /* LIVE, and running without a pause, since */
+
+        /* A call of the core that is interrupted */
+        struct call call;
+        bool is_in_call;
+        uint32_t interrupt_at; /* sink calls until it happens; 0: never */
+        bool is_call_over;
+        ucontext_t context, return_context;
+        void *stack;
+
+        /* Audit */
+        uint64_t seen_stream[NODES_MAX];
+        uint64_t seen_number[NODES_MAX];
+        uint64_t seen_floor[NODES_MAX];
+        uint64_t lease_seen_ns;
+};
+
+enum write_stage {
+        WRITE_FREE = 0,
+        WRITE_COMMITTED, /* in the database; will be announced */
+        WRITE_PENDING,   /* the app could not hand it over */
+        WRITE_HANDED,    /* in the socket, or in meshd's hands */
+        WRITE_WAITING,   /* in the stream */
+};
+
+struct sim_write {
+        struct app *app;
+        uint64_t app_life;
+        uint64_t node_life; /* of the meshd that has it */
+        enum write_stage stage;
+        enum cmi_wait wait;
+        uint64_t timeout_ns;
+        uint64_t cookie;
+        uint32_t keys;                /* bits of the keys that it covers */
+        uint64_t announced[KEYS_MAX]; /* versions when it was announced */
+        uint64_t versions[KEYS_MAX];  /* committed when it was numbered */
+        uint32_t left;                /* bits of nodes that had left then */
+        uint64_t published_ns;
+        uint8_t op[OP_SIZE];
+        uint32_t op_len;
+};
+
+enum reader_step {
+        STEP_IDLE,
+        STEP_CHECK,
+        STEP_END,
+        STEP_TOKEN,
+        STEP_LOAD,
+        STEP_PUT,
+};
+
+struct sim_reader {
+        struct app *app;
+        enum reader_step step;
+        uint32_t key;
+        uint64_t started_ns;
+        uint64_t least; /* oldest version that it may return */
+        struct reader_get get;
+        struct cmi_time lease_end; /* of the page, when it began */
+        struct sim_page *page;
+        uint64_t gone_ns[NODES_MAX]; /* of the page, when it began */
+        struct reader_token token;
+        uint64_t version;
+};
+
+struct app {
+        struct node *node;
+        uint32_t index;
+        uint64_t life;
+        bool is_attached; /* to a running meshd, as far as it knows */
+        struct sim_page *page;
+        struct reader_cache cache;
+        struct sim_reader readers[READERS_MAX];
+        struct sim_write writes[WRITES_MAX];
+        uint64_t seen[KEYS_MAX]; /* newest version that was hit, stored or announced here */
+        uint64_t n_hits, n_misses;
+};
+
+/* What became of one version of one key. */
+struct version {
+        uint64_t committed_ns;
+        uint64_t published_ns; /* NEVER: not yet */
+        uint32_t origin;
+};
+
+struct acknowledged {
+        uint64_t at_ns;
+        uint64_t version;
+        uint32_t origin;
+        uint32_t left; /* bits of nodes that had left, as far as the origin knew */
+};
+
+struct key {
+        struct version *versions; /* [0] is the first, of before the start */
+        uint64_t newest;
+        uint64_t capacity;
+        uint64_t n_published; /* versions below are all published */
+        struct acknowledged *acknowledged;
+        uint64_t n_acknowledged, acknowledged_capacity;
+};
+
+enum stage {
+        STAGE_START,
+        STAGE_CHAOS,
+        STAGE_HEAL,
+        STAGE_WHOLE, /* a last write on each node */
+        STAGE_OVER,
+};
+
+struct tally {
+        uint64_t n_events, n_calls, n_frames, n_hits, n_misses, n_writes, n_acknowledged, n_partial,
+                        n_pending, n_timeouts, n_faults, n_forgot, n_resets, n_starts, n_interrupts,
+                        n_wasted;
+        uint64_t virtual_ns;
+};
+
+struct world {
+        uint64_t seed;
+        struct random random;
+        struct options options;
+        struct agenda agenda;
+        uint64_t now_ns;
+        enum stage stage;
+        uint64_t stage_deadline_ns;
+        uint64_t beat_deadline_ns;
+        struct node nodes[NODES_MAX];
+        struct app apps[NODES_MAX][APPS_MAX];
+        struct key keys[KEYS_MAX];
+        struct connection *connections;
+        struct sim_page *pages;
+        uint32_t cuts[NODES_MAX][NODES_MAX]; /* reasons why nothing gets from one to the other */
+        uint64_t n_cookies;
+        uint64_t digest;
+        struct tally tally;
+
+        bool is_tracing;   /* to standard output, up to until_ns */
+        bool is_recording; /* into lines */
+        uint64_t until_ns;
+        char (*lines)[TRACE_LINE_SIZE];
+        uint64_t n_lines;
+
+        bool is_violated;
+        char violation[300];
+};
+
+/* trace.c */
+#define trace(world, ...)                                                                          \
+        do {                                                                                       \
+                if (trace_is_on(world)) {                                                          \
+                        trace_line(world, __VA_ARGS__);                                            \
+                }                                                                                  \
+        } while (0)
+static inline bool trace_is_on(const struct world *world)
+{
+        return __builtin_expect(world->is_tracing || world->is_recording, false);
+}
+void trace_frame(struct world *world, const char *verb, uint32_t from, uint32_t to,
+                struct cmi_slice header, struct cmi_slice body);
+void trace_line(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void trace_digest(struct world *world, uint64_t value);
+/* The first one counts, and ends the run. */
+void violation(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void *sim_allocate(size_t size); /* zeroed, or the program ends */
+
+static inline void world_add(struct world *world, uint64_t delay_ns, enum event_kind kind,
+                uint32_t a, uint64_t b, void *object)
+{
+        agenda_add(&world->agenda, (struct event){.at_ns = world->now_ns + delay_ns,
+                                                   .kind = kind,
+                                                   .a = a,
+                                                   .b = b,
+                                                   .object = object});
+}
+
+/* network.c */
+int network_dial(void *context, uint32_t link, const struct cmi_endpoint *endpoint);
+void network_hangup(void *context, uint32_t link);
+int network_send(void *context, uint32_t link, struct cmi_slice header, struct cmi_slice body,
+                uint64_t body_id);
+struct cmi_endpoint network_endpoint(uint32_t node);
+bool network_is_whole(const struct world *world, uint32_t from, uint32_t to);
+bool network_has_connection(const struct world *world, uint32_t from, uint32_t to);
+void network_connect_event(struct world *world, const struct event *event);
+void network_writable_event(struct world *world, const struct event *event);
+void network_frame_event(struct world *world, struct connection *connection);
+void network_break_event(struct world *world, struct connection *connection);
+/* Whatever waited for this node or path goes on. */
+void network_kick(struct world *world, uint32_t to);
+void network_cut(struct world *world, uint32_t from, uint32_t to, uint64_t duration_ns);
+void network_heal(struct world *world, uint32_t from, uint32_t to);
+void network_break(struct world *world, struct connection *connection);
+/* The process of this node ended; with its host, or alone. */
+void network_process_ended(struct node *node, bool is_host);
+void network_free(struct world *world);
+
+/* node.c */
+void node_init(struct world *world, uint32_t index);
+struct cmi_time node_clock(const struct node *node);
+bool node_is_running(const struct node *node); /* its meshd would take an event now */
+void node_start(struct node *node);
+void node_start_later(struct node *node);
+void node_kill(struct node *node, bool is_log_lost);
+void node_crash(struct node *node);
+void node_clean_stop(struct node *node);
+void node_stopping_event(struct node *node, uint64_t life);
+void node_pause(struct node *node, uint64_t duration_ns); /* meshd only */
+void node_freeze(struct node *node, uint64_t duration_ns, bool is_suspend);
+void node_continue_event(struct node *node, const struct event *event);
+void node_tick_event(struct node *node, uint64_t serial);
+void node_request(struct node *node, struct sim_write *write);
+void node_request_event(struct node *node, uint64_t life);
+void node_discover_event(struct node *node);
+void node_wake(struct node *node);  /* whatever waited goes on */
+void node_timer(struct node *node); /* EVENT_TICK when the core wants it */
+void node_turn_ends(struct node *node, uint64_t delay_ns);
+void node_free(struct node *node);
+
+/* call.c */
+void node_call(struct node *node, const struct call *call);
+void node_return_event(struct node *node, uint64_t life);
+/* Called by the sinks: stop here for a while, or for ever, if this call was chosen for that. */
+void node_interruption(struct node *node);
+
+/* app.c */
+void app_start(struct app *app);
+void app_attach_event(struct app *app, uint64_t life);
+void app_read_event(struct sim_reader *reader, uint64_t life);
+void app_write_event(struct app *app, const struct event *event);
+void app_publish(struct node *node, struct sim_write *write, struct cmi_time now);
+void app_done(struct node *node, uint64_t cookie, const struct core_outcome *outcome);
+void app_meshd_ended(struct app *app);
+void app_last_write(struct app *app);
+bool app_is_idle(const struct app *app);
+bool app_read_all(struct app *app);
+
+/* judge.c */
+void judge_init(struct world *world);
+uint64_t judge_commit(struct world *world, uint32_t key);
+void judge_published(struct world *world, const struct sim_write *write, uint32_t origin);
+void judge_acknowledged(struct world *world, const struct sim_write *write);
+void judge_hit(struct world *world, const struct sim_reader *reader, struct cmi_time precise);
+void judge_free(struct world *world);
+
+/* audit.c */
+void audit_event(void *context, const struct core_event *event);
+void audit_applied(void *context, const char *source, uint64_t number, const struct cmi_op *op);
+void audit_page(struct node *node);
+void audit_outcome(struct node *node, const struct sim_write *write,
+                const struct core_outcome *outcome);
+bool audit_is_live(const struct node *node);
+void audit_started(struct node *node);
+bool audit_is_whole(struct world *world, char *ret_reason, size_t size);
+
+/* nemesis.c */
+void nemesis_fault_event(struct world *world);
+void nemesis_heal_all(struct world *world);
