@@ -82,7 +82,7 @@ static int get_peer(const struct question *question, struct cmi_slice *ret_name)
 
         if (arguments_str(question->arguments, "peer", CMI_NAME_MAX, &name) < 0 || name.len == 0) {
                 service_error(question->guest->client, question->id, -EINVAL,
-                                "want the name or the id of a node as argument peer");
+                                "argument peer is missing: the name or the id of a node");
                 return -EINVAL;
         }
         *ret_name = name;
@@ -91,9 +91,8 @@ static int get_peer(const struct question *question, struct cmi_slice *ret_name)
 
 static void refuse_peer(const struct question *question, struct cmi_slice name)
 {
-        service_error(question->guest->client, question->id, -ENOENT,
-                        "no node of this name or id is known: %.*s", (int)name.len,
-                        (const char *)name.data);
+        service_error(question->guest->client, question->id, -ENOENT, "no peer \"%.*s\"",
+                        (int)name.len, (const char *)name.data);
 }
 
 /* The answer to this question, with its document opened. */
@@ -468,7 +467,7 @@ static void do_forget(const struct question *question)
         r = core_forget(question->service->core, question->now, &member.id);
         if (r < 0) {
                 service_error(question->guest->client, question->id, r,
-                                "%s is %s: only a node that is seen, gone or left can be forgotten",
+                                "peer \"%s\" is %s; only seen, gone or left ones can be forgotten",
                                 member.name, admin_member_state(member.state));
                 return;
         }

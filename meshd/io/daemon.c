@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "meshd/io/daemon.h"
 
+#include "discovery/peer_file.h"
 #include "meshd/io/clock.h"
 #include "meshd/io/counters.h"
 #include "meshd/io/events.h"
@@ -58,6 +59,9 @@ static void on_event(void *context, const struct core_event *event)
                 if (r < 0) {
                         logger(LOGGER_WARNING, "state.unstored", L_TEXT("error", strerror(-r)));
                 }
+        }
+        if (event->kind == CORE_EVENT_MEMBER || event->kind == CORE_EVENT_MET) {
+                peer_store_note(&daemon->peers);
         }
         /* The core lives a little longer and a little earlier than discovery does. */
         if (daemon->loop.discover) {
@@ -305,6 +309,24 @@ static int start_discovery(struct daemon *daemon, struct fault *fault)
         return 0;
 }
 
+/* Those of an earlier life are to be met, or to be found gone, before this node serves. */
+static int load_peers(struct daemon *daemon, struct fault *fault)
+{
+        int n = peer_store_start(&daemon->peers, &daemon->poller, daemon->core, &daemon->state,
+                        2 * (uint32_t)daemon->config->max_peers);
+
+        if (n < 0) {
+                return fault_set(fault, FAULT_FAILED, n, "No memory for the list of peers.");
+        }
+        for (int i = 0; i < n; i++) {
+                const struct peer_file_entry *entry = peer_store_get(&daemon->peers, (uint32_t)i);
+
+                core_remember(daemon->core, clock_now(), &entry->id, entry->name, &entry->endpoint);
+                discover_add(&daemon->discover, &entry->id, &entry->endpoint);
+        }
+        return 0;
+}
+
 static int make_loop(struct daemon *daemon, struct fault *fault)
 {
         struct loop *loop = &daemon->loop;
@@ -364,7 +386,8 @@ static int start(struct daemon *daemon, struct fault *fault)
         r = r < 0 ? r : make_service(daemon, fault);
         r = r < 0 ? r : open_local(daemon, fault);
         r = r < 0 ? r : make_loop(daemon, fault);
-        return r < 0 ? r : start_discovery(daemon, fault);
+        r = r < 0 ? r : start_discovery(daemon, fault);
+        return r < 0 ? r : load_peers(daemon, fault);
 }
 
 static void warn_about_port(const struct cmi_endpoint *endpoint)
@@ -435,6 +458,7 @@ static void flush(struct daemon *daemon)
 
 static void release(struct daemon *daemon)
 {
+        peer_store_stop(&daemon->peers);
         discover_stop(&daemon->discover);
         daemon->loop.discover = NULL;
         local_close(&daemon->local);
@@ -445,6 +469,7 @@ static void release(struct daemon *daemon)
         uv_loop_close(&daemon->poller.uv);
         local_deinit(&daemon->local);
         discover_deinit(&daemon->discover);
+        peer_store_deinit(&daemon->peers);
         loop_deinit(&daemon->loop);
         daemon->service.inquiries = inquiries_free(daemon->service.inquiries);
         daemon->service.monitor = monitor_free(daemon->service.monitor);

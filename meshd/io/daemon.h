@@ -12,6 +12,7 @@
 #include "meshd/io/log_file.h"
 #include "meshd/io/loop.h"
 #include "meshd/io/page_file.h"
+#include "meshd/io/peer_store.h"
 #include "meshd/io/service.h"
 #include "meshd/io/state_dir.h"
 
@@ -29,6 +30,7 @@ struct daemon {
         struct local local;
         struct service service;
         struct discover discover;
+        struct peer_store peers;
         struct loop loop;
         struct core *core;
         void *core_memory;

@@ -43,21 +43,6 @@ static void look_at_links(struct discover *discover)
         }
 }
 
-/* Somebody known has no link, or nobody is known: then beacons come more often. */
-static bool is_missing(const struct discover *discover, struct cmi_time now)
-{
-        struct core_member member;
-        uint32_t n = 0;
-
-        while (core_member(discover->core, now, n, &member) == 0) {
-                if (member.state != MEMBER_LIVE && member.state != MEMBER_LEFT) {
-                        return true;
-                }
-                n++;
-        }
-        return n == 0;
-}
-
 static void send_beacon(struct discover *discover)
 {
         uint8_t bytes[BEACON_SIZE_MAX];
@@ -78,19 +63,6 @@ static void send_beacon(struct discover *discover)
 
 /* Dialling */
 
-static struct discover_dial *find_dial(
-                struct discover *discover, const struct cmi_endpoint *endpoint)
-{
-        for (int i = 0; i < CANDIDATE_DIALS_MAX; i++) {
-                struct discover_dial *dial = &discover->dials[i];
-
-                if (dial->is_used && cmi_endpoint_equal(&dial->endpoint, endpoint)) {
-                        return dial;
-                }
-        }
-        return NULL;
-}
-
 /* A link there exists already: to whom? */
 static bool find_linked(const struct discover *discover, struct cmi_time now,
                 const struct cmi_endpoint *endpoint, struct cmi_id *ret_id)
@@ -110,7 +82,6 @@ static bool find_linked(const struct discover *discover, struct cmi_time now,
 static void dial(
                 struct discover *discover, const struct candidate_dial *wanted, struct cmi_time now)
 {
-        struct discover_dial *dial = discover->dials;
         struct cmi_id id;
         int r = core_connect(discover->core, now, &wanted->endpoint);
 
@@ -123,10 +94,6 @@ static void dial(
                                 &discover->table, wanted->slot, CANDIDATE_UNREACHABLE, now.mono_ns);
                 return;
         }
-        while (dial->is_used) {
-                dial++; /* the table begins CANDIDATE_DIALS_MAX at most */
-        }
-        *dial = (struct discover_dial){true, wanted->slot, wanted->id, wanted->endpoint};
         logger(LOGGER_DEBUG, "peer.dial", L_ENDPOINT("address", &wanted->endpoint));
 }
 
@@ -154,7 +121,8 @@ static void arm(struct discover *discover)
 
         if (discover->multicast) {
                 due_ns = earlier(due_ns,
-                                schedule_deadline(&discover->schedule, is_missing(discover, now)));
+                                schedule_deadline(&discover->schedule,
+                                                candidate_table_is_missing(&discover->table)));
         }
         if (discover->config->is_multicast) {
                 due_ns = earlier(due_ns, discover->refreshed_ns + cmi_ms(MULTICAST_REFRESH_MS));
@@ -299,8 +267,9 @@ static void on_timer(uv_timer_t *timer)
                         open_multicast(discover);
                 }
         }
-        if (discover->multicast &&
-                        schedule_due(&discover->schedule, is_missing(discover, now), now.mono_ns)) {
+        if (discover->multicast && schedule_due(&discover->schedule,
+                                                   candidate_table_is_missing(&discover->table),
+                                                   now.mono_ns)) {
                 send_beacon(discover);
         }
         dial_all(discover, now);
@@ -309,19 +278,12 @@ static void on_timer(uv_timer_t *timer)
 
 /* Events */
 
-static void end_dial(struct discover *discover, const struct core_event *event)
+static void end_dial(struct discover *discover, const struct core_event *event, uint64_t now_ns)
 {
-        uint64_t now_ns = clock_read_ns(CLOCK_MONOTONIC);
-        struct discover_dial *dial = find_dial(discover, &event->endpoint);
+        uint32_t slot;
 
-        if (!dial) {
-                return;
-        }
-        dial->is_used = false;
-        if (event->kind == CORE_EVENT_MET) {
-                candidate_table_connected(&discover->table, dial->slot, &event->id);
-        } else {
-                candidate_table_failed(&discover->table, dial->slot,
+        if (candidate_table_find_dial(&discover->table, &event->endpoint, &slot)) {
+                candidate_table_failed(&discover->table, slot,
                                 event->kind == CORE_EVENT_SELF ? CANDIDATE_SELF
                                                                : CANDIDATE_UNREACHABLE,
                                 now_ns);
@@ -333,9 +295,10 @@ void discover_event(struct discover *discover, const struct core_event *event)
         uint64_t now_ns = clock_read_ns(CLOCK_MONOTONIC);
 
         /* Only what discovery cares for. */
-        if (event->kind == CORE_EVENT_MET || event->kind == CORE_EVENT_LINK_FAILED ||
-                        event->kind == CORE_EVENT_SELF) {
-                end_dial(discover, event);
+        if (event->kind == CORE_EVENT_MET) {
+                candidate_table_met(&discover->table, &event->id, &event->endpoint, now_ns);
+        } else if (event->kind == CORE_EVENT_LINK_FAILED || event->kind == CORE_EVENT_SELF) {
+                end_dial(discover, event, now_ns);
         } else if (event->kind == CORE_EVENT_MEMBER && event->to == MEMBER_GONE) {
                 candidate_table_disconnected(&discover->table, &event->id, now_ns);
         } else if (event->kind == CORE_EVENT_MEMBER && event->to == MEMBER_LEFT) {
@@ -363,6 +326,14 @@ static void add_static_peers(struct discover *discover, uint64_t now_ns)
                                         L_TEXT("error", strerror(-r)));
                 }
         }
+}
+
+void discover_add(struct discover *discover, const struct cmi_id *id,
+                const struct cmi_endpoint *endpoint)
+{
+        candidate_table_add(&discover->table, CANDIDATE_DISK, id, endpoint,
+                        clock_read_ns(CLOCK_MONOTONIC));
+        discover->is_changed = true;
 }
 
 static void set_own(struct discover *discover, const struct discover_options *options)

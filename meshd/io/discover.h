@@ -18,13 +18,6 @@
 #define DISCOVER_DATAGRAMS_PER_TURN 64
 #define DISCOVER_FDS 3
 
-struct discover_dial {
-        bool is_used;
-        uint32_t slot; /* of the candidate table */
-        struct cmi_id id;
-        struct cmi_endpoint endpoint;
-};
-
 struct discover_counters {
         uint64_t beacons_sent; /* datagrams, one for each interface and family */
         uint64_t received;
@@ -45,7 +38,6 @@ struct discover {
         struct schedule schedule;
         struct candidate_table table;
         struct candidate *slots;
-        struct discover_dial dials[CANDIDATE_DIALS_MAX];
         struct beacon beacon;             /* the own one */
         char text[MULTICAST_ADVICE_SIZE]; /* on, off, or what it waits for */
         struct discover_counters counters;
@@ -69,6 +61,10 @@ struct discover_options {
  * Return: 0, -ENOMEM.
  */
 int discover_start(struct discover *discover, const struct discover_options *options);
+
+/* A peer of an earlier life, from the disk. */
+void discover_add(struct discover *discover, const struct cmi_id *id,
+                const struct cmi_endpoint *endpoint);
 
 /* core_sink.event: MET, LINK_FAILED, SELF, MEMBER, INCARNATION. Called from inside the core, so it calls no core. */
 void discover_event(struct discover *discover, const struct core_event *event);

@@ -4,6 +4,7 @@
 #include "meshd/io/admin.h"
 #include "meshd/io/arguments.h"
 #include "meshd/io/clock.h"
+#include "meshd/io/goal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -30,12 +31,6 @@ struct target {
         const char *error;
 };
 
-enum wait_goal {
-        GOAL_LIVE,
-        GOAL_PEERS,
-        GOAL_CAUGHT_UP,
-};
-
 struct inquiry {
         struct guest *guest; /* NULL: free */
         uint64_t request;
@@ -47,9 +42,7 @@ struct inquiry {
         struct target *targets; /* for LINKS the first one is this node */
         char *cells;            /* n_targets rows of n_targets characters */
         uint32_t *by_id;        /* targets in the order of their ids */
-        enum wait_goal goal;
-        uint64_t n_wanted;
-        uint64_t position;
+        struct goal goal;       /* WAIT */
 };
 
 struct inquiries {
@@ -58,19 +51,6 @@ struct inquiries {
         uint32_t n_active;
         uint32_t n_open; /* queries between nodes */
 };
-
-static const char *goal_text(enum wait_goal goal)
-{
-        switch (goal) {
-        case GOAL_LIVE:
-                return "live";
-        case GOAL_PEERS:
-                return "peers";
-        case GOAL_CAUGHT_UP:
-                return "caught-up";
-        }
-        return "";
-}
 
 int inquiries_new(struct inquiries **ret_inquiries, struct service *service)
 {
@@ -226,33 +206,6 @@ static int begin_ping(struct inquiries *inquiries, struct inquiry *inquiry, stru
         return r;
 }
 
-static int begin_wait(
-                struct inquiries *inquiries, struct inquiry *inquiry, struct cmi_slice arguments)
-{
-        static const enum wait_goal goals[] = {GOAL_LIVE, GOAL_PEERS, GOAL_CAUGHT_UP};
-        struct cmi_slice text = {0};
-        struct core_status status;
-        size_t n = sizeof(goals) / sizeof(goals[0]);
-        size_t i = 0;
-
-        inquiry->n_wanted = 1;
-        if (arguments_str(arguments, "for", 32, &text) < 0 ||
-                        arguments_uint(arguments, "count", CORE_PEERS_MAX, &inquiry->n_wanted) <
-                                        0) {
-                return -EINVAL;
-        }
-        while (i < n && !cmi_slice_equal(text, cmi_slice_str(goal_text(goals[i])))) {
-                i++;
-        }
-        if (i == n) {
-                return -EINVAL;
-        }
-        inquiry->goal = goals[i];
-        core_status(inquiries->service->core, &status);
-        inquiry->position = status.newest.number;
-        return 0;
-}
-
 static int begin(struct inquiries *inquiries, struct inquiry *inquiry, struct cmi_time now,
                 const struct inquiry_request *request)
 {
@@ -275,7 +228,7 @@ static int begin(struct inquiries *inquiries, struct inquiry *inquiry, struct cm
         case INQUIRY_PING:
                 return begin_ping(inquiries, inquiry, now, request->arguments);
         case INQUIRY_WAIT:
-                return begin_wait(inquiries, inquiry, request->arguments);
+                return goal_read(&inquiry->goal, request->arguments, inquiries->service->core);
         }
         return -EINVAL;
 }
@@ -299,7 +252,7 @@ void inquiry_begin(struct inquiries *inquiries, struct cmi_time now,
         if (r < 0) {
                 release(inquiries, &inquiries->slots[i]);
                 service_error(client, request->id, r,
-                                r == -ENOENT ? "no node of this name or id is known"
+                                r == -ENOENT ? "no peer of this name or id is known"
                                              : "an argument is missing or out of range");
         }
 }
@@ -364,10 +317,17 @@ static void take_links(struct inquiry *inquiry, uint32_t row, const struct cmi_a
 {
         for (uint32_t i = 0; i < answer->n_links; i++) {
                 int column = find_target(inquiry, &answer->links[i].id);
+                size_t n = inquiry->n_targets;
+                char *back;
 
-                if (column >= 0 && (uint32_t)column != row) {
-                        inquiry->cells[(size_t)row * inquiry->n_targets + (uint32_t)column] =
-                                        answer->links[i].is_heard ? '1' : '0';
+                if (column < 0 || (uint32_t)column == row) {
+                        continue;
+                }
+                inquiry->cells[row * n + (size_t)column] = answer->links[i].is_heard ? '1' : '0';
+                /* What the other one told it stands in for an answer that may not come. */
+                back = &inquiry->cells[(size_t)column * n + row];
+                if (*back == '?' && answer->links[i].is_heard) {
+                        *back = answer->links[i].hears_me ? '1' : '0';
                 }
         }
 }
@@ -465,7 +425,7 @@ static void finish(struct inquiries *inquiries, struct inquiry *inquiry, struct 
         } else if (inquiry->kind == INQUIRY_PING) {
                 write_ping(inquiry, &document);
         } else {
-                document_text(&document, "for", goal_text(inquiry->goal));
+                document_text(&document, "for", goal_text(&inquiry->goal));
                 document_age_ms(&document, "waited_ms", inquiry->begun_ns, now.mono_ns);
         }
         document_end(&document);
@@ -473,52 +433,13 @@ static void finish(struct inquiries *inquiries, struct inquiry *inquiry, struct 
         service_send(client, &writer, start, id);
 }
 
-/* Waiting */
-
-static bool is_caught_up(
+static void refuse_wait(
                 struct inquiries *inquiries, const struct inquiry *inquiry, struct cmi_time now)
 {
-        struct core_member member;
+        char text[GOAL_TEXT_MAX];
 
-        for (uint32_t i = 0; core_member(inquiries->service->core, now, i, &member) == 0; i++) {
-                if (member.state == MEMBER_JOINING || member.state == MEMBER_SILENT) {
-                        return false;
-                }
-                if (member.state == MEMBER_LIVE &&
-                                (member.acknowledged < inquiry->position ||
-                                                member.applied < member.newest.number)) {
-                        return false;
-                }
-        }
-        return true;
-}
-
-static uint64_t count_live(struct inquiries *inquiries, struct cmi_time now)
-{
-        struct core_member member;
-        uint64_t n = 0;
-
-        for (uint32_t i = 0; core_member(inquiries->service->core, now, i, &member) == 0; i++) {
-                n += member.state == MEMBER_LIVE;
-        }
-        return n;
-}
-
-static bool is_reached(
-                struct inquiries *inquiries, const struct inquiry *inquiry, struct cmi_time now)
-{
-        struct core_status status;
-
-        core_status(inquiries->service->core, &status);
-        switch (inquiry->goal) {
-        case GOAL_LIVE:
-                return status.state == CORE_LIVE;
-        case GOAL_PEERS:
-                return count_live(inquiries, now) >= inquiry->n_wanted;
-        case GOAL_CAUGHT_UP:
-                return status.state == CORE_LIVE && is_caught_up(inquiries, inquiry, now);
-        }
-        return false;
+        goal_describe(&inquiry->goal, inquiries->service->core, now, text);
+        service_error(inquiry->guest->client, inquiry->request, E_TIMEOUT, "%s", text);
 }
 
 static bool has_open_targets(const struct inquiry *inquiry)
@@ -537,11 +458,10 @@ static void turn_one(struct inquiries *inquiries, struct inquiry *inquiry, struc
         bool is_over = now.mono_ns >= inquiry->deadline_ns;
 
         if (inquiry->kind == INQUIRY_WAIT) {
-                if (is_reached(inquiries, inquiry, now)) {
+                if (goal_is_reached(&inquiry->goal, inquiries->service->core, now)) {
                         finish(inquiries, inquiry, now);
                 } else if (is_over) {
-                        service_error(inquiry->guest->client, inquiry->request, E_TIMEOUT,
-                                        "not so within the time: %s", goal_text(inquiry->goal));
+                        refuse_wait(inquiries, inquiry, now);
                         release(inquiries, inquiry);
                 }
                 return;
