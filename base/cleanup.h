@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Scope-bound cleanup: CM_CLEANUP(f) on a pointer variable calls f(&variable) when its scope ends. A function hands
- * ownership on by clearing the variable (`*ret = x; x = NULL;`).
+ * Scope-bound cleanup: CM_CLEANUP(f) on a pointer variable calls f(&variable) when its scope ends.
+ * A function hands ownership on by clearing the variable (`*ret = x; x = NULL;`).
  */
 #include <stdlib.h>
 #include <unistd.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Endpoints: a numeric address and a TCP or UDP port, as text and as a value. This file decides what a valid text
- * is; it resolves no host names (the I/O side does that at start, with cmi_endpoint_split()) and does not judge
- * whether an endpoint may be dialled.
+ * Endpoints: a numeric address and a TCP or UDP port, as text and as a value. This file decides
+ * what a valid text is; it resolves no host names (the I/O side does that at start, with
+ * cmi_endpoint_split()) and does not judge whether an endpoint may be dialled.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -39,14 +39,16 @@ enum cmi_endpoint_error {
  *
  * For names that are to be resolved; a numeric address needs cmi_endpoint_parse() only. Any thread.
  *
- * Return: CMI_ENDPOINT_OK, _NO_PORT, _BAD_PORT, _NO_HOST or _HOST_TOO_LONG; nothing is stored but with OK.
+ * Return: CMI_ENDPOINT_OK, _NO_PORT, _BAD_PORT, _NO_HOST or _HOST_TOO_LONG; nothing is stored but
+ * with OK.
  */
 int cmi_endpoint_split(const char *text, char ret_host[CMI_ENDPOINT_HOST_SIZE], uint16_t *ret_port);
 
 /**
  * cmi_endpoint_parse() - read "10.0.0.1:6781", "[::1]:6781" or "[fe80::1%eth0]:6781"
  * @text:         NUL-terminated
- * @ret_endpoint: set on success; an IPv4-mapped IPv6 address becomes IPv4, so that equal means the same
+ * @ret_endpoint: set on success; an IPv4-mapped IPv6 address becomes IPv4, so that equal means the
+ * same
  *
  * A scope may be an interface's name (looked up now) or its index. Any thread.
  *
@@ -63,11 +65,13 @@ int cmi_endpoint_parse(const char *text, struct cmi_endpoint *ret_endpoint);
 const char *cmi_endpoint_error_text(int error);
 
 /**
- * cmi_endpoint_format() - the text that cmi_endpoint_parse() reads, as people and ZeroMQ ("tcp://" before it) like it
+ * cmi_endpoint_format() - the text that cmi_endpoint_parse() reads, as people and ZeroMQ ("tcp://"
+ * before it) like it
  * @endpoint: of family 4 or 6; of another one the text is "-"
  * @ret_text: NUL-terminated on return
  *
- * A scope is written as the interface's name, or as its index if there is no such interface (any more).
+ * A scope is written as the interface's name, or as its index if there is no such interface (any
+ * more).
  */
 void cmi_endpoint_format(
                 const struct cmi_endpoint *endpoint, char ret_text[CMI_ENDPOINT_TEXT_SIZE]);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Node ids: 16 bytes that name a node across restarts. Making a random one belongs to meshd (libuuid); this file
- * compares and prints them.
+ * Node ids: 16 bytes that name a node across restarts. Making a random one belongs to meshd
+ * (libuuid); this file compares and prints them.
  */
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Units of time. All durations inside cachemesh are nanoseconds in uint64_t and carry the unit in their name. This
- * header reads no clock: meshd/core and discovery's pure half get the time as an argument.
+ * Units of time. All durations inside cachemesh are nanoseconds in uint64_t and carry the unit in
+ * their name. This header reads no clock: meshd/core and discovery's pure half get the time as an
+ * argument.
  */
 #include <stdint.h>
 

@@ -87,7 +87,8 @@ static void apply_invalidate(struct core *core, struct cmi_op op)
                 return;
         }
         seq = cmi_page_begin(&core->page);
-        /* So many keys would wear out the tables for all regions; one stamp on the region says the same and more. */
+        /* So many keys would wear out the tables for all regions; one stamp on the region says the
+         * same and more. */
         if (op.is_whole_region || op.n_keys > core->page.key_mask / 8 ||
                         op.n_tags > core->page.tag_mask / 8) {
                 cmi_page_stamp_region(&core->page, region, seq);

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The core's entry points: making it, taking a frame apart, the turn, and this node's own state.
- * What a frame means is in the other files of this folder.
+ * The core's entry points: making it, the turn, this node's own state, publishing and ending. Frames
+ * begin in receive.c.
  */
 #include "meshd/core/state.h"
 
 #include <assert.h>
 #include <errno.h>
 
-#define IDLE_NS (200 * CMI_NS_PER_MS)  /* longest pause between two turns: greetings are repeated */
+#define IDLE_NS                                                                                    \
+        (200 * CMI_NS_PER_MS)          /* longest pause between two turns: greetings are repeated  \
+                                        */
 #define REFUSED_NS (10 * CMI_NS_PER_S) /* a refusal holds so long after it was last repeated */
 
 struct core_options core_options_default(void)
@@ -122,7 +124,8 @@ struct core *core_init(void *memory, const struct core_options *options,
 
 /* Small helpers of all files */
 
-/* SplitMix64. Source: Steele, Lea and Flood, Fast Splittable Pseudorandom Number Generators (OOPSLA 2014). */
+/* SplitMix64. Source: Steele, Lea and Flood, Fast Splittable Pseudorandom Number Generators (OOPSLA
+ * 2014). */
 uint64_t core_random(struct core *core)
 {
         uint64_t z = core->random += UINT64_C(0x9e3779b97f4a7c15);
@@ -228,8 +231,9 @@ static void update_state(struct core *core, struct cmi_time now)
 }
 
 /*
- * This process did not run for a while: stopped, or its host suspended. It cannot tell its members' silence from its
- * own, so nobody is declared silent for it, nothing is served, and everybody must be heard again.
+ * This process did not run for a while: stopped, or its host suspended. It cannot tell its members'
+ * silence from its own, so nobody is declared silent for it, nothing is served, and everybody must
+ * be heard again.
  */
 static void come_back(struct core *core, struct cmi_time now)
 {
@@ -248,9 +252,9 @@ static void come_back(struct core *core, struct cmi_time now)
 }
 
 /*
- * The host was suspended, and CLOCK_MONOTONIC with it: others may have dropped us in a time that our clock did not
- * count, so what they said of counting us is worth nothing any more. A step of CLOCK_REALTIME looks the same, and costs a
- * moment of misses.
+ * The host was suspended, and CLOCK_MONOTONIC with it: others may have dropped us in a time that
+ * our clock did not count, so what they said of counting us is worth nothing any more. A step of
+ * CLOCK_REALTIME looks the same, and costs a moment of misses.
  */
 static void wake_up(struct core *core, struct cmi_time now)
 {
@@ -261,7 +265,7 @@ static void wake_up(struct core *core, struct cmi_time now)
 }
 
 /* Every entry point that gets the time begins here. */
-static void enter(struct core *core, struct cmi_time now)
+void core_enter(struct core *core, struct cmi_time now)
 {
         struct cmi_time last = core->last_call;
         uint64_t away = now.mono_ns - last.mono_ns;
@@ -273,130 +277,6 @@ static void enter(struct core *core, struct cmi_time now)
                 wake_up(core, now);
         } else if (away > core->options.lease_ns / 2) {
                 come_back(core, now);
-        }
-}
-
-/* Receiving */
-
-static void receive_hello(struct core *core, struct cmi_time now, uint64_t connection,
-                const struct cmi_frame_header *header, struct cmi_slice body)
-{
-        if (cmi_hello_decode(body, &core->decoded.hello) < 0) {
-                core->counters.dropped_malformed++;
-                return;
-        }
-        hello_receive(core, now, connection, header, &core->decoded.hello);
-}
-
-/*
- * Frames of a known member's current incarnation to ours. Each function decodes one type of body and hands it on; a
- * negative errno means that it cannot be read.
- */
-/* NOLINTBEGIN(bugprone-macro-parentheses): a declared name takes none */
-#define RECEIVE(noun, frame_type, call)                                                            \
-        static int receive_##noun(struct core *core, struct cmi_time now, struct member *member,   \
-                        struct cmi_slice body)                                                     \
-        {                                                                                          \
-                struct frame_type noun;                                                            \
-                int r = frame_type##_decode(body, &noun);                                          \
-                                                                                                   \
-                if (r == 0) {                                                                      \
-                        call;                                                                      \
-                }                                                                                  \
-                return r;                                                                          \
-        }
-
-/* NOLINTEND(bugprone-macro-parentheses) */
-
-RECEIVE(beat, cmi_beat, beat_receive(core, now, member, &beat))
-RECEIVE(ops, cmi_ops, ops_receive(core, now, member, &ops))
-RECEIVE(nack, cmi_nack, nack_receive(core, member, &nack))
-RECEIVE(reset, cmi_reset, reset_receive(core, now, member, &reset))
-RECEIVE(goodbye, cmi_goodbye, goodbye_receive(core, now, member, &goodbye))
-RECEIVE(query, cmi_query, query_receive(core, now, member, &query))
-
-static int receive_members(struct core *core, struct cmi_time now, struct member *member,
-                struct cmi_slice body)
-{
-        int r = cmi_members_decode(body, &core->decoded.members);
-
-        if (r == 0) {
-                member_list_receive(core, now, member, &core->decoded.members);
-        }
-        return r;
-}
-
-static int receive_answer(struct core *core, struct cmi_time now, struct member *member,
-                struct cmi_slice body)
-{
-        int r = cmi_answer_decode(body, &core->decoded.answer);
-
-        if (r == 0) {
-                answer_receive(core, member, &core->decoded.answer);
-        }
-        return r;
-}
-
-typedef int (*receive_fn)(struct core *core, struct cmi_time now, struct member *member,
-                struct cmi_slice body);
-
-static const receive_fn receivers[] = {
-                [CMI_FRAME_BEAT] = receive_beat,
-                [CMI_FRAME_OPS] = receive_ops,
-                [CMI_FRAME_NACK] = receive_nack,
-                [CMI_FRAME_RESET] = receive_reset,
-                [CMI_FRAME_GOODBYE] = receive_goodbye,
-                [CMI_FRAME_MEMBERS] = receive_members,
-                [CMI_FRAME_QUERY] = receive_query,
-                [CMI_FRAME_ANSWER] = receive_answer,
-};
-
-static void receive_from_member(struct core *core, struct cmi_time now, uint64_t connection,
-                const struct cmi_frame_header *header, struct cmi_slice body)
-{
-        struct member *member = member_find(core, &header->source);
-
-        if (!member || member->incarnation == 0 || member->state == MEMBER_LEFT) {
-                core->counters.dropped_unknown_source++;
-                return;
-        }
-        if (header->source_incarnation != member->incarnation ||
-                        header->destination_incarnation != core->options.incarnation) {
-                core->counters.dropped_incarnation++;
-                member->wants_hello = true;
-                return;
-        }
-        member_heard(core, now, member, connection);
-        if (header->type >= sizeof(receivers) / sizeof(receivers[0]) || !receivers[header->type]) {
-                core->counters.dropped_unknown_type++;
-        } else if (receivers[header->type](core, now, member, body) < 0) {
-                core->counters.dropped_malformed++;
-        }
-}
-
-void core_receive(struct core *core, struct cmi_time now, uint64_t connection,
-                struct cmi_slice header_bytes, struct cmi_slice body)
-{
-        struct cmi_frame_header header;
-        struct cmi_refuse refusal;
-        int r = cmi_frame_header_decode(header_bytes, &header);
-
-        enter(core, now);
-        core->counters.frames_received++;
-        core->counters.bytes_received += header_bytes.len + body.len;
-        if (r < 0) {
-                core->counters.dropped_malformed += r == -EBADMSG;
-                core->counters.dropped_version += r != -EBADMSG;
-        } else if (header.mesh != core->mesh) {
-                core->counters.dropped_mesh++;
-        } else if (header.type == CMI_FRAME_HELLO) {
-                receive_hello(core, now, connection, &header, body);
-        } else if (header.type != CMI_FRAME_REFUSE) {
-                receive_from_member(core, now, connection, &header, body);
-        } else if (cmi_refuse_decode(body, &refusal) == 0) {
-                refuse_receive(core, now, &refusal);
-        } else {
-                core->counters.dropped_malformed++;
         }
 }
 
@@ -420,7 +300,8 @@ static void send_beats(struct core *core, struct cmi_time now)
         }
 }
 
-/* The end of the start pause is told at once: others may be waiting for the first acknowledgement. */
+/* The end of the start pause is told at once: others may be waiting for the first acknowledgement.
+ */
 static void end_pause(struct core *core, struct cmi_time now)
 {
         if (core->is_pause_over || now.mono_ns < core->pause_end_ns) {
@@ -434,7 +315,7 @@ static void end_pause(struct core *core, struct cmi_time now)
 
 void core_tick(struct core *core, struct cmi_time now)
 {
-        enter(core, now);
+        core_enter(core, now);
         if (core->has_said_goodbye) {
                 return;
         }
@@ -527,7 +408,7 @@ int core_publish(struct core *core, struct cmi_time now, struct cmi_slice bytes,
         if (r < 0) {
                 return r;
         }
-        enter(core, now);
+        core_enter(core, now);
         if (core->state == CORE_STOPPING) {
                 return -ESHUTDOWN;
         }
@@ -571,7 +452,7 @@ void core_goodbye(struct core *core, struct cmi_time now)
         struct cmi_goodbye goodbye = {{log_stream(core->log), log_newest(core->log)}};
 
         assert(core->state == CORE_STOPPING);
-        enter(core, now);
+        core_enter(core, now);
         core->has_said_goodbye = true;
         wait_end_all(core, now);
         for (uint32_t i = 0; i < core->member_limit; i++) {

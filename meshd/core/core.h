@@ -114,7 +114,8 @@ struct core_outcome {
 
 struct core_sink {
         void *context;
-        /* Open outgoing link number @link (below max_peers + CORE_LINKS_SPARE). Return 0 or a negative errno. */
+        /* Open outgoing link number @link (below max_peers + CORE_LINKS_SPARE). Return 0 or a
+         * negative errno. */
         int (*dial)(void *context, uint32_t link, const struct cmi_endpoint *endpoint);
         void (*hangup)(void *context, uint32_t link);
         /*
@@ -200,7 +201,8 @@ uint64_t core_timeout_ns(const struct core *core, struct cmi_time now);
 
 /* Publishing */
 
-/* May more be published now? False while a live member is half a log behind: stop reading from apps meanwhile. */
+/* May more be published now? False while a live member is half a log behind: stop reading from apps
+ * meanwhile. */
 bool core_is_writable(const struct core *core);
 
 /**
@@ -239,7 +241,8 @@ int core_region(struct core *core, struct cmi_slice name, uint32_t *ret_index);
 int core_query(struct core *core, struct cmi_time now, const struct cmi_id *id,
                 enum cmi_query_kind kind, uint64_t timeout_ns, uint64_t cookie);
 
-/* Membership by hand: forget a member that is SEEN, GONE or LEFT. Return: 0, -ENOENT, -EBUSY (it is none of these). */
+/* Membership by hand: forget a member that is SEEN, GONE or LEFT. Return: 0, -ENOENT, -EBUSY (it is
+ * none of these). */
 int core_forget(struct core *core, struct cmi_time now, const struct cmi_id *id);
 
 /* Ending */

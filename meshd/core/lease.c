@@ -34,7 +34,8 @@ static void grant_take(struct core *core, struct cmi_time now, struct member *me
                         beat->echo.real_ns == 0) {
                 return;
         }
-        /* An older one that still waits is nearer to its position; replace it only when it would be worth nothing. */
+        /* An older one that still waits is nearer to its position; replace it only when it would be
+         * worth nothing. */
         if (member->waiting_grant.mono_ns != 0 &&
                         now.mono_ns - member->waiting_grant.mono_ns < core->options.lease_ns / 2 &&
                         member->applied < beat->newest.number) {
@@ -85,7 +86,8 @@ void beat_send(struct core *core, struct cmi_time now, struct member *member)
         struct link *link = link_ready(core, member);
         uint8_t buffer[256];
         struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
-        /* Until then apps may be served by the page of our predecessor, who has other acks, and may count others. */
+        /* Until then apps may be served by the page of our predecessor, who has other acks, and may
+         * count others. */
         bool speaks_for_apps = now.mono_ns >= core->pause_end_ns;
         struct cmi_beat beat = {
                         .clock = now,
@@ -125,7 +127,8 @@ void beat_send(struct core *core, struct cmi_time now, struct member *member)
         }
 }
 
-/* At once, but never faster than eight times the usual pace: two who cannot yet grant must not keep each other busy. */
+/* At once, but never faster than eight times the usual pace: two who cannot yet grant must not keep
+ * each other busy. */
 static void beat_soon(const struct core *core, struct member *member)
 {
         uint64_t soon = member->beat_sent_ns + core->options.lease_ns / 32;

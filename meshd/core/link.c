@@ -200,7 +200,8 @@ static void refuse(struct core *core, struct cmi_time now, const struct cmi_fram
 void refuse_receive(struct core *core, struct cmi_time now, const struct cmi_refuse *refusal)
 {
         if (refusal->code == CMI_REFUSED_INCARNATION) {
-                /* The highest one known is told, so that a node whose clock was set back gets in again. */
+                /* The highest one known is told, so that a node whose clock was set back gets in
+                 * again. */
                 if (refusal->incarnation >= core->options.incarnation &&
                                 refusal->incarnation < UINT64_MAX) {
                         core->options.incarnation = refusal->incarnation + 1;
@@ -320,7 +321,8 @@ static bool is_advertised(const struct member *member, const struct cmi_endpoint
         return false;
 }
 
-/* Which of our links leads to this member: the one whose token it echoes, the one it has, or a new one. */
+/* Which of our links leads to this member: the one whose token it echoes, the one it has, or a new
+ * one. */
 static void find_way(struct core *core, struct cmi_time now, struct member *member,
                 const struct cmi_hello *hello)
 {

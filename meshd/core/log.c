@@ -69,7 +69,8 @@ static void set_record_size(struct log *log, uint64_t offset, uint64_t size)
         }
 }
 
-/* A record never wraps: where the next one does not fit before the ring's end, a zero length (or too few bytes) says so. */
+/* A record never wraps: where the next one does not fit before the ring's end, a zero length (or
+ * too few bytes) says so. */
 static uint64_t skip_padding(const struct log *log, uint64_t offset)
 {
         uint64_t place = offset % log->ring_size;
@@ -91,7 +92,8 @@ static void index_record(struct log *log, uint64_t number, uint64_t offset)
         }
 }
 
-/* Walk all records as an outsider's bytes; true if they are what the header says. Fills tail and index. */
+/* Walk all records as an outsider's bytes; true if they are what the header says. Fills tail and
+ * index. */
 static bool scan(struct log *log)
 {
         struct log_head at = *head(log);
@@ -167,7 +169,8 @@ int log_open(struct log *log, void *memory, size_t size, const struct cmi_id *no
         log->header = memory;
         log->ring = (uint8_t *)memory + LOG_HEADER_SIZE;
         log->ring_size = size - LOG_HEADER_SIZE;
-        /* The smallest operation takes some 8 bytes with its prefix; step by as many as make the index reach. */
+        /* The smallest operation takes some 8 bytes with its prefix; step by as many as make the
+         * index reach. */
         log->index_step = log->ring_size / 8 / LOG_INDEX_SIZE + 1;
         is_intact = is_ours(log, node_id);
         log->was_closed = is_intact && log->header->is_closed;
@@ -207,7 +210,8 @@ bool log_was_closed(const struct log *log)
         return log->was_closed;
 }
 
-/* Uncount the oldest records until @size bytes from the tail are free, and some more, so that this is rarely called. */
+/* Uncount the oldest records until @size bytes from the tail are free, and some more, so that this
+ * is rarely called. */
 static void make_room(struct log *log, uint64_t size)
 {
         struct log_head at = *head(log);

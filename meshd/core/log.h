@@ -28,7 +28,8 @@ struct log {
         uint8_t *ring;
         uint64_t ring_size;
         uint64_t tail; /* offsets grow for ever; the place in the ring is offset % ring_size */
-        uint64_t cursor_number; /* where the last log_read() ended, since the next one mostly begins there */
+        uint64_t cursor_number; /* where the last log_read() ended, since the next one mostly begins
+                                   there */
         uint64_t cursor_offset;
         uint64_t index_step; /* the index holds the offset of each index_step-th operation */
         uint64_t index[LOG_INDEX_SIZE];
@@ -59,10 +60,12 @@ uint64_t log_stream(const struct log *log);
 uint64_t log_newest(const struct log *log); /* number of the newest operation; 0: none yet */
 uint64_t log_oldest(const struct log *log); /* newest + 1 if it is empty */
 
-/* The stream before this one: its final position if it ended with a goodbye, stream 0 if there was none. */
+/* The stream before this one: its final position if it ended with a goodbye, stream 0 if there was
+ * none. */
 struct cmi_position log_previous(const struct log *log);
 
-/* Did the last user close it in order (log_close())? Asked between log_open() and the first append. */
+/* Did the last user close it in order (log_close())? Asked between log_open() and the first append.
+ */
 bool log_was_closed(const struct log *log);
 
 /**
@@ -85,7 +88,8 @@ uint64_t log_append(struct log *log, struct cmi_slice op);
 int64_t log_read(struct log *log, uint64_t first, void *buffer, size_t capacity,
                 uint32_t *ret_count);
 
-/* Bytes of ring from operation @after (exclusive) to the newest. All if it is older than the oldest. */
+/* Bytes of ring from operation @after (exclusive) to the newest. All if it is older than the
+ * oldest. */
 uint64_t log_backlog(const struct log *log, uint64_t after);
 
 /* Mark the log as closed in order; the next log_open() tells. */

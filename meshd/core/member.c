@@ -121,7 +121,8 @@ void member_heard(
         member->frames_received++;
         if (member->state == MEMBER_GONE || member->state == MEMBER_SEEN ||
                         member->state == MEMBER_LEFT) {
-                /* It counts again from this frame on: it has given no grant yet, so serving stops until it does. */
+                /* It counts again from this frame on: it has given no grant yet, so serving stops
+                 * until it does. */
                 member_set_state(core, now, member, MEMBER_JOINING);
         }
 }
@@ -133,8 +134,9 @@ static void declare_gone(struct core *core, struct cmi_time now, struct member *
         member->counts_me = false;
         member->was_gone_unmet = member->was_gone_unmet || member->stream == 0;
         /*
-         * What it published last may never have come, so nothing from before may be served without it. That goes for
-         * one that was never met, too: apps fill their caches while this node is JOINING.
+         * What it published last may never have come, so nothing from before may be served without
+         * it. That goes for one that was never met, too: apps fill their caches while this node is
+         * JOINING.
          */
         apply_forget(core, member, "a member is gone without a goodbye");
         member_set_state(core, now, member, MEMBER_GONE);
@@ -158,7 +160,8 @@ void member_tick(struct core *core, struct cmi_time now, struct member *member)
                 }
                 break;
         case MEMBER_SILENT:
-                /* One that crashes again and again before it has published anything must not keep all caches off. */
+                /* One that crashes again and again before it has published anything must not keep
+                 * all caches off. */
                 if (!member_is_kept(member) || silence >= core->options.gone_ns) {
                         declare_gone(core, now, member);
                 }
@@ -176,7 +179,8 @@ void member_tick(struct core *core, struct cmi_time now, struct member *member)
         }
 }
 
-/* Order does not matter to a sum, and equal sets have equal sums; unequal ones rarely do, and each change asks anew. */
+/* Order does not matter to a sum, and equal sets have equal sums; unequal ones rarely do, and each
+ * change asks anew. */
 uint64_t member_digest(const struct core *core)
 {
         uint64_t digest = XXH3_64bits(core->options.node_id.bytes, CMI_ID_SIZE);

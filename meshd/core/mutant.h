@@ -48,7 +48,8 @@ enum mutant {
 extern enum mutant mutant_chosen;
 #define MUTANT(name) (mutant_chosen == MUTANT_##name)
 #else
-/* CM_MUTANT_NAME is 1 or not defined: the comma of MUTANT_COMMA_1 moves the 1 to the second place. */
+/* CM_MUTANT_NAME is 1 or not defined: the comma of MUTANT_COMMA_1 moves the 1 to the second place.
+ */
 #define MUTANT_COMMA_1 0,
 #define MUTANT_SECOND(first, second, ...) second
 #define MUTANT_TAKE(...) MUTANT_SECOND(__VA_ARGS__)

@@ -5,6 +5,7 @@
  * Nobody outside meshd/core includes it.
  *
  *   core.c    entry points, the turn (tick), own state
+ *   receive.c frames taken apart and handed on
  *   member.c  the member table, its states, member lists
  *   link.c    outgoing links, HELLO and REFUSE, sending a frame
  *   stream.c  operations from and to other nodes: NACK, RESET, GOODBYE
@@ -81,8 +82,9 @@ struct member {
         uint64_t cursor;       /* newest operation sent on the link */
         bool is_lapsed;        /* no grants until it has acknowledged lapse_target */
         uint64_t lapse_target; /* newest operation when it lapsed */
-        uint64_t granted_ns; /* receipt of the newest beat that a granting beat of ours echoed; 0: none */
-        uint64_t counted_ns; /* own clock in the newest echo with "I count you"; 0: none */
+        uint64_t granted_ns;   /* receipt of the newest beat that a granting beat of ours echoed; 0:
+                                  none */
+        uint64_t counted_ns;   /* own clock in the newest echo with "I count you"; 0: none */
         bool counts_me;
         bool is_beat_due;
         uint64_t beat_sent_ns;
@@ -135,7 +137,8 @@ struct core {
         char reason[CORE_TEXT_MAX];
         uint64_t started_ns;
         uint64_t pause_end_ns; /* nothing is acknowledged before: B1 */
-        uint64_t since_ns; /* everybody must have been heard in both directions since: start, or the end of being away */
+        uint64_t since_ns; /* everybody must have been heard in both directions since: start, or the
+                              end of being away */
         uint64_t live_since_ns;
         uint64_t alone_until_ns;
         uint64_t refused_ns; /* the newest refusal; 0: none */
@@ -160,7 +163,8 @@ struct core {
 
         uint32_t n_waits;
         struct wait *waits; /* CORE_WAITS_MAX */
-        uint64_t *wait_due; /* CORE_WAITS_MAX x max_peers: mono, when a grant that ran at numbering has ended */
+        uint64_t *wait_due; /* CORE_WAITS_MAX x max_peers: mono, when a grant that ran at numbering
+                               has ended */
         uint8_t *wait_results;                  /* CORE_WAITS_MAX x max_peers: enum wait_result */
         struct cmi_result_member *wait_members; /* max_peers, for one outcome */
 
@@ -187,6 +191,8 @@ struct core {
 };
 
 /* core.c */
+/* Each entry point that gets the time begins with this: was the process away since the last one? */
+void core_enter(struct core *core, struct cmi_time now);
 uint64_t core_random(struct core *core);
 void core_text(char ret_text[CORE_TEXT_MAX], const char *first, const char *second,
                 const char *third);
@@ -230,9 +236,9 @@ static inline bool member_counts(const struct member *member)
 }
 
 /*
- * Has it been LIVE, or published? Only then is it counted for gone_ns of silence; one that crashes again and again
- * before that must not keep all caches off. It is told "I count you" only when this is so, since it relies on the full
- * gone_ns then.
+ * Has it been LIVE, or published? Only then is it counted for gone_ns of silence; one that crashes
+ * again and again before that must not keep all caches off. It is told "I count you" only when this
+ * is so, since it relies on the full gone_ns then.
  */
 static inline bool member_is_kept(const struct member *member)
 {

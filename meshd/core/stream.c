@@ -18,8 +18,8 @@
  * Can this stream be followed from its first operation? Yes if the log still has it, and nothing of
  * this node's earlier streams is missing here: there was none, or it ended with a goodbye and we
  * have it to its end. Of a node that is met for the first time "none" is believed only by one that
- * has not waited for it: apps fill their caches while this node is JOINING, or after it has declared
- * the other one gone, and a crash of the other host may have ended a stream of that time.
+ * has not waited for it: apps fill their caches while this node is JOINING, or after it has
+ * declared the other one gone, and a crash of the other host may have ended a stream of that time.
  */
 static bool can_replay(
                 const struct core *core, const struct member *member, const struct cmi_hello *hello)
@@ -87,7 +87,8 @@ static void gap_found(struct core *core, struct cmi_time now, struct member *mem
         nack_send(core, now, member);
 }
 
-/* The origin has said how much of its stream went out before this beat: links keep the order, so the rest was lost. */
+/* The origin has said how much of its stream went out before this beat: links keep the order, so
+ * the rest was lost. */
 void stream_beat(struct core *core, struct cmi_time now, struct member *member,
                 const struct cmi_beat *beat)
 {
@@ -176,7 +177,8 @@ void goodbye_receive(struct core *core, struct cmi_time now, struct member *memb
         member_set_state(core, now, member, MEMBER_LEFT);
 }
 
-/* Make the body for everything after @cursor that fits a frame, unless the last one made is just that. */
+/* Make the body for everything after @cursor that fits a frame, unless the last one made is just
+ * that. */
 static int body_make(struct core *core, uint64_t cursor)
 {
         struct cmi_writer writer = cmi_writer(core->body, sizeof(core->body));

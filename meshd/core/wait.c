@@ -34,8 +34,8 @@ static uint64_t bound_ns(const struct core *core)
 }
 
 /*
- * Whom to wait for: each one that may hold a grant of ours or may be serving without one, whatever its state, also one
- * that only the disk or others have named: it may have dropped us.
+ * Whom to wait for: each one that may hold a grant of ours or may be serving without one, whatever
+ * its state, also one that only the disk or others have named: it may have dropped us.
  */
 static void take_snapshot(struct core *core, struct wait *wait)
 {

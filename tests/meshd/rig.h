@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * A few cores in one process with frames handed over by the test: for unit tests of meshd/core. Time moves only when
- * the test says so; all nodes share one clock. The simulator in tests/sim is the place for faults and chance.
+ * A few cores in one process with frames handed over by the test: for unit tests of meshd/core.
+ * Time moves only when the test says so; all nodes share one clock. The simulator in tests/sim is
+ * the place for faults and chance.
  */
 #include "meshd/core/core.h"
 
@@ -46,7 +47,8 @@ struct rig {
 
 struct rig *rig_new(uint32_t n_nodes);
 struct rig *rig_free(struct rig *rig);
-/* Start a node, again if it ran before: a new incarnation; the log is kept unless told otherwise. */
+/* Start a node, again if it ran before: a new incarnation; the log is kept unless told otherwise.
+ */
 void rig_start(struct rig *rig, uint32_t node, const char *name, bool keeps_log);
 void rig_kill(struct rig *rig, uint32_t node);
 void rig_connect(struct rig *rig, uint32_t from, uint32_t to);
