@@ -374,6 +374,7 @@ static int start(struct daemon *daemon, struct fault *fault)
 
         r = r < 0 ? r : socket_file_open(&daemon->local.file, daemon->config->socket, fault);
         r = r < 0 ? r : open_state(daemon, fault);
+        r = r < 0 ? r : open_links(daemon, fault);
         r = r < 0 ? r : open_log(daemon, fault);
         if (r < 0) {
                 return r;
@@ -381,7 +382,6 @@ static int start(struct daemon *daemon, struct fault *fault)
         /* Does no app hold a page of ours with a lease that still runs? */
         is_clean = r == LOG_CONTINUED && log_was_closed(&daemon->log);
         r = open_page(daemon, fault);
-        r = r < 0 ? r : open_links(daemon, fault);
         r = r < 0 ? r : make_core(daemon, is_clean, fault);
         r = r < 0 ? r : make_service(daemon, fault);
         r = r < 0 ? r : open_local(daemon, fault);
@@ -426,6 +426,7 @@ int daemon_start(struct daemon *daemon, const struct config *config, struct faul
         r = start(daemon, fault);
         if (r < 0) {
                 socket_file_close(&daemon->local.file);
+                links_close(&daemon->links, 0);
                 return r;
         }
         warn_about_port(&daemon->links.bound);

@@ -24,8 +24,7 @@ void events_log(const struct core_event *event)
         switch (event->kind) {
         case CORE_EVENT_STATE:
                 logger(LOGGER_INFO, "state.changed",
-                                L_TEXT("msg", event->text[0] ? event->text : "live"),
-                                L_UINT("number", event->number));
+                                L_TEXT("msg", event->text[0] ? event->text : "live"));
                 return;
         case CORE_EVENT_MEMBER:
                 logger(member_level(event->to), "peer.state", L_TEXT("peer", event->name),
@@ -55,7 +54,7 @@ void events_log(const struct core_event *event)
                 log_about(LOGGER_WARNING, "meshd.away", event);
                 return;
         case CORE_EVENT_INCARNATION:
-                log_about(LOGGER_INFO, "state.incarnation", event);
+                logger(LOGGER_INFO, "state.incarnation", L_UINT("incarnation", event->number));
                 return;
         case CORE_EVENT_MET:
                 logger(LOGGER_INFO, "peer.met", L_TEXT("peer", event->name), L_ID("id", &event->id),

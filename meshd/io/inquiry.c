@@ -152,6 +152,7 @@ static int begin_links(struct inquiries *inquiries, struct inquiry *inquiry, str
         struct service *service = inquiries->service;
         struct core_status status;
         struct core_member member;
+        size_t n;
         int r;
 
         core_status(service->core, &status);
@@ -170,10 +171,17 @@ static int begin_links(struct inquiries *inquiries, struct inquiry *inquiry, str
                 return -ENOMEM;
         }
         inquiry->targets[0].state = TARGET_ANSWERED;
+        n = inquiry->n_targets;
         for (uint32_t i = 0, j = 1; core_member(service->core, now, i, &member) == 0; i++) {
-                if (member.state != MEMBER_LEFT) {
-                        inquiry->cells[j++] = member.is_heard ? '1' : '0';
+                if (member.state == MEMBER_LEFT) {
+                        continue;
                 }
+                inquiry->cells[j] = member.is_heard ? '1' : '0';
+                /* What it told us stands until it answers, which it cannot if our frames are lost. */
+                if (member.is_heard) {
+                        inquiry->cells[j * n] = member.counts_me ? '1' : '0';
+                }
+                j++;
         }
         return 0;
 }

@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -14,6 +15,7 @@
 #include <sys/un.h>
 
 #define BACKLOG 1024
+#define LOCK_PATH_SIZE (SOCKET_FILE_MAX + 8)
 
 /* The pid that the holder wrote, for the message; "unknown" if it cannot be read. */
 static void read_holder(int fd, char ret_text[24])
@@ -38,13 +40,28 @@ static int refuse_directory(const char *path, int error, struct fault *fault)
                         path, n > 0 ? n : 1, slash ? path : ".", strerror(error), geteuid());
 }
 
+static void make_lock_path(const struct socket_file *file, char ret_path[LOCK_PATH_SIZE])
+{
+        snprintf(ret_path, LOCK_PATH_SIZE, "%s.lock", file->path);
+}
+
+/* Is what was locked still what the name means? The one before may have removed it meanwhile. */
+static bool is_current(int fd, const char *path)
+{
+        struct stat locked;
+        struct stat named;
+
+        return fstat(fd, &locked) == 0 && stat(path, &named) == 0 &&
+               locked.st_ino == named.st_ino && locked.st_dev == named.st_dev;
+}
+
 static int lock(struct socket_file *file, struct fault *fault)
 {
-        char path[SOCKET_FILE_MAX + 8];
+        char path[LOCK_PATH_SIZE];
         char text[24];
         CM_CLEANUP(cmi_close_p) int fd = -1;
 
-        snprintf(path, sizeof(path), "%s.lock", file->path);
+        make_lock_path(file, path);
         fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
         if (fd < 0) {
                 return refuse_directory(file->path, errno, fault);
@@ -56,6 +73,9 @@ static int lock(struct socket_file *file, struct fault *fault)
                                 "or "
                                 "choose another name with --socket.",
                                 file->path, text);
+        }
+        if (!is_current(fd, path)) {
+                return lock(file, fault);
         }
         snprintf(text, sizeof(text), "%d\n", (int)getpid());
         /* Only for people: without it the lock is as good. */
@@ -122,8 +142,10 @@ int socket_file_open(struct socket_file *ret_file, const char *path, struct faul
                 r = listen_there(&file, fault);
         }
         if (r < 0) {
+                /* Only a socket that is ours is removed. */
                 cmi_close_p(&file.fd);
-                cmi_close_p(&file.lock);
+                file.fd = -1;
+                socket_file_close(&file);
                 return r;
         }
         *ret_file = file;
@@ -136,7 +158,13 @@ void socket_file_close(struct socket_file *file)
                 unlink(file->path);
                 close(file->fd);
         }
-        cmi_close_p(&file->lock);
+        if (file->lock >= 0) {
+                char path[LOCK_PATH_SIZE];
+
+                make_lock_path(file, path);
+                unlink(path);
+                close(file->lock);
+        }
         file->fd = -1;
         file->lock = -1;
 }

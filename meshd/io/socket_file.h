@@ -3,7 +3,8 @@
 /*
  * The name of the Unix socket in the file system: who may take it, and who may remove it. The lock in PATH.lock says who
  * owns the name; the socket is made and removed only under it, so a second meshd can never steal or delete a name in
- * use, and what a killed one left behind is cleared away. The lock file stays: removing it would race with the next one.
+ * use, and what a killed one left behind is cleared away. The lock file is removed under its lock as well; whoever locked a removed
+ * one notices, and tries again.
  */
 #include "meshd/fault.h"
 
@@ -28,5 +29,5 @@ struct socket_file {
  */
 int socket_file_open(struct socket_file *ret_file, const char *path, struct fault *fault);
 
-/* Close and remove the socket, then unlock. */
+/* Close and remove the socket, then the lock. */
 void socket_file_close(struct socket_file *file);

@@ -93,15 +93,15 @@ static void tear_down(struct rig *rig)
 {
         char lock[80];
 
+        snprintf(lock, sizeof(lock), "%s.lock", rig->path);
         local_close(&rig->local);
         uv_run(&rig->poller.uv, UV_RUN_DEFAULT);
         local_deinit(&rig->local);
         g_assert_cmpint(uv_loop_close(&rig->poller.uv), ==, 0);
         g_assert_cmpint(rig->n_closed, ==, rig->n_opened);
         g_assert_cmpint(access(rig->path, F_OK), ==, -1);
-        snprintf(lock, sizeof(lock), "%s.lock", rig->path);
-        unlink(lock);
-        rmdir(rig->directory);
+        g_assert_cmpint(access(lock, F_OK), ==, -1);
+        g_assert_cmpint(rmdir(rig->directory), ==, 0);
 }
 
 /* Turns until the condition holds, or the deadline fails the test. */
@@ -363,7 +363,7 @@ static void the_name_is_locked_and_what_a_dead_one_left_is_replaced(void)
         g_assert_cmpint(fault.status, ==, FAULT_RETRY);
         g_assert_cmpint(stat(rig.path, &status), ==, 0);
         g_assert_cmpint(status.st_mode & 0777, ==, 0660);
-        /* As after SIGKILL: the lock is gone, the name is not. */
+        /* As after SIGKILL: nobody holds the lock, and both names are there. */
         close(rig.local.file.lock);
         rig.local.file.lock = -1;
         g_assert_cmpint(socket_file_open(&second, rig.path, &fault), ==, 0);
@@ -390,9 +390,9 @@ static void a_plain_file_of_that_name_is_not_removed(void)
         g_assert_cmpint(access(path, F_OK), ==, 0);
         g_assert_cmpint(socket_file_open(&file, missing, &fault), ==, -ENOENT);
         g_assert_cmpint(fault.status, ==, FAULT_CONFIG);
+        g_assert_cmpint(access(lock, F_OK), ==, -1);
         unlink(path);
-        unlink(lock);
-        rmdir(directory);
+        g_assert_cmpint(rmdir(directory), ==, 0);
 }
 
 int main(int argc, char **argv)
