@@ -340,6 +340,8 @@ static void find_way(struct core *core, struct cmi_time now, struct member *memb
 
                 link->member = member_index(core, member);
                 member->link = link_index(core, link);
+                /* A candidate's address that the member advertises too goes with the advertisement. */
+                link->is_advertised = link->is_advertised || is_advertised(member, &link->endpoint);
                 if (!member->is_confirmed) {
                         event.endpoint = link->endpoint;
                         core->sink.event(core->sink.context, &event);

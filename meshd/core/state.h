@@ -25,7 +25,7 @@
 struct link {
         bool is_used;
         bool is_blocked;    /* send() said -EAGAIN */
-        bool is_advertised; /* dialled from a HELLO or a list, not from a candidate */
+        bool is_advertised; /* its address is one that the member tells: gone with that */
         uint32_t member;    /* NONE until a HELLO echoes the token */
         uint64_t token;
         uint64_t opened_ns;

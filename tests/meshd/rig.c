@@ -10,17 +10,22 @@
 
 static const struct cmi_page_geometry geometry = {4096, 256, 256};
 
-static struct cmi_endpoint endpoint_of(uint32_t node)
+#define PORT 1000
+#define PORTS_A_MOVE 100
+
+static struct cmi_endpoint endpoint_of(const struct rig_node *node)
 {
-        return (struct cmi_endpoint){
-                        .family = 4, .port = (uint16_t)(1000 + node), .address = {127, 0, 0, 1}};
+        return (struct cmi_endpoint){.family = 4,
+                        .port = (uint16_t)(PORT + node->number + PORTS_A_MOVE * node->n_moves),
+                        .address = {127, 0, 0, 1}};
 }
 
 static int on_dial(void *context, uint32_t link, const struct cmi_endpoint *endpoint)
 {
         struct rig_node *node = context;
 
-        node->link_to[link] = endpoint->port - 1000u + 1;
+        node->link_to[link] = (endpoint->port - PORT) % PORTS_A_MOVE + 1;
+        node->link_moves[link] = (endpoint->port - PORT) / PORTS_A_MOVE;
         return 0;
 }
 
@@ -31,6 +36,13 @@ static void on_hangup(void *context, uint32_t link)
         node->link_to[link] = 0;
 }
 
+static bool leads_somewhere(const struct rig_node *node, uint32_t link)
+{
+        const struct rig_node *to = &node->rig->nodes[node->link_to[link] - 1];
+
+        return to->core && to->n_moves == node->link_moves[link];
+}
+
 static int on_send(void *context, uint32_t link, struct cmi_slice header, struct cmi_slice body,
                 uint64_t body_id)
 {
@@ -39,7 +51,7 @@ static int on_send(void *context, uint32_t link, struct cmi_slice header, struct
         struct rig_frame *frame = &rig->frames[rig->n_frames];
 
         assert(node->link_to[link] != 0);
-        if (node->is_full || !rig->nodes[node->link_to[link] - 1].core) {
+        if (node->is_full || !leads_somewhere(node, link)) {
                 return -EAGAIN;
         }
         assert(rig->n_frames < RIG_FRAMES);
@@ -136,7 +148,7 @@ void rig_start(struct rig *rig, uint32_t number, const char *name, bool keeps_lo
         options.random = rig->now.mono_ns + number;
         options.name = name ? name : text;
         options.mesh = "rig";
-        options.endpoints[0] = endpoint_of(number);
+        options.endpoints[0] = endpoint_of(node);
         options.n_endpoints = 1;
         options.max_peers = 8;
         options.lease_ns = rig->lease_ns;
@@ -154,7 +166,7 @@ void rig_start(struct rig *rig, uint32_t number, const char *name, bool keeps_lo
 
 void rig_connect(struct rig *rig, uint32_t from, uint32_t to)
 {
-        struct cmi_endpoint endpoint = endpoint_of(to);
+        struct cmi_endpoint endpoint = endpoint_of(&rig->nodes[to]);
 
         core_connect(rig->nodes[from].core, rig->now, &endpoint);
 }
@@ -174,7 +186,7 @@ static void turn(struct rig *rig, struct rig_node *node)
 {
         for (uint32_t link = 0; link < CORE_LINKS_SPARE; link++) {
                 if (core_link_is_blocked(node->core, link) && !node->is_full &&
-                                rig->nodes[node->link_to[link] - 1].core) {
+                                leads_somewhere(node, link)) {
                         core_link_writable(node->core, rig->now, link);
                 }
         }

@@ -20,9 +20,11 @@ struct rig_node {
         struct log log;
         void *log_memory;
         uint32_t link_to[CORE_PEERS_MAX + CORE_LINKS_SPARE]; /* node number + 1 */
-        bool is_deaf;                                        /* frames to it vanish */
-        bool is_mute;                                        /* frames from it vanish */
-        bool is_full;                                        /* its links take nothing */
+        uint32_t link_moves[CORE_PEERS_MAX + CORE_LINKS_SPARE];
+        uint32_t n_moves; /* each one to another port; the old one leads nowhere */
+        bool is_deaf;     /* frames to it vanish */
+        bool is_mute;     /* frames from it vanish */
+        bool is_full;     /* its links take nothing */
         uint32_t n_done;
         struct core_outcome outcome;
         uint32_t n_forgot;

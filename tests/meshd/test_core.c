@@ -340,6 +340,25 @@ static void a_wait_ends_within_its_bound_though_a_node_restarts(void)
         rig_free(rig);
 }
 
+static void a_node_that_moved_is_followed_also_on_a_link_to_a_candidate(void)
+{
+        struct rig *rig = formed(2);
+        struct core_member member;
+
+        rig_kill(rig, 0);
+        rig->nodes[0].n_moves++;
+        rig_run(rig, 100);
+        rig_start(rig, 0, NULL, true);
+        rig_connect(rig, 0, 1);
+        rig_run(rig, 3000);
+        for (uint32_t i = 0; i < 2; i++) {
+                g_assert_cmpint(core_member(rig->nodes[i].core, rig->now, 0, &member), ==, 0);
+                g_assert_true(member.has_link && member.is_heard);
+                g_assert_cmpint(rig_state(rig, i), ==, CORE_LIVE);
+        }
+        rig_free(rig);
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -363,5 +382,6 @@ int main(int argc, char **argv)
         g_test_add_func("/core/suspended", a_suspended_host_trusts_nothing_it_heard_before);
         g_test_add_func("/core/remembered", a_member_known_from_the_disk_alone_is_unconfirmed);
         g_test_add_func("/core/pause", a_wait_ends_within_its_bound_though_a_node_restarts);
+        g_test_add_func("/core/moved", a_node_that_moved_is_followed_also_on_a_link_to_a_candidate);
         return g_test_run();
 }
