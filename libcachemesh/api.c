@@ -134,37 +134,56 @@ int cm_state(struct cm *cm, struct cm_state *ret_state)
 
 int cm_fd(struct cm *cm)
 {
-        int r = cm ? cmi_handle_enter(cm) : cmi_fail(-EINVAL, "there is no handle");
+        int r;
 
+        if (!cm) {
+                return cmi_fail(-EINVAL, "there is no handle");
+        }
+        r = cmi_handle_enter(cm);
         return r < 0 ? r : cm->ops->fd(cm);
 }
 
 int cm_events(struct cm *cm)
 {
-        int r = cm ? cmi_handle_enter(cm) : cmi_fail(-EINVAL, "there is no handle");
+        int r;
 
+        if (!cm) {
+                return cmi_fail(-EINVAL, "there is no handle");
+        }
+        r = cmi_handle_enter(cm);
         return r < 0 ? r : cm->ops->events(cm);
 }
 
 int cm_timeout_ms(struct cm *cm)
 {
-        int r = cm ? cmi_handle_enter(cm) : cmi_fail(-EINVAL, "there is no handle");
+        int r;
 
+        if (!cm) {
+                return cmi_fail(-EINVAL, "there is no handle");
+        }
+        r = cmi_handle_enter(cm);
         return r < 0 ? r : cm->ops->timeout_ms(cm);
 }
 
 int cm_dispatch(struct cm *cm)
 {
-        int r = cm ? cmi_handle_enter(cm) : cmi_fail(-EINVAL, "there is no handle");
+        int r;
 
+        if (!cm) {
+                return cmi_fail(-EINVAL, "there is no handle");
+        }
+        r = cmi_handle_enter(cm);
         return r < 0 ? r : cm->ops->dispatch(cm);
 }
 
 int cm_next_event(struct cm *cm, struct cm_event *ret_event)
 {
-        int r = cm && ret_event ? cmi_handle_enter(cm)
-                                : cmi_fail(-EINVAL, "cm_next_event() needs a handle and a place");
+        int r;
 
+        if (!cm || !ret_event) {
+                return cmi_fail(-EINVAL, "cm_next_event() needs a handle and a place");
+        }
+        r = cmi_handle_enter(cm);
         return r < 0 ? r : cm->ops->next_event(cm, ret_event);
 }
 

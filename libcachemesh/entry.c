@@ -11,7 +11,8 @@ static size_t align_up(size_t size)
 struct cmi_entry *cmi_entry_new(struct cm *cm, const struct cmi_content *content)
 {
         size_t tags_size = content->n_tags * sizeof(uint32_t);
-        size_t value_offset = align_up(sizeof(struct cmi_entry) + tags_size + content->key.len);
+        size_t value_offset = align_up(
+                        offsetof(struct cmi_entry, tag_slots) + tags_size + content->key.len);
         struct cmi_entry *entry = cmi_handle_allocate(
                         cm, CMI_ENTRY_ALIGN, align_up(value_offset + content->value.len));
 
@@ -19,8 +20,8 @@ struct cmi_entry *cmi_entry_new(struct cm *cm, const struct cmi_content *content
                 return NULL;
         }
         memset((void *)entry, 0, sizeof(*entry));
-        entry->value_offset = (uint32_t)value_offset;
-        entry->value_len = content->value.len;
+        entry->value_offset = (uint16_t)value_offset;
+        entry->value_len = (uint32_t)content->value.len;
         entry->key_len = (uint16_t)content->key.len;
         entry->n_tags = (uint8_t)content->n_tags;
         entry->flags = content->is_negative ? CMI_ENTRY_NEGATIVE : 0;
@@ -36,5 +37,5 @@ struct cmi_entry *cmi_entry_new(struct cm *cm, const struct cmi_content *content
 
 size_t cmi_entry_size(const struct cmi_entry *entry)
 {
-        return align_up(entry->value_offset + entry->value_len) + CMI_ENTRY_OVERHEAD;
+        return align_up((size_t)entry->value_offset + entry->value_len) + CMI_ENTRY_OVERHEAD;
 }

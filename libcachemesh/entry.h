@@ -21,24 +21,27 @@ enum cmi_entry_flag {
 
 #define CMI_NEVER_NS UINT64_MAX
 
+/* Gets read from hash on; the links come first so that what they read lies together. */
 struct cmi_entry {
+        struct cmi_entry *newer; /* SIEVE's queue */
+        struct cmi_entry *older; /* and, once unlinked, the list of what waits to be freed */
+
         uint64_t hash;        /* low half: place and mark in the table */
         uint64_t token_seq;   /* apply_seq from before the load */
         uint64_t token_local; /* the handle's own sequence from before the load */
         uint64_t expires_ns;  /* CLOCK_MONOTONIC_COARSE; CMI_NEVER_NS */
         uint32_t serial;      /* of the mapping to which token and slots belong */
         uint32_t key_slot;
-        uint32_t value_offset; /* bytes from the start of the entry */
+        uint32_t value_len;
+        uint16_t value_offset; /* bytes from the start of the entry */
         uint16_t key_len;
         uint8_t n_tags;
-        uint8_t flags; /* enum cmi_entry_flag */
-        uint64_t value_len;
+        uint8_t flags;              /* enum cmi_entry_flag */
         _Atomic uint8_t is_visited; /* by a hit since the eviction hand passed */
-
-        struct cmi_entry *newer; /* SIEVE's queue */
-        struct cmi_entry *older; /* and, once unlinked, the list of what waits to be freed */
-        uint32_t tag_slots[];    /* n_tags; then the key; then the value, aligned to 16 */
+        uint32_t tag_slots[];       /* n_tags; then the key; then the value, aligned to 16 */
 };
+
+#define CMI_VALUE_MAX UINT32_MAX
 
 #define CMI_ENTRY_ALIGN 16
 /* What an allocator adds to a block, as far as we can know: counted, so that a budget is about memory. */
@@ -69,9 +72,29 @@ static inline void *cmi_entry_value(const struct cmi_entry *entry)
         return (char *)entry + entry->value_offset;
 }
 
+static inline uint64_t cmi_word_at(const char *bytes, size_t offset)
+{
+        uint64_t word;
+
+        memcpy(&word, bytes + offset, sizeof(word));
+        return word;
+}
+
+/* memcmp() costs more than comparing a usual key: 16 to 32 bytes are four words that may overlap. */
+static inline bool cmi_bytes_equal(const char *a, const char *b, size_t len)
+{
+        if (len >= 16 && len <= 32) {
+                return ((cmi_word_at(a, 0) ^ cmi_word_at(b, 0)) |
+                                       (cmi_word_at(a, 8) ^ cmi_word_at(b, 8)) |
+                                       (cmi_word_at(a, len - 16) ^ cmi_word_at(b, len - 16)) |
+                                       (cmi_word_at(a, len - 8) ^ cmi_word_at(b, len - 8))) == 0;
+        }
+        return memcmp(a, b, len) == 0;
+}
+
 static inline bool cmi_entry_has_key(
                 const struct cmi_entry *entry, uint64_t hash, struct cmi_slice key)
 {
         return entry->hash == hash && entry->key_len == key.len &&
-               memcmp(cmi_entry_key(entry), key.data, key.len) == 0;
+               cmi_bytes_equal(cmi_entry_key(entry), key.data, key.len);
 }

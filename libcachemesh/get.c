@@ -100,16 +100,26 @@ static inline enum cm_reason look_up(struct cm_region *region, struct cmi_thread
         return CM_REASON_NONE;
 }
 
-int cmi_get(struct cm_region *region, struct cmi_slice key, struct cm_value *ret_value)
+static __attribute__((noinline)) int refuse_key(void)
 {
-        struct cm *cm = region->cm;
+        return cmi_fail(-EINVAL, "a key has 1 to %d bytes", CM_KEY_MAX);
+}
+
+int cm_get(struct cm_region *region, const void *key, size_t key_len, struct cm_value *ret_value)
+{
+        struct cm *cm;
         struct cmi_thread *thread;
         struct cmi_mapping *mapping;
         _Atomic(struct cmi_entry *) *slot = NULL;
         struct cmi_entry *entry = NULL;
         enum cm_reason reason = CM_REASON_OFFLINE;
-        int r = cmi_handle_enter(cm);
+        int r;
 
+        if (__builtin_expect(!region || !key || !ret_value || key_len - 1 >= CM_KEY_MAX, 0)) {
+                return refuse_key();
+        }
+        cm = region->cm;
+        r = cmi_handle_enter(cm);
         if (__builtin_expect(r < 0, 0)) {
                 return r;
         }
@@ -119,7 +129,7 @@ int cmi_get(struct cm_region *region, struct cmi_slice key, struct cm_value *ret
         }
         mapping = cmi_mapping_enter(thread, &cm->mapping);
         if (__builtin_expect(mapping != NULL, 1)) {
-                reason = look_up(region, thread, mapping, key, &slot, &entry);
+                reason = look_up(region, thread, mapping, cmi_slice(key, key_len), &slot, &entry);
         }
         cmi_mapping_leave(thread);
         if (__builtin_expect(reason != CM_REASON_NONE, 0)) {
@@ -134,19 +144,6 @@ int cmi_get(struct cm_region *region, struct cmi_slice key, struct cm_value *ret
         cmi_count(thread, region, region->id, CMI_COUNT_HIT);
         cmi_value_set(ret_value, slot, entry);
         return 0;
-}
-
-static __attribute__((noinline)) int refuse_key(void)
-{
-        return cmi_fail(-EINVAL, "a key has 1 to %d bytes", CM_KEY_MAX);
-}
-
-int cm_get(struct cm_region *region, const void *key, size_t key_len, struct cm_value *ret_value)
-{
-        if (__builtin_expect(!region || !key || !ret_value || key_len - 1 >= CM_KEY_MAX, 0)) {
-                return refuse_key();
-        }
-        return cmi_get(region, cmi_slice(key, key_len), ret_value);
 }
 
 int cm_get_many(struct cm_region *region, const struct cm_bytes *keys, size_t n_keys,

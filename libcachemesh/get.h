@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* The get behind cm_get(), for the other callers inside the library; arguments are checked already. */
+/* What loads share with gets. */
 #include "libcachemesh/cache.h"
 
-int cmi_get(struct cm_region *region, struct cmi_slice key, struct cm_value *ret_value);
+/* A token of now; the thread is in no mapping. */
 struct cm_token cmi_token(struct cm *cm, struct cmi_thread *thread);
 
 static inline void cmi_value_set(struct cm_value *value, _Atomic(struct cmi_entry *) *slot,

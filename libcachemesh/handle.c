@@ -8,6 +8,7 @@
 #include "wire/text.h"
 
 #include <errno.h>
+#include <sys/mman.h>
 
 static void *malloc_allocate(void *userdata, size_t alignment, size_t size)
 {
@@ -83,7 +84,10 @@ static int check_options(struct cm_options *options)
         if (options->flags & ~(CM_OPEN_STANDALONE | CM_OPEN_NO_FORK)) {
                 return cmi_fail(-EINVAL, "unknown flags 0x%x", options->flags);
         }
-        if (!allocator->allocate != !allocator->deallocate) {
+        if (!allocator->allocate && !allocator->deallocate) {
+                *allocator = (struct cm_allocator){malloc_allocate, malloc_deallocate, NULL};
+        }
+        if (!allocator->allocate || !allocator->deallocate) {
                 return cmi_fail(-EINVAL, "an allocator needs both functions");
         }
         if (options->name && (strlen(options->name) > CM_NAME_MAX ||
@@ -93,9 +97,6 @@ static int check_options(struct cm_options *options)
         if (options->socket_path && strlen(options->socket_path) > CM_SOCKET_PATH_MAX) {
                 return cmi_fail(-ENAMETOOLONG, "a socket path has up to %d bytes",
                                 CM_SOCKET_PATH_MAX);
-        }
-        if (!allocator->allocate) {
-                *allocator = (struct cm_allocator){malloc_allocate, malloc_deallocate, NULL};
         }
         if (options->timeout_ms == 0) {
                 options->timeout_ms = CMI_TIMEOUT_MS_DEFAULT;

@@ -318,7 +318,7 @@ int cm_get_or_load(struct cm_region *region, const void *key, size_t key_len, cm
                                 CM_KEY_MAX);
         }
         do {
-                r = cmi_get(region, cmi_slice(key, key_len), &value);
+                r = cm_get(region, key, key_len, &value);
                 if (r != CM_MISS) {
                         break;
                 }

@@ -169,7 +169,7 @@ static bool collect(struct cmi_pins *block, void *context)
                         set->is_complete = false;
                         return false;
                 }
-                set->entries[set->n++] = entry;
+                set->entries[set->n++] = (uintptr_t)entry;
         }
         return true;
 }
@@ -180,7 +180,7 @@ void cmi_pin_set_fill(struct cmi_pin_set *ret_set)
         ret_set->is_complete = true;
         for_each_block(collect, ret_set);
         if (ret_set->n > 1) {
-                qsort(ret_set->entries, ret_set->n, sizeof(ret_set->entries[0]), compare);
+                qsort(ret_set->entries, ret_set->n, sizeof(uintptr_t), compare);
         }
 }
 
@@ -202,9 +202,10 @@ static bool look(struct cmi_pins *block, void *context)
 
 bool cmi_pin_set_has(const struct cmi_pin_set *set, const struct cmi_entry *entry)
 {
+        uintptr_t address = (uintptr_t)entry;
         struct search search = {entry, false};
 
-        if (set->n > 0 && bsearch(&entry, set->entries, set->n, sizeof(set->entries[0]), compare)) {
+        if (set->n > 0 && bsearch(&address, set->entries, set->n, sizeof(uintptr_t), compare)) {
                 return true;
         }
         if (!set->is_complete) {

@@ -127,7 +127,7 @@ static inline void cmi_pin_drop(_Atomic(struct cmi_entry *) *slot)
 struct cmi_pin_set {
         uint32_t n;
         bool is_complete;
-        const struct cmi_entry *entries[CMI_PIN_SET_MAX]; /* sorted */
+        uintptr_t entries[CMI_PIN_SET_MAX]; /* addresses, sorted */
 };
 void cmi_pin_set_fill(struct cmi_pin_set *ret_set);
 bool cmi_pin_set_has(const struct cmi_pin_set *set, const struct cmi_entry *entry);

@@ -201,7 +201,9 @@ int cmi_region_store(struct cm_region *region, struct cmi_thread *thread, const 
                 r = CM_REFUSED;
                 goto out;
         }
-        if (!ret_slot && put->value.len > region->options.budget_bytes / VALUE_SHARE) {
+        if (put->value.len > CMI_VALUE_MAX ||
+                        (!ret_slot && put->value.len > region->options.budget_bytes /
+                                                                        VALUE_SHARE)) {
                 r = -E2BIG;
                 goto out;
         }

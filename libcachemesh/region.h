@@ -21,7 +21,7 @@ struct cmi_put {
  * @ret_slot: NULL, or where the pin of the new entry goes: then the entry is made in any case, and one that was not
  *            stored lives until it is released
  *
- * Return: 0, CM_REFUSED, -E2BIG, CM_E_FULL, -ENOMEM. With @ret_slot the pin is set unless the outcome is -ENOMEM.
+ * Return: 0, CM_REFUSED, -E2BIG, CM_E_FULL, -ENOMEM. With @ret_slot the pin is set unless it is left NULL.
  */
 int cmi_region_store(struct cm_region *region, struct cmi_thread *thread, const struct cmi_put *put,
                 _Atomic(struct cmi_entry *) **ret_slot);

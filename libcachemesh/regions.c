@@ -48,6 +48,13 @@ static int check_options(struct cm_region_options *options, const struct cm_regi
         return 0;
 }
 
+/* As many as fit with the shortest keys and no values. */
+static size_t n_entries_max(const struct cm_region_options *options)
+{
+        return options->budget_bytes / (sizeof(struct cmi_entry) + CMI_ENTRY_OVERHEAD +
+                                                       sizeof(struct cmi_bucket) / CMI_TABLE_FILL);
+}
+
 static struct cm_region *new_region(
                 struct cm *cm, const char *name, const struct cm_region_options *options)
 {
@@ -57,7 +64,7 @@ static struct cm_region *new_region(
                 return NULL;
         }
         memset((void *)region, 0, sizeof(*region));
-        if (cmi_table_init(&region->table, cm) < 0) {
+        if (cmi_table_init(&region->table, cm, n_entries_max(options)) < 0) {
                 cmi_handle_deallocate(cm, region, sizeof(*region));
                 return NULL;
         }
@@ -215,7 +222,7 @@ int cmi_region_after_fork(struct cm_region *region)
 {
         struct cmi_table table;
 
-        if (cmi_table_init(&table, region->cm) < 0) {
+        if (cmi_table_init(&table, region->cm, n_entries_max(&region->options)) < 0) {
                 return -ENOMEM;
         }
         memcpy((void *)&region->table, (const void *)&table, sizeof(table));

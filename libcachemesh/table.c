@@ -5,6 +5,8 @@
 
 #include <errno.h>
 
+#define N_BUCKETS_MAX (UINT32_C(1) << 30)
+
 /* Where an entry is. */
 struct place {
         struct cmi_bucket *bucket;
@@ -41,11 +43,16 @@ static void clear_place(struct place place)
         atomic_store_explicit(&place.bucket->entries[place.i], NULL, CMI_PUBLISH);
 }
 
+static uint32_t n_buckets(const struct cmi_table *table)
+{
+        return (uint32_t)atomic_load_explicit(&table->shape, memory_order_relaxed);
+}
+
 static struct cmi_bucket *bucket_of(const struct cmi_table *table, uint64_t hash)
 {
-        uint32_t n = atomic_load_explicit(&table->n_buckets, memory_order_relaxed);
+        uint64_t shape = atomic_load_explicit(&table->shape, memory_order_relaxed);
 
-        return cmi_table_bucket(table, cmi_table_index(hash, n));
+        return &table->buckets[cmi_table_index(hash, shape)];
 }
 
 static bool find_entry(
@@ -89,38 +96,20 @@ static int find_free(struct cmi_table *table, struct cm *cm, struct cmi_bucket *
         return 0;
 }
 
-static size_t segment_buckets(unsigned segment)
+int cmi_table_init(struct cmi_table *table, struct cm *cm, size_t n_entries_max)
 {
-        return segment == 0 ? CMI_TABLE_FIRST : (size_t)CMI_TABLE_FIRST << (segment - 1);
-}
+        size_t n = n_entries_max / CMI_TABLE_FILL;
 
-static int add_segment(struct cmi_table *table, struct cm *cm, unsigned segment)
-{
-        struct cmi_bucket *buckets;
-
-        if (segment >= CMI_TABLE_SEGMENTS) {
-                return -ENOMEM;
-        }
-        if (atomic_load_explicit(&table->segments[segment], memory_order_relaxed)) {
-                return 0;
-        }
-        /* Not cleared here: a bucket is when it comes into use, so memory is touched as the table grows. */
-        buckets = cmi_handle_allocate(cm, 64, segment_buckets(segment) * sizeof(*buckets));
-        if (!buckets) {
-                return -ENOMEM;
-        }
-        atomic_store_explicit(&table->segments[segment], buckets, memory_order_release);
-        return 0;
-}
-
-int cmi_table_init(struct cmi_table *table, struct cm *cm)
-{
+        n = n < CMI_TABLE_FIRST ? CMI_TABLE_FIRST : n < N_BUCKETS_MAX ? n : N_BUCKETS_MAX;
         memset((void *)table, 0, sizeof(*table));
-        if (add_segment(table, cm, 0) < 0) {
+        table->buckets = cmi_handle_allocate(cm, 64, n * sizeof(*table->buckets));
+        if (!table->buckets) {
                 return -ENOMEM;
         }
-        memset((void *)cmi_table_bucket(table, 0), 0, CMI_TABLE_FIRST * sizeof(struct cmi_bucket));
-        atomic_store_explicit(&table->n_buckets, CMI_TABLE_FIRST, memory_order_release);
+        table->n_buckets_max = (uint32_t)n;
+        memset((void *)table->buckets, 0, CMI_TABLE_FIRST * sizeof(*table->buckets));
+        atomic_store_explicit(
+                        &table->shape, cmi_table_shape(CMI_TABLE_FIRST), memory_order_release);
         return 0;
 }
 
@@ -137,25 +126,20 @@ static void free_chain(struct cmi_table *table, struct cm *cm, struct cmi_bucket
 
 void cmi_table_deinit(struct cmi_table *table, struct cm *cm)
 {
-        uint32_t n = atomic_load(&table->n_buckets);
-        struct cmi_bucket *segment;
+        uint32_t n = n_buckets(table);
 
         for (uint32_t i = 0; i < n; i++) {
-                free_chain(table, cm, overflow(cmi_table_bucket(table, i)));
+                free_chain(table, cm, overflow(&table->buckets[i]));
         }
-        for (unsigned i = 0; i < CMI_TABLE_SEGMENTS; i++) {
-                segment = atomic_load(&table->segments[i]);
-                if (segment) {
-                        cmi_handle_deallocate(cm, segment, segment_buckets(i) * sizeof(*segment));
-                }
-        }
+        cmi_handle_deallocate(cm, table->buckets, table->n_buckets_max * sizeof(*table->buckets));
         memset((void *)table, 0, sizeof(*table));
 }
 
 /* Copies what belongs to bucket n out of the chain; n is not published, so nobody sees it yet. */
 static int copy_moving(struct cmi_table *table, struct cm *cm, struct cmi_bucket *from, uint32_t n)
 {
-        struct cmi_bucket *to = cmi_table_bucket(table, n);
+        struct cmi_bucket *to = &table->buckets[n];
+        uint64_t shape = cmi_table_shape(n + 1);
         struct place place;
 
         memset((void *)to, 0, sizeof(*to));
@@ -163,7 +147,7 @@ static int copy_moving(struct cmi_table *table, struct cm *cm, struct cmi_bucket
                 for (unsigned i = 0; i < CMI_BUCKET_ENTRIES; i++) {
                         struct cmi_entry *entry = at(from, i);
 
-                        if (!entry || cmi_table_index(entry->hash, n + 1) != n) {
+                        if (!entry || cmi_table_index(entry->hash, shape) != n) {
                                 continue;
                         }
                         if (find_free(table, cm, to, &place) < 0) {
@@ -177,30 +161,77 @@ static int copy_moving(struct cmi_table *table, struct cm *cm, struct cmi_bucket
 }
 
 /*
- * Split the bucket whose turn it is: the one that n - level names. Those of its entries that belong to bucket n are
+ * Split the bucket whose turn it is: the one where a hash of n is now. Those of its entries that belong to bucket n are
  * copied there, n + 1 is published, and then they leave the old bucket.
  */
 static int split(struct cmi_table *table, struct cm *cm)
 {
-        uint32_t n = atomic_load_explicit(&table->n_buckets, memory_order_relaxed);
-        uint32_t level = UINT32_C(1) << (31 - __builtin_clz(n));
-        struct cmi_bucket *from = cmi_table_bucket(table, n - level);
+        uint32_t n = n_buckets(table);
+        uint64_t shape = cmi_table_shape(n + 1);
+        struct cmi_bucket *from = bucket_of(table, n);
 
-        if (add_segment(table, cm, cmi_table_segment(n)) < 0 ||
-                        copy_moving(table, cm, from, n) < 0) {
+        if (n == table->n_buckets_max || copy_moving(table, cm, from, n) < 0) {
                 return -ENOMEM;
         }
-        atomic_store_explicit(&table->n_buckets, n + 1, memory_order_release);
+        atomic_store_explicit(&table->shape, shape, memory_order_release);
         for (; from; from = overflow(from)) {
                 for (unsigned i = 0; i < CMI_BUCKET_ENTRIES; i++) {
                         struct cmi_entry *entry = at(from, i);
 
-                        if (entry && cmi_table_index(entry->hash, n + 1) == n) {
+                        if (entry && cmi_table_index(entry->hash, shape) == n) {
                                 clear_place((struct place){from, i});
                         }
                 }
         }
         return 0;
+}
+
+/* Looks through one chain. *ret_changed: an entry was taken out under us, so the answer means nothing. */
+static struct cmi_entry *search_chain(const struct cmi_bucket *bucket, uint64_t hash,
+                struct cmi_slice key, _Atomic(struct cmi_entry *) *slot, bool *ret_changed)
+{
+        for (; bucket; bucket = atomic_load_explicit(&bucket->overflow, memory_order_acquire)) {
+                uint64_t match = cmi_table_match(
+                                atomic_load_explicit(&bucket->marks, memory_order_acquire),
+                                cmi_table_mark(hash));
+
+                for (; match; match &= match - 1) {
+                        const _Atomic(struct cmi_entry *) *place =
+                                        &bucket->entries[__builtin_ctzll(match) / 8];
+                        struct cmi_entry *entry = atomic_load_explicit(place, memory_order_acquire);
+
+                        if (!entry) {
+                                continue;
+                        }
+                        cmi_pin_store(slot, entry);
+                        if (atomic_load_explicit(place, CMI_VALIDATE) != entry) {
+                                *ret_changed = true;
+                        } else if (cmi_entry_has_key(entry, hash, key)) {
+                                return entry;
+                        }
+                }
+        }
+        return NULL;
+}
+
+struct cmi_entry *cmi_table_search(const struct cmi_table *table, uint64_t hash,
+                struct cmi_slice key, _Atomic(struct cmi_entry *) *slot)
+{
+        struct cmi_entry *entry;
+        bool has_changed;
+        uint64_t shape;
+
+        do {
+                has_changed = false;
+                shape = atomic_load_explicit(&table->shape, memory_order_acquire);
+                entry = search_chain(&table->buckets[cmi_table_index(hash, shape)], hash, key, slot,
+                                &has_changed);
+        } while (!entry && (has_changed || atomic_load_explicit(&table->shape,
+                                                           memory_order_acquire) != shape));
+        if (!entry) {
+                cmi_pin_drop(slot);
+        }
+        return entry;
 }
 
 struct cmi_entry *cmi_table_peek(const struct cmi_table *table, uint64_t hash, struct cmi_slice key)
@@ -226,10 +257,9 @@ struct cmi_entry *cmi_table_peek(const struct cmi_table *table, uint64_t hash, s
 int cmi_table_add(struct cmi_table *table, struct cm *cm, struct cmi_entry *entry)
 {
         struct place place;
-        uint32_t n = atomic_load_explicit(&table->n_buckets, memory_order_relaxed);
         int r;
 
-        if (table->n_entries >= n * (uint64_t)CMI_TABLE_FILL) {
+        if (table->n_entries >= n_buckets(table) * (uint64_t)CMI_TABLE_FILL) {
                 (void)split(table, cm); /* without memory the chains get longer, that is all */
         }
         r = find_free(table, cm, bucket_of(table, entry->hash), &place);

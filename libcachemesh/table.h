@@ -16,9 +16,8 @@
 struct cm;
 
 #define CMI_BUCKET_ENTRIES 6
-#define CMI_TABLE_FIRST 64u /* buckets in the first segment; each later one doubles the table */
-#define CMI_TABLE_SEGMENTS 26
-#define CMI_TABLE_FILL 3 /* entries per bucket, on average, above which it grows */
+#define CMI_TABLE_FIRST 64u /* buckets of an empty table */
+#define CMI_TABLE_FILL 3    /* entries per bucket, on average, above which it grows */
 
 struct cmi_bucket {
         _Alignas(64) _Atomic uint64_t marks; /* byte i belongs to entries[i]; 0: nothing there */
@@ -27,10 +26,14 @@ struct cmi_bucket {
 };
 
 struct cmi_table {
-        _Atomic uint32_t n_buckets;
-        uint32_t n_entries;  /* writer's */
-        uint32_t n_overflow; /* writer's: buckets beyond n_buckets */
-        _Atomic(struct cmi_bucket *) segments[CMI_TABLE_SEGMENTS];
+        _Atomic uint64_t
+                        shape; /* number of buckets, and above it the mask; see cmi_table_index() */
+        struct cmi_bucket
+                        *buckets; /* room for n_buckets_max; memory is touched as the table grows */
+
+        _Alignas(64) uint32_t n_entries; /* writer's, as what follows */
+        uint32_t n_overflow;             /* buckets beside those */
+        uint32_t n_buckets_max;
 };
 
 static inline uint64_t cmi_table_mark(uint64_t hash)
@@ -40,28 +43,21 @@ static inline uint64_t cmi_table_mark(uint64_t hash)
         return mark + (mark == 0);
 }
 
-/* Bucket number of a hash among n buckets. */
-static inline uint32_t cmi_table_index(uint64_t hash, uint32_t n)
+/* The shape of n buckets: n, and the mask that covers them all. Both in one word, so that readers see a pair. */
+static inline uint64_t cmi_table_shape(uint32_t n)
 {
-        uint32_t level = UINT32_C(1) << (31 - __builtin_clz(n));
-        uint32_t index = (uint32_t)hash & (2 * level - 1);
+        uint64_t mask = (UINT64_C(2) << (31 - __builtin_clz(n))) - 1;
 
-        return index < n ? index : index - level;
+        return mask << 32 | n;
 }
 
-/* Segment 0 holds buckets 0 to 63, segment 1 the next 64, segment 2 the next 128 and so on. */
-static inline uint32_t cmi_table_segment(uint32_t index)
+/* Bucket number of a hash: those that the upper half of the mask does not have yet are still in the lower half. */
+static inline uint32_t cmi_table_index(uint64_t hash, uint64_t shape)
 {
-        return index < CMI_TABLE_FIRST ? 0 : 32 - (uint32_t)__builtin_clz(index / CMI_TABLE_FIRST);
-}
+        uint32_t mask = (uint32_t)(shape >> 32);
+        uint32_t index = (uint32_t)hash & mask;
 
-static inline struct cmi_bucket *cmi_table_bucket(const struct cmi_table *table, uint32_t index)
-{
-        uint32_t segment = cmi_table_segment(index);
-        uint32_t first = segment == 0 ? 0 : CMI_TABLE_FIRST << (segment - 1);
-
-        return atomic_load_explicit(&table->segments[segment], memory_order_acquire) +
-               (index - first);
+        return index < (uint32_t)shape ? index : index & (mask >> 1);
 }
 
 /* The bytes 0 to 5 of marks that equal mark, as 0x80 each; rarely one more, which the key's comparison sorts out. */
@@ -72,6 +68,10 @@ static inline uint64_t cmi_table_match(uint64_t marks, uint64_t mark)
         return (difference - UINT64_C(0x010101010101)) & ~difference & UINT64_C(0x808080808080);
 }
 
+/* The rest of cmi_table_find(): a second match, another bucket of the chain, a table that changes meanwhile. */
+struct cmi_entry *cmi_table_search(const struct cmi_table *table, uint64_t hash,
+                struct cmi_slice key, _Atomic(struct cmi_entry *) *slot);
+
 /**
  * cmi_table_find() - the entry of a key, pinned
  * @slot: a free slot of the calling thread
@@ -81,52 +81,41 @@ static inline uint64_t cmi_table_match(uint64_t marks, uint64_t mark)
 static inline struct cmi_entry *cmi_table_find(const struct cmi_table *table, uint64_t hash,
                 struct cmi_slice key, _Atomic(struct cmi_entry *) *slot)
 {
-        uint64_t mark = cmi_table_mark(hash);
-        uint32_t n = atomic_load_explicit(&table->n_buckets, memory_order_acquire);
-        uint32_t n_before;
+        uint64_t shape = atomic_load_explicit(&table->shape, memory_order_acquire);
+        struct cmi_bucket *bucket = &table->buckets[cmi_table_index(hash, shape)];
+        uint64_t match = cmi_table_match(atomic_load_explicit(&bucket->marks, memory_order_acquire),
+                        cmi_table_mark(hash));
 
-        do {
-                struct cmi_bucket *bucket = cmi_table_bucket(table, cmi_table_index(hash, n));
+        if (__builtin_expect(match != 0, 1)) {
+                _Atomic(struct cmi_entry *) *place =
+                                &bucket->entries[(unsigned)__builtin_ctzll(match) / 8];
+                struct cmi_entry *entry = atomic_load_explicit(place, memory_order_acquire);
 
-                n_before = n;
-                for (; bucket; bucket = atomic_load_explicit(
-                                               &bucket->overflow, memory_order_acquire)) {
-                        uint64_t match = cmi_table_match(
-                                        atomic_load_explicit(&bucket->marks, memory_order_acquire),
-                                        mark);
-
-                        for (; match; match &= match - 1) {
-                                _Atomic(struct cmi_entry *) *place =
-                                                &bucket->entries[__builtin_ctzll(match) / 8];
-                                struct cmi_entry *entry =
-                                                atomic_load_explicit(place, memory_order_acquire);
-
-                                if (!entry) {
-                                        continue;
-                                }
-                                __builtin_prefetch(entry);
-                                __builtin_prefetch((char *)entry + 64);
-                                __builtin_prefetch((char *)entry + 128);
-                                cmi_pin_store(slot, entry);
-                                if (atomic_load_explicit(place, CMI_VALIDATE) != entry) {
-                                        n_before = 0; /* changed under us: look again */
-                                        continue;
-                                }
-                                if (cmi_entry_has_key(entry, hash, key)) {
-                                        return entry;
-                                }
+                if (__builtin_expect(entry != NULL, 1)) {
+                        __builtin_prefetch((char *)entry + 64);
+                        __builtin_prefetch((char *)entry + 128);
+                        cmi_pin_store(slot, entry);
+                        if (__builtin_expect(atomic_load_explicit(place, CMI_VALIDATE) == entry &&
+                                                             cmi_entry_has_key(entry, hash, key),
+                                            1)) {
+                                return entry;
                         }
                 }
-                n = atomic_load_explicit(&table->n_buckets, memory_order_acquire);
-        } while (n != n_before);
-        cmi_pin_drop(slot);
-        return NULL;
+        }
+        return cmi_table_search(table, hash, key, slot);
 }
 
 /* The writer's side: under the region's lock. */
 
-/* 0 or -ENOMEM. */
-int cmi_table_init(struct cmi_table *table, struct cm *cm);
+/**
+ * cmi_table_init() - an empty table
+ * @n_entries_max: more than these only make its chains longer
+ *
+ * Takes one block for the largest size and touches what it uses.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int cmi_table_init(struct cmi_table *table, struct cm *cm, size_t n_entries_max);
 void cmi_table_deinit(struct cmi_table *table, struct cm *cm);
 
 struct cmi_entry *cmi_table_peek(
@@ -142,7 +131,7 @@ void cmi_table_remove(struct cmi_table *table, struct cmi_entry *entry);
 /* Bytes of buckets in use. */
 static inline size_t cmi_table_size(const struct cmi_table *table)
 {
-        return ((size_t)atomic_load_explicit(&table->n_buckets, memory_order_relaxed) +
-                               table->n_overflow) *
-               sizeof(struct cmi_bucket);
+        uint32_t n = (uint32_t)atomic_load_explicit(&table->shape, memory_order_relaxed);
+
+        return ((size_t)n + table->n_overflow) * sizeof(struct cmi_bucket);
 }
