@@ -85,6 +85,27 @@ static void put_mode(const struct app *app, FILE *out)
         fputs("</span>", out);
 }
 
+/* Why a miss is one, for people. */
+static const char *explain(const char *reason)
+{
+        static const struct {
+                const char *reason;
+                const char *text;
+        } texts[] = {{"absent", "it had no copy"}, {"invalidated", "its copy was out of date"},
+                        {"expired", "its copy was too old"},
+                        {"no lease", "it may have missed changes, so it does not use its copy"},
+                        {"forgotten", "it may have missed changes, so it dropped its copy"},
+                        {"pending", "its own changes wait for meshd"},
+                        {"offline", "meshd does not answer, so it keeps no copies"}};
+
+        for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+                if (strcmp(texts[i].reason, reason) == 0) {
+                        return texts[i].text;
+                }
+        }
+        return reason;
+}
+
 /* Hit or miss, and where the answer comes from. */
 static void put_cache(const struct app *app, const struct answer *answer)
 {
@@ -97,7 +118,7 @@ static void put_cache(const struct app *app, const struct answer *answer)
         if (is_hit) {
                 fputs(" answered from its memory", out);
         } else {
-                fprintf(out, " asked the database (%s)", answer->reason);
+                fprintf(out, " asked the database: %s", explain(answer->reason));
         }
         fputs("</span>", out);
         put_mode(app, out);

@@ -29,14 +29,17 @@ static void describe_members(FILE *out, const struct cache_report *report)
                 fputs("There is no other node to tell.", out);
                 return;
         }
-        fprintf(out, "%" PRIu32 " other node%s forgot the old one", report->n_applied,
+        fprintf(out, "%" PRIu32 " other node%s dropped what is out of date", report->n_applied,
                         report->n_applied == 1 ? "" : "s");
         if (report->n_lapsed > 0) {
-                fprintf(out, ", %" PRIu32 " did not answer and has stopped serving its cache",
+                fprintf(out, ", %" PRIu32 " did not answer and no longer serves from its cache",
                                 report->n_lapsed);
         }
         if (report->n_unconfirmed > 0) {
-                fprintf(out, ", %" PRIu32 " may still serve the old one", report->n_unconfirmed);
+                fprintf(out,
+                                ", %" PRIu32
+                                " is unknown: dead, or cut off and still serving what it has",
+                                report->n_unconfirmed);
         }
         fputc('.', out);
 }

@@ -49,8 +49,8 @@ class Signals:
         self.seen = 0
         self.is_interruptible = False
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            # As under nohup: what was ignored stays so.
-            if signal.getsignal(number) != signal.SIG_IGN:
+            # As under nohup. That a shell ignores SIGINT for its background jobs does not mean us.
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self.note)
 
     def note(self, number, frame):
@@ -318,20 +318,29 @@ class Mesh:
                 if text:
                     print(f'\nThe last lines of {program} of {node.name}:\n{text}', file=sys.stderr, end='')
 
+    def stop(self, program):
+        """On all nodes; shows the log of one that does not end well."""
+        nodes = [node for node in self.nodes if program in node.processes]
+        for node in nodes:
+            node.processes[program].terminate()
+        deadline = time.monotonic() + STOP_S
+        for node in nodes:
+            process = node.processes[program]
+            try:
+                process.wait(timeout=max(0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            # A signal that comes before the program is ready for it ends it too.
+            if process.returncode not in (0, -signal.SIGTERM):
+                self.n_dead += 1
+                print(f'\n{program} of {node.name} did not stop as it should, status {process.returncode}:\n'
+                      f'{tail(node.log(program))}', file=sys.stderr, end='')
+
     def close(self):
         """Apps first, so that they take leave of their meshd. Does not fail, and is not interrupted."""
-        for program in ('cachemesh-demo', 'meshd'):
-            processes = [node.processes[program] for node in self.nodes if program in node.processes]
-            for process in processes:
-                process.terminate()
-            deadline = time.monotonic() + STOP_S
-            for process in processes:
-                try:
-                    process.wait(timeout=max(0, deadline - time.monotonic()))
-                except subprocess.TimeoutExpired:
-                    print(f'{program} ({process.pid}) had to be killed.', file=sys.stderr)
-                    process.kill()
-                    process.wait()
+        self.stop('cachemesh-demo')
+        self.stop('meshd')
         for node in self.nodes:
             node.close_pipes()
         shutil.rmtree(self.directory, ignore_errors=True)

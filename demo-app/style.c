@@ -42,5 +42,8 @@ const char style_sheet[] =
 "table{border-collapse:collapse}td{padding:.1rem 1.5rem .1rem 0}td.number{text-align:right;font-variant-numeric:tabular-nums}"
 "footer{max-width:46rem;margin:2rem auto;padding:0 1rem;color:var(--soft);font-size:.875rem}"
 ".d1{padding-left:1.5rem}.d2{padding-left:3rem}.d3{padding-left:4.5rem}.d4{padding-left:6rem}.d5{padding-left:7.5rem}"
-".d6{padding-left:9rem}.d7{padding-left:10.5rem}";
+".d6{padding-left:9rem}.d7{padding-left:10.5rem}"
+"@media(max-width:36rem){.answer .mode{margin:0;flex-basis:100%}.top{padding:.75rem 1rem}nav{flex-wrap:wrap}"
+".d1{padding-left:1rem}.d2{padding-left:2rem}.d3{padding-left:3rem}.d4{padding-left:4rem}.d5{padding-left:5rem}"
+".d6{padding-left:6rem}.d7{padding-left:7rem}}";
 /* clang-format on */

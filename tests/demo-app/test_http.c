@@ -168,7 +168,7 @@ static void each_answer_names_the_node_and_says_hit_or_miss(struct fixture *f, c
         assert_has(second, "X-Cachemesh: node=node-1, hit\r\n");
         assert_has(second, "{\"node\":\"node-1\",\"cache\":\"hit\"");
         assert_has(page, "X-Cachemesh: node=node-1, hit\r\n");
-        assert_has(page, "<b>HIT</b><span>node-1");
+        assert_has(page, "<b>HIT</b><span>node-1 answered");
         assert_has(wrong, "X-Cachemesh: node=node-1, -\r\n");
 }
 
@@ -194,7 +194,7 @@ static void a_form_of_a_page_leads_back_to_the_page(struct fixture *f, const voi
 
         g_assert_cmpint(status_of(answer), ==, 303);
         assert_has(answer, "Location: /people/anna?notice=0.");
-        assert_has(page, "told in 1.2 ms. 2 other nodes");
+        assert_has(page, "told in 1.2 ms. 2 other nodes dropped");
         g_assert_null(strstr(forged, "<script>"));
 }
 
