@@ -41,6 +41,7 @@ struct fake_meshd {
         GPtrArray *published;
         GArray *held;
         unsigned n_accepted;
+        unsigned n_closed;
         int page_fd;
         struct cmi_page *page;
         size_t page_size;
@@ -128,7 +129,7 @@ static void answer_attach(struct fake_meshd *meshd, struct client *client, uint6
                         .software = "fake",
                         .node = "fake",
                         .epoch = meshd->page->epoch + script->is_page_of_other_epoch,
-                        .page_size = script->n_descriptors > 0
+                        .page_size = (script->n_descriptors > 0) != script->is_size_wrong
                                                      ? meshd->page_size + script->page_size_off
                                                      : 0,
                         .clock = {clock_ns(CLOCK_MONOTONIC) + (uint64_t)script->mono_shift_ns,
@@ -256,6 +257,7 @@ static void drop_client(struct fake_meshd *meshd, unsigned i)
                         g_array_remove_index(meshd->held, j - 1);
                 }
         }
+        shutdown(meshd->clients[i]->fd, SHUT_RDWR); /* a child of the test may hold a copy */
         close(meshd->clients[i]->fd);
         free(meshd->clients[i]);
         meshd->clients[i] = NULL;
@@ -327,6 +329,8 @@ static void turn(struct fake_meshd *meshd)
         for (unsigned i = 0; i < CLIENTS_MAX; i++) {
                 if (fds[i + 2].revents && !read_client(meshd, meshd->clients[i])) {
                         drop_client(meshd, i);
+                        meshd->n_closed++;
+                        pthread_cond_broadcast(&meshd->changed);
                 }
         }
         if (fds[1].revents) {
@@ -504,30 +508,33 @@ bool fake_meshd_answer(struct fake_meshd *meshd, int64_t outcome)
         return is_there;
 }
 
-bool fake_meshd_await_published(struct fake_meshd *meshd, unsigned n)
+/* Lock not held. */
+static bool await_count(struct fake_meshd *meshd, const unsigned *count, unsigned n)
 {
         struct timespec end = in_ten_seconds();
         bool is_there = true;
 
         pthread_mutex_lock(&meshd->lock);
-        while (meshd->published->len < n && is_there) {
+        while (*count < n && is_there) {
                 is_there = await_change(meshd, &end);
         }
         pthread_mutex_unlock(&meshd->lock);
         return is_there;
 }
 
+bool fake_meshd_await_published(struct fake_meshd *meshd, unsigned n)
+{
+        return await_count(meshd, &meshd->published->len, n);
+}
+
 bool fake_meshd_await_accepted(struct fake_meshd *meshd, unsigned n)
 {
-        struct timespec end = in_ten_seconds();
-        bool is_there = true;
+        return await_count(meshd, &meshd->n_accepted, n);
+}
 
-        pthread_mutex_lock(&meshd->lock);
-        while (meshd->n_accepted < n && is_there) {
-                is_there = await_change(meshd, &end);
-        }
-        pthread_mutex_unlock(&meshd->lock);
-        return is_there;
+bool fake_meshd_await_closed(struct fake_meshd *meshd, unsigned n)
+{
+        return await_count(meshd, &meshd->n_closed, n);
 }
 
 unsigned fake_meshd_n_published(struct fake_meshd *meshd)

@@ -14,6 +14,7 @@ struct fake_meshd_script {
         int64_t mono_shift_ns; /* of the clock in the answer */
         int64_t real_shift_ns;
         unsigned n_descriptors; /* 0 to 3 come with ATTACHED */
+        bool is_size_wrong;     /* a size without a descriptor, or the reverse */
         bool is_unsealed;
         bool is_page_of_other_epoch;
         uint64_t page_size_off; /* announced too large by this much */
@@ -59,6 +60,9 @@ bool fake_meshd_await_published(struct fake_meshd *meshd, unsigned n);
 
 /* The same for accepted connections. */
 bool fake_meshd_await_accepted(struct fake_meshd *meshd, unsigned n);
+
+/* The same for connections that their client has closed. */
+bool fake_meshd_await_closed(struct fake_meshd *meshd, unsigned n);
 
 unsigned fake_meshd_n_published(struct fake_meshd *meshd);
 unsigned fake_meshd_n_accepted(struct fake_meshd *meshd);

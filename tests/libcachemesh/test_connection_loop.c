@@ -206,6 +206,79 @@ static void a_child_leaves_the_parent_s_queue_to_the_parent(struct fixture *f, c
         g_assert_cmpuint(fake_meshd_n_published(f->meshd), ==, 2);
 }
 
+/* A child that does one thing and then lives until it is told to end. */
+static pid_t fork_idle(struct fixture *f, bool is_adopting, int *ret_leash)
+{
+        int leash[2];
+        int ready[2];
+        pid_t pid;
+        char byte;
+
+        g_assert_cmpint(pipe(leash), ==, 0);
+        g_assert_cmpint(pipe(ready), ==, 0);
+        pid = fork();
+        if (pid == 0) {
+                close(leash[1]);
+                if (is_adopting) {
+                        f->cm->ops->after_fork(f->cm);
+                }
+                close(ready[0]);
+                close(ready[1]);
+                _exit(read(leash[0], &byte, 1) != 0);
+        }
+        close(leash[0]);
+        close(ready[1]);
+        g_assert_cmpint(read(ready[0], &byte, 1), ==,
+                        0); /* the child's end is closed: it is done */
+        close(ready[0]);
+        *ret_leash = leash[1];
+        return pid;
+}
+
+static void end_idle(pid_t pid, int leash)
+{
+        int status;
+
+        close(leash);
+        g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+        g_assert_cmpint(status, ==, 0);
+}
+
+static void a_child_keeps_no_copy_of_the_parent_s_socket(struct fixture *f, const void *unused)
+{
+        pid_t pid;
+        int leash;
+
+        start(f, NULL);
+        pid = fork_idle(f, true, &leash);
+        f->cm = fake_handle_close(f->cm);
+        g_assert_true(fake_meshd_await_closed(f->meshd, 1));
+        end_idle(pid, leash);
+}
+
+static bool has_second_page(struct cm *cm, void *unused)
+{
+        return cm->n_installs >= 2;
+}
+
+static void a_lost_socket_leaves_the_loop_even_if_a_child_holds_a_copy(
+                struct fixture *f, const void *unused)
+{
+        pid_t pid;
+        int leash;
+
+        start(f, NULL);
+        g_assert_cmpint(f->cm->ops->fd(f->cm), >=, 0);
+        f->cm->ops->dispatch(f->cm);
+        pid = fork_idle(f, false, &leash);
+        fake_meshd_hang_up(f->meshd);
+        g_assert_true(fake_handle_await(f->cm, has_second_page, NULL));
+        g_assert_true(fake_handle_await(f->cm, fake_handle_has_index, GUINT_TO_POINTER(0)));
+        drain_events(f->cm);
+        g_assert_false(is_readable(f->cm, 0));
+        end_idle(pid, leash);
+}
+
 #define CASE(name, function)                                                                       \
         g_test_add("/connection_loop/" name, struct fixture, NULL, set_up, function, tear_down)
 
@@ -221,5 +294,7 @@ int main(int argc, char **argv)
         CASE("poke", a_get_that_misses_reconnects);
         CASE("fork", a_forked_child_makes_its_own_connection);
         CASE("fork_queue", a_child_leaves_the_parent_s_queue_to_the_parent);
+        CASE("fork_copy", a_child_keeps_no_copy_of_the_parent_s_socket);
+        CASE("fork_watch", a_lost_socket_leaves_the_loop_even_if_a_child_holds_a_copy);
         return g_test_run();
 }

@@ -311,6 +311,43 @@ static void a_stopped_meshd_delays_each_call_to_its_deadline_only(
         g_assert_true(fake_handle_await(f->cm, fake_handle_is_flushed, NULL));
         expect_keys_in_order(f, n);
         g_assert_cmpuint(fake_meshd_n_accepted(f->meshd), ==, 1);
+        /* The next time one call waits again: meshd has been heard since. */
+        fake_meshd_pause(f->meshd);
+        do {
+                begin_us = g_get_monotonic_time();
+                r = invalidate(f, n++, CM_WAIT_NONE, 50);
+        } while (r == 0 && n < 6000);
+        g_assert_cmpint(r, ==, CM_PENDING);
+        g_assert_cmpint(g_get_monotonic_time() - begin_us, >=, 50000);
+        fake_meshd_resume(f->meshd);
+}
+
+static void *resume(void *meshd)
+{
+        fake_meshd_resume(meshd);
+        return NULL;
+}
+
+static void room_in_the_socket_alone_ends_the_wait_of_a_sender(
+                struct fixture *f, const void *unused)
+{
+        struct fake_meshd_script script = fake_meshd_script();
+        pthread_t thread;
+        unsigned n = 0;
+
+        script.confirms_nothing = true;
+        start(f, &script);
+        fake_meshd_pause(f->meshd);
+        while (invalidate(f, n++, CM_WAIT_NONE, 20) == 0 && n < 3000) {
+        }
+        /* This one waits longer than the test may take, unless the socket tells it. */
+        pthread_create(&thread, NULL, resume, f->meshd);
+        g_assert_cmpint(invalidate(f, n, CM_WAIT_NODE, 60000), ==, 0);
+        pthread_join(thread, NULL);
+        expect_keys_in_order(f, n + 1);
+        fake_meshd_hang_up(f->meshd);
+        script.confirms_nothing = false;
+        fake_meshd_set_script(f->meshd, &script);
 }
 
 static void a_stopped_meshd_overflows_a_full_queue(struct fixture *f, const void *unused)
@@ -506,6 +543,7 @@ int main(int argc, char **argv)
         CASE("killed", a_call_cut_off_by_a_killed_meshd_is_queued_again);
         CASE("restarted", a_restarted_meshd_is_found_by_the_call_itself);
         CASE("stopped", a_stopped_meshd_delays_each_call_to_its_deadline_only);
+        CASE("writable", room_in_the_socket_alone_ends_the_wait_of_a_sender);
         CASE("stopped_full", a_stopped_meshd_overflows_a_full_queue);
         CASE("room", a_full_queue_waits_for_a_meshd_that_reads);
         CASE("long_wait", a_long_wait_delays_no_other_answer);
