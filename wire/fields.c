@@ -4,28 +4,49 @@
 
 #include <errno.h>
 
-struct cmi_fields cmi_fields(struct cmi_reader *reader)
+struct cmi_fields cmi_fields(struct cmi_reader *reader, uint64_t last_known)
 {
-        return (struct cmi_fields){reader, cmi_read_map(reader, CMI_FIELDS_MAX), 0};
+        return (struct cmi_fields){
+                        .reader = reader,
+                        .n_left = cmi_read_map(reader, CMI_FIELDS_MAX),
+                        .last_known = last_known,
+        };
 }
 
-bool cmi_fields_next(struct cmi_fields *fields, uint64_t *ret_key)
+static uint64_t read_key(struct cmi_fields *fields)
 {
-        uint64_t key;
+        uint64_t key = cmi_read_uint(fields->reader, UINT64_MAX);
 
-        if (fields->n_left == 0 || fields->reader->error != 0) {
-                return false;
-        }
-        fields->n_left--;
-        key = cmi_read_uint(fields->reader, UINT64_MAX);
         if (key < 64) {
                 if ((fields->seen >> key & 1) != 0) {
                         cmi_read_fail(fields->reader, -EBADMSG);
                 }
                 fields->seen |= UINT64_C(1) << key;
         }
-        *ret_key = key;
-        return fields->reader->error == 0;
+        return key;
+}
+
+bool cmi_fields_next(struct cmi_fields *fields, uint64_t *ret_key)
+{
+        while (fields->n_left > 0 && fields->reader->error == 0) {
+                uint64_t key = read_key(fields);
+
+                fields->n_left--;
+                if (key != 0 && key <= fields->last_known) {
+                        *ret_key = key;
+                        return fields->reader->error == 0;
+                }
+                fields->n_unknown++;
+                cmi_read_skip(fields->reader);
+        }
+        return false;
+}
+
+int cmi_fields_done(const struct cmi_fields *fields)
+{
+        int r = cmi_read_done(fields->reader);
+
+        return r < 0 ? r : (int)fields->n_unknown;
 }
 
 uint32_t cmi_record_begin(struct cmi_reader *reader, uint32_t n_known)

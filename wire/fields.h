@@ -19,16 +19,28 @@
 struct cmi_fields {
         struct cmi_reader *reader;
         uint32_t n_left;
+        uint32_t n_unknown;
+        uint64_t last_known;
         uint64_t seen;
 };
 
-struct cmi_fields cmi_fields(struct cmi_reader *reader);
+/* Begin a map whose known keys are 1 to @last_known. */
+struct cmi_fields cmi_fields(struct cmi_reader *reader, uint64_t last_known);
 
 /*
- * Return: true with the next key, whose value the caller reads or skips; false at the end or after
- *         an error.
+ * Skips what a newer version has put in between.
+ *
+ * Return: true with the next known key, whose value the caller reads; false at the end or after an
+ *         error.
  */
 bool cmi_fields_next(struct cmi_fields *fields, uint64_t *ret_key);
+
+/*
+ * Ends a message that was one map.
+ *
+ * Return: how many unknown fields were skipped, or a negative errno as cmi_read_done().
+ */
+int cmi_fields_done(const struct cmi_fields *fields);
 
 /*
  * Return: the elements of a record, at least @n_known, else an error. After these:

@@ -133,7 +133,7 @@ static bool is_run_of(struct cmi_slice run, uint32_t count)
 int cmi_ops_decode(struct cmi_slice body, struct cmi_ops *ret_ops)
 {
         struct cmi_reader reader = cmi_frame_body(body);
-        struct cmi_fields fields = cmi_fields(&reader);
+        struct cmi_fields fields = cmi_fields(&reader, OPS_RUN);
         struct cmi_ops ops = {0};
         uint64_t key;
         int r;
@@ -155,11 +155,9 @@ int cmi_ops_decode(struct cmi_slice body, struct cmi_ops *ret_ops)
                 case OPS_RUN:
                         ops.run = cmi_read_bin(&reader, CMI_FRAME_BODY_MAX);
                         break;
-                default:
-                        cmi_read_skip(&reader);
                 }
         }
-        r = cmi_read_done(&reader);
+        r = cmi_fields_done(&fields);
         if (r < 0) {
                 return r;
         }
@@ -168,7 +166,7 @@ int cmi_ops_decode(struct cmi_slice body, struct cmi_ops *ret_ops)
                 return -EBADMSG;
         }
         *ret_ops = ops;
-        return 0;
+        return r;
 }
 
 void cmi_nack_write(struct cmi_writer *writer, const struct cmi_nack *nack)
@@ -181,7 +179,7 @@ void cmi_nack_write(struct cmi_writer *writer, const struct cmi_nack *nack)
 int cmi_nack_decode(struct cmi_slice body, struct cmi_nack *ret_nack)
 {
         struct cmi_reader reader = cmi_frame_body(body);
-        struct cmi_fields fields = cmi_fields(&reader);
+        struct cmi_fields fields = cmi_fields(&reader, NACK_AFTER);
         uint64_t key;
 
         *ret_nack = (struct cmi_nack){0};
@@ -193,11 +191,9 @@ int cmi_nack_decode(struct cmi_slice body, struct cmi_nack *ret_nack)
                 case NACK_AFTER:
                         ret_nack->after = cmi_read_uint(&reader, UINT64_MAX);
                         break;
-                default:
-                        cmi_read_skip(&reader);
                 }
         }
-        return cmi_read_done(&reader);
+        return cmi_fields_done(&fields);
 }
 
 /* RESET and GOODBYE hold one position each. */
@@ -205,18 +201,14 @@ static int decode_position(
                 struct cmi_slice body, uint64_t position_key, struct cmi_position *ret_position)
 {
         struct cmi_reader reader = cmi_frame_body(body);
-        struct cmi_fields fields = cmi_fields(&reader);
+        struct cmi_fields fields = cmi_fields(&reader, position_key);
         uint64_t key;
 
         *ret_position = (struct cmi_position){0};
         while (cmi_fields_next(&fields, &key)) {
-                if (key == position_key) {
-                        *ret_position = cmi_read_position(&reader);
-                } else {
-                        cmi_read_skip(&reader);
-                }
+                *ret_position = cmi_read_position(&reader);
         }
-        return cmi_read_done(&reader);
+        return cmi_fields_done(&fields);
 }
 
 void cmi_reset_write(struct cmi_writer *writer, const struct cmi_reset *reset)

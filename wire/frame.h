@@ -176,7 +176,8 @@ struct cmi_answer {
 };
 
 /*
- * Body codecs. write: a sticky error in the writer. decode: 0, -EBADMSG or -EMSGSIZE, and nothing
+ * Body codecs. write: a sticky error in the writer. decode: the number of unknown
+ * fields that were skipped, -EBADMSG or -EMSGSIZE, and nothing
  * is promised of ret_ after a failure. Strings are NUL-terminated by the decoder; a NUL or control
  * character inside one is -EBADMSG. A body without a field leaves it zero.
  */

@@ -119,22 +119,20 @@ static void read_hello_field(struct cmi_reader *reader, uint64_t key, struct cmi
         case HELLO_WANTS_ANSWER:
                 hello->wants_answer = cmi_read_bool(reader);
                 break;
-        default:
-                cmi_read_skip(reader);
         }
 }
 
 int cmi_hello_decode(struct cmi_slice body, struct cmi_hello *ret_hello)
 {
         struct cmi_reader reader = cmi_frame_body(body);
-        struct cmi_fields fields = cmi_fields(&reader);
+        struct cmi_fields fields = cmi_fields(&reader, HELLO_WANTS_ANSWER);
         uint64_t key;
 
         memset(ret_hello, 0, sizeof(*ret_hello));
         while (cmi_fields_next(&fields, &key)) {
                 read_hello_field(&reader, key, ret_hello);
         }
-        return cmi_read_done(&reader);
+        return cmi_fields_done(&fields);
 }
 
 void cmi_beat_write(struct cmi_writer *writer, const struct cmi_beat *beat)
@@ -193,22 +191,20 @@ static void read_beat_field(struct cmi_reader *reader, uint64_t key, struct cmi_
         case BEAT_HELD_NS:
                 beat->held_ns = cmi_read_uint(reader, UINT64_MAX);
                 break;
-        default:
-                cmi_read_skip(reader);
         }
 }
 
 int cmi_beat_decode(struct cmi_slice body, struct cmi_beat *ret_beat)
 {
         struct cmi_reader reader = cmi_frame_body(body);
-        struct cmi_fields fields = cmi_fields(&reader);
+        struct cmi_fields fields = cmi_fields(&reader, BEAT_HELD_NS);
         uint64_t key;
 
         memset(ret_beat, 0, sizeof(*ret_beat));
         while (cmi_fields_next(&fields, &key)) {
                 read_beat_field(&reader, key, ret_beat);
         }
-        return cmi_read_done(&reader);
+        return cmi_fields_done(&fields);
 }
 
 void cmi_refuse_write(struct cmi_writer *writer, const struct cmi_refuse *refuse)
@@ -222,7 +218,7 @@ void cmi_refuse_write(struct cmi_writer *writer, const struct cmi_refuse *refuse
 int cmi_refuse_decode(struct cmi_slice body, struct cmi_refuse *ret_refuse)
 {
         struct cmi_reader reader = cmi_frame_body(body);
-        struct cmi_fields fields = cmi_fields(&reader);
+        struct cmi_fields fields = cmi_fields(&reader, REFUSE_REASON);
         uint64_t key;
 
         memset(ret_refuse, 0, sizeof(*ret_refuse));
@@ -237,11 +233,9 @@ int cmi_refuse_decode(struct cmi_slice body, struct cmi_refuse *ret_refuse)
                 case REFUSE_REASON:
                         cmi_read_text(&reader, ret_refuse->reason, sizeof(ret_refuse->reason));
                         break;
-                default:
-                        cmi_read_skip(&reader);
                 }
         }
-        return cmi_read_done(&reader);
+        return cmi_fields_done(&fields);
 }
 
 static void write_member(struct cmi_writer *writer, const struct cmi_member *member)
@@ -280,7 +274,7 @@ static void read_member(struct cmi_reader *reader, struct cmi_member *member)
 int cmi_members_decode(struct cmi_slice body, struct cmi_members *ret_members)
 {
         struct cmi_reader reader = cmi_frame_body(body);
-        struct cmi_fields fields = cmi_fields(&reader);
+        struct cmi_fields fields = cmi_fields(&reader, MEMBERS_LIST);
         uint64_t key;
 
         memset(ret_members, 0, sizeof(*ret_members));
@@ -295,9 +289,7 @@ int cmi_members_decode(struct cmi_slice body, struct cmi_members *ret_members)
                                 read_member(&reader, &ret_members->members[i]);
                         }
                         break;
-                default:
-                        cmi_read_skip(&reader);
                 }
         }
-        return cmi_read_done(&reader);
+        return cmi_fields_done(&fields);
 }

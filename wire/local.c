@@ -162,7 +162,7 @@ void cmi_attach_write(struct cmi_writer *writer, const struct cmi_attach *attach
 int cmi_attach_decode(struct cmi_slice bytes, struct cmi_attach *ret_attach)
 {
         struct cmi_reader reader = cmi_reader(bytes);
-        struct cmi_fields fields = cmi_fields(&reader);
+        struct cmi_fields fields = cmi_fields(&reader, ATTACH_CLOCK);
         uint64_t key;
 
         memset(ret_attach, 0, sizeof(*ret_attach));
@@ -183,11 +183,9 @@ int cmi_attach_decode(struct cmi_slice bytes, struct cmi_attach *ret_attach)
                 case ATTACH_CLOCK:
                         ret_attach->clock = cmi_read_time(&reader);
                         break;
-                default:
-                        cmi_read_skip(&reader);
                 }
         }
-        return cmi_read_done(&reader);
+        return cmi_fields_done(&fields);
 }
 
 void cmi_attached_write(struct cmi_writer *writer, const struct cmi_attached *attached)
@@ -232,22 +230,20 @@ static void read_attached_field(
         case ATTACHED_CLOCK:
                 attached->clock = cmi_read_time(reader);
                 break;
-        default:
-                cmi_read_skip(reader);
         }
 }
 
 int cmi_attached_decode(struct cmi_slice bytes, struct cmi_attached *ret_attached)
 {
         struct cmi_reader reader = cmi_reader(bytes);
-        struct cmi_fields fields = cmi_fields(&reader);
+        struct cmi_fields fields = cmi_fields(&reader, ATTACHED_CLOCK);
         uint64_t key;
 
         memset(ret_attached, 0, sizeof(*ret_attached));
         while (cmi_fields_next(&fields, &key)) {
                 read_attached_field(&reader, key, ret_attached);
         }
-        return cmi_read_done(&reader);
+        return cmi_fields_done(&fields);
 }
 
 void cmi_region_request_write(struct cmi_writer *writer, const struct cmi_region_request *request)
@@ -263,7 +259,7 @@ void cmi_region_request_write(struct cmi_writer *writer, const struct cmi_region
 int cmi_region_request_decode(struct cmi_slice bytes, struct cmi_region_request *ret_request)
 {
         struct cmi_reader reader = cmi_reader(bytes);
-        struct cmi_fields fields = cmi_fields(&reader);
+        struct cmi_fields fields = cmi_fields(&reader, REGION_BUDGET_BYTES);
         uint64_t key;
 
         memset(ret_request, 0, sizeof(*ret_request));
@@ -284,11 +280,9 @@ int cmi_region_request_decode(struct cmi_slice bytes, struct cmi_region_request 
                 case REGION_BUDGET_BYTES:
                         ret_request->budget_bytes = cmi_read_uint(&reader, UINT64_MAX);
                         break;
-                default:
-                        cmi_read_skip(&reader);
                 }
         }
-        return cmi_read_done(&reader);
+        return cmi_fields_done(&fields);
 }
 
 void cmi_region_opened_write(struct cmi_writer *writer, const struct cmi_region_opened *opened)
@@ -300,18 +294,14 @@ void cmi_region_opened_write(struct cmi_writer *writer, const struct cmi_region_
 int cmi_region_opened_decode(struct cmi_slice bytes, struct cmi_region_opened *ret_opened)
 {
         struct cmi_reader reader = cmi_reader(bytes);
-        struct cmi_fields fields = cmi_fields(&reader);
+        struct cmi_fields fields = cmi_fields(&reader, REGION_OPENED_INDEX);
         uint64_t key;
 
         *ret_opened = (struct cmi_region_opened){0};
         while (cmi_fields_next(&fields, &key)) {
-                if (key == REGION_OPENED_INDEX) {
-                        ret_opened->index = cmi_read_uint(&reader, UINT64_MAX);
-                } else {
-                        cmi_read_skip(&reader);
-                }
+                ret_opened->index = cmi_read_uint(&reader, UINT64_MAX);
         }
-        return cmi_read_done(&reader);
+        return cmi_fields_done(&fields);
 }
 
 void cmi_publish_write(struct cmi_writer *writer, const struct cmi_publish *publish)
@@ -326,7 +316,7 @@ void cmi_publish_write(struct cmi_writer *writer, const struct cmi_publish *publ
 int cmi_publish_decode(struct cmi_slice bytes, struct cmi_publish *ret_publish)
 {
         struct cmi_reader reader = cmi_reader(bytes);
-        struct cmi_fields fields = cmi_fields(&reader);
+        struct cmi_fields fields = cmi_fields(&reader, PUBLISH_TIMEOUT_MS);
         uint64_t key;
 
         *ret_publish = (struct cmi_publish){0};
@@ -341,11 +331,9 @@ int cmi_publish_decode(struct cmi_slice bytes, struct cmi_publish *ret_publish)
                 case PUBLISH_TIMEOUT_MS:
                         ret_publish->timeout_ms = cmi_read_uint(&reader, UINT64_MAX);
                         break;
-                default:
-                        cmi_read_skip(&reader);
                 }
         }
-        return cmi_read_done(&reader);
+        return cmi_fields_done(&fields);
 }
 
 void cmi_result_write(struct cmi_writer *writer, const struct cmi_result *result)
@@ -397,7 +385,7 @@ static void read_result_members(struct cmi_reader *reader, struct cmi_result *re
 int cmi_result_decode(struct cmi_slice bytes, struct cmi_result *ret_result)
 {
         struct cmi_reader reader = cmi_reader(bytes);
-        struct cmi_fields fields = cmi_fields(&reader);
+        struct cmi_fields fields = cmi_fields(&reader, RESULT_MEMBERS);
         uint64_t key;
 
         memset(ret_result, 0, sizeof(*ret_result));
@@ -421,11 +409,9 @@ int cmi_result_decode(struct cmi_slice bytes, struct cmi_result *ret_result)
                 case RESULT_MEMBERS:
                         read_result_members(&reader, ret_result);
                         break;
-                default:
-                        cmi_read_skip(&reader);
                 }
         }
-        return cmi_read_done(&reader);
+        return cmi_fields_done(&fields);
 }
 
 void cmi_error_write(struct cmi_writer *writer, const struct cmi_error *error)
@@ -439,7 +425,7 @@ void cmi_error_write(struct cmi_writer *writer, const struct cmi_error *error)
 int cmi_error_decode(struct cmi_slice bytes, struct cmi_error *ret_error)
 {
         struct cmi_reader reader = cmi_reader(bytes);
-        struct cmi_fields fields = cmi_fields(&reader);
+        struct cmi_fields fields = cmi_fields(&reader, ERROR_TEXT);
         uint64_t key;
 
         memset(ret_error, 0, sizeof(*ret_error));
@@ -451,11 +437,9 @@ int cmi_error_decode(struct cmi_slice bytes, struct cmi_error *ret_error)
                 case ERROR_TEXT:
                         cmi_read_text(&reader, ret_error->text, sizeof(ret_error->text));
                         break;
-                default:
-                        cmi_read_skip(&reader);
                 }
         }
-        return cmi_read_done(&reader);
+        return cmi_fields_done(&fields);
 }
 
 void cmi_local_query_write(
@@ -473,7 +457,7 @@ void cmi_local_query_write(
 int cmi_local_query_decode(struct cmi_slice bytes, struct cmi_local_query *ret_query)
 {
         struct cmi_reader reader = cmi_reader(bytes);
-        struct cmi_fields fields = cmi_fields(&reader);
+        struct cmi_fields fields = cmi_fields(&reader, QUERY_ARGUMENTS);
         uint64_t key;
 
         *ret_query = (struct cmi_local_query){0};
@@ -485,11 +469,9 @@ int cmi_local_query_decode(struct cmi_slice bytes, struct cmi_local_query *ret_q
                 case QUERY_ARGUMENTS:
                         ret_query->arguments = read_map_value(&reader);
                         break;
-                default:
-                        cmi_read_skip(&reader);
                 }
         }
-        return cmi_read_done(&reader);
+        return cmi_fields_done(&fields);
 }
 
 void cmi_document_write_head(struct cmi_writer *writer)
@@ -501,19 +483,15 @@ void cmi_document_write_head(struct cmi_writer *writer)
 int cmi_document_decode(struct cmi_slice bytes, struct cmi_slice *ret_document)
 {
         struct cmi_reader reader = cmi_reader(bytes);
-        struct cmi_fields fields = cmi_fields(&reader);
+        struct cmi_fields fields = cmi_fields(&reader, DOCUMENT);
         struct cmi_slice document = {0};
         uint64_t key;
         int r;
 
         while (cmi_fields_next(&fields, &key)) {
-                if (key == DOCUMENT) {
-                        document = cmi_read_value(&reader);
-                } else {
-                        cmi_read_skip(&reader);
-                }
+                document = cmi_read_value(&reader);
         }
-        r = cmi_read_done(&reader);
+        r = cmi_fields_done(&fields);
         if (r < 0) {
                 return r;
         }

@@ -14,7 +14,8 @@
  * first request is ATTACH; an ERROR before ATTACHED, whatever its id, means that the connection was
  * refused.
  *
- * Maps hold each key at most once. Decoders: 0, -EBADMSG or -EMSGSIZE, and nothing is promised of
+ * Maps hold each key at most once. Decoders: the number of unknown fields that were
+ * skipped, -EBADMSG or -EMSGSIZE, and nothing is promised of
  * ret_ after a failure. Names and texts are clean (wire/text.h) and NUL-terminated. A missing field
  * is zero.
  */

@@ -31,7 +31,7 @@ void cmi_query_write(struct cmi_writer *writer, const struct cmi_query *query)
 int cmi_query_decode(struct cmi_slice body, struct cmi_query *ret_query)
 {
         struct cmi_reader reader = cmi_frame_body(body);
-        struct cmi_fields fields = cmi_fields(&reader);
+        struct cmi_fields fields = cmi_fields(&reader, QUERY_KIND);
         uint64_t key;
 
         *ret_query = (struct cmi_query){0};
@@ -43,11 +43,9 @@ int cmi_query_decode(struct cmi_slice body, struct cmi_query *ret_query)
                 case QUERY_KIND:
                         ret_query->kind = cmi_read_uint(&reader, UINT64_MAX);
                         break;
-                default:
-                        cmi_read_skip(&reader);
                 }
         }
-        return cmi_read_done(&reader);
+        return cmi_fields_done(&fields);
 }
 
 static void write_links(struct cmi_writer *writer, const struct cmi_answer *answer)
@@ -86,7 +84,7 @@ static void read_links(struct cmi_reader *reader, struct cmi_answer *answer)
 int cmi_answer_decode(struct cmi_slice body, struct cmi_answer *ret_answer)
 {
         struct cmi_reader reader = cmi_frame_body(body);
-        struct cmi_fields fields = cmi_fields(&reader);
+        struct cmi_fields fields = cmi_fields(&reader, ANSWER_LINKS);
         uint64_t key;
 
         memset(ret_answer, 0, sizeof(*ret_answer));
@@ -101,9 +99,7 @@ int cmi_answer_decode(struct cmi_slice body, struct cmi_answer *ret_answer)
                 case ANSWER_LINKS:
                         read_links(&reader, ret_answer);
                         break;
-                default:
-                        cmi_read_skip(&reader);
                 }
         }
-        return cmi_read_done(&reader);
+        return cmi_fields_done(&fields);
 }

@@ -266,7 +266,7 @@ struct core_counters {
         uint64_t frames_received, frames_sent, frames_blocked, bytes_received, bytes_sent;
         uint64_t dropped_malformed, dropped_mesh, dropped_version, dropped_incarnation,
                         dropped_unknown_source, dropped_unknown_type, dropped_stream;
-        uint64_t unknown_operations, unknown_regions;
+        uint64_t unknown_operations, unknown_regions, unknown_fields;
 };
 
 struct core_status {

@@ -8,19 +8,29 @@
 
 #include <errno.h>
 
+/* What a decoder returned. */
+static bool is_readable(struct core *core, int decoded)
+{
+        if (decoded < 0) {
+                core->counters.dropped_malformed++;
+                return false;
+        }
+        core->counters.unknown_fields += (uint32_t)decoded;
+        return true;
+}
+
 static void receive_hello(struct core *core, struct cmi_time now, uint64_t connection,
                 const struct cmi_frame_header *header, struct cmi_slice body)
 {
-        if (cmi_hello_decode(body, &core->decoded.hello) < 0) {
-                core->counters.dropped_malformed++;
-                return;
+        if (is_readable(core, cmi_hello_decode(body, &core->decoded.hello))) {
+                hello_receive(core, now, connection, header, &core->decoded.hello);
         }
-        hello_receive(core, now, connection, header, &core->decoded.hello);
 }
 
 /*
  * Frames of a known member's current incarnation to ours. Each function decodes one type of body
- * and hands it on; a negative errno means that it cannot be read.
+ * and hands it on; a negative errno means that it cannot be read, a positive value that a newer
+ * version has put so many fields in that were skipped.
  */
 /* NOLINTBEGIN(bugprone-macro-parentheses): a declared name takes none */
 #define RECEIVE(noun, frame_type, call)                                                            \
@@ -30,7 +40,7 @@ static void receive_hello(struct core *core, struct cmi_time now, uint64_t conne
                 struct frame_type noun;                                                            \
                 int r = frame_type##_decode(body, &noun);                                          \
                                                                                                    \
-                if (r == 0) {                                                                      \
+                if (r >= 0) {                                                                      \
                         call;                                                                      \
                 }                                                                                  \
                 return r;                                                                          \
@@ -50,7 +60,7 @@ static int receive_members(struct core *core, struct cmi_time now, struct member
 {
         int r = cmi_members_decode(body, &core->decoded.members);
 
-        if (r == 0) {
+        if (r >= 0) {
                 member_list_receive(core, now, member, &core->decoded.members);
         }
         return r;
@@ -61,7 +71,7 @@ static int receive_answer(struct core *core, struct cmi_time now, struct member 
 {
         int r = cmi_answer_decode(body, &core->decoded.answer);
 
-        if (r == 0) {
+        if (r >= 0) {
                 answer_receive(core, member, &core->decoded.answer);
         }
         return r;
@@ -99,8 +109,8 @@ static void receive_from_member(struct core *core, struct cmi_time now, uint64_t
         member_heard(core, now, member, connection);
         if (header->type >= sizeof(receivers) / sizeof(receivers[0]) || !receivers[header->type]) {
                 core->counters.dropped_unknown_type++;
-        } else if (receivers[header->type](core, now, member, body) < 0) {
-                core->counters.dropped_malformed++;
+        } else {
+                is_readable(core, receivers[header->type](core, now, member, body));
         }
 }
 
@@ -123,9 +133,7 @@ void core_receive(struct core *core, struct cmi_time now, uint64_t connection,
                 receive_hello(core, now, connection, &header, body);
         } else if (header.type != CMI_FRAME_REFUSE) {
                 receive_from_member(core, now, connection, &header, body);
-        } else if (cmi_refuse_decode(body, &refusal) == 0) {
+        } else if (is_readable(core, cmi_refuse_decode(body, &refusal))) {
                 refuse_receive(core, now, &refusal);
-        } else {
-                core->counters.dropped_malformed++;
         }
 }

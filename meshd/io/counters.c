@@ -38,6 +38,7 @@ static void write_core(const struct daemon *daemon, struct document *document)
         WRITE(document, core, dropped_incarnation);
         WRITE(document, core, dropped_unknown_source);
         WRITE(document, core, dropped_unknown_type);
+        WRITE(document, core, unknown_fields);
         WRITE(document, core, dropped_stream);
         WRITE(document, core, unknown_operations);
         WRITE(document, core, unknown_regions);

@@ -359,6 +359,48 @@ static void a_node_that_moved_is_followed_also_on_a_link_to_a_candidate(void)
         rig_free(rig);
 }
 
+/* A peer of the next version: each of its beats has a field more, and it sends a type of its own. */
+static void what_a_newer_version_adds_is_skipped_and_counted(void)
+{
+        struct rig *rig = formed(2);
+        struct core_status before, after;
+        struct core_member peer;
+        struct cmi_beat beat = {.is_live = true};
+        uint8_t bytes[CMI_FRAME_HEADER_MAX], body[512];
+        struct cmi_writer writer = cmi_writer(bytes, sizeof(bytes));
+        struct cmi_writer fields = cmi_writer(body, sizeof(body));
+        struct cmi_frame_header header = {.type = CMI_FRAME_BEAT, .generation = 99};
+
+        core_status(rig->nodes[0].core, &before);
+        core_member(rig->nodes[0].core, rig->now, 0, &peer);
+        header.mesh = XXH3_64bits("rig", 3);
+        header.source = peer.id;
+        header.source_incarnation = peer.incarnation;
+        header.destination_incarnation = before.incarnation;
+        cmi_frame_header_write(&writer, &header);
+        beat.clock = (struct cmi_time){rig->now.mono_ns + 1, rig->now.real_ns + 1};
+        beat.newest = peer.newest;
+        cmi_beat_write(&fields, &beat);
+        body[0]++; /* a map with one pair more */
+        cmi_write_uint(&fields, 60);
+        cmi_write_cstr(&fields, "what the next version has to say");
+        core_receive(rig->nodes[0].core, rig->now, 1, cmi_written(&writer), cmi_written(&fields));
+
+        writer = cmi_writer(bytes, sizeof(bytes));
+        header.type = 77;
+        cmi_frame_header_write(&writer, &header);
+        core_receive(rig->nodes[0].core, rig->now, 1, cmi_written(&writer), cmi_written(&fields));
+
+        core_status(rig->nodes[0].core, &after);
+        g_assert_cmpuint(after.counters.unknown_fields, ==, before.counters.unknown_fields + 1);
+        g_assert_cmpuint(after.counters.dropped_unknown_type, ==,
+                        before.counters.dropped_unknown_type + 1);
+        g_assert_cmpuint(after.counters.dropped_malformed, ==, before.counters.dropped_malformed);
+        rig_run(rig, 10);
+        g_assert_cmpint(rig_state(rig, 0), ==, CORE_LIVE);
+        rig_free(rig);
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -383,5 +425,6 @@ int main(int argc, char **argv)
         g_test_add_func("/core/remembered", a_member_known_from_the_disk_alone_is_unconfirmed);
         g_test_add_func("/core/pause", a_wait_ends_within_its_bound_though_a_node_restarts);
         g_test_add_func("/core/moved", a_node_that_moved_is_followed_also_on_a_link_to_a_candidate);
+        g_test_add_func("/core/newer", what_a_newer_version_adds_is_skipped_and_counted);
         return g_test_run();
 }

@@ -28,7 +28,7 @@ static struct cmi_slice message_recoded(const struct message *message, struct cm
 {
         struct cmi_writer writer = cmi_writer(message_buffer, sizeof(message_buffer));
 
-        g_assert_cmpint(message->recode(bytes, &writer), ==, 0);
+        g_assert_cmpint(message->recode(bytes, &writer), >=, 0);
         g_assert_cmpint(writer.error, ==, 0);
         return cmi_written(&writer);
 }
@@ -115,6 +115,12 @@ static void is_refused_when_cut_short_or_longer(gconstpointer data)
         g_assert_cmpint(message_decode(message, cmi_slice(bytes->data, bytes->len)), ==, -EBADMSG);
 }
 
+/* What a decoder says of unknown fields; that of a document, which has one field, says nothing. */
+static int n_skipped(const struct message *message, uint32_t n)
+{
+        return strcmp(message->name, "local-answer") == 0 ? 0 : (int)n;
+}
+
 static void survives_mutation(gconstpointer data)
 {
         const struct message *message = data;
@@ -197,6 +203,7 @@ static void of_a_newer_version_keeps_its_known_fields(gconstpointer data)
         write_later_field(&writer, UINT64_MAX);
         g_assert_cmpint(writer.error, ==, 0);
         assert_same_bytes(message_recoded(message, cmi_written(&writer)), vector);
+        g_assert_cmpint(message_decode(message, cmi_written(&writer)), ==, n_skipped(message, 3));
 }
 
 /* The vector with field @index doubled, or its value replaced. */
@@ -316,7 +323,7 @@ static void with_too_many_fields_is_refused(gconstpointer data)
                 }
                 g_assert_cmpint(writer.error, ==, 0);
                 g_assert_cmpint(message_decode(message, cmi_written(&writer)), ==,
-                                n_all == 64 ? 0 : -EMSGSIZE);
+                                n_all == 64 ? n_skipped(message, 64 - n) : -EMSGSIZE);
         }
 }
 

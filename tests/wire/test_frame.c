@@ -36,7 +36,7 @@ static const struct cmi_endpoint endpoint_v6 = {
                                                                                                    \
                 memset(&value, 0x5a, sizeof(value));                                               \
                 r = cmi_##noun##_decode(bytes, &value);                                            \
-                if (r == 0) {                                                                      \
+                if (r >= 0) {                                                                      \
                         cmi_##noun##_write(writer, &value);                                        \
                 }                                                                                  \
                 return r;                                                                          \
@@ -146,7 +146,7 @@ static int recode_ops(struct cmi_slice bytes, struct cmi_writer *writer)
         struct cmi_ops ops;
         int r = cmi_ops_decode(bytes, &ops);
 
-        if (r == 0) {
+        if (r >= 0) {
                 write_ops_of(writer, &ops);
         }
         return r;
@@ -500,7 +500,7 @@ static void a_body_over_its_limit_is_refused(void)
                         cmi_write_bin_header(&writer, (uint32_t)(size + excess - writer.len - 3));
                         writer.len = size + excess;
                         g_assert_cmpint(message_decode(&messages[i], cmi_written(&writer)), ==,
-                                        excess ? -EMSGSIZE : 0);
+                                        excess ? -EMSGSIZE : 1);
                 }
         }
 }

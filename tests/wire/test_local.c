@@ -21,7 +21,7 @@ static const struct cmi_id id_b = {
                                                                                                    \
                 memset(&value, 0x5a, sizeof(value));                                               \
                 r = cmi_##noun##_decode(bytes, &value);                                            \
-                if (r == 0) {                                                                      \
+                if (r >= 0) {                                                                      \
                         cmi_##noun##_write(writer, &value);                                        \
                 }                                                                                  \
                 return r;                                                                          \
@@ -97,7 +97,7 @@ static int recode_result(struct cmi_slice bytes, struct cmi_writer *writer)
         }
         g_assert_cmpint(cmi_read_done(&result.members), ==, 0);
         write_result_of(writer, &result, members);
-        return 0;
+        return r;
 }
 
 static void write_query(struct cmi_writer *writer)
@@ -113,7 +113,7 @@ static int recode_query(struct cmi_slice bytes, struct cmi_writer *writer)
         struct cmi_local_query query;
         int r = cmi_local_query_decode(bytes, &query);
 
-        if (r == 0) {
+        if (r >= 0) {
                 cmi_local_query_write(writer, query.verb, query.arguments);
         }
         return r;
@@ -139,7 +139,7 @@ static int recode_answer(struct cmi_slice bytes, struct cmi_writer *writer)
         struct cmi_slice document;
         int r = cmi_document_decode(bytes, &document);
 
-        if (r == 0) {
+        if (r >= 0) {
                 cmi_document_write_head(writer);
                 cmi_write_raw(writer, document);
         }
