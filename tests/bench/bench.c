@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/bench/bench.h"
+
+#include <dirent.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CHILDREN_MAX 128
+#define DIRECTORIES_MAX 128
+
+static pid_t owner;
+static pid_t children[CHILDREN_MAX];
+static char *directories[DIRECTORIES_MAX];
+static int n_directories;
+
+static void empty_directory(const char *path)
+{
+        DIR *directory = opendir(path);
+        struct dirent *entry;
+
+        while (directory && (entry = readdir(directory))) {
+                if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
+                        unlinkat(dirfd(directory), entry->d_name, 0);
+                }
+        }
+        if (directory) {
+                closedir(directory);
+        }
+        rmdir(path);
+}
+
+/* Also registered before any fork, so a child runs it too and must do nothing. */
+static void clean_up(void)
+{
+        if (getpid() != owner) {
+                return;
+        }
+        for (int i = 0; i < CHILDREN_MAX; i++) {
+                bench_kill(&children[i]);
+        }
+        for (int i = 0; i < n_directories; i++) {
+                empty_directory(directories[i]);
+                free(directories[i]);
+        }
+        n_directories = 0;
+}
+
+/* Nothing here is async-signal-safe by the letter; what is interrupted is a program that ends anyway. */
+static void on_signal(int number)
+{
+        clean_up();
+        _exit(128 + number);
+}
+
+void bench_start(void)
+{
+        owner = getpid();
+        prctl(PR_SET_TIMERSLACK, 1);
+        signal(SIGINT, on_signal);
+        signal(SIGTERM, on_signal);
+        signal(SIGHUP, on_signal);
+        signal(SIGPIPE, SIG_IGN);
+        atexit(clean_up);
+}
+
+void bench_die(const char *format, ...)
+{
+        va_list arguments;
+
+        va_start(arguments, format);
+        vfprintf(stderr, format, arguments);
+        va_end(arguments);
+        fputc('\n', stderr);
+        exit(1);
+}
+
+void bench_nap(uint64_t ns)
+{
+        struct timespec nap = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
+
+        nanosleep(&nap, NULL);
+}
+
+pid_t bench_fork(void)
+{
+        pid_t parent = getpid();
+        int slot = 0;
+        pid_t pid;
+
+        while (slot < CHILDREN_MAX && children[slot] != 0) {
+                slot++;
+        }
+        if (slot == CHILDREN_MAX) {
+                bench_die("more than %d processes", CHILDREN_MAX);
+        }
+        pid = fork();
+        if (pid < 0) {
+                bench_die("no process: %m");
+        }
+        if (pid == 0) {
+                prctl(PR_SET_PDEATHSIG, SIGKILL);
+                if (getppid() != parent) {
+                        _exit(1);
+                }
+                signal(SIGINT, SIG_IGN); /* a terminal sends it to all; the parent decides */
+                signal(SIGTERM, SIG_DFL);
+                return 0;
+        }
+        children[slot] = pid;
+        return pid;
+}
+
+void bench_kill(pid_t *pid)
+{
+        pid_t number = *pid;
+
+        if (number <= 0) {
+                return;
+        }
+        kill(number, SIGKILL);
+        waitpid(number, NULL, 0);
+        for (int i = 0; i < CHILDREN_MAX; i++) {
+                if (children[i] == number) {
+                        children[i] = 0;
+                }
+        }
+        *pid = 0;
+}
+
+const char *bench_directory(void)
+{
+        const char *parent = getenv("TMPDIR");
+        char path[BENCH_PATH_MAX];
+
+        if (n_directories == DIRECTORIES_MAX) {
+                bench_die("more than %d directories", DIRECTORIES_MAX);
+        }
+        if (snprintf(path, sizeof(path), "%s/bench-XXXXXX", parent ? parent : "/tmp") >=
+                        (int)sizeof(path) - 20) {
+                bench_die("the name of $TMPDIR is too long");
+        }
+        if (!mkdtemp(path)) {
+                bench_die("%s: %m", path);
+        }
+        directories[n_directories] = strdup(path);
+        return directories[n_directories++];
+}
+
+static int compare(const void *a, const void *b)
+{
+        uint64_t x = *(const uint64_t *)a;
+        uint64_t y = *(const uint64_t *)b;
+
+        return (x > y) - (x < y);
+}
+
+void bench_sort(uint64_t *samples, size_t n)
+{
+        qsort(samples, n, sizeof(*samples), compare);
+}
+
+uint64_t bench_percentile(const uint64_t *sorted, size_t n, double percent)
+{
+        size_t at = (size_t)((double)n * percent / 100);
+
+        if (n == 0) {
+                return 0;
+        }
+        return sorted[at < n ? at : n - 1];
+}
+
+uint64_t bench_cpu_ns(pid_t pid)
+{
+        clockid_t clock;
+        struct timespec used = {0};
+
+        if (clock_getcpuclockid(pid, &clock) == 0) {
+                clock_gettime(clock, &used);
+        }
+        return (uint64_t)used.tv_sec * 1000000000 + (uint64_t)used.tv_nsec;
+}
+
+uint64_t bench_memory_kib(pid_t pid, const char *name)
+{
+        char path[64];
+        char line[256];
+        unsigned long long kib = 0;
+        size_t len = strlen(name);
+        FILE *file;
+
+        snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", pid);
+        file = fopen(path, "re");
+        while (file && fgets(line, sizeof(line), file)) {
+                if (strncmp(line, name, len) == 0 && line[len] == ':') {
+                        sscanf(line + len + 1, "%llu", &kib);
+                }
+        }
+        if (file) {
+                fclose(file);
+        }
+        return kib;
+}

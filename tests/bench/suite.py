@@ -1,0 +1,300 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Run the benchmark programs in alternating rounds, judge medians against targets, keep everything as JSON."""
+import argparse
+import contextlib
+import json
+import os
+import platform
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from peers import Peers, die_with_parent
+
+NAMES = ['hit', 'latency', 'wait', 'rate', 'throughput', 'idle', 'memcached']
+RECEIVERS = [1, 3, 7]
+PROGRAM_S = 120
+RATE = 100000
+REDIS_THROUGHPUT = {1: 6, 3: 5, 7: 2}
+REDIS_RATE = {1: 0.8, 3: 0.9, 7: 1.1}
+NEEDS_PEERS = 'only with --peers'
+
+
+class Suite:
+    """What was measured, by name; and how to measure once more."""
+
+    def __init__(self, build, is_quick, peers):
+        self.build = build
+        self.is_quick = is_quick
+        self.peers = peers
+        self.results = []
+        self.figures = []
+
+    def program(self, name):
+        return os.path.join(self.build, 'tests', 'bench', 'bench_' + name)
+
+    def run(self, name, *arguments):
+        """One run of a program: its JSON, which is also kept."""
+        command = [self.program(name), *map(str, arguments)]
+        load = os.getloadavg()[0]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+                              timeout=PROGRAM_S, check=False, preexec_fn=die_with_parent)
+        if done.returncode != 0:
+            raise RuntimeError(f"{' '.join(command)}: exit status {done.returncode}")
+        seen = json.loads(done.stdout)
+        self.results.append({'program': name, 'arguments': list(map(str, arguments)), 'load': load, 'result': seen})
+        return seen
+
+    def daemons(self, program=None):
+        return ['--meshd', program or os.path.join(self.build, 'meshd', 'meshd'),
+                '--meshctl', os.path.join(self.build, 'meshctl', 'meshctl')]
+
+    def latency(self, way, receivers, *more):
+        server = []
+        if self.peers:
+            server = ['--address', self.peers.nats_port if way == 'nats' else self.peers.redis_port,
+                      '--local', self.peers.redis_socket]
+        return self.run('latency', way, '--receivers', receivers, *self.daemons(self.program('meshd')), *server, *more)
+
+    def throughput(self, way, receivers, *more):
+        server = []
+        if self.peers:
+            server = ['--address', self.peers.nats_port if way == 'nats' else self.peers.redis_port,
+                      '--local', self.peers.redis_socket]
+        return self.run('throughput', way, '--receivers', receivers, *self.daemons(), *server, *more)
+
+    def figure(self, name, samples, unit, target=None, bound=None, why_not=None):
+        """@target: what is to be reached, as text; @bound: the same as a function of the median."""
+        if not samples:
+            self.figures.append({'name': name, 'unit': unit, 'target': target, 'why_not': why_not})
+            return
+        middle = statistics.median(samples)
+        self.figures.append({'name': name, 'median': middle, 'min': min(samples), 'max': max(samples),
+                             'n': len(samples), 'unit': unit, 'target': target,
+                             'is_met': bound(middle) if bound else None})
+
+
+def at_most(limit):
+    return lambda value: value <= limit
+
+
+def at_least(limit):
+    return lambda value: value >= limit
+
+
+def each(rounds, *keys):
+    """The samples of one key path over the rounds; [] if it was not measured."""
+    found = []
+    for one in rounds:
+        for key in keys:
+            one = one.get(key) if one else None
+        if one is not None:
+            found.append(one)
+    return found
+
+
+def measure_latency(suite, rounds):
+    count = 300 if suite.is_quick else 10000
+    for n in RECEIVERS:
+        seen = []
+        for _ in range(rounds):
+            one = {'unix': suite.latency('unix', 1, '--count', count),
+                   'zmq': suite.latency('zmq', n, '--count', count),
+                   'chain': suite.latency('chain', n, '--count', count),
+                   'cachemesh': suite.latency('cachemesh', n, '--count', count)}
+            if suite.peers:
+                one['redis'] = suite.latency('redis', n, '--count', count)
+                one['nats'] = suite.latency('nats', n, '--count', count)
+            one['floor'] = one['unix']['p50_us'] + one['zmq']['p50_us']
+            one['ratio'] = one['cachemesh']['p50_us'] / one['floor']
+            one['ratio99'] = one['cachemesh']['p99_us'] / one['floor']
+            seen.append(one)
+        what = f'closed loop, {n} peers: '
+        for way in ('unix', 'zmq', 'chain', 'redis', 'nats', 'cachemesh'):
+            suite.figure(f'{what}{way} p50', each(seen, way, 'p50_us'), 'us', why_not=NEEDS_PEERS)
+        suite.figure(what + 'p50 / floors', each(seen, 'ratio'), 'x', '<= 1.5', at_most(1.5))
+        suite.figure(what + 'p99 / floors', each(seen, 'ratio99'), 'x', '<= 3', at_most(3))
+
+
+def measure_rate(suite, rounds):
+    count = 2000 if suite.is_quick else 200000
+    for n in RECEIVERS:
+        seen = []
+        for _ in range(rounds):
+            ways = ['chain', 'cachemesh'] + (['redis', 'nats'] if suite.peers else [])
+            one = {way: suite.latency(way, n, '--count', count, '--rate', RATE) for way in ways}
+            if suite.peers:
+                one['ratio'] = one['cachemesh']['p50_us'] / one['redis']['p50_us']
+            seen.append(one)
+        what = f'100,000/s, {n} peers: '
+        for way in ('chain', 'redis', 'nats', 'cachemesh'):
+            suite.figure(f'{what}{way} p50', each(seen, way, 'p50_us'), 'us', why_not=NEEDS_PEERS)
+        suite.figure(f'{what}cachemesh p99', each(seen, 'cachemesh', 'p99_us'), 'us')
+        suite.figure(f'{what}rate reached', each(seen, 'cachemesh', 'per_s'), '/s')
+        suite.figure(what + 'p50 / redis', each(seen, 'ratio'), 'x', f'<= {REDIS_RATE[n]}', at_most(REDIS_RATE[n]),
+                     NEEDS_PEERS)
+
+
+def measure_wait(suite, rounds):
+    count = 300 if suite.is_quick else 5000
+    for n in RECEIVERS:
+        seen = [suite.latency('cachemesh', n, '--count', count, '--wait') for _ in range(rounds)]
+        suite.figure(f'CM_WAIT_MESH, {n} peers: round trip p50', each(seen, 'p50_us'), 'us')
+        suite.figure(f'CM_WAIT_MESH, {n} peers: round trip p99', each(seen, 'p99_us'), 'us')
+
+
+def measure_throughput(suite, rounds):
+    seconds = 0.1 if suite.is_quick else 2
+    for n in RECEIVERS:
+        seen = []
+        for _ in range(rounds):
+            one = {'cachemesh': suite.throughput('cachemesh', n, '--seconds', seconds)}
+            if suite.peers:
+                one['redis'] = suite.throughput('redis', n, '--seconds', seconds)
+                one['nats'] = suite.throughput('nats', n, '--seconds', seconds)
+                one['ratio'] = one['cachemesh']['per_s'] / one['redis']['per_s']
+            seen.append(one)
+        what = f'batches of 64, {n + 1} nodes: '
+        for way in ('cachemesh', 'redis', 'nats'):
+            suite.figure(what + way, each(seen, way, 'per_s'), 'keys/s', why_not=NEEDS_PEERS)
+        suite.figure(what + 'cachemesh / redis', each(seen, 'ratio'), 'x', f'>= {REDIS_THROUGHPUT[n]}',
+                     at_least(REDIS_THROUGHPUT[n]), NEEDS_PEERS)
+    seen = [suite.throughput('cachemesh', 1, '--seconds', seconds, '--batch', 1) for _ in range(rounds)]
+    suite.figure('one call per key, 2 nodes', each(seen, 'per_s'), 'keys/s', '>= 500000', at_least(500000))
+
+
+def measure_idle(suite, rounds):
+    peers, seconds = (4, 1) if suite.is_quick else (50, 10)
+    seen = [suite.run('idle', *suite.daemons()[1::2], peers, seconds) for _ in range(min(rounds, 3))]
+    suite.figure(f'idle, {peers} peers: processor', each(seen, 'cpu_percent'), '% of a core', '<= 1', at_most(1))
+    memory = [(one['rss_kib'] - one['shmem_kib']) / 1024 for one in seen]
+    suite.figure(f'idle, {peers} peers: memory beside the page', memory, 'MiB', '<= 24', at_most(24))
+
+
+def measure_hit(suite, rounds):
+    if not os.path.exists(suite.program('hit')):
+        return
+    for run in suite.run('hit', max(rounds, 1))['runs']:
+        small = run['keys'] in ('1k hot', '10k Zipf')
+        limit = 1.5 if small else 1.3
+        for key, unit in (('floor_ns', 'ns'), ('hit_ns', 'ns')):
+            suite.figure(f"hit, {run['keys']}: {key[:-3]}", [run[key]['median']], unit)
+        suite.figure(f"hit, {run['keys']}: hit / floor", [run['ratio']['median']], 'x', f'<= {limit}', at_most(limit))
+        if 'two_threads' in run:
+            suite.figure(f"hit, {run['keys']}: two threads", [run['two_threads']['median']], 'x', '>= 1.9',
+                         at_least(1.9))
+
+
+def measure_memcached(suite, rounds):
+    gets = 200 if suite.is_quick else 20000
+    for keys, limit in ((10000, 100), (20000 if suite.is_quick else 1000000, 20)):
+        what = f'GET of memcached, {keys} keys'
+        seen = []
+        if suite.peers:
+            for _ in range(max(1, rounds // 5)):
+                seen += suite.run('memcached', suite.peers.memcached_socket, keys, gets)
+        suite.figure(what, each(seen, 'memcached_ns'), 'ns', why_not=NEEDS_PEERS)
+        suite.figure(what + ': hit here', each(seen, 'hit_ns'), 'ns', why_not=NEEDS_PEERS)
+        suite.figure(what + ' / hit', each(seen, 'ratio'), 'x', f'>= {limit}', at_least(limit), NEEDS_PEERS)
+
+
+def number(value):
+    return f'{value:,.0f}' if value >= 1000 else f'{value:.3g}'
+
+
+def print_table(figures):
+    width = max(len(figure['name']) for figure in figures)
+    for figure in figures:
+        if 'median' not in figure:
+            if figure['target']:
+                print(f"{figure['name']:{width}}  -  target {figure['target']}: {figure['why_not']}")
+            continue
+        spread = f"({number(figure['min'])} to {number(figure['max'])})"
+        verdict = ''
+        if figure['is_met'] is not None:
+            verdict = f"{figure['target']:>12}  {'met' if figure['is_met'] else 'MISSED'}"
+        print(f"{figure['name']:{width}}  {number(figure['median']):>10} {figure['unit']:11} {spread:26}{verdict}")
+
+
+def processor():
+    with open('/proc/cpuinfo', encoding='utf-8') as info:
+        names = [line.split(':', 1)[1].strip() for line in info if line.startswith('model name')]
+    return f"{len(names)} x {names[0]}" if names else platform.machine()
+
+
+def write(suite, options, load_before):
+    directory = os.path.join(suite.build, 'bench')
+    os.makedirs(directory, exist_ok=True)
+    document = {
+        'schema': 'cachemesh.bench/1', 'unix_time': int(time.time()), 'names': options.names, 'rounds': options.rounds,
+        'is_quick': options.quick, 'processor': processor(), 'kernel': platform.release(),
+        'load_before': load_before, 'load_after': os.getloadavg(),
+        'peers': suite.peers.versions() if suite.peers else None,
+        'figures': suite.figures, 'runs': suite.results,
+    }
+    path = os.path.join(directory, time.strftime('%Y%m%d-%H%M%S.json'))
+    with open(path, 'w', encoding='utf-8') as out:
+        json.dump(document, out, indent=1)
+        out.write('\n')
+    return path
+
+
+def parse():
+    parser = argparse.ArgumentParser(prog='suite.py')
+    parser.add_argument('build')
+    parser.add_argument('--peers', action='store_true')
+    parser.add_argument('--quick', action='store_true')
+    parser.add_argument('--rounds', type=int, default=5)
+    parser.add_argument('names', nargs='*')
+    options = parser.parse_args()
+    options.names = options.names or NAMES
+    if options.quick:
+        options.rounds = 1
+    if options.rounds < 1 or not set(options.names) <= set(NAMES):
+        parser.error('no such benchmark')
+    return options
+
+
+def measure(options, peers):
+    suite = Suite(options.build, options.quick, peers)
+    load_before = os.getloadavg()
+    print(f'{processor()}, load average {load_before[0]:.1f}', flush=True)
+    try:
+        for name in options.names:
+            print(f'measuring {name}', file=sys.stderr, flush=True)
+            globals()['measure_' + name](suite, options.rounds)
+    finally:
+        path = write(suite, options, load_before)
+    if suite.figures:
+        print_table(suite.figures)
+    print(f'load average afterwards {os.getloadavg()[0]:.1f}; all results: {path}')
+
+
+def on_signal(which, unused):
+    sys.exit(128 + which)
+
+
+def main():
+    options = parse()
+    for which in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(which, on_signal)
+    # A Unix socket's name is short, so not below a long $TMPDIR.
+    directory = tempfile.mkdtemp(prefix='cm-bench-', dir='/tmp')
+    os.environ['TMPDIR'] = directory
+    try:
+        with Peers(directory) if options.peers else contextlib.nullcontext() as peers:
+            measure(options, peers)
+    except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
+        print(f'tests/bench/run: {error}', file=sys.stderr)
+        sys.exit(1)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Each benchmark program runs, with tiny counts, and says what it should; how fast it is, is not judged here."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+BUILD = os.path.abspath(sys.argv[2])
+sys.path.insert(0, os.path.join(sys.argv[1], 'tests', 'lint'))
+from tap import expect, expect_equal, run  # noqa: E402 pylint: disable=wrong-import-position
+
+PROGRAMS = os.path.join(BUILD, 'tests', 'bench')
+MESHCTL = os.path.join(BUILD, 'meshctl', 'meshctl')
+MESHD = os.path.join(BUILD, 'meshd', 'meshd')
+WITNESS = os.path.join(PROGRAMS, 'bench_meshd')
+
+
+def bench(directory, name, *arguments):
+    done = subprocess.run([os.path.join(PROGRAMS, 'bench_' + name), *arguments], capture_output=True, text=True,
+                          timeout=120, check=False, env=os.environ | {'TMPDIR': directory})
+    expect(done.returncode == 0, f'{name} {arguments}: {done.returncode} {done.stderr}')
+    expect_equal(os.listdir(directory), [])
+    return json.loads(done.stdout)
+
+
+def measure(name, *arguments):
+    with tempfile.TemporaryDirectory(prefix='b-', dir='/tmp') as directory:
+        return bench(directory, name, *arguments)
+
+
+def expect_plausible(seen):
+    expect(0 < seen['p50_us'] <= seen['p99_us'] < seen['max_us'] + 1 < 5e6, f'{seen}')
+
+
+def the_floors_are_measured():
+    for way in ('unix', 'zmq', 'chain'):
+        seen = measure('latency', way, '--count', '50')
+        expect_equal((seen['way'], seen['count']), (way, 50))
+        expect_plausible(seen)
+
+
+def the_last_of_two_receivers_is_measured():
+    seen = measure('latency', 'cachemesh', '--receivers', '2', '--count', '50', '--meshd', WITNESS, '--meshctl',
+                   MESHCTL)
+    expect_plausible(seen)
+
+
+def a_fixed_rate_is_measured():
+    seen = measure('latency', 'cachemesh', '--count', '2000', '--rate', '20000', '--meshd', WITNESS, '--meshctl',
+                   MESHCTL)
+    expect_plausible(seen)
+
+
+def a_waiting_call_is_measured():
+    seen = measure('latency', 'cachemesh', '--count', '50', '--wait', '--meshd', MESHD, '--meshctl', MESHCTL)
+    expect_equal(seen['way'], 'cachemesh-wait')
+
+
+def keys_of_batches_and_single_calls_are_counted_at_the_receivers():
+    for batch in ('64', '1'):
+        seen = measure('throughput', 'cachemesh', '--batch', batch, '--seconds', '0.05', '--meshd', MESHD,
+                       '--meshctl', MESHCTL)
+        expect(seen['keys'] > 0 and seen['per_s'] > 0, f'{seen}')
+
+
+def an_idle_node_is_measured():
+    seen = measure('idle', MESHD, MESHCTL, '2', '0.2')
+    expect(seen['rss_kib'] > 0 and seen['cpu_percent'] >= 0, f'{seen}')
+
+
+def a_benchmark_that_is_ended_leaves_nothing_behind():
+    with tempfile.TemporaryDirectory(prefix='b-', dir='/tmp') as directory:
+        with subprocess.Popen([os.path.join(PROGRAMS, 'bench_idle'), MESHD, MESHCTL, '2', '60'],
+                              env=os.environ | {'TMPDIR': directory}) as program:
+            deadline = time.monotonic() + 30
+            while len(os.listdir(directory)) < 3 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            program.send_signal(signal.SIGTERM)
+            expect_equal(program.wait(30), 128 + signal.SIGTERM)
+        expect_equal(os.listdir(directory), [])
+
+
+def a_wrong_command_line_is_refused():
+    for arguments in (['latency'], ['latency', 'pigeon'], ['throughput', 'unix'], ['idle'], ['memcached']):
+        done = subprocess.run([os.path.join(PROGRAMS, 'bench_' + arguments[0]), *arguments[1:]],
+                              capture_output=True, text=True, timeout=60, check=False)
+        expect_equal(done.returncode, 1)
+        expect('usage' in done.stderr, done.stderr)
+
+
+run([
+    the_floors_are_measured,
+    the_last_of_two_receivers_is_measured,
+    a_fixed_rate_is_measured,
+    a_waiting_call_is_measured,
+    keys_of_batches_and_single_calls_are_counted_at_the_receivers,
+    an_idle_node_is_measured,
+    a_benchmark_that_is_ended_leaves_nothing_behind,
+    a_wrong_command_line_is_refused,
+])

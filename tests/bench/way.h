@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * A way by which the news that a key has changed gets from one process to N others: cachemesh, its floors, and other
+ * programs that people use for this. Each receiver is a process of its own and writes into its test page.
+ */
+#include "tests/bench/stamps.h"
+
+#define WAY_RECEIVERS_MAX 16
+#define WAY_KEY_LEN 10 /* "b:" and 8 hex digits */
+#define WAY_BATCH_MAX 64
+
+struct way_options {
+        unsigned n_receivers;
+        const char *meshd;   /* of cachemesh: the program with a witness, or the plain one */
+        const char *meshctl; /* of cachemesh */
+        const char *address; /* of redis and nats: the server's TCP port */
+        const char *local;   /* of redis: its Unix socket */
+};
+
+struct way {
+        const char *name;
+        void (*start)(struct way *way, const struct way_options *options);
+        /* One call for one key. @number: 0 and growing. */
+        void (*send)(struct way *way, uint64_t number);
+        /* NULL: only single ones. n <= WAY_BATCH_MAX keys in one publication. */
+        void (*send_batch)(struct way *way, uint64_t first, unsigned n);
+
+        struct stamps *stamps[WAY_RECEIVERS_MAX]; /* made before start() */
+        int stamp_fds[WAY_RECEIVERS_MAX];
+        uint64_t base; /* the first message, number 0, is recorded under this one */
+        void *state;
+};
+
+extern const struct way way_unix; /* floor: one receiver on a Unix socket */
+extern const struct way way_zmq;  /* floor: one DEALER for each receiver's ROUTER */
+extern const struct way
+                way_chain; /* both floors in a row, with a process between them that does nothing else */
+extern const struct way way_cachemesh;
+extern const struct way way_redis; /* client tracking in broadcast mode */
+extern const struct way way_nats;
+
+/* Read text that holds keys, in pieces of any length, until it ends; record each key. For a receiver's process. */
+void way_scan(int fd, struct stamps *stamps) __attribute__((noreturn));
+
+int way_connect_tcp(const char *port);
+void way_write(int fd, const void *data, size_t len);
