@@ -73,10 +73,13 @@ class Suite:
         if not samples:
             self.figures.append({'name': name, 'unit': unit, 'target': target, 'why_not': why_not})
             return
-        middle = statistics.median(samples)
-        self.figures.append({'name': name, 'median': middle, 'min': min(samples), 'max': max(samples),
-                             'n': len(samples), 'unit': unit, 'target': target,
-                             'is_met': bound(middle) if bound else None})
+        self.summary(name, {'median': statistics.median(samples), 'min': min(samples), 'max': max(samples)}, unit,
+                     target, bound)
+
+    def summary(self, name, summary, unit, target=None, bound=None):
+        """The same for a program that has made its rounds itself."""
+        self.figures.append({'name': name, **summary, 'unit': unit, 'target': target,
+                             'is_met': bound(summary['median']) if bound else None})
 
 
 def at_most(limit):
@@ -177,17 +180,13 @@ def measure_idle(suite, rounds):
 
 
 def measure_hit(suite, rounds):
-    if not os.path.exists(suite.program('hit')):
-        return
-    for run in suite.run('hit', max(rounds, 1))['runs']:
-        small = run['keys'] in ('1k hot', '10k Zipf')
-        limit = 1.5 if small else 1.3
-        for key, unit in (('floor_ns', 'ns'), ('hit_ns', 'ns')):
-            suite.figure(f"hit, {run['keys']}: {key[:-3]}", [run[key]['median']], unit)
-        suite.figure(f"hit, {run['keys']}: hit / floor", [run['ratio']['median']], 'x', f'<= {limit}', at_most(limit))
-        if 'two_threads' in run:
-            suite.figure(f"hit, {run['keys']}: two threads", [run['two_threads']['median']], 'x', '>= 1.9',
-                         at_least(1.9))
+    for run in suite.run('hit', rounds)['runs']:
+        limit = 1.5 if run['keys'] in ('1k hot', '10k Zipf') else 1.3
+        what = f"hit, {run['keys']}: "
+        suite.summary(what + 'floor', run['floor_ns'], 'ns')
+        suite.summary(what + 'hit', run['hit_ns'], 'ns')
+        suite.summary(what + 'hit / floor', run['ratio'], 'x', f'<= {limit}', at_most(limit))
+        suite.summary(what + 'two threads / one', run['two_threads_over_one'], 'x', '>= 1.9', at_least(1.9))
 
 
 def measure_memcached(suite, rounds):
