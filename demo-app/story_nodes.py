@@ -222,7 +222,6 @@ class Mesh:
         self.build = os.path.abspath(build)
         self.signals = signals
         self.app_arguments = app_arguments
-        self.is_staying = False
         self.n_dead = 0
         self.name = 'demo-' + secrets.token_hex(4)
         self.multicast_port = free_udp_port()
@@ -296,7 +295,6 @@ class Mesh:
 
     def wait_for_end(self):
         """Until a signal; says so if something ends by itself."""
-        self.is_staying = True
         watched = {os.pidfd_open(process.pid): f'{program} of {node.name}'
                    for node in self.nodes for program, process in node.processes.items()}
         try:
