@@ -297,6 +297,7 @@ struct core_member {
         struct cmi_endpoint endpoint; /* of the link, or the first advertised one */
         bool has_link;                /* the peer has confirmed that our frames arrive */
         bool is_heard;                /* a frame of it came within the last L */
+        bool hears_me; /* it echoed a beat that we sent within the last L and a beat's length */
         bool is_lapsed;
         bool counts_me;             /* and it says so */
         uint64_t heard_ns;          /* mono of the newest frame; 0: never */

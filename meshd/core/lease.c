@@ -172,6 +172,7 @@ void beat_receive(struct core *core, struct cmi_time now, struct member *member,
                 uint64_t age = now.mono_ns - beat->echo.mono_ns;
 
                 member->rtt_ns = age > beat->held_ns ? age - beat->held_ns : 0;
+                member->echoed_ns = beat->echo.mono_ns;
                 if (beat->counts_you && beat->echo.mono_ns > member->counted_ns) {
                         member->counted_ns = beat->echo.mono_ns;
                 }

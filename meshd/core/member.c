@@ -329,6 +329,9 @@ int core_member(const struct core *core, struct cmi_time now, uint32_t index,
                         .is_heard = member->heard_ns != 0 && member_counts(member) &&
                                     now.mono_ns - member->heard_ns < core->options.lease_ns,
                         .is_lapsed = member->is_lapsed,
+                        .hears_me = member->echoed_ns != 0 &&
+                                    now.mono_ns - member->echoed_ns <
+                                                    core->options.lease_ns / 4 * 5,
                         .counts_me = member->counts_me,
                         .heard_ns = member->heard_ns,
                         .rtt_ns = member->rtt_ns,

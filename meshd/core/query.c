@@ -60,7 +60,7 @@ static void links_collect(const struct core *core, struct cmi_time now, struct c
                 answer->links[answer->n_links++] = (struct cmi_link){
                                 .id = member.id,
                                 .is_heard = member.is_heard,
-                                .hears_me = member.counts_me,
+                                .hears_me = member.hears_me,
                 };
         }
 }

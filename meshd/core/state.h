@@ -85,6 +85,7 @@ struct member {
         uint64_t granted_ns;   /* receipt of the newest beat that a granting beat of ours echoed; 0:
                                   none */
         uint64_t counted_ns;   /* own clock in the newest echo with "I count you"; 0: none */
+        uint64_t echoed_ns;    /* own clock in the newest echo; 0: none */
         bool counts_me;
         bool is_beat_due;
         uint64_t beat_sent_ns;

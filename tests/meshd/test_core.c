@@ -340,6 +340,26 @@ static void a_wait_ends_within_its_bound_though_a_node_restarts(void)
         rig_free(rig);
 }
 
+static void a_node_knows_whether_it_is_heard(void)
+{
+        struct rig *rig = formed(2);
+        struct core_member member;
+
+        rig->nodes[1].is_deaf = true;
+        rig_run(rig, 1300);
+        for (uint32_t i = 0; i < 60; i++) {
+                rig_run(rig, 100);
+                core_member(rig->nodes[0].core, rig->now, 0, &member);
+                g_assert_true(member.is_heard);
+                g_assert_false(member.hears_me);
+        }
+        rig->nodes[1].is_deaf = false;
+        rig_run(rig, 1500);
+        core_member(rig->nodes[0].core, rig->now, 0, &member);
+        g_assert_true(member.hears_me);
+        rig_free(rig);
+}
+
 static void a_node_that_moved_is_followed_also_on_a_link_to_a_candidate(void)
 {
         struct rig *rig = formed(2);
@@ -424,6 +444,7 @@ int main(int argc, char **argv)
         g_test_add_func("/core/suspended", a_suspended_host_trusts_nothing_it_heard_before);
         g_test_add_func("/core/remembered", a_member_known_from_the_disk_alone_is_unconfirmed);
         g_test_add_func("/core/pause", a_wait_ends_within_its_bound_though_a_node_restarts);
+        g_test_add_func("/core/heard", a_node_knows_whether_it_is_heard);
         g_test_add_func("/core/moved", a_node_that_moved_is_followed_also_on_a_link_to_a_candidate);
         g_test_add_func("/core/newer", what_a_newer_version_adds_is_skipped_and_counted);
         return g_test_run();
