@@ -29,13 +29,14 @@ static _Atomic uint64_t *slot_of(
 {
         uint32_t index = mapping ? cmi_region_index_in(target->region, mapping)
                                  : CMI_REGION_INDEX_UNKNOWN;
-        const struct cmi_page_view *view = &mapping->view;
+        const struct cmi_page_view *view;
         XXH128_hash_t hash;
 
         /* Without an index nobody knows where the target will hash to. Nothing is cached then that it could cost. */
         if (index == CMI_REGION_INDEX_UNKNOWN || (!target->key.data && !target->tag.data)) {
                 return &target->region->local_region;
         }
+        view = &mapping->view;
         if (target->key.data) {
                 hash = cmi_page_hash(
                                 view->seed, CMI_PAGE_KEY, index, target->key.data, target->key.len);

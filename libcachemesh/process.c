@@ -10,6 +10,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/lsan_interface.h>
+#endif
+
 struct cmi_process *cmi_process;
 bool cmi_process_is_strong;
 
@@ -57,6 +61,10 @@ static void start(void)
         if (page == MAP_FAILED) {
                 return;
         }
+#ifdef __SANITIZE_ADDRESS__
+        /* Else the leak checker takes what only this page names for lost. */
+        __lsan_register_root_region(page, page_bytes);
+#endif
         cmi_process = page;
         if (madvise(page, page_bytes, MADV_WIPEONFORK) < 0 &&
                         pthread_atfork(NULL, NULL, wipe) != 0) {
