@@ -7,6 +7,8 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define N_KEYS 64
 
@@ -211,6 +213,48 @@ static void a_stopped_meshd_holds_no_call_beyond_its_deadline(struct fixture *f,
         cm_batch_free(batch);
 }
 
+/* In a child of a busy parent: all of the parent's locks may be in any state. */
+static int work_in_child(struct fixture *f)
+{
+        int value;
+
+        for (int i = 0; i < 5; i++) {
+                int r = invalidate(f, 0, i, i % 2 ? CM_WAIT_NODE : CM_WAIT_NONE);
+
+                if (r != 0 || put(f, 0, i, i) < 0 || get(f, 0, i, &value) < 0) {
+                        return 1;
+                }
+        }
+        cm_close(f->apps[0]);
+        return 0;
+}
+
+static void children_of_a_busy_parent_work(struct fixture *f, const void *unused)
+{
+        struct writer writers[3];
+        pthread_t threads[3];
+
+        g_assert_true(await_mesh(f));
+        start_writers(f, writers, threads, 3);
+        for (int i = 0; i < 40; i++) {
+                int n_calls = atomic_load(&writers[0].n_calls);
+                int status = -1;
+                pid_t pid = fork();
+
+                if (pid == 0) {
+                        alarm(20); /* a hanging child ends, and not with 0 */
+                        _exit(work_in_child(f));
+                }
+                g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+                g_assert_cmpint(status, ==, 0);
+                while (atomic_load(&writers[0].n_calls) == n_calls) {
+                        /* the parent goes on as well */
+                }
+        }
+        stop_writers(writers, threads, 3);
+        g_assert_cmpint(invalidate(f, 0, 0, CM_WAIT_MESH), ==, 0);
+}
+
 static void a_result_names_the_member_that_is_not_proven(struct fixture *f, const void *unused)
 {
         struct cm_result result = {0};
@@ -236,6 +280,7 @@ int main(int argc, char **argv)
         CASE("mesh", an_invalidation_that_returned_has_happened_on_the_other_node);
         CASE("killed", a_meshd_killed_in_mid_call_loses_no_invalidation);
         CASE("stopped", a_stopped_meshd_holds_no_call_beyond_its_deadline);
+        CASE("fork", children_of_a_busy_parent_work);
         CASE("names", a_result_names_the_member_that_is_not_proven);
         return g_test_run();
 }
