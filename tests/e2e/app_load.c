@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/e2e/app.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define THREADS_MAX 16
+#define NAP_NS 200000
+
+/* Between two looks at something that another process changes. */
+static void nap(void)
+{
+        nanosleep(&(struct timespec){.tv_nsec = NAP_NS}, NULL);
+}
+
+static bool is_hit(struct cm_region *region, const char *key)
+{
+        struct cm_value value = {0};
+        int r = cm_get(region, key, strlen(key), &value);
+
+        cm_release(&value);
+        return r == 0;
+}
+
+/* last-hit REGION KEY MS: ask all the time; when was the last hit begun? */
+void app_last_hit(struct app *app, char **words)
+{
+        struct cm_region *region = app_region(app, words[1]);
+        uint64_t end_ns = app_now_ns() + strtoul(words[3], NULL, 10) * 1000000u;
+        uint64_t last_ns = 0, n_hits = 0, n_misses = 0, now_ns;
+
+        while ((now_ns = app_now_ns()) < end_ns) {
+                if (is_hit(region, words[2])) {
+                        last_ns = now_ns;
+                        n_hits++;
+                } else {
+                        n_misses++;
+                        nap();
+                }
+        }
+        printf("last_hit_ns=%lu hits=%lu misses=%lu", last_ns, n_hits, n_misses);
+}
+
+/* until REGION KEY hit|miss|stored MS: the deadline is the test's; stored: store it again until it is a hit */
+void app_until(struct app *app, char **words)
+{
+        struct cm_region *region = app_region(app, words[1]);
+        uint64_t began_ns = app_now_ns();
+        uint64_t end_ns = began_ns + strtoul(words[4], NULL, 10) * 1000000u;
+        bool is_stored = strcmp(words[3], "stored") == 0;
+        bool wanted = is_stored || strcmp(words[3], "hit") == 0;
+        bool is_so;
+
+        while ((is_so = is_hit(region, words[2])) != wanted && app_now_ns() < end_ns) {
+                if (is_stored) {
+                        cm_put(region, words[2], strlen(words[2]), "again", 5, cm_token(app->cm),
+                                        NULL);
+                }
+                nap();
+        }
+        printf("rc=%d ms=%.1f", is_so == wanted ? 0 : 1, (double)(app_now_ns() - began_ns) / 1e6);
+}
+
+/* Invalidations one after the other, in a thread. */
+static struct {
+        pthread_t thread;
+        struct cm_region *region;
+        char prefix[64];
+        enum cm_wait wait;
+        _Atomic bool is_ending;
+        uint64_t n;
+        struct app_tally tally;
+} pump;
+
+static void *pump_run(void *unused)
+{
+        char key[128];
+
+        while (!atomic_load(&pump.is_ending)) {
+                int len = snprintf(key, sizeof(key), "%s%lu", pump.prefix, pump.n++);
+                uint64_t began_ns = app_now_ns();
+
+                app_tally_add(&pump.tally,
+                                cm_invalidate(pump.region, key, (size_t)len, pump.wait, NULL),
+                                began_ns);
+                nap();
+        }
+        return unused;
+}
+
+/* pump-start REGION PREFIX WAIT */
+void app_pump_start(struct app *app, char **words)
+{
+        memset(&pump, 0, sizeof(pump));
+        pump.region = app_region(app, words[1]);
+        snprintf(pump.prefix, sizeof(pump.prefix), "%s", words[2]);
+        pump.wait = app_wait(words[3]);
+        printf("rc=%d", pthread_create(&pump.thread, NULL, pump_run, NULL));
+}
+
+void app_pump_stop(struct app *app, char **words)
+{
+        atomic_store(&pump.is_ending, true);
+        pthread_join(pump.thread, NULL);
+        printf("n=%lu ", pump.n);
+        app_tally_print(&pump.tally);
+}
+
+/*
+ * mix: threads that read through the cache and change rows of the database, each change announced. A read is stale if
+ * it returns an older version than one whose invalidation had returned before the read began: done everywhere, or with
+ * any outcome in this process.
+ */
+struct mix {
+        struct app *app;
+        struct cm_region *region;
+        unsigned n_rows;
+        enum cm_wait wait;
+        uint64_t end_ns;
+};
+
+struct mixer {
+        const struct mix *mix;
+        uint64_t random;
+        uint64_t n_hits;
+        uint64_t n_misses;
+        uint64_t n_stale;
+        uint64_t n_stale_here;
+        struct app_tally reads;
+        struct app_tally writes;
+};
+
+static uint64_t draw(struct mixer *mixer)
+{
+        mixer->random ^= mixer->random << 13;
+        mixer->random ^= mixer->random >> 7;
+        mixer->random ^= mixer->random << 17;
+        return mixer->random;
+}
+
+static void raise_to(_Atomic uint64_t *value, uint64_t wanted)
+{
+        uint64_t seen = atomic_load(value);
+
+        while (seen < wanted && !atomic_compare_exchange_weak(value, &seen, wanted)) {
+        }
+}
+
+static int row_key(char key[32], unsigned row)
+{
+        return snprintf(key, 32, "row%u", row);
+}
+
+static void mix_read(struct mixer *mixer, unsigned row)
+{
+        struct app *app = mixer->mix->app;
+        uint64_t done = atomic_load(&app->rows[row].done);
+        uint64_t own_done = atomic_load(&app->own_done[row]);
+        uint64_t began_ns = app_now_ns(), version;
+        struct cm_value value = {0};
+        char key[32];
+        int len = row_key(key, row);
+        int r = cm_get(mixer->mix->region, key, (size_t)len, &value);
+
+        app_tally_add(&mixer->reads, r, began_ns);
+        if (r == CM_MISS) {
+                mixer->n_misses++;
+                version = atomic_load(&app->rows[row].version);
+                sched_yield(); /* a load takes a while */
+                cm_put(mixer->mix->region, key, (size_t)len, &version, sizeof(version), value.token,
+                                NULL);
+                return;
+        }
+        if (r == 0) {
+                memcpy(&version, value.data, sizeof(version));
+                mixer->n_hits++;
+                mixer->n_stale += version < done;
+                mixer->n_stale_here += version < own_done;
+                cm_release(&value);
+        }
+}
+
+static void mix_write(struct mixer *mixer, unsigned row)
+{
+        struct app *app = mixer->mix->app;
+        uint64_t version = atomic_fetch_add(&app->rows[row].version, 1) + 1;
+        uint64_t began_ns = app_now_ns();
+        char key[32];
+        int len = row_key(key, row);
+        int r = cm_invalidate(mixer->mix->region, key, (size_t)len, mixer->mix->wait, NULL);
+
+        app_tally_add(&mixer->writes, r, began_ns);
+        if (r >= 0 || r == CM_E_TIMEOUT) {
+                raise_to(&app->own_done[row], version);
+        }
+        if (r == 0 && mixer->mix->wait == CM_WAIT_MESH) {
+                raise_to(&app->rows[row].done, version);
+        }
+}
+
+static void *mix_run(void *argument)
+{
+        struct mixer *mixer = argument;
+
+        while (app_now_ns() < mixer->mix->end_ns) {
+                uint64_t number = draw(mixer);
+                unsigned row = (unsigned)(number >> 16) % mixer->mix->n_rows;
+
+                if (number % 64 == 0) {
+                        mix_write(mixer, row);
+                } else {
+                        mix_read(mixer, row);
+                }
+        }
+        return NULL;
+}
+
+static void add_mixer(struct mixer *sum, const struct mixer *mixer)
+{
+        const struct app_tally *from[] = {&mixer->reads, &mixer->writes};
+        struct app_tally *to[] = {&sum->reads, &sum->writes};
+
+        sum->n_hits += mixer->n_hits;
+        sum->n_misses += mixer->n_misses;
+        sum->n_stale += mixer->n_stale;
+        sum->n_stale_here += mixer->n_stale_here;
+        for (int i = 0; i < 2; i++) {
+                for (int j = 0; j <= CM_PARTIAL; j++) {
+                        to[i]->n_by_outcome[j] += from[i]->n_by_outcome[j];
+                }
+                to[i]->n_timeouts += from[i]->n_timeouts;
+                to[i]->n_errors += from[i]->n_errors;
+                to[i]->last_error = from[i]->last_error ? from[i]->last_error : to[i]->last_error;
+                if (from[i]->longest_ns > to[i]->longest_ns) {
+                        to[i]->longest_ns = from[i]->longest_ns;
+                }
+        }
+}
+
+/* mix REGION THREADS ROWS WAIT MS */
+void app_mix(struct app *app, char **words)
+{
+        struct mix mix = {
+                        .app = app,
+                        .region = app_region(app, words[1]),
+                        .n_rows = (unsigned)atoi(words[3]),
+                        .wait = app_wait(words[4]),
+                        .end_ns = app_now_ns() + strtoul(words[5], NULL, 10) * 1000000u,
+        };
+        struct mixer mixers[THREADS_MAX] = {0};
+        struct mixer sum = {0};
+        pthread_t threads[THREADS_MAX];
+        int n = atoi(words[2]);
+
+        for (int i = 0; i < n && i < THREADS_MAX; i++) {
+                mixers[i] = (struct mixer){.mix = &mix, .random = app_now_ns() * 2 + 1};
+                pthread_create(&threads[i], NULL, mix_run, &mixers[i]);
+        }
+        for (int i = 0; i < n && i < THREADS_MAX; i++) {
+                pthread_join(threads[i], NULL);
+                add_mixer(&sum, &mixers[i]);
+        }
+        printf("hits=%lu misses=%lu stale=%lu stale_here=%lu longest_read_ms=%.1f read_errors=%lu ",
+                        sum.n_hits, sum.n_misses, sum.n_stale, sum.n_stale_here,
+                        (double)sum.reads.longest_ns / 1e6, sum.reads.n_errors);
+        app_tally_print(&sum.writes);
+}

@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Nodes find each other, in whatever order and with whatever pauses they start."""
+import itertools
+import os
+import sys
+import time
+
+from mesh import BUILD, Mesh, expect, expect_equal, run, until
+
+LIVE_S = 3  # the promise: live within 3 s of the last start
+NOISE_S = float(os.environ.get('CM_TEST_SLACK_S', '1'))  # for a machine that is busy with other tests as well
+ORDERS = list(itertools.permutations(range(3)))
+
+
+def start_orders(pause_s, n_meshes):
+    """All six orders, some of them side by side, with the default lease."""
+    for first in range(0, len(ORDERS), n_meshes):
+        orders = ORDERS[first:first + n_meshes]
+        meshes = [Mesh(lease_ms=1000) for _ in orders]
+        try:
+            for mesh in meshes:
+                for _ in range(3):
+                    mesh.node()
+            for step in range(3):
+                if step > 0:
+                    time.sleep(pause_s)  # the pause is what is tested
+                for mesh, order in zip(meshes, orders):
+                    mesh.nodes[order[step]].start()
+            last = time.monotonic()
+            for mesh, order in zip(meshes, orders):
+                mesh.wait_live()
+                took = time.monotonic() - last
+                print(f'# order {order}, {pause_s} s between: live {took:.2f} s after the last start')
+                expect(took < LIVE_S + NOISE_S, f'order {order}: live only after {took:.2f} s')
+                mesh.expect_full_mesh()
+        except BaseException:
+            for mesh in meshes:
+                mesh.show_logs()
+            raise
+        finally:
+            problems = sum((mesh.close() for mesh in meshes), [])
+        expect_equal(problems, [])
+
+
+def e2_three_nodes_started_at_once_in_any_order_are_a_full_mesh():
+    start_orders(0, 1)
+
+
+def e2_three_nodes_started_a_second_apart_in_any_order_are_a_full_mesh():
+    start_orders(1, 3)
+
+
+def e2_three_nodes_started_five_seconds_apart_in_any_order_are_a_full_mesh():
+    start_orders(5, 3)
+
+
+def e2_a_node_that_starts_while_a_peer_is_stopped_is_in_a_full_mesh_when_it_goes_on():
+    with Mesh() as mesh:
+        first, second = mesh.start(2)
+        second.pause()
+        third = mesh.node().start()
+        mesh.wait_live([first, third])
+        second.resume()
+        mesh.wait_live()
+        for node in mesh.nodes:
+            node.meshctl('links', '--wait')
+        mesh.expect_full_mesh()
+
+
+def e8_the_node_that_starts_first_connects_to_each_later_one():
+    with Mesh() as mesh:
+        first = mesh.node(alone_ms=500).start()
+        first.meshctl('wait', '--for=live')
+        for n_others in (1, 2, 3):
+            later = mesh.node().start()
+            first.meshctl('wait', f'--for=peers={n_others}')
+            row = first.peer(later)
+            expect(row['has_link'] and row['is_heard'], f'{row}')
+            # Its own message arrives there, and back.
+            expect_equal([r['error'] for r in first.json('ping', later.name)['peers']], [''])
+
+
+def e4_two_meshd_on_one_host_choose_different_ports():
+    with Mesh() as mesh:
+        first, second = mesh.start(2)
+        ports = {node.status()['listen'] for node in (first, second)}
+        expect_equal(len(ports), 2)
+
+
+def e4_without_listen_the_second_meshd_takes_another_port():
+    with Mesh() as mesh:
+        nodes = [mesh.node(), mesh.node()]
+        for node in nodes:
+            del node.flags['listen']
+            node.start()
+        mesh.wait_live()
+        expect_equal(len({node.status()['listen'] for node in nodes}), 2)
+
+
+def e4_a_port_that_another_meshd_has_is_refused_with_its_pid():
+    with Mesh() as mesh:
+        first, = mesh.start(1)
+        second = mesh.node(listen=first.status()['listen'])
+        began = time.monotonic()
+        second.start()
+        until('it has ended', lambda: not second.is_running())
+        expect(time.monotonic() - began < 1 + NOISE_S, 'it took more than a second')
+        expect_equal(second.process.returncode, 1)
+        with open(second.log, encoding='utf-8') as f:
+            text = f.read()
+        expect(str(first.process.pid) in text and 'meshd' in text, text)
+
+
+CASES = [e2_three_nodes_started_at_once_in_any_order_are_a_full_mesh,
+         e2_three_nodes_started_a_second_apart_in_any_order_are_a_full_mesh,
+         e2_a_node_that_starts_while_a_peer_is_stopped_is_in_a_full_mesh_when_it_goes_on,
+         e8_the_node_that_starts_first_connects_to_each_later_one,
+         e4_two_meshd_on_one_host_choose_different_ports,
+         e4_without_listen_the_second_meshd_takes_another_port,
+         e4_a_port_that_another_meshd_has_is_refused_with_its_pid]
+LONG_CASES = [e2_three_nodes_started_five_seconds_apart_in_any_order_are_a_full_mesh]
+
+if __name__ == '__main__':
+    run(LONG_CASES if 'long' in sys.argv[2:] else CASES)
