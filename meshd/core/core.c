@@ -363,7 +363,7 @@ uint64_t core_timeout_ns(const struct core *core, struct cmi_time now)
 {
         uint64_t slice = core->options.lease_ns / 8;
         uint64_t next = now.mono_ns + (slice < IDLE_NS ? slice : IDLE_NS);
-        uint64_t waits = wait_next_ns(core);
+        uint64_t waits = wait_next_ns(core, now.mono_ns);
 
         if (core->has_unsent) {
                 return 0;

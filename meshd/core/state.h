@@ -289,7 +289,7 @@ int wait_add(struct core *core, struct cmi_time now, uint64_t number, uint64_t t
 void wait_check(struct core *core, struct cmi_time now);
 void wait_forget_member(struct core *core, const struct member *member);
 void wait_end_all(struct core *core, struct cmi_time now);
-uint64_t wait_next_ns(const struct core *core);
+uint64_t wait_next_ns(const struct core *core, uint64_t now_ns);
 
 /* apply.c */
 /* One operation on the page. A kind that is not understood is applied as "forget everything". */

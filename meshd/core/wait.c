@@ -197,6 +197,13 @@ static void check_one(struct core *core, struct cmi_time now, struct wait *wait)
         }
 }
 
+/* Only then an answer may be given; else nothing but its deadline ends a wait. */
+static bool is_answering(const struct core *core, const struct wait *wait)
+{
+        return core->state == CORE_LIVE ||
+               (core->state == CORE_STOPPING && wait->is_snapshot_taken);
+}
+
 void wait_check(struct core *core, struct cmi_time now)
 {
         uint32_t left = core->n_waits;
@@ -208,8 +215,7 @@ void wait_check(struct core *core, struct cmi_time now)
                         continue;
                 }
                 left--;
-                if (core->state == CORE_LIVE ||
-                                (core->state == CORE_STOPPING && wait->is_snapshot_taken)) {
+                if (is_answering(core, wait)) {
                         check_one(core, now, wait);
                 } else if (now.mono_ns >= wait->deadline_ns) {
                         finish(core, wait, CORE_OUTCOME_PENDING);
@@ -247,8 +253,11 @@ void core_cancel(struct core *core, uint64_t cookie)
         }
 }
 
-/* When the next wait could end by time alone. */
-uint64_t wait_next_ns(const struct core *core)
+/*
+ * When the next wait could end by time alone. A due that has passed is left out: what is still open
+ * then was not confirmed, and only a frame can change that before the bound.
+ */
+uint64_t wait_next_ns(const struct core *core, uint64_t now_ns)
 {
         uint64_t next = NEVER;
         uint32_t left = core->n_waits;
@@ -263,14 +272,14 @@ uint64_t wait_next_ns(const struct core *core)
                 }
                 left--;
                 next = wait->deadline_ns < next ? wait->deadline_ns : next;
-                if (!wait->is_snapshot_taken) {
+                if (!wait->is_snapshot_taken || !is_answering(core, wait)) {
                         continue;
                 }
                 if (wait->since_ns + bound_ns(core) < next) {
                         next = wait->since_ns + bound_ns(core);
                 }
                 for (uint32_t m = 0; m < core->member_limit; m++) {
-                        if (results[m] == WAIT_OPEN && due[m] != 0 && due[m] < next) {
+                        if (results[m] == WAIT_OPEN && due[m] > now_ns && due[m] < next) {
                                 next = due[m];
                         }
                 }

@@ -326,6 +326,7 @@ class Mesh:
         """n nodes that all see each other live."""
         nodes = [self.node(**flags).start() for _ in range(n)]
         self.wait_live(nodes)
+        self.wait_counted(nodes)
         return nodes
 
     def start_with_apps(self, n, **keywords):
@@ -334,7 +335,7 @@ class Mesh:
         return nodes, apps
 
     def wait_live(self, nodes=None, deadline_s=DEADLINE_S):
-        """Each of them is live, and so are all others in its eyes."""
+        """In the eyes of each all others are live."""
         nodes = nodes or self.nodes
         waits = [node.meshctl_start('--timeout', str(deadline_s), 'wait', f'--for=peers={len(nodes) - 1}') for node in nodes]
         try:
@@ -347,6 +348,13 @@ class Mesh:
                 wait.wait()
                 wait.stdout.close()
                 wait.stderr.close()
+
+    def wait_counted(self, nodes=None):
+        """All count each other, too: from then on a peer that falls silent lapses, and nothing stays unconfirmed."""
+        nodes = nodes or self.nodes
+        for node in nodes:
+            until(f'all count {node.name}', lambda one=node: sum(
+                row.get('counts_me', False) for row in one.json('peers')['peers']) == len(nodes) - 1)
 
     def expect_full_mesh(self, nodes=None):
         for node in nodes or self.nodes:

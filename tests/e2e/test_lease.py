@@ -3,7 +3,7 @@
 """A meshd that is stopped serves nothing for long: no bounded hit in any of its apps later than a lease and a beat."""
 import time
 
-from mesh import Mesh, expect, expect_equal, run
+from mesh import Mesh, expect, expect_equal, run, until
 
 WATCH_MS = 1500
 N_APPS = 3
@@ -78,8 +78,30 @@ def a_node_cut_off_by_a_stopped_peer_serves_again_when_the_peer_is_gone():
         mesh.wait_live()
 
 
+def a_wait_that_stays_open_while_its_meshd_catches_up_does_not_keep_it_busy():
+    with Mesh() as mesh:
+        first, second = mesh.start(2)
+        app = first.app(timeout_ms=4000).wait_mode('live')
+        second.pause()
+        turns = first.stats()['loop_turns']
+        app.send('invalidate r k mesh')
+        until('it is in the stream', lambda: first.status()['position'] == 1)
+        # Away for longer than half a lease: afterwards it answers nobody until the other is silent anew.
+        first.pause()
+        time.sleep(2 * mesh.lease_ms / 1000)  # the pause is what is tested
+        first.resume()
+        written = app.receive()
+        turns = first.stats()['loop_turns'] - turns
+        print(f'# {turns} turns of the loop, {written}')
+        expect(written['rc'] in (0, 3, 4), f'{written}')
+        expect(turns < 2000, f'{turns} turns of the loop')
+        second.resume()
+        mesh.wait_live()
+
+
 if __name__ == '__main__':
     run([no_app_has_a_bounded_hit_later_than_a_lease_and_a_beat_after_its_meshd_stopped,
          without_the_lease_check_hits_go_on_and_this_test_notices,
          a_ttl_region_goes_on_while_its_meshd_is_stopped,
-         a_node_cut_off_by_a_stopped_peer_serves_again_when_the_peer_is_gone])
+         a_node_cut_off_by_a_stopped_peer_serves_again_when_the_peer_is_gone,
+         a_wait_that_stays_open_while_its_meshd_catches_up_does_not_keep_it_busy])
