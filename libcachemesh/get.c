@@ -105,7 +105,8 @@ static __attribute__((noinline)) int refuse_key(void)
         return cmi_fail(-EINVAL, "a key has 1 to %d bytes", CM_KEY_MAX);
 }
 
-__attribute__((no_stack_protector)) int cm_get(struct cm_region *region, const void *key, size_t key_len, struct cm_value *ret_value)
+__attribute__((no_stack_protector)) int cm_get(struct cm_region *region, const void *key,
+                size_t key_len, struct cm_value *ret_value)
 {
         struct cm *cm;
         struct cmi_thread *thread;

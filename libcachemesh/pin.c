@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+_Atomic(struct cmi_thread *) cmi_threads;
 __thread struct cmi_thread *cmi_thread_self __attribute__((tls_model("initial-exec")));
 
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
@@ -28,8 +29,7 @@ static void make_key(void)
 
 static struct cmi_thread *take_over(uint64_t generation)
 {
-        struct cmi_thread *thread =
-                        atomic_load_explicit(&cmi_process->threads, memory_order_acquire);
+        struct cmi_thread *thread = atomic_load_explicit(&cmi_threads, memory_order_acquire);
 
         for (; thread; thread = thread->next) {
                 uint32_t is_owned = 0;
@@ -55,8 +55,8 @@ static struct cmi_thread *make(uint64_t generation)
         thread->hint = &thread->pins.pins[0];
         thread->is_owned = 1;
         thread->random = (uint64_t)(uintptr_t)thread * UINT64_C(0x9e3779b97f4a7c15) | 1;
-        thread->next = atomic_load(&cmi_process->threads);
-        while (!atomic_compare_exchange_weak(&cmi_process->threads, &thread->next, thread)) {
+        thread->next = atomic_load(&cmi_threads);
+        while (!atomic_compare_exchange_weak(&cmi_threads, &thread->next, thread)) {
         }
         return thread;
 }
@@ -145,7 +145,7 @@ static int compare(const void *a, const void *b)
 /* Calls visit(block, context) for each block of slots until it returns false. */
 static void for_each_block(bool (*visit)(struct cmi_pins *block, void *context), void *context)
 {
-        struct cmi_thread *thread = atomic_load_explicit(&cmi_process->threads, CMI_VALIDATE);
+        struct cmi_thread *thread = atomic_load_explicit(&cmi_threads, CMI_VALIDATE);
         struct cmi_pins *block;
 
         for (; thread; thread = thread->next) {
@@ -246,7 +246,7 @@ uint64_t cmi_pin_count(uint32_t region_id)
 
 bool cmi_mapping_is_entered(const struct cmi_mapping *mapping)
 {
-        struct cmi_thread *thread = atomic_load_explicit(&cmi_process->threads, CMI_VALIDATE);
+        struct cmi_thread *thread = atomic_load_explicit(&cmi_threads, CMI_VALIDATE);
 
         for (; thread; thread = thread->next) {
                 if (atomic_load_explicit(&thread->mapping, CMI_VALIDATE) == mapping) {

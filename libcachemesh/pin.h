@@ -54,6 +54,12 @@ struct cmi_thread {
         _Alignas(64) struct cmi_pins pins;
 };
 
+/*
+ * Every record there is; only grows. In a forked child those of the parent stay in it: nobody takes them over, and what
+ * they hold is never freed there.
+ */
+extern _Atomic(struct cmi_thread *) cmi_threads;
+
 extern __thread struct cmi_thread *cmi_thread_self __attribute__((tls_model("initial-exec")));
 
 /* The caller's record, made or taken over at its first call; NULL if memory is short. */
