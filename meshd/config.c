@@ -435,20 +435,21 @@ static void environment_name(const struct option *option, char ret_name[64])
 }
 
 /* Lists are separated by blanks or commas there. */
-static int load_list(struct config *config, const struct option *option, struct source *source)
+static int load_list(
+                struct config *config, const struct option *option, const struct source *source)
 {
         const char *at = source->text + strspn(source->text, " ,");
 
         while (*at) {
                 char word[CMI_ENDPOINT_HOST_SIZE + 16];
+                const struct source one = {source->label, word, source->fault};
                 size_t n = strcspn(at, " ,");
 
-                source->text = word;
                 snprintf(word, sizeof(word), "%.*s", (int)n, at);
                 if (n >= sizeof(word)) {
-                        return refuse(source, "too long");
+                        return refuse(&one, "too long");
                 }
-                if (set(config, option, source) < 0) {
+                if (set(config, option, &one) < 0) {
                         return -EINVAL;
                 }
                 at += n;
