@@ -115,7 +115,9 @@ static void apply_stamps(struct core *core, const struct cmi_op *op, const struc
                 apply_forget(core, source, "an operation says so");
         } else {
                 core->counters.unknown_operations++;
-                apply_forget(core, source, "an operation of an unknown kind");
+                if (!MUTANT(UNKNOWN_OP_SKIPPED)) {
+                        apply_forget(core, source, "an operation of an unknown kind");
+                }
         }
 }
 

@@ -117,7 +117,9 @@ struct core *core_init(void *memory, const struct core_options *options,
         core->last_call = now;
         core->tick_due_ns = NEVER;
         core->alone_until_ns = now.mono_ns + options->alone_ns;
-        core->pause_end_ns = now.mono_ns + (options->is_clean ? 0 : core_grant_ns(core));
+        core->pause_end_ns =
+                        now.mono_ns +
+                        (options->is_clean || MUTANT(B1_NO_START_PAUSE) ? 0 : core_grant_ns(core));
         core_text(core->reason, "starting", "", "");
         return core;
 }
@@ -259,7 +261,7 @@ static void come_back(struct core *core, struct cmi_time now)
 static void wake_up(struct core *core, struct cmi_time now)
 {
         for (uint32_t i = 0; i < core->member_limit; i++) {
-                core->members[i].counted_ns = 0;
+                core->members[i].counted = (struct cmi_time){0};
         }
         come_back(core, now);
 }
@@ -272,6 +274,9 @@ void core_enter(struct core *core, struct cmi_time now)
 
         assert(now.mono_ns >= last.mono_ns);
         core->last_call = now;
+        if (MUTANT(B4_AWAY_COUNTS)) {
+                return;
+        }
         if (now.real_ns > last.real_ns &&
                         now.real_ns - last.real_ns > away + core->options.lease_ns / 2) {
                 wake_up(core, now);
@@ -363,8 +368,11 @@ uint64_t core_timeout_ns(const struct core *core, struct cmi_time now)
 {
         uint64_t slice = core->options.lease_ns / 8;
         uint64_t next = now.mono_ns + (slice < IDLE_NS ? slice : IDLE_NS);
-        uint64_t waits = wait_next_ns(core, now.mono_ns);
+        uint64_t waits = wait_next_ns(core, now);
 
+        if (core->has_said_goodbye) {
+                return slice;
+        }
         if (core->has_unsent) {
                 return 0;
         }
@@ -429,7 +437,9 @@ int core_publish(struct core *core, struct cmi_time now, struct cmi_slice bytes,
 
 void core_stop(struct core *core, struct cmi_time now)
 {
-        lease_end_now(core);
+        if (!MUTANT(GOODBYE_BEFORE_LEASE)) {
+                lease_end_now(core);
+        }
         set_state(core, now, CORE_STOPPING, "stopping");
 }
 

@@ -18,7 +18,10 @@ void lease_end_now(struct core *core)
 /* A grant that waited for its position takes effect. */
 void lease_applied(struct core *core, struct member *member)
 {
-        if (member->waiting_grant.mono_ns == 0 || member->applied < member->waiting_position) {
+        bool is_caught_up =
+                        member->applied >= member->waiting_position || MUTANT(LAPSE_NOT_CAUGHT_UP);
+
+        if (member->waiting_grant.mono_ns == 0 || !is_caught_up) {
                 return;
         }
         if (member->waiting_grant.mono_ns > member->grant.mono_ns) {
@@ -41,7 +44,7 @@ static void grant_take(struct core *core, struct cmi_time now, struct member *me
                         member->applied < beat->newest.number) {
                 return;
         }
-        member->waiting_grant = beat->echo;
+        member->waiting_grant = MUTANT(LEASE_FROM_RECEIPT) ? now : beat->echo;
         member->waiting_position = beat->newest.number;
         lease_applied(core, member);
 }
@@ -51,7 +54,7 @@ void lease_update(struct core *core, struct cmi_time now)
         struct cmi_time end = now;
 
         if (core->state != CORE_LIVE) {
-                if (core->lease_end.mono_ns != 0) {
+                if (core->lease_end.mono_ns != 0 && !MUTANT(GOODBYE_BEFORE_LEASE)) {
                         lease_end_now(core);
                 }
                 return;
@@ -73,7 +76,7 @@ void lease_update(struct core *core, struct cmi_time now)
                 end = (struct cmi_time){0};
         } else {
                 end.mono_ns += core->options.lease_ns;
-                end.real_ns += core->options.lease_ns;
+                end.real_ns += MUTANT(ONE_CLOCK) ? NEVER / 2 : core->options.lease_ns;
         }
         if (end.mono_ns != core->lease_end.mono_ns || end.real_ns != core->lease_end.real_ns) {
                 core->lease_end = end;
@@ -89,6 +92,7 @@ void beat_send(struct core *core, struct cmi_time now, struct member *member)
         /* Until then apps may be served by the page of our predecessor, who has other acks, and may
          * count others. */
         bool speaks_for_apps = now.mono_ns >= core->pause_end_ns;
+        bool counts_it = member_counts(member) && member_is_kept(member);
         struct cmi_beat beat = {
                         .clock = now,
                         .echo = member->clock,
@@ -97,8 +101,7 @@ void beat_send(struct core *core, struct cmi_time now, struct member *member)
                         .sent = member->cursor,
                         .applied = {member->stream, speaks_for_apps ? member->applied : 0},
                         .is_grant = !member->is_lapsed && core->state != CORE_STOPPING,
-                        .counts_you = speaks_for_apps && member_counts(member) &&
-                                      member_is_kept(member),
+                        .counts_you = counts_it && (speaks_for_apps || MUTANT(PAUSE_COUNTS)),
                         .wants_beat = member->grant.mono_ns == 0,
                         .is_live = core->state == CORE_LIVE,
                         .members = member_digest(core),
@@ -173,8 +176,8 @@ void beat_receive(struct core *core, struct cmi_time now, struct member *member,
 
                 member->rtt_ns = age > beat->held_ns ? age - beat->held_ns : 0;
                 member->echoed_ns = beat->echo.mono_ns;
-                if (beat->counts_you && beat->echo.mono_ns > member->counted_ns) {
-                        member->counted_ns = beat->echo.mono_ns;
+                if (beat->counts_you && beat->echo.mono_ns > member->counted.mono_ns) {
+                        member->counted = beat->echo;
                 }
         }
         acknowledge(core, member, beat->applied);

@@ -293,8 +293,8 @@ static void new_incarnation(
         member->grant = (struct cmi_time){0};
         member->waiting_grant = (struct cmi_time){0};
         member->acknowledged = 0;
-        member->counted_ns = 0;
         member->echoed_ns = 0;
+        member->counted = (struct cmi_time){0};
         member->counts_me = false;
         member->beat_sent_ns = 0;
         /* granted_ns stays: the predecessor's page may still be served on our grant. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "meshd/core/log.h"
 
+#include "meshd/core/mutant.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdatomic.h>
@@ -174,6 +176,10 @@ int log_open(struct log *log, void *memory, size_t size, const struct cmi_id *no
         log->index_step = log->ring_size / 8 / LOG_INDEX_SIZE + 1;
         is_intact = is_ours(log, node_id);
         log->was_closed = is_intact && log->header->is_closed;
+        if (MUTANT(STREAM_NOT_DURABLE)) {
+                memcpy(&stream, node_id, sizeof(stream));
+                is_intact = false;
+        }
         if (is_intact && log->header->ring_size == log->ring_size && scan(log)) {
                 log->header->is_closed = 0;
                 return LOG_CONTINUED;

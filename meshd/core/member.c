@@ -73,6 +73,7 @@ struct member *member_add(
                         member->name[c] = name[c];
                 }
                 member_sort(core);
+                wait_forget_member(core, member); /* no wait that is open is for it */
                 return member;
         }
         return NULL;
@@ -138,7 +139,9 @@ static void declare_gone(struct core *core, struct cmi_time now, struct member *
          * it. That goes for one that was never met, too: apps fill their caches while this node is
          * JOINING.
          */
-        apply_forget(core, member, "a member is gone without a goodbye");
+        if (!MUTANT(GONE_KEPT) && !(MUTANT(UNMET_KEPT) && member->stream == 0)) {
+                apply_forget(core, member, "a member is gone without a goodbye");
+        }
         member_set_state(core, now, member, MEMBER_GONE);
 }
 
@@ -162,7 +165,8 @@ void member_tick(struct core *core, struct cmi_time now, struct member *member)
         case MEMBER_SILENT:
                 /* One that crashes again and again before it has published anything must not keep
                  * all caches off. */
-                if (!member_is_kept(member) || silence >= core->options.gone_ns) {
+                if (silence >= (member_is_kept(member) ? core->options.gone_ns
+                                                       : core->options.lease_ns)) {
                         declare_gone(core, now, member);
                 }
                 break;

@@ -18,19 +18,21 @@
         /* of streams */                                                                           \
         X(FULL_QUEUE_DROPS)        /* what a full queue refuses is skipped */                      \
         X(LOST_LOG_KEPT)           /* a new stream of a known node is no reason to forget */       \
-        X(STREAM_NOT_DURABLE)      /* each start begins a stream and says there was none before */ \
+        X(STREAM_NOT_DURABLE)      /* each start begins the same stream again, from 1 */            \
         X(UNKNOWN_STREAM_CURRENT)  /* an unknown stream is begun at its newest position */         \
         X(UNKNOWN_OP_SKIPPED)      /* an operation of an unknown kind has no effect */             \
         X(ACK_BEFORE_BUMP)         /* acknowledged when received, not when applied */              \
         X(GONE_KEPT)               /* a member that is gone leaves nothing to forget */            \
+        X(UNMET_KEPT)              /* nor does one that was never met, while JOINING */            \
         /* of leases */                                                                            \
         X(LEASE_FROM_RECEIPT)      /* counted from when the grant came, not from what it echoes */ \
         X(NO_DRIFT_MARGIN)         /* other clocks are taken to run as fast as ours */             \
-        X(GRANT_FROM_TURN)         /* a grant's start is the time at which the turn began */       \
+        X(GRANT_FROM_TURN)         /* a grant's start is the time at which the turn began: shell */\
         X(ONE_CLOCK)               /* the lease ends on one clock only */                          \
         X(LAPSE_NOT_CAUGHT_UP)     /* renewed though operations are missing */                     \
         X(GOODBYE_BEFORE_LEASE)    /* the lease goes on after the goodbye */                       \
         X(B1_NO_START_PAUSE)                                                                       \
+        X(PAUSE_COUNTS)            /* and "I count you" is said in it */                           \
         X(B2_WAIT_BY_STATE)        /* waits for members, not for running grants */                 \
         X(B3_ANSWERS_EARLY)        /* answers waits though it is not LIVE */                       \
         X(B4_AWAY_COUNTS)          /* time in which it did not run itself counts as silence */     \

@@ -15,6 +15,7 @@
  *   query.c   questions between nodes
  */
 #include "meshd/core/core.h"
+#include "meshd/core/mutant.h"
 
 #define NONE UINT32_MAX
 #define NEVER UINT64_MAX
@@ -84,8 +85,8 @@ struct member {
         uint64_t lapse_target; /* newest operation when it lapsed */
         uint64_t granted_ns;   /* receipt of the newest beat that a granting beat of ours echoed; 0:
                                   none */
-        uint64_t counted_ns;   /* own clock in the newest echo with "I count you"; 0: none */
         uint64_t echoed_ns;    /* own clock in the newest echo; 0: none */
+        struct cmi_time counted; /* own clocks in the newest echo with "I count you"; 0: none */
         bool counts_me;
         bool is_beat_due;
         uint64_t beat_sent_ns;
@@ -206,6 +207,9 @@ static inline uint64_t core_drift_ns(const struct core *core, uint64_t ns)
 /* The longest time that a grant given now may be used, on this node's clock: L(1+rho) + margin. */
 static inline uint64_t core_grant_ns(const struct core *core)
 {
+        if (MUTANT(NO_DRIFT_MARGIN)) {
+                return core->options.lease_ns;
+        }
         return core->options.lease_ns + core_drift_ns(core, core->options.lease_ns) +
                core->options.margin_ns;
 }
@@ -289,7 +293,7 @@ int wait_add(struct core *core, struct cmi_time now, uint64_t number, uint64_t t
 void wait_check(struct core *core, struct cmi_time now);
 void wait_forget_member(struct core *core, const struct member *member);
 void wait_end_all(struct core *core, struct cmi_time now);
-uint64_t wait_next_ns(const struct core *core, uint64_t now_ns);
+uint64_t wait_next_ns(const struct core *core, struct cmi_time now);
 
 /* apply.c */
 /* One operation on the page. A kind that is not understood is applied as "forget everything". */

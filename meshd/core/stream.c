@@ -28,8 +28,9 @@ static bool can_replay(
                 return false;
         }
         if (member->stream == 0) {
-                return hello->previous.stream == 0 && core->state == CORE_LIVE &&
-                       !member->was_gone_unmet;
+                return hello->previous.stream == 0 &&
+                       ((core->state == CORE_LIVE && !member->was_gone_unmet) ||
+                                       MUTANT(UNMET_KEPT));
         }
         return hello->previous.stream == member->stream &&
                hello->previous.number == member->applied;
@@ -40,8 +41,10 @@ void stream_adopt(struct core *core, struct cmi_time now, struct member *member,
 {
         if (hello->newest.stream != member->stream) {
                 bool is_replay = can_replay(core, member, hello);
+                bool is_kept = member->stream == 0 ? MUTANT(UNKNOWN_STREAM_CURRENT)
+                                                   : MUTANT(LOST_LOG_KEPT);
 
-                if (!is_replay) {
+                if (!is_replay && !is_kept) {
                         apply_forget(core, member, "joined a stream that began before");
                 }
                 member->stream = hello->newest.stream;
@@ -99,7 +102,7 @@ void stream_beat(struct core *core, struct cmi_time now, struct member *member,
         if (beat->newest.number > member->newest) {
                 member->newest = beat->newest.number;
         }
-        if (beat->sent > member->applied) {
+        if (beat->sent > member->applied && !MUTANT(FULL_QUEUE_DROPS)) {
                 gap_found(core, now, member);
         }
 }
@@ -114,6 +117,16 @@ void ops_receive(struct core *core, struct cmi_time now, struct member *member,
                 core->counters.dropped_stream++;
                 member->wants_hello = true;
                 return;
+        }
+        if (MUTANT(FULL_QUEUE_DROPS) && ops->first > member->applied) {
+                member->applied = ops->first - 1;
+        }
+        if (MUTANT(ACK_BEFORE_BUMP)) {
+                uint64_t applied = member->applied;
+
+                member->applied = ops->first + ops->count - 1;
+                beat_send(core, now, member);
+                member->applied = applied;
         }
         if (ops->first > member->applied + 1) {
                 gap_found(core, now, member);
@@ -240,7 +253,7 @@ static void member_flush(struct core *core, struct member *member)
                 } else {
                         r = link_send(core, link, member, CMI_FRAME_OPS,
                                         cmi_slice(core->body, core->body_len), core->body_id);
-                        if (r == 0) {
+                        if (r == 0 || MUTANT(FULL_QUEUE_DROPS)) {
                                 member->cursor += core->body_count;
                         }
                 }

@@ -44,7 +44,8 @@ static void take_snapshot(struct core *core, struct wait *wait)
 
         for (uint32_t i = 0; i < core->member_limit; i++) {
                 const struct member *member = &core->members[i];
-                bool is_proven_ended = !member->is_used || member->state == MEMBER_LEFT;
+                bool is_proven_ended = !member->is_used || member->state == MEMBER_LEFT ||
+                                       (MUTANT(B2_WAIT_BY_STATE) && member->state != MEMBER_LIVE);
 
                 results[i] = is_proven_ended ? WAIT_EXCLUDED : WAIT_OPEN;
                 due[i] = member->granted_ns == 0 ? 0 : member->granted_ns + core_grant_ns(core);
@@ -143,13 +144,18 @@ static void lapse(struct core *core, struct member *member)
         member->lapse_target = log_newest(core->log);
 }
 
-/* Nothing proves that it serves only with our grant, unless it said so a short time ago. */
-static bool is_confirmed(const struct core *core, const struct member *member, uint64_t now_ns)
+/*
+ * Nothing proves that it serves only with our grant, unless it said so a short time ago; short on both clocks, since it
+ * counts our silence while our host is suspended.
+ */
+static bool is_confirmed(const struct core *core, const struct member *member, struct cmi_time now)
 {
         uint64_t gone = core->options.gone_ns - core_drift_ns(core, core->options.gone_ns) -
                         core->options.margin_ns;
 
-        return member->counted_ns != 0 && now_ns < member->counted_ns + gone;
+        return MUTANT(B5_UNCONFIRMED) ||
+               (member->counted.mono_ns != 0 && now.mono_ns < member->counted.mono_ns + gone &&
+                               now.real_ns < member->counted.real_ns + gone);
 }
 
 /* Bring one member's result up to date. Returns whether more may come of it within the bound. */
@@ -172,7 +178,7 @@ static bool member_is_open(
         if (due_of(core, wait)[index] != 0) {
                 lapse(core, member);
         }
-        if (is_confirmed(core, member, now.mono_ns)) {
+        if (is_confirmed(core, member, now)) {
                 *result = WAIT_LAPSED;
                 return false;
         }
@@ -197,11 +203,17 @@ static void check_one(struct core *core, struct cmi_time now, struct wait *wait)
         }
 }
 
-/* Only then an answer may be given; else nothing but its deadline ends a wait. */
-static bool is_answering(const struct core *core, const struct wait *wait)
+/* May this wait end as more than PENDING? Not while this node is JOINING. */
+static bool is_answerable(const struct core *core, const struct wait *wait)
 {
-        return core->state == CORE_LIVE ||
+        return core->state == CORE_LIVE || MUTANT(B3_ANSWERS_EARLY) ||
                (core->state == CORE_STOPPING && wait->is_snapshot_taken);
+}
+
+/* Also one that began while LIVE and had no deadline but its own bound. */
+static uint64_t pending_ns(const struct wait *wait)
+{
+        return wait->deadline_ns != NEVER ? wait->deadline_ns : wait->since_ns + JOINING_TIMEOUT_NS;
 }
 
 void wait_check(struct core *core, struct cmi_time now)
@@ -215,9 +227,9 @@ void wait_check(struct core *core, struct cmi_time now)
                         continue;
                 }
                 left--;
-                if (is_answering(core, wait)) {
+                if (is_answerable(core, wait)) {
                         check_one(core, now, wait);
-                } else if (now.mono_ns >= wait->deadline_ns) {
+                } else if (now.mono_ns >= pending_ns(wait)) {
                         finish(core, wait, CORE_OUTCOME_PENDING);
                 }
         }
@@ -253,35 +265,43 @@ void core_cancel(struct core *core, uint64_t cookie)
         }
 }
 
-/*
- * When the next wait could end by time alone. A due that has passed is left out: what is still open
- * then was not confirmed, and only a frame can change that before the bound.
- */
-uint64_t wait_next_ns(const struct core *core, uint64_t now_ns)
+/* When this wait could end by time alone. A due that has passed is over: then only an ack or the bound helps. */
+static uint64_t next_of(const struct core *core, struct cmi_time now, uint32_t index)
+{
+        const struct wait *wait = &core->waits[index];
+        const uint64_t *due = &core->wait_due[(size_t)index * core->options.max_peers];
+        const uint8_t *results = &core->wait_results[(size_t)index * core->options.max_peers];
+        uint64_t next = wait->deadline_ns;
+
+        if (!is_answerable(core, wait)) {
+                return pending_ns(wait);
+        }
+        if (!wait->is_snapshot_taken) {
+                return now.mono_ns;
+        }
+        if (wait->since_ns + bound_ns(core) < next) {
+                next = wait->since_ns + bound_ns(core);
+        }
+        for (uint32_t m = 0; m < core->member_limit; m++) {
+                if (results[m] == WAIT_OPEN && due[m] > now.mono_ns && due[m] < next) {
+                        next = due[m];
+                }
+        }
+        return next;
+}
+
+uint64_t wait_next_ns(const struct core *core, struct cmi_time now)
 {
         uint64_t next = NEVER;
         uint32_t left = core->n_waits;
 
         for (uint32_t i = 0; left > 0 && i < CORE_WAITS_MAX; i++) {
-                const struct wait *wait = &core->waits[i];
-                const uint64_t *due = &core->wait_due[(size_t)i * core->options.max_peers];
-                const uint8_t *results = &core->wait_results[(size_t)i * core->options.max_peers];
+                uint64_t one;
 
-                if (!wait->is_used) {
-                        continue;
-                }
-                left--;
-                next = wait->deadline_ns < next ? wait->deadline_ns : next;
-                if (!wait->is_snapshot_taken || !is_answering(core, wait)) {
-                        continue;
-                }
-                if (wait->since_ns + bound_ns(core) < next) {
-                        next = wait->since_ns + bound_ns(core);
-                }
-                for (uint32_t m = 0; m < core->member_limit; m++) {
-                        if (results[m] == WAIT_OPEN && due[m] > now_ns && due[m] < next) {
-                                next = due[m];
-                        }
+                if (core->waits[i].is_used) {
+                        one = next_of(core, now, i);
+                        next = one < next ? one : next;
+                        left--;
                 }
         }
         return next;
