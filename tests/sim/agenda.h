@@ -21,6 +21,7 @@ enum event_kind {
         EVENT_READ,     /* a reader's next step */
         EVENT_WRITE,    /* a writer's next step */
         EVENT_FAULT,    /* the nemesis */
+        EVENT_KILL,     /* a meshd dies */
         EVENT_HEAL,     /* a cut ends */
         EVENT_STAGE,    /* the run's next stage */
         EVENT_AUDIT,    /* is the mesh whole again? */

@@ -4,6 +4,7 @@
  *
  * C5   apply_seq, floor and stamps never decrease.
  * C7/9 Operations of a stream are applied one after the other; where one is passed over, everything was forgotten.
+ * C8   A node that did not run itself takes nobody for gone.
  * C10  A wait of a LIVE node that nothing disturbs is over within L(1+3 rho) + 20 ms, or at its own deadline.
  * C12  After the last fault the mesh becomes whole: all LIVE, each stream applied everywhere, no wait left.
  */
@@ -50,6 +51,10 @@ static void note_member(struct node *node, const struct core_event *event)
                 node->page->gone_ns[index] = world->nodes[index].goodbye_ns;
                 break;
         case MEMBER_GONE:
+                if (world->now_ns - node->awake_ns < world->options.lease_ns * 9 / 10) {
+                        violation(world, "C8 %s: node%u is gone, but nobody listened", node->name,
+                                        index);
+                }
                 if (node->page->gone_ns[index] == NEVER) {
                         node->page->gone_ns[index] = world->now_ns;
                 }

@@ -3,6 +3,7 @@
  * Calls of a core. One may be interrupted at any call of its sink, to go on later (SIGSTOP) or never (SIGKILL), so the
  * order of what a core does within one event is tested too; for that the call runs on a stack of its own.
  */
+#include "meshd/core/mutant.h"
 #include "tests/sim/world.h"
 
 #include <stdlib.h>
@@ -91,7 +92,6 @@ static void finish_call(struct node *node)
         free(node->call.frame);
         node->call = (struct call){0};
         node->is_in_call = false;
-        node->interrupt_at = 0;
         audit_page(node);
         if (kind == CALL_TICK) {
                 node_timer(node);
@@ -118,18 +118,37 @@ static void interrupted(struct node *node)
         world_add(world, delay, EVENT_RETURN, node->index, node->life, NULL);
 }
 
+/* Most calls use no sink, so an interruption that is chosen waits for one that does. */
+static void choose_interruption(struct node *node)
+{
+        struct world *world = node->world;
+
+        if (!MAY_SWITCH_STACKS || world->stage != STAGE_CHAOS) {
+                node->interrupt_at = 0;
+        } else if (node->interrupt_at == 0 &&
+                        random_chance(&world->random, world->options.interrupt_ppm)) {
+                node->interrupt_at = (uint32_t)random_between(&world->random, 1, 8);
+        }
+}
+
 void node_call(struct node *node, const struct call *call)
 {
         struct world *world = node->world;
 
         world->tally.n_calls++;
+        if (world->now_ns - node->called_ns > world->options.lease_ns * 7 / 10) {
+                node->awake_ns = world->now_ns;
+        }
+        node->called_ns = world->now_ns;
         node->call = *call;
-        node->call.now = node_clock(node);
+        if (!MUTANT(GRANT_FROM_TURN) || !node->is_turn_open) {
+                node->turn_clock = node_clock(node);
+        }
+        node->call.now = node->turn_clock;
         node->is_in_call = true;
         node->is_call_over = false;
-        if (MAY_SWITCH_STACKS && world->stage == STAGE_CHAOS &&
-                        random_chance(&world->random, world->options.interrupt_ppm)) {
-                node->interrupt_at = (uint32_t)random_between(&world->random, 1, 8);
+        choose_interruption(node);
+        if (node->interrupt_at > 0) {
                 run_on_stack(node);
         } else {
                 perform(node);
@@ -152,6 +171,7 @@ void node_return_event(struct node *node, uint64_t life)
                 return;
         }
         trace(node->world, "%s returns into its call", node->name);
+        node->called_ns = node->world->now_ns;
         swapcontext(&node->return_context, &node->context);
         finish_call(node);
         node_wake(node);

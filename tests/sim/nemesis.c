@@ -53,6 +53,36 @@ static void step_clock(struct node *node)
         }
         trace(world, "%s: the real-time clock jumps by %.6f s", node->name, (double)step / 1e9);
         node->real_step_ns += step;
+        node->undisturbed_ns = NEVER; /* the core takes it for a suspension */
+}
+
+/* One declares the other gone, and dies about the time at which it could hear of it again. */
+static void drop_and_kill(struct world *world, struct node *node, uint32_t other)
+{
+        const struct options *options = &world->options;
+        uint64_t cut = options->gone_ns + random_duration(&world->random, options->lease_ns / 8,
+                                                          2 * options->lease_ns);
+        uint64_t kill = cut - options->lease_ns / 2 +
+                        random_below(&world->random, options->lease_ns);
+
+        if (random_chance(&world->random, 500000)) {
+                network_cut(world, node->index, other, cut);
+        }
+        network_cut(world, other, node->index, cut);
+        world_add(world, kill, EVENT_KILL, node->index, node->life, NULL);
+}
+
+void nemesis_kill_event(struct node *node, uint64_t life)
+{
+        struct world *world = node->world;
+
+        if (node->is_up && node->life == life && world->stage == STAGE_CHAOS) {
+                node_kill(node, false);
+                world_add(world,
+                                random_duration(&world->random, 100000,
+                                                world->options.lease_ns / 2),
+                                EVENT_START, node->index, node->host_life, NULL);
+        }
 }
 
 static enum fault draw_fault(struct world *world)
@@ -106,6 +136,9 @@ static void strike(struct world *world, enum fault fault, struct node *node, uin
                         node_kill(node, fault == FAULT_KILL_LOG);
                         node_start_later(node);
                 }
+                break;
+        case FAULT_DROP_KILL:
+                drop_and_kill(world, node, other);
                 break;
         case FAULT_CRASH:
                 node_crash(node);

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define BUSY_MAX 50 /* ticks that are due at once, one after the other */
+
 static uint64_t awake_ns(const struct node *node)
 {
         uint64_t now = node->is_suspended ? node->suspended_since_ns : node->world->now_ns;
@@ -42,7 +44,7 @@ void node_init(struct world *world, uint32_t index)
         snprintf(node->name, sizeof(node->name), "node%u", index);
         memset(node->id.bytes, (int)index + 1, sizeof(node->id.bytes));
         node->drift_ppm = (int64_t)random_below(&world->random, (uint64_t)(2 * most + 1)) - most;
-        if (random_chance(&world->random, 300000)) {
+        if (random_chance(&world->random, 700000)) {
                 node->drift_ppm = node->drift_ppm < 0 ? -most : most;
         }
         node->mono_base_ns = random_between(&world->random, CMI_NS_PER_S, 1000 * CMI_NS_PER_S);
@@ -83,6 +85,10 @@ void node_timer(struct node *node)
         uint64_t local = core_timeout_ns(node->core, node_clock(node));
         int64_t ppm = node->drift_ppm;
 
+        node->n_busy = local == 0 ? node->n_busy + 1 : 0;
+        if (node->n_busy > BUSY_MAX) {
+                violation(node->world, "C11 %s: the core keeps its loop busy", node->name);
+        }
         if (local > 3600 * CMI_NS_PER_S) {
                 local = 3600 * CMI_NS_PER_S;
         }
@@ -274,9 +280,13 @@ void node_start(struct node *node)
         node->stopping = STOP_NO;
         node->n_stops = 0;
         node->is_in_call = false;
+        node->interrupt_at = 0;
+        node->n_busy = 0;
         node->n_requests = 0;
         node->incarnation++;
         node->undisturbed_ns = NEVER;
+        node->turn_clock = node_clock(node);
+        node->called_ns = node->awake_ns = world->now_ns;
         options = core_options_for(node);
         open_log(node, &options);
         if (node->core_size < core_size(&options)) {

@@ -9,8 +9,8 @@ static void draw_timers(struct options *options, struct random *random)
 {
         options->lease_ns = cmi_ms(PICK(random, 100, 200, 400, 1000));
         options->gone_ns = options->lease_ns * PICK(random, 2, 3, 3);
-        options->margin_ns = cmi_ms(PICK(random, 1, 2, 8));
-        options->drift_ppm = PICK(random, 1000, 1000, 20000, 50000);
+        options->margin_ns = cmi_ms(PICK(random, 1, 1, 8));
+        options->drift_ppm = PICK(random, 1000, 20000, 50000, 50000);
         options->start_ns = options->lease_ns * 6 / 5;
         options->alone_ns = options->lease_ns * 4;
         options->tick_ns = cmi_ms(PICK(random, 1, 4));
@@ -26,6 +26,7 @@ static void draw_network(struct options *options, struct random *random)
         options->jitter_ns = options->latency_ns * PICK(random, 1, 2);
         options->spike_ppm = (uint32_t)PICK(random, 0, 0, 1000, 20000);
         options->spike_ns = options->lease_ns * PICK(random, 1, 2) / 2;
+        options->break_ppm = (uint32_t)PICK(random, 0, 0, 2000, 20000);
         options->queue_max = (uint32_t)PICK(random, 3, 8, 64, 64);
         options->discover_ns = options->lease_ns / 2;
         options->log_size = 256u << 10;
@@ -51,9 +52,9 @@ static void draw_apps(struct options *options, struct random *random)
 
 static void draw_faults(struct options *options, struct random *random)
 {
-        options->interrupt_ppm = (uint32_t)PICK(random, 0, 300, 3000);
+        options->interrupt_ppm = (uint32_t)PICK(random, 0, 500, 5000);
         options->chaos_ns = options->lease_ns * PICK(random, 20, 40);
-        options->fault_ns = options->lease_ns * PICK(random, 1, 2, 4);
+        options->fault_ns = options->lease_ns * PICK(random, 1, 2, 4) / 2;
         options->fault_max_ns = options->gone_ns * PICK(random, 1, 2, 3);
         for (uint32_t i = 0; i < FAULT_KINDS; i++) {
                 options->weights[i] = (uint32_t)PICK(random, 0, 0, 1, 3);

@@ -16,6 +16,7 @@ enum fault {
         FAULT_FREEZE,     /* a host with all its processes; its clocks go on */
         FAULT_SUSPEND,    /* a host; only its real-time clock goes on */
         FAULT_KILL,       /* a meshd, its log stays */
+        FAULT_DROP_KILL,  /* a meshd, when a cut that was long enough to be declared gone ends */
         FAULT_KILL_LOG,   /* a meshd, and its log with it */
         FAULT_CRASH,      /* a host, with its apps and its log */
         FAULT_CLEAN_STOP, /* a meshd */
@@ -43,6 +44,7 @@ struct options {
         uint64_t jitter_ns;
         uint32_t spike_ppm; /* share of frames that are late by up to spike_ns */
         uint64_t spike_ns;
+        uint32_t break_ppm; /* share of frames with which their connection breaks */
         uint32_t queue_max; /* frames that a connection holds */
         uint64_t discover_ns;
 

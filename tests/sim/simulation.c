@@ -166,11 +166,6 @@ static void frame_due(struct world *world, const struct event *event)
         network_frame_event(world, event->object);
 }
 
-static void break_due(struct world *world, const struct event *event)
-{
-        network_break_event(world, event->object);
-}
-
 static void heal_due(struct world *world, const struct event *event)
 {
         network_heal(world, event->a, (uint32_t)event->b);
@@ -203,6 +198,11 @@ static void start_due(struct world *world, const struct event *event)
         if (node->host_life == event->b) {
                 node_start(node);
         }
+}
+
+static void kill_due(struct world *world, const struct event *event)
+{
+        nemesis_kill_event(node_of(world, event), event->b);
 }
 
 static void stopping_due(struct world *world, const struct event *event)
@@ -248,7 +248,8 @@ static void audit_due(struct world *world, const struct event *event)
 static void (*const handlers[EVENT_KINDS])(struct world *world, const struct event *event) = {
                 [EVENT_FRAME] = frame_due,
                 [EVENT_CONNECT] = network_connect_event,
-                [EVENT_BREAK] = break_due,
+                [EVENT_BREAK] = network_break_event,
+                [EVENT_KILL] = kill_due,
                 [EVENT_WRITABLE] = network_writable_event,
                 [EVENT_TICK] = tick_due,
                 [EVENT_DISCOVER] = discover_due,

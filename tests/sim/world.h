@@ -146,9 +146,13 @@ struct node {
         uint64_t tick_ns;        /* EVENT_TICK that counts */
         uint64_t tick_serial;
         bool is_turn_open;
+        uint32_t n_busy;            /* ticks that were due at once, one after the other */
+        struct cmi_time turn_clock; /* of the newest call */
         struct dealer dealers[LINKS_MAX];
         struct sim_write *requests[REQUESTS_MAX];
         uint32_t n_requests;
+        uint64_t called_ns; /* newest call of the core */
+        uint64_t awake_ns;  /* since when there was no long gap between two */
         uint64_t undisturbed_ns; /* LIVE, and running without a pause, since */
 
         /* A call of the core that is interrupted */
@@ -334,7 +338,7 @@ bool network_has_connection(const struct world *world, uint32_t from, uint32_t t
 void network_connect_event(struct world *world, const struct event *event);
 void network_writable_event(struct world *world, const struct event *event);
 void network_frame_event(struct world *world, struct connection *connection);
-void network_break_event(struct world *world, struct connection *connection);
+void network_break_event(struct world *world, const struct event *event);
 /* Whatever waited for this node or path goes on. */
 void network_kick(struct world *world, uint32_t to);
 void network_cut(struct world *world, uint32_t from, uint32_t to, uint64_t duration_ns);
@@ -405,3 +409,4 @@ bool audit_is_whole(struct world *world, char *ret_reason, size_t size);
 /* nemesis.c */
 void nemesis_fault_event(struct world *world);
 void nemesis_heal_all(struct world *world);
+void nemesis_kill_event(struct node *node, uint64_t life);
