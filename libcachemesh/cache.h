@@ -147,6 +147,18 @@ static inline enum cm_reason cmi_check_stamps(
         return CM_REASON_NONE;
 }
 
+/* Each clock by itself; a coarse clock is behind by up to its tick. */
+static inline bool cmi_lease_runs(const struct cmi_mapping *mapping, uint64_t now_mono_ns,
+                uint64_t end_mono_ns, uint64_t end_real_ns)
+{
+#ifdef CM_MUTANT_LEASE_UNCHECKED
+        return true;
+#else
+        return now_mono_ns + mapping->tick_mono_ns < end_mono_ns &&
+               cmi_clock_ns(CLOCK_REALTIME_COARSE) + mapping->tick_real_ns < end_real_ns;
+#endif
+}
+
 /**
  * cmi_check() - may this entry be served?
  * @mapping: entered by the caller
@@ -189,15 +201,9 @@ static inline enum cm_reason cmi_check(const struct cm_region *region,
         if (now_mono_ns >= entry->expires_ns) {
                 return CM_REASON_EXPIRED;
         }
-#ifndef CM_MUTANT_LEASE_UNCHECKED
-        /* A coarse clock is behind by up to its tick. */
-        if (is_bounded && (now_mono_ns + mapping->tick_mono_ns >= end_mono_ns ||
-                                          cmi_clock_ns(CLOCK_REALTIME_COARSE) +
-                                                                          mapping->tick_real_ns >=
-                                                          end_real_ns)) {
+        if (is_bounded && !cmi_lease_runs(mapping, now_mono_ns, end_mono_ns, end_real_ns)) {
                 return CM_REASON_LEASE;
         }
-#endif
         return CM_REASON_NONE;
 }
 
