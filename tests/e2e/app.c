@@ -162,6 +162,7 @@ static void do_put(struct app *app, char **words)
 
 static void do_load(struct app *app, char **words)
 {
+        app_region(app, words[1]); /* the token of a load is one from after the region was opened */
         printf("rc=%d", put(app, words, cm_token(app->cm)));
 }
 

@@ -132,8 +132,11 @@ class App:
         return parse(self.receive_line(deadline_s))
 
     def ask(self, command, deadline_s=DEADLINE_S):
+        return parse(self.ask_line(command, deadline_s))
+
+    def ask_line(self, command, deadline_s=DEADLINE_S):
         self.send(command)
-        return self.receive(deadline_s)
+        return self.receive_line(deadline_s)
 
     def is_live(self):
         return self.ask('state')['mode'] == 'live'

@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""E9: what strangers send to the two sockets harms nobody and is counted; a legal neighbour does not notice."""
+import contextlib
+import os
+import random
+import socket
+
+from mesh import DEADLINE_S, Mesh, expect, expect_equal, run, until
+
+SEED = int(os.environ.get('CM_TEST_SEED', '0')) or random.SystemRandom().randrange(1, 1 << 32)
+N_STRANGERS = 20
+
+# ZMTP 3.0: a greeting without security, and READY of a DEALER (RFC 23/ZMTP).
+GREETING = b'\xff' + bytes(8) + b'\x7f\x03\x00' + b'NULL'.ljust(20, b'\0') + b'\0' + bytes(31)
+READY_BODY = b'\x05READY' + b'\x0bSocket-Type' + (6).to_bytes(4, 'big') + b'DEALER'
+READY = b'\x04' + bytes([len(READY_BODY)]) + READY_BODY
+
+
+def zmtp_message(*parts):
+    message = b''
+    for number, part in enumerate(parts):
+        flags = (number + 1 < len(parts)) | (2 if len(part) > 255 else 0)
+        message += bytes([flags]) + len(part).to_bytes(8 if flags & 2 else 1, 'big') + part
+    return message
+
+
+def connect_tcp(node):
+    host, port = node.status()['listen'].rsplit(':', 1)
+    return socket.create_connection((host, int(port)), timeout=DEADLINE_S)
+
+
+def connect_unix(node):
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    s.settimeout(DEADLINE_S)
+    s.connect(node.socket)
+    return s
+
+
+def send_and_close(s, data):
+    """The other end may have closed already."""
+    with contextlib.suppress(ConnectionError):
+        s.sendall(data)
+    s.close()
+
+
+def send_and_wait_for_end(s, data):
+    with contextlib.suppress(ConnectionError):
+        s.sendall(data)
+        while s.recv(65536):
+            pass
+    s.close()
+
+
+class Neighbour:
+    """Two nodes whose apps hit all the time; what strangers do to the first must not show."""
+
+    def __init__(self, mesh):
+        self.mesh = mesh
+        self.nodes, self.apps = mesh.start_with_apps(2)
+        for app in self.apps:
+            expect_equal(app.ask('until r k stored 10000')['rc'], 0)
+        self.before = [node.stats() for node in self.nodes]
+        self.links = [node.status()['stream'] for node in self.nodes]
+
+    def expect_undisturbed(self):
+        for app in self.apps:
+            expect_equal(app.ask('get r k')['rc'], 0)
+        for node, before, stream in zip(self.nodes, self.before, self.links):
+            expect(node.is_running(), f'{node.name} is gone')
+            after = node.stats()
+            for name in ('lapses', 'away', 'forgot', 'gaps', 'resets_received', 'mesh_hangups'):
+                expect_equal((name, after[name]), (name, before[name]))
+            expect_equal(node.status()['stream'], stream)
+        answer = self.apps[0].ask('invalidate r k mesh')
+        expect_equal((answer['rc'], answer['applied']), (0, 1))
+        expect(self.apps[1].ask('get r k')['rc'] != 0, 'the invalidation did not arrive')
+        self.mesh.expect_full_mesh()
+
+    def counted(self, name):
+        return self.nodes[0].stats()[name] - self.before[0][name]
+
+
+def e9_a_stranger_that_connects_to_the_mesh_port_and_closes_changes_nothing():
+    with Mesh() as mesh:
+        neighbour = Neighbour(mesh)
+        for _ in range(N_STRANGERS):
+            connect_tcp(neighbour.nodes[0]).close()
+        until('all are counted', lambda: neighbour.counted('mesh_rejected') == N_STRANGERS)
+        expect_equal(neighbour.counted('mesh_accepted'), N_STRANGERS)
+        neighbour.expect_undisturbed()
+        expect_equal(neighbour.counted('mesh_rejected'), N_STRANGERS)
+
+
+def e9_garbage_on_the_mesh_port_is_closed_and_counted():
+    with Mesh() as mesh:
+        print(f'# CM_TEST_SEED={SEED}')
+        source = random.Random(SEED)
+        neighbour = Neighbour(mesh)
+        inputs = [b'GET / HTTP/1.0\r\n\r\n' + bytes(100), GREETING[:30], GREETING + b'\x04\xff' + bytes(300),
+                  GREETING + b'\x06' + b'\xff' * 8]
+        inputs += [source.randbytes(source.randrange(1, 5000)) for _ in range(N_STRANGERS)]
+        for data in inputs:
+            send_and_close(connect_tcp(neighbour.nodes[0]), data)
+        until('all are counted', lambda: neighbour.counted('mesh_rejected') == len(inputs))
+        neighbour.expect_undisturbed()
+        expect_equal(neighbour.counted('mesh_rejected'), len(inputs))
+
+
+def e9_frames_that_are_none_are_counted_one_by_one():
+    with Mesh() as mesh:
+        print(f'# CM_TEST_SEED={SEED}')
+        source = random.Random(SEED)
+        neighbour = Neighbour(mesh)
+        s = connect_tcp(neighbour.nodes[0])
+        s.sendall(GREETING + READY)
+        answer = b''
+        while b'READY' not in answer:
+            answer += s.recv(1000)
+        n_malformed = 0
+        for _ in range(100):
+            # Without exactly two parts it is no frame; with two it has no header that could be read.
+            n_parts = source.choice([1, 2, 3, 5])
+            s.sendall(zmtp_message(*[source.randbytes(source.randrange(1, 400)) for _ in range(n_parts)]))
+            n_malformed += 1
+
+        def n_counted():
+            return sum(neighbour.counted(name) for name in ('mesh_malformed', 'dropped_malformed', 'dropped_version'))
+        until('all are counted', lambda: n_counted() == n_malformed)
+        neighbour.expect_undisturbed()
+        expect_equal(n_counted(), n_malformed)
+        s.close()
+
+
+def e9_a_stranger_that_says_nothing_is_closed_and_counted():
+    with Mesh() as mesh:
+        neighbour = Neighbour(mesh)
+        strangers = [connect_tcp(neighbour.nodes[0]) for _ in range(3)]
+        for s in strangers:
+            send_and_wait_for_end(s, b'')
+        until('all are counted', lambda: neighbour.counted('mesh_rejected') == len(strangers))
+        neighbour.expect_undisturbed()
+
+
+def garbage_on_the_unix_socket_is_closed_and_counted_exactly():
+    with Mesh() as mesh:
+        print(f'# CM_TEST_SEED={SEED}')
+        source = random.Random(SEED)
+        neighbour = Neighbour(mesh)
+        inputs = [bytes(4), b'\xff\xff\xff\xff', (65537).to_bytes(4, 'little'), (1).to_bytes(4, 'little') + b'\xc1',
+                  (3).to_bytes(4, 'little') + b'\x93\x01\x01', b'GET / HTTP/1.0\r\n\r\n']
+        for _ in range(N_STRANGERS):
+            body = b'\x94' + source.randbytes(source.randrange(1, 2000))
+            inputs.append(len(body).to_bytes(4, 'little') + body)
+        for data in inputs:
+            send_and_wait_for_end(connect_unix(neighbour.nodes[0]), data)
+        expect_equal(neighbour.counted('local_garbage'), len(inputs))
+        neighbour.expect_undisturbed()
+        expect_equal(neighbour.counted('local_garbage'), len(inputs))
+
+
+def a_client_that_leaves_in_the_middle_of_a_message_is_no_garbage():
+    with Mesh() as mesh:
+        neighbour = Neighbour(mesh)
+        for data in (b'', b'\x10', b'\x10\0\0\0', b'\x10\0\0\0\x93'):
+            send_and_close(connect_unix(neighbour.nodes[0]), data)
+        until('they are gone', lambda: len(neighbour.nodes[0].json('clients')['clients']) == 2)
+        expect_equal(neighbour.counted('local_garbage'), 0)
+        neighbour.expect_undisturbed()
+
+
+if __name__ == '__main__':
+    run([e9_a_stranger_that_connects_to_the_mesh_port_and_closes_changes_nothing,
+         e9_garbage_on_the_mesh_port_is_closed_and_counted,
+         e9_frames_that_are_none_are_counted_one_by_one,
+         e9_a_stranger_that_says_nothing_is_closed_and_counted,
+         garbage_on_the_unix_socket_is_closed_and_counted_exactly,
+         a_client_that_leaves_in_the_middle_of_a_message_is_no_garbage])
