@@ -75,14 +75,12 @@ static void put_top(const struct app *app, FILE *out, const char *title, const c
 static void put_mode(const struct app *app, FILE *out)
 {
         const char *reason;
+        const char *mode = cache_mode(app->cache, &reason);
 
-        fprintf(out, "<span class=\"mode\">cache of this node: %s",
-                        cache_mode(app->cache, &reason));
-        if (reason[0]) {
-                fputs(", ", out);
-                put_text(out, reason);
-        }
-        fputs("</span>", out);
+        fprintf(out, "<span class=\"mode\">The cache of this node is %s: ",
+                        strcmp(mode, "bypass") == 0 ? "bypassed" : mode);
+        put_text(out, reason);
+        fputs(".</span>", out);
 }
 
 /* Why a miss is one, for people. */

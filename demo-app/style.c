@@ -21,7 +21,7 @@ const char style_sheet[] =
 "h1{font-size:1.5rem;margin:1.5rem 0 .5rem}h2{font-size:1rem;margin:1.5rem 0 .5rem;color:var(--soft)}"
 ".answer{display:flex;flex-wrap:wrap;gap:.25rem 1rem;align-items:center;padding:.75rem 1rem;border-radius:.5rem}"
 ".answer b{font-size:1.1rem;letter-spacing:.05em}"
-".answer .mode{margin-left:auto;font-size:.875rem}"
+".answer span{flex:1 1 12rem}.answer .mode{flex-basis:100%;font-size:.875rem}"
 ".hit{background:var(--hit-back);color:var(--hit)}.miss{background:var(--miss-back);color:var(--miss)}"
 ".bad{background:var(--bad-back);color:var(--bad)}"
 ".notice{padding:.6rem 1rem;border-left:4px solid var(--accent);background:var(--card);margin:1rem 0}"
@@ -43,7 +43,7 @@ const char style_sheet[] =
 "footer{max-width:46rem;margin:2rem auto;padding:0 1rem;color:var(--soft);font-size:.875rem}"
 ".d1{padding-left:1.5rem}.d2{padding-left:3rem}.d3{padding-left:4.5rem}.d4{padding-left:6rem}.d5{padding-left:7.5rem}"
 ".d6{padding-left:9rem}.d7{padding-left:10.5rem}"
-"@media(max-width:36rem){.answer .mode{margin:0;flex-basis:100%}.top{padding:.75rem 1rem}nav{flex-wrap:wrap}"
+"@media(max-width:36rem){.top{padding:.75rem 1rem}nav{flex-wrap:wrap}"
 ".d1{padding-left:1rem}.d2{padding-left:2rem}.d3{padding-left:3rem}.d4{padding-left:4rem}.d5{padding-left:5rem}"
 ".d6{padding-left:6rem}.d7{padding-left:7rem}}";
 /* clang-format on */
