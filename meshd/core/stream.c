@@ -41,8 +41,8 @@ void stream_adopt(struct core *core, struct cmi_time now, struct member *member,
 {
         if (hello->newest.stream != member->stream) {
                 bool is_replay = can_replay(core, member, hello);
-                bool is_kept = member->stream == 0 ? MUTANT(UNKNOWN_STREAM_CURRENT)
-                                                   : MUTANT(LOST_LOG_KEPT);
+                bool is_kept = (member->stream == 0 && MUTANT(UNKNOWN_STREAM_CURRENT)) ||
+                               (member->stream != 0 && MUTANT(LOST_LOG_KEPT));
 
                 if (!is_replay && !is_kept) {
                         apply_forget(core, member, "joined a stream that began before");

@@ -197,6 +197,7 @@ static void what_the_handler_calls_malformed_ends_the_connection(void)
 
 static void one_client_cannot_take_a_whole_turn(void)
 {
+        static const char request[5] = {1, 0, 0, 0, 'x'};
         static char bytes[5 * 100000];
         struct rig rig;
         CM_CLEANUP(cmi_close_p) int greedy = -1;
@@ -204,13 +205,14 @@ static void one_client_cannot_take_a_whole_turn(void)
         int big = 1 << 20;
 
         for (size_t i = 0; i < sizeof(bytes); i += 5) {
-                memcpy(bytes + i, "\1\0\0\0x", 5);
+                memcpy(bytes + i, request, sizeof(request));
         }
         set_up(&rig, 8);
         greedy = dial(&rig);
         setsockopt(greedy, SOL_SOCKET, SO_SNDBUFFORCE, &big, sizeof(big));
         g_assert_cmpint(send(greedy, bytes, sizeof(bytes), MSG_NOSIGNAL), >, LOCAL_READ_MAX);
         modest = dial(&rig);
+        g_assert_cmpint(modest, >=, 0);
         TURN_UNTIL(&rig, rig.n_opened == 2);
         rig.n_requests = 0;
         turn(&rig);
@@ -277,6 +279,7 @@ static void a_client_that_lets_too_much_pile_up_is_dropped(void)
 
         set_up(&rig, 8);
         fd = dial(&rig);
+        g_assert_cmpint(fd, >=, 0);
         TURN_UNTIL(&rig, rig.n_opened == 1);
         for (int i = 0; i < 6; i++) {
                 client_send(rig.local.clients, cmi_slice(fill, sizeof(fill)));
