@@ -11,9 +11,9 @@
 #include <sys/socket.h>
 #include <zmq.h>
 
-#define LOCAL_LEN 40 /* PUBLISH */
+#define LOCAL_LEN 40 /* PUBLISH; and one operation in OPS */
 #define HEAD_LEN 64  /* a frame's header */
-#define BODY_LEN 40  /* OPS with one operation */
+#define FORWARD_MAX (1024 * LOCAL_LEN)
 
 struct raw {
         int fd; /* of the Unix socket's writer */
@@ -45,21 +45,28 @@ static void receive_local(int fd, struct stamps *stamps)
         }
 }
 
+static void record_all(const char *records, size_t len, struct stamps *stamps)
+{
+        for (size_t at = 0; at + LOCAL_LEN <= len; at += LOCAL_LEN) {
+                uint64_t number;
+
+                memcpy(&number, records + at, sizeof(number));
+                stamps_record(stamps, number, bench_now_ns());
+        }
+}
+
 static void receive_mesh(void *router, struct stamps *stamps)
 {
         zmq_msg_t part;
-        uint64_t number;
 
         zmq_msg_init(&part);
         for (;;) {
                 if (zmq_msg_recv(&part, router, 0) < 0) {
                         _exit(1);
                 }
-                if (zmq_msg_more(&part) || zmq_msg_size(&part) != BODY_LEN) {
-                        continue;
+                if (!zmq_msg_more(&part)) {
+                        record_all(zmq_msg_data(&part), zmq_msg_size(&part), stamps);
                 }
-                memcpy(&number, zmq_msg_data(&part), sizeof(number));
-                stamps_record(stamps, number, bench_now_ns());
         }
 }
 
@@ -118,15 +125,13 @@ static void connect_dealers(struct raw *raw, unsigned n, char endpoints[][64])
         raw->n_dealers = n;
 }
 
-static void send_mesh(struct raw *raw, uint64_t number)
+static void send_mesh(struct raw *raw, const char *records, size_t len)
 {
         for (unsigned i = 0; i < raw->n_dealers; i++) {
                 char head[HEAD_LEN] = {0};
-                char body[BODY_LEN] = {0};
 
-                memcpy(body, &number, sizeof(number));
                 if (zmq_send(raw->dealers[i], head, sizeof(head), ZMQ_SNDMORE) < 0 ||
-                                zmq_send(raw->dealers[i], body, sizeof(body), 0) < 0) {
+                                zmq_send(raw->dealers[i], records, len, 0) < 0) {
                         bench_die("zmq_send: %s", zmq_strerror(errno));
                 }
         }
@@ -177,18 +182,32 @@ static void start_zmq(struct way *way, const struct way_options *options)
 
 static void send_zmq(struct way *way, uint64_t number)
 {
-        send_mesh(way->state, number);
+        char record[LOCAL_LEN] = {0};
+
+        memcpy(record, &number, sizeof(number));
+        send_mesh(way->state, record, sizeof(record));
 }
 
+/* All that has come leaves together, as in meshd. */
 static void forward(int fd, struct raw *raw)
 {
-        for (;;) {
-                char message[LOCAL_LEN];
-                uint64_t number;
+        static char records[FORWARD_MAX];
+        size_t len = 0;
 
-                read_exactly(fd, message, sizeof(message));
-                memcpy(&number, message, sizeof(number));
-                send_mesh(raw, number);
+        for (;;) {
+                ssize_t n = recv(fd, records + len, sizeof(records) - len, 0);
+                size_t whole;
+
+                if (n <= 0) {
+                        _exit(0);
+                }
+                len += (size_t)n;
+                whole = len - len % LOCAL_LEN;
+                if (whole > 0) {
+                        send_mesh(raw, records, whole);
+                        memmove(records, records + whole, len - whole);
+                        len -= whole;
+                }
         }
 }
 
