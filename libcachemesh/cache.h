@@ -80,7 +80,7 @@ static inline uint64_t cmi_clock_ns(clockid_t clock)
 {
         struct timespec ts;
 
-        clock_gettime(clock, &ts);
+        (void)cmi_clock_gettime(clock, &ts);
         return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
 }
 

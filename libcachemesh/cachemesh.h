@@ -111,8 +111,8 @@ struct cm_options {
         const char *name;        /* of this app, shown to people; NULL: the program's name */
         unsigned flags;          /* CM_OPEN_* */
         uint32_t timeout_ms;     /* default deadline of each call that may wait; 0: 5000 */
-        uint32_t pending_max;    /* invalidations kept while meshd is away; 0: 4096 */
-        cm_log_fn log;           /* NULL: silent */
+        uint32_t pending_max; /* publications kept in memory while meshd is away, up to 16 MiB; 0: 4096 */
+        cm_log_fn log;        /* NULL: silent */
         void *log_userdata;
         struct cm_allocator allocator; /* zeroed: malloc */
 };
@@ -296,7 +296,9 @@ CM_API int cm_get_or_load(struct cm_region *region, const void *key, size_t key_
  * Call it after the commit of the change. At every wait level the key is dead in this process
  * before the call returns.
  *
- * Return: 0, CM_PARTIAL, CM_PENDING, CM_E_TIMEOUT, -EINVAL, -ENOMEM.
+ * While meshd is away invalidations are queued in memory and lost with the process.
+ *
+ * Return: 0, CM_PARTIAL, CM_PENDING, CM_E_TIMEOUT, -EINVAL, -ENOMEM, or the error with which meshd refused it.
  */
 CM_API int cm_invalidate(struct cm_region *region, const void *key, size_t key_len,
                 enum cm_wait wait, struct cm_result *ret_result);

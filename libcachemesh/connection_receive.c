@@ -23,7 +23,6 @@ static void go_without_page(struct cmi_connection *connection, const char *reaso
         connection->page = NULL;
         connection->serial = 0;
         connection->reason = reason;
-        cmi_connection_event(connection, CM_EVENT_PAGE, reason);
         cmi_connection_note(connection, CM_LOG_WARNING, "the cache is bypassed: %s", reason);
 }
 
@@ -48,7 +47,6 @@ static int install_page(struct cmi_connection *connection, const struct cmi_atta
         connection->page = page;
         connection->serial = serial;
         connection->reason = "attached";
-        cmi_connection_event(connection, CM_EVENT_PAGE, "a new page");
         return 0;
 }
 
@@ -110,6 +108,8 @@ static int handle_attached(struct cmi_connection *connection, const struct cmi_l
         connection->state = CMI_CONNECTION_ATTACHED;
         connection->backoff_ns = CMI_BACKOFF_MIN_NS;
         cmi_connection_mode(connection, &ignored);
+        cmi_connection_event(connection, CM_EVENT_PAGE,
+                        connection->page ? "a new page" : connection->reason);
         return 0;
 }
 

@@ -69,14 +69,20 @@ static int region_outcome(const struct cmi_request *request)
                                                                                       : 0;
 }
 
+/* A stopped meshd costs the first region its deadline, and not each of many. */
 static void await_region(struct cmi_connection *connection, const struct cmi_request *request,
                 uint64_t deadline_ns)
 {
+        uint64_t n_received = connection->n_received;
         struct cmi_waiter waiter;
 
         cmi_waiters_enter(&connection->waiters, &waiter, CMI_WAITER_REGION, NULL);
-        while (request->state < CMI_REQUEST_ANSWERED && cmi_connection_try(connection) &&
-                        cmi_connection_wait(connection, &waiter, deadline_ns)) {
+        while (request->state < CMI_REQUEST_ANSWERED && !connection->is_stalled &&
+                        cmi_connection_try(connection)) {
+                if (!cmi_connection_wait(connection, &waiter, deadline_ns)) {
+                        connection->is_stalled = connection->n_received == n_received;
+                        break;
+                }
         }
         cmi_connection_leave(connection, &waiter);
 }

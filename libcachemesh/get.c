@@ -67,12 +67,12 @@ static inline void mark_visited(struct cmi_entry *entry)
 
 /* Look the key up and check what is there; CM_REASON_NONE with a pinned entry, or why not. Inside of mapping. */
 static inline enum cm_reason look_up(struct cm_region *region, struct cmi_thread *thread,
-                const struct cmi_mapping *mapping, struct cmi_slice key,
-                _Atomic(struct cmi_entry *) **ret_slot, struct cmi_entry **ret_entry)
+                const struct cmi_mapping *mapping, struct cmi_slice key, struct cmi_pin **ret_pin,
+                struct cmi_entry **ret_entry)
 {
         const struct cmi_page_view *view = &mapping->view;
         uint32_t index = cmi_region_index_in(region, mapping);
-        _Atomic(struct cmi_entry *) *slot;
+        struct cmi_pin *pin;
         struct cmi_entry *entry;
         enum cm_reason reason;
         XXH128_hash_t hash;
@@ -82,20 +82,20 @@ static inline enum cm_reason look_up(struct cm_region *region, struct cmi_thread
         }
         hash = cmi_page_hash(view->seed, CMI_PAGE_KEY, index, key.data, key.len);
         __builtin_prefetch((const void *)&view->keys[cmi_page_slot(hash, view->key_mask)]);
-        slot = cmi_pin_slot(thread, region->id);
-        if (__builtin_expect(!slot, 0)) {
+        pin = cmi_pin_slot(thread, region->id);
+        if (__builtin_expect(!pin, 0)) {
                 return CM_REASON_ABSENT; /* without memory for the pin there is no hit */
         }
-        entry = cmi_table_find(&region->table, hash.low64, key, slot);
+        entry = cmi_table_find(&region->table, hash.low64, key, pin);
         if (!entry) {
                 return CM_REASON_ABSENT;
         }
         reason = cmi_check(region, mapping, index, entry);
         if (__builtin_expect(reason != CM_REASON_NONE, 0)) {
-                cmi_pin_drop(slot);
+                cmi_pin_drop(pin);
                 return reason;
         }
-        *ret_slot = slot;
+        *ret_pin = pin;
         *ret_entry = entry;
         return CM_REASON_NONE;
 }
@@ -105,12 +105,13 @@ static __attribute__((noinline)) int refuse_key(void)
         return cmi_fail(-EINVAL, "a key has 1 to %d bytes", CM_KEY_MAX);
 }
 
-int cm_get(struct cm_region *region, const void *key, size_t key_len, struct cm_value *ret_value)
+__attribute__((no_stack_protector)) int cm_get(struct cm_region *region, const void *key,
+                size_t key_len, struct cm_value *ret_value)
 {
         struct cm *cm;
         struct cmi_thread *thread;
         struct cmi_mapping *mapping;
-        _Atomic(struct cmi_entry *) *slot = NULL;
+        struct cmi_pin *pin = NULL;
         struct cmi_entry *entry = NULL;
         enum cm_reason reason = CM_REASON_OFFLINE;
         int r;
@@ -129,7 +130,7 @@ int cm_get(struct cm_region *region, const void *key, size_t key_len, struct cm_
         }
         mapping = cmi_mapping_enter(thread, &cm->mapping);
         if (__builtin_expect(mapping != NULL, 1)) {
-                reason = look_up(region, thread, mapping, cmi_slice(key, key_len), &slot, &entry);
+                reason = look_up(region, thread, mapping, cmi_slice(key, key_len), &pin, &entry);
         }
         cmi_mapping_leave(thread);
         if (__builtin_expect(reason != CM_REASON_NONE, 0)) {
@@ -137,12 +138,12 @@ int cm_get(struct cm_region *region, const void *key, size_t key_len, struct cm_
         }
         mark_visited(entry);
         if (__builtin_expect(entry->flags & CMI_ENTRY_NEGATIVE, 0)) {
-                cmi_pin_drop(slot);
+                cmi_pin_drop(pin);
                 return negative(region, thread, ret_value);
         }
         thread->last_reason = CM_REASON_NONE;
         cmi_count(thread, region, region->id, CMI_COUNT_HIT);
-        cmi_value_set(ret_value, slot, entry);
+        cmi_value_set(ret_value, pin, entry);
         return 0;
 }
 
@@ -164,16 +165,16 @@ int cm_get_many(struct cm_region *region, const struct cm_bytes *keys, size_t n_
 
 void cm_release(struct cm_value *value)
 {
-        _Atomic(struct cmi_entry *) *slot;
+        struct cmi_pin *pin;
 
         if (!value || !value->opaque[0]) {
                 return;
         }
-        slot = (_Atomic(struct cmi_entry *) *)(uintptr_t)value->opaque[0];
+        pin = (struct cmi_pin *)(uintptr_t)value->opaque[0];
         /* A value that was copied and released twice must not take somebody else's pin away. */
-        if (atomic_load_explicit(slot, memory_order_relaxed) ==
+        if (atomic_load_explicit(&pin->entry, memory_order_relaxed) ==
                         (struct cmi_entry *)(uintptr_t)value->opaque[1]) {
-                cmi_pin_drop(slot);
+                cmi_pin_drop(pin);
         }
         value->data = NULL;
         value->len = 0;

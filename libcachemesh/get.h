@@ -6,11 +6,11 @@
 /* A token of now; the thread is in no mapping. */
 struct cm_token cmi_token(struct cm *cm, struct cmi_thread *thread);
 
-static inline void cmi_value_set(struct cm_value *value, _Atomic(struct cmi_entry *) *slot,
-                const struct cmi_entry *entry)
+static inline void cmi_value_set(
+                struct cm_value *value, struct cmi_pin *pin, const struct cmi_entry *entry)
 {
         value->data = cmi_entry_value(entry);
         value->len = entry->value_len;
-        value->opaque[0] = (uint64_t)(uintptr_t)slot;
+        value->opaque[0] = (uint64_t)(uintptr_t)pin;
         value->opaque[1] = (uint64_t)(uintptr_t)entry;
 }

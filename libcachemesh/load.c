@@ -27,7 +27,7 @@ struct cm_load {
         bool is_done;
         pthread_cond_t done;
         int outcome; /* 0, CM_NEGATIVE or an error */
-        _Atomic(struct cmi_entry *) *slot;
+        struct cmi_pin *pin;
 
         /* What the loader gives; the owner's alone. */
         int error;
@@ -104,8 +104,8 @@ static void unref(struct cm_load *load)
         if (--load->refs > 0) {
                 return;
         }
-        if (load->slot) {
-                cmi_pin_drop(load->slot);
+        if (load->pin) {
+                cmi_pin_drop(load->pin);
         }
         pthread_cond_destroy(&load->done);
         cmi_handle_deallocate(load->region->cm, load, load->size);
@@ -114,21 +114,21 @@ static void unref(struct cm_load *load)
 /* A pin of the calling thread on the load's result, which somebody else keeps pinned meanwhile. */
 static int hand_over(struct cm_load *load, struct cmi_thread *thread, struct cm_value *ret_value)
 {
-        struct cmi_entry *entry = atomic_load_explicit(load->slot, memory_order_acquire);
-        _Atomic(struct cmi_entry *) *slot;
+        struct cmi_entry *entry = atomic_load_explicit(&load->pin->entry, memory_order_acquire);
+        struct cmi_pin *pin;
 
         if (load->outcome == CM_NEGATIVE) {
                 memset(ret_value, 0, sizeof(*ret_value));
                 ret_value->token = cmi_token(load->region->cm, thread);
                 return CM_NEGATIVE;
         }
-        slot = cmi_pin_slot(thread, load->region->id);
-        if (!slot) {
+        pin = cmi_pin_slot(thread, load->region->id);
+        if (!pin) {
                 return -ENOMEM;
         }
-        cmi_pin_store(slot, entry);
+        cmi_pin_store(pin, entry);
         memset(ret_value, 0, sizeof(*ret_value));
-        cmi_value_set(ret_value, slot, entry);
+        cmi_value_set(ret_value, pin, entry);
         return 0;
 }
 
@@ -176,8 +176,8 @@ static int wait_for(struct cm_load *load, struct cmi_thread *thread, uint64_t ar
         if (r >= 0) {
                 pthread_mutex_unlock(&cm->loads_lock);
                 if (is_new || cmi_region_check(load->region, thread,
-                                              atomic_load_explicit(
-                                                              load->slot, memory_order_acquire)) ==
+                                              atomic_load_explicit(&load->pin->entry,
+                                                              memory_order_acquire)) ==
                                                 CM_REASON_NONE) {
                         r = hand_over(load, thread, ret_value);
                 } else {
@@ -202,9 +202,9 @@ static int store(struct cm_load *load, struct cmi_thread *thread, struct cm_toke
                         .is_negative = load->is_negative,
                         .token = token,
         };
-        int r = cmi_region_store(region, thread, &put, &load->slot);
+        int r = cmi_region_store(region, thread, &put, &load->pin);
 
-        if (!load->slot) {
+        if (!load->pin) {
                 return r;
         }
         cmi_count(thread, region, region->id, r == 0 ? CMI_COUNT_PUT : CMI_COUNT_REFUSED);

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+_Atomic(struct cmi_thread *) cmi_threads;
 __thread struct cmi_thread *cmi_thread_self __attribute__((tls_model("initial-exec")));
 
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
@@ -28,8 +29,7 @@ static void make_key(void)
 
 static struct cmi_thread *take_over(uint64_t generation)
 {
-        struct cmi_thread *thread =
-                        atomic_load_explicit(&cmi_process->threads, memory_order_acquire);
+        struct cmi_thread *thread = atomic_load_explicit(&cmi_threads, memory_order_acquire);
 
         for (; thread; thread = thread->next) {
                 uint32_t is_owned = 0;
@@ -52,10 +52,11 @@ static struct cmi_thread *make(uint64_t generation)
         memset((void *)thread, 0, sizeof(*thread));
         thread->generation = generation;
         thread->block = &thread->pins;
+        thread->hint = &thread->pins.pins[0];
         thread->is_owned = 1;
         thread->random = (uint64_t)(uintptr_t)thread * UINT64_C(0x9e3779b97f4a7c15) | 1;
-        thread->next = atomic_load(&cmi_process->threads);
-        while (!atomic_compare_exchange_weak(&cmi_process->threads, &thread->next, thread)) {
+        thread->next = atomic_load(&cmi_threads);
+        while (!atomic_compare_exchange_weak(&cmi_threads, &thread->next, thread)) {
         }
         return thread;
 }
@@ -97,38 +98,40 @@ static struct cmi_pins *add_block(struct cmi_pins *last)
         return block;
 }
 
-_Atomic(struct cmi_entry *) *cmi_pin_find(struct cmi_thread *thread)
+/* The first free slot of a block from a number on, going round. */
+static struct cmi_pin *find_in(struct cmi_pins *block, uint32_t first)
 {
-        struct cmi_pins *first = thread->block;
-        struct cmi_pins *block = first;
-        struct cmi_pins *next;
+        for (uint32_t i = 0; i < CMI_PINS_PER_BLOCK; i++) {
+                struct cmi_pin *pin = &block->pins[(first + i) % CMI_PINS_PER_BLOCK];
 
-        for (;;) {
-                for (uint32_t i = 1; i <= CMI_PINS_PER_BLOCK; i++) {
-                        uint32_t slot = (thread->hint + i) % CMI_PINS_PER_BLOCK;
-
-                        if (!atomic_load_explicit(&block->slots[slot], memory_order_acquire)) {
-                                thread->block = block;
-                                thread->hint = slot;
-                                return &block->slots[slot];
-                        }
-                }
-                next = atomic_load_explicit(&block->next, memory_order_relaxed);
-                block = next ? next : &thread->pins;
-                if (block == first) {
-                        break;
+                if (!atomic_load_explicit(&pin->entry, memory_order_acquire)) {
+                        return pin;
                 }
         }
-        while (atomic_load_explicit(&block->next, memory_order_relaxed)) {
-                block = atomic_load_explicit(&block->next, memory_order_relaxed);
-        }
-        block = add_block(block);
-        if (!block) {
-                return NULL;
+        return NULL;
+}
+
+struct cmi_pin *cmi_pin_find(struct cmi_thread *thread)
+{
+        struct cmi_pins *block = thread->block;
+        struct cmi_pin *pin = find_in(block, (uint32_t)(thread->hint - block->pins) + 1);
+        struct cmi_pins *last = NULL;
+
+        if (!pin) {
+                for (block = &thread->pins; block && !pin;) {
+                        last = block;
+                        pin = find_in(block, 0);
+                        block = atomic_load_explicit(&block->next, memory_order_relaxed);
+                }
+                block = pin ? last : add_block(last);
+                if (!block) {
+                        return NULL;
+                }
+                pin = pin ? pin : &block->pins[0];
         }
         thread->block = block;
-        thread->hint = 0;
-        return &block->slots[0];
+        thread->hint = pin;
+        return pin;
 }
 
 static int compare(const void *a, const void *b)
@@ -142,7 +145,7 @@ static int compare(const void *a, const void *b)
 /* Calls visit(block, context) for each block of slots until it returns false. */
 static void for_each_block(bool (*visit)(struct cmi_pins *block, void *context), void *context)
 {
-        struct cmi_thread *thread = atomic_load_explicit(&cmi_process->threads, CMI_VALIDATE);
+        struct cmi_thread *thread = atomic_load_explicit(&cmi_threads, CMI_VALIDATE);
         struct cmi_pins *block;
 
         for (; thread; thread = thread->next) {
@@ -160,7 +163,7 @@ static bool collect(struct cmi_pins *block, void *context)
         struct cmi_pin_set *set = context;
 
         for (uint32_t i = 0; i < CMI_PINS_PER_BLOCK; i++) {
-                struct cmi_entry *entry = atomic_load_explicit(&block->slots[i], CMI_VALIDATE);
+                struct cmi_entry *entry = atomic_load_explicit(&block->pins[i].entry, CMI_VALIDATE);
 
                 if (!entry) {
                         continue;
@@ -194,7 +197,7 @@ static bool look(struct cmi_pins *block, void *context)
         struct search *search = context;
 
         for (uint32_t i = 0; i < CMI_PINS_PER_BLOCK && !search->is_found; i++) {
-                search->is_found = atomic_load_explicit(&block->slots[i], CMI_VALIDATE) ==
+                search->is_found = atomic_load_explicit(&block->pins[i].entry, CMI_VALIDATE) ==
                                    search->entry;
         }
         return !search->is_found;
@@ -224,9 +227,9 @@ static bool count_block(struct cmi_pins *block, void *context)
         struct count *count = context;
 
         for (uint32_t i = 0; i < CMI_PINS_PER_BLOCK; i++) {
-                if (atomic_load_explicit(&block->slots[i], memory_order_acquire) &&
-                                atomic_load_explicit(&block->region_ids[i], memory_order_relaxed) ==
-                                                count->region_id) {
+                if (atomic_load_explicit(&block->pins[i].entry, memory_order_acquire) &&
+                                atomic_load_explicit(&block->pins[i].region_id,
+                                                memory_order_relaxed) == count->region_id) {
                         count->n++;
                 }
         }
@@ -243,7 +246,7 @@ uint64_t cmi_pin_count(uint32_t region_id)
 
 bool cmi_mapping_is_entered(const struct cmi_mapping *mapping)
 {
-        struct cmi_thread *thread = atomic_load_explicit(&cmi_process->threads, CMI_VALIDATE);
+        struct cmi_thread *thread = atomic_load_explicit(&cmi_threads, CMI_VALIDATE);
 
         for (; thread; thread = thread->next) {
                 if (atomic_load_explicit(&thread->mapping, CMI_VALIDATE) == mapping) {

@@ -24,9 +24,13 @@ struct cmi_counters;
 #define CMI_COUNTERS_CACHED 8
 #define CMI_DETAIL_SIZE 256
 
+struct cmi_pin {
+        _Atomic(struct cmi_entry *) entry; /* NULL: free */
+        _Atomic uint32_t region_id;        /* for statistics only */
+};
+
 struct cmi_pins {
-        _Atomic(struct cmi_entry *) slots[CMI_PINS_PER_BLOCK];
-        _Atomic uint32_t region_ids[CMI_PINS_PER_BLOCK]; /* for statistics only */
+        struct cmi_pin pins[CMI_PINS_PER_BLOCK];
         _Atomic(struct cmi_pins *) next;
 };
 
@@ -34,8 +38,8 @@ struct cmi_thread {
         /* Only the owner writes what follows, others read mapping. */
         _Alignas(64) uint64_t generation;      /* of the process that made the record */
         _Atomic(struct cmi_mapping *) mapping; /* which page the owner is inside of */
-        struct cmi_pins *block;                /* where the last free slot was found */
-        uint32_t hint;                         /* and its number */
+        struct cmi_pin *hint;                  /* the slot that was found free last */
+        struct cmi_pins *block;                /* and where it is */
         enum cm_reason last_reason;
         struct {
                 uint64_t region_id;
@@ -49,6 +53,12 @@ struct cmi_thread {
         _Atomic uint32_t is_owned;
         _Alignas(64) struct cmi_pins pins;
 };
+
+/*
+ * Every record there is; only grows. In a forked child those of the parent stay in it: nobody takes them over, and what
+ * they hold is never freed there.
+ */
+extern _Atomic(struct cmi_thread *) cmi_threads;
 
 extern __thread struct cmi_thread *cmi_thread_self __attribute__((tls_model("initial-exec")));
 
@@ -70,23 +80,21 @@ static inline struct cmi_thread *cmi_thread(void)
 }
 
 /* The slow part of cmi_pin_slot(): the hinted slot is taken. NULL if memory is short. */
-_Atomic(struct cmi_entry *) *cmi_pin_find(struct cmi_thread *thread);
+struct cmi_pin *cmi_pin_find(struct cmi_thread *thread);
 
-/* A free slot of the calling thread, for an entry of this region; the hint then names it. */
-static inline _Atomic(struct cmi_entry *) *cmi_pin_slot(
-                struct cmi_thread *thread, uint32_t region_id)
+/* A free slot of the calling thread, for an entry of this region. NULL if memory is short. */
+static inline struct cmi_pin *cmi_pin_slot(struct cmi_thread *thread, uint32_t region_id)
 {
-        _Atomic(struct cmi_entry *) *slot = &thread->block->slots[thread->hint];
+        struct cmi_pin *pin = thread->hint;
 
-        if (__builtin_expect(atomic_load_explicit(slot, memory_order_acquire) != NULL, 0)) {
-                slot = cmi_pin_find(thread);
-                if (!slot) {
+        if (__builtin_expect(atomic_load_explicit(&pin->entry, memory_order_acquire) != NULL, 0)) {
+                pin = cmi_pin_find(thread);
+                if (!pin) {
                         return NULL;
                 }
         }
-        atomic_store_explicit(
-                        &thread->block->region_ids[thread->hint], region_id, memory_order_relaxed);
-        return slot;
+        atomic_store_explicit(&pin->region_id, region_id, memory_order_relaxed);
+        return pin;
 }
 
 /* Store a pin; the caller then loads the source of the address again, with CMI_VALIDATE order. */
@@ -108,15 +116,15 @@ static inline void cmi_order_store_load(void)
 #endif
 }
 
-static inline void cmi_pin_store(_Atomic(struct cmi_entry *) *slot, struct cmi_entry *entry)
+static inline void cmi_pin_store(struct cmi_pin *pin, struct cmi_entry *entry)
 {
-        atomic_store_explicit(slot, entry, CMI_PUBLISH);
+        atomic_store_explicit(&pin->entry, entry, CMI_PUBLISH);
         cmi_order_store_load();
 }
 
-static inline void cmi_pin_drop(_Atomic(struct cmi_entry *) *slot)
+static inline void cmi_pin_drop(struct cmi_pin *pin)
 {
-        atomic_store_explicit(slot, NULL, memory_order_release);
+        atomic_store_explicit(&pin->entry, NULL, memory_order_release);
 }
 
 /*

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "libcachemesh/process.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <linux/membarrier.h>
 #include <pthread.h>
@@ -14,7 +15,14 @@
 #include <sanitizer/lsan_interface.h>
 #endif
 
+#ifdef __aarch64__
+#define VDSO_CLOCK "__kernel_clock_gettime"
+#else
+#define VDSO_CLOCK "__vdso_clock_gettime"
+#endif
+
 struct cmi_process *cmi_process;
+int (*cmi_clock_gettime)(clockid_t clock, struct timespec *ret_time) = clock_gettime;
 bool cmi_process_is_strong;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -52,6 +60,17 @@ static void wipe(void)
         memset((void *)cmi_process, 0, page_bytes);
 }
 
+/* The kernel's own shared object is loaded in every process; it is only looked at here. */
+static void find_clock(void)
+{
+        void *vdso = dlopen("linux-vdso.so.1", RTLD_LAZY | RTLD_NOLOAD);
+        void *function = vdso ? dlsym(vdso, VDSO_CLOCK) : NULL;
+
+        if (function) {
+                memcpy(&cmi_clock_gettime, &function, sizeof(function));
+        }
+}
+
 static void start(void)
 {
         struct cmi_process *page;
@@ -73,6 +92,7 @@ static void start(void)
                 return;
         }
         register_barrier();
+        find_clock();
         last_generation = 1;
         atomic_store(&page->generation, last_generation);
 }

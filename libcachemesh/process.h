@@ -1,28 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What a process has once, whatever handles it opens: the list of thread records, the values pinned beyond the end of
- * their handle, and the word that tells a forked child that it is one.
+ * What a process has once, whatever handles it opens: the values pinned beyond the end of their handle, and the word
+ * that tells a forked child that it is one.
  *
- * All of it lives in one page marked MADV_WIPEONFORK. A child finds zeros there: an empty list of records, free locks
- * and generation 0, which no record and no handle carries. So each call notices a fork by comparing two words, without
- * a system call, and no lock of the parent can block the child.
+ * It lives in one page marked MADV_WIPEONFORK. A child finds zeros there: free locks, and generation 0, which no record
+ * and no handle carries. So each call notices a fork by comparing two words, without a system call, and no lock of the
+ * parent can block the child.
  */
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
-struct cmi_thread;
 struct cmi_orphanage;
 
 struct cmi_process {
         _Atomic uint64_t generation; /* grows with each fork below this process; 0 until noticed */
-        _Atomic(struct cmi_thread *) threads; /* every record there is; only grows */
-        _Atomic uint32_t n_orphanages;        /* read by each release, hence beside the above */
+        _Atomic uint32_t n_orphanages; /* read by each release, hence beside the above */
 
         _Alignas(64) _Atomic uint32_t lock; /* for what follows, and for noticing a fork */
         struct cmi_orphanage *orphanages;
 };
+
+/* clock_gettime() without libc's wrapper where the kernel offers it: a hit reads two clocks. Never NULL. */
+extern int (*cmi_clock_gettime)(clockid_t clock, struct timespec *ret_time);
 
 /* NULL until cmi_process_start(). */
 extern struct cmi_process *cmi_process;

@@ -183,11 +183,11 @@ static struct cm_token token_now(struct cm *cm, const struct cmi_mapping *mappin
 #endif
 
 int cmi_region_store(struct cm_region *region, struct cmi_thread *thread, const struct cmi_put *put,
-                _Atomic(struct cmi_entry *) **ret_slot)
+                struct cmi_pin **ret_pin)
 {
         struct cmi_mapping *mapping = cmi_mapping_enter(thread, &region->cm->mapping);
         uint32_t index = mapping ? cmi_region_index_in(region, mapping) : CMI_REGION_INDEX_UNKNOWN;
-        _Atomic(struct cmi_entry *) *slot = NULL;
+        struct cmi_pin *pin = NULL;
         struct cmi_put now = *put;
         struct cmi_entry *entry;
         int r;
@@ -197,21 +197,20 @@ int cmi_region_store(struct cm_region *region, struct cmi_thread *thread, const 
                 now.token = token_now(region->cm, mapping);
         }
 #endif
-        if (!ret_slot && (index == CMI_REGION_INDEX_UNKNOWN || !is_of(&now.token, mapping))) {
+        if (!ret_pin && (index == CMI_REGION_INDEX_UNKNOWN || !is_of(&now.token, mapping))) {
                 r = CM_REFUSED;
                 goto out;
         }
         if (put->value.len > CMI_VALUE_MAX ||
-                        (!ret_slot && put->value.len > region->options.budget_bytes /
-                                                                        VALUE_SHARE)) {
+                        (!ret_pin && put->value.len > region->options.budget_bytes / VALUE_SHARE)) {
                 r = -E2BIG;
                 goto out;
         }
         entry = make_entry(region, thread, mapping, index, &now);
-        if (entry && ret_slot) {
-                slot = cmi_pin_slot(thread, region->id);
+        if (entry && ret_pin) {
+                pin = cmi_pin_slot(thread, region->id);
         }
-        if (!entry || (ret_slot && !slot)) {
+        if (!entry || (ret_pin && !pin)) {
                 if (entry) {
                         cmi_handle_deallocate(region->cm, entry,
                                         cmi_entry_size(entry) - CMI_ENTRY_OVERHEAD);
@@ -219,11 +218,11 @@ int cmi_region_store(struct cm_region *region, struct cmi_thread *thread, const 
                 r = -ENOMEM;
                 goto out;
         }
-        if (slot) {
-                cmi_pin_store(slot, entry);
-                *ret_slot = slot;
+        if (pin) {
+                cmi_pin_store(pin, entry);
+                *ret_pin = pin;
         }
-        r = place(region, mapping, index, entry, slot != NULL);
+        r = place(region, mapping, index, entry, pin != NULL);
 out:
         cmi_mapping_leave(thread);
         return r;

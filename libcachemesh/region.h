@@ -18,13 +18,13 @@ struct cmi_put {
 
 /**
  * cmi_region_store() - make an entry and put it into the table if its token is good
- * @ret_slot: NULL, or where the pin of the new entry goes: then the entry is made in any case, and one that was not
+ * @ret_pin: NULL, or where the pin of the new entry goes: then the entry is made in any case, and one that was not
  *            stored lives until it is released
  *
- * Return: 0, CM_REFUSED, -E2BIG, CM_E_FULL, -ENOMEM. With @ret_slot the pin is set unless it is left NULL.
+ * Return: 0, CM_REFUSED, -E2BIG, CM_E_FULL, -ENOMEM. With @ret_pin the pin is set unless it is left NULL.
  */
 int cmi_region_store(struct cm_region *region, struct cmi_thread *thread, const struct cmi_put *put,
-                _Atomic(struct cmi_entry *) **ret_slot);
+                struct cmi_pin **ret_pin);
 
 /* The full check of a pinned entry that may not be in the table: also the private stamps of keys. */
 enum cm_reason cmi_region_check(

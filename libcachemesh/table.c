@@ -188,7 +188,7 @@ static int split(struct cmi_table *table, struct cm *cm)
 
 /* Looks through one chain. *ret_changed: an entry was taken out under us, so the answer means nothing. */
 static struct cmi_entry *search_chain(const struct cmi_bucket *bucket, uint64_t hash,
-                struct cmi_slice key, _Atomic(struct cmi_entry *) *slot, bool *ret_changed)
+                struct cmi_slice key, struct cmi_pin *pin, bool *ret_changed)
 {
         for (; bucket; bucket = atomic_load_explicit(&bucket->overflow, memory_order_acquire)) {
                 uint64_t match = cmi_table_match(
@@ -203,7 +203,7 @@ static struct cmi_entry *search_chain(const struct cmi_bucket *bucket, uint64_t 
                         if (!entry) {
                                 continue;
                         }
-                        cmi_pin_store(slot, entry);
+                        cmi_pin_store(pin, entry);
                         if (atomic_load_explicit(place, CMI_VALIDATE) != entry) {
                                 *ret_changed = true;
                         } else if (cmi_entry_has_key(entry, hash, key)) {
@@ -215,7 +215,7 @@ static struct cmi_entry *search_chain(const struct cmi_bucket *bucket, uint64_t 
 }
 
 struct cmi_entry *cmi_table_search(const struct cmi_table *table, uint64_t hash,
-                struct cmi_slice key, _Atomic(struct cmi_entry *) *slot)
+                struct cmi_slice key, struct cmi_pin *pin)
 {
         struct cmi_entry *entry;
         bool has_changed;
@@ -224,12 +224,12 @@ struct cmi_entry *cmi_table_search(const struct cmi_table *table, uint64_t hash,
         do {
                 has_changed = false;
                 shape = atomic_load_explicit(&table->shape, memory_order_acquire);
-                entry = search_chain(&table->buckets[cmi_table_index(hash, shape)], hash, key, slot,
+                entry = search_chain(&table->buckets[cmi_table_index(hash, shape)], hash, key, pin,
                                 &has_changed);
         } while (!entry && (has_changed || atomic_load_explicit(&table->shape,
                                                            memory_order_acquire) != shape));
         if (!entry) {
-                cmi_pin_drop(slot);
+                cmi_pin_drop(pin);
         }
         return entry;
 }

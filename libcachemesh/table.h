@@ -70,16 +70,16 @@ static inline uint64_t cmi_table_match(uint64_t marks, uint64_t mark)
 
 /* The rest of cmi_table_find(): a second match, another bucket of the chain, a table that changes meanwhile. */
 struct cmi_entry *cmi_table_search(const struct cmi_table *table, uint64_t hash,
-                struct cmi_slice key, _Atomic(struct cmi_entry *) *slot);
+                struct cmi_slice key, struct cmi_pin *pin);
 
 /**
  * cmi_table_find() - the entry of a key, pinned
- * @slot: a free slot of the calling thread
+ * @pin: a free pin of the calling thread
  *
- * Any thread. On NULL the slot is free again.
+ * Any thread. On NULL the pin is free again.
  */
 static inline struct cmi_entry *cmi_table_find(const struct cmi_table *table, uint64_t hash,
-                struct cmi_slice key, _Atomic(struct cmi_entry *) *slot)
+                struct cmi_slice key, struct cmi_pin *pin)
 {
         uint64_t shape = atomic_load_explicit(&table->shape, memory_order_acquire);
         struct cmi_bucket *bucket = &table->buckets[cmi_table_index(hash, shape)];
@@ -94,7 +94,7 @@ static inline struct cmi_entry *cmi_table_find(const struct cmi_table *table, ui
                 if (__builtin_expect(entry != NULL, 1)) {
                         __builtin_prefetch((char *)entry + 64);
                         __builtin_prefetch((char *)entry + 128);
-                        cmi_pin_store(slot, entry);
+                        cmi_pin_store(pin, entry);
                         if (__builtin_expect(atomic_load_explicit(place, CMI_VALIDATE) == entry &&
                                                              cmi_entry_has_key(entry, hash, key),
                                             1)) {
@@ -102,7 +102,7 @@ static inline struct cmi_entry *cmi_table_find(const struct cmi_table *table, ui
                         }
                 }
         }
-        return cmi_table_search(table, hash, key, slot);
+        return cmi_table_search(table, hash, key, pin);
 }
 
 /* The writer's side: under the region's lock. */

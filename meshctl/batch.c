@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "meshctl/batch.h"
 
-#define HEADER_MAX 5 /* of one bin, and with them of the lists: more than msgpack needs */
-#define FIXED_MAX (CMI_REGION_NAME_MAX + 64)
+#define HEADER_MAX 3                         /* of a bin of up to 65535 bytes */
+#define FIXED_MAX (CMI_REGION_NAME_MAX + 64) /* everything else, generously */
 
 bool batch_has_room(const struct batch *batch, size_t len)
 {

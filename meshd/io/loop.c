@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 
 enum item {
@@ -14,8 +15,19 @@ enum item {
         ITEM_LINKS, /* and following: those that are blocked */
 };
 
+static int word_fd(void *socket)
+{
+        int fd = -1;
+        size_t size = sizeof(fd);
+
+        return zmq_getsockopt(socket, ZMQ_FD, &fd, &size) < 0 ? -1 : fd;
+}
+
 int loop_init(struct loop *loop)
 {
+        loop->router_fd = word_fd(loop->links->router);
+        loop->monitor_fd = word_fd(loop->links->monitor);
+        loop->has_more = true; /* nothing was received yet */
         loop->items = calloc(ITEM_LINKS + loop->links->n_dealers, sizeof(*loop->items));
         if (!loop->items) {
                 return -ENOMEM;
@@ -48,7 +60,7 @@ static int find_timeout(struct loop *loop, int max_ms)
                                       : (int)((core_ns + CMI_NS_PER_MS - 1) / CMI_NS_PER_MS);
         int ms = max_ms;
 
-        if (loop->poller->is_changed) {
+        if (loop->poller->is_changed || loop->has_more) {
                 return 0;
         }
         ms = shorter(ms, core_ms);
@@ -75,7 +87,11 @@ static void receive(struct loop *loop)
 {
         struct link_message message;
 
-        for (int i = 0; i < LOOP_MESSAGES_PER_TURN && links_receive(loop->links, &message); i++) {
+        for (int i = 0; i < LOOP_MESSAGES_PER_TURN; i++) {
+                loop->has_more = links_receive(loop->links, &message);
+                if (!loop->has_more) {
+                        return;
+                }
                 /* Read now: a grant counts from after its receipt. */
                 core_receive(loop->core, clock_now(), message.connection,
                                 cmi_slice(zmq_msg_data(&message.header),
@@ -105,6 +121,48 @@ static void tell_writable(struct loop *loop, int n_items)
         }
 }
 
+/*
+ * zmq_poll() costs ten system calls a turn, and a node that wakes for one frame pays them all. Without it: a receive that
+ * finds nothing has taken all that the socket's thread left word of, and from then on every new word makes the
+ * descriptor readable. So it is safe to sleep on the descriptor after such a receive, and only then (has_more).
+ */
+static void sleep_on_words(struct loop *loop, int timeout)
+{
+        struct pollfd fds[ITEM_LINKS] = {
+                        [ITEM_ROUTER] = {.fd = loop->router_fd, .events = POLLIN},
+                        [ITEM_MONITOR] = {.fd = loop->monitor_fd, .events = POLLIN},
+                        [ITEM_LIBUV] = {.fd = loop->items[ITEM_LIBUV].fd, .events = POLLIN},
+        };
+        int n = poll(fds, ITEM_LINKS, timeout);
+
+        for (int i = 0; i < ITEM_LINKS; i++) {
+                loop->items[i].revents = n > 0 && fds[i].revents != 0 ? ZMQ_POLLIN : 0;
+        }
+}
+
+/* Room in a link's queue is news that only zmq_poll() can tell. */
+static void sleep_on_sockets(struct loop *loop, int n_items, int timeout)
+{
+        /* An error leaves no events behind: EINTR by a signal, which libuv then reports. */
+        if (zmq_poll(loop->items, n_items, timeout) < 0) {
+                for (int i = 0; i < n_items; i++) {
+                        loop->items[i].revents = 0;
+                }
+        }
+}
+
+static void run_libuv(struct loop *loop)
+{
+        uv_loop_t *uv = &loop->poller->uv;
+
+        uv_update_time(uv);
+        if (loop->items[ITEM_LIBUV].revents || loop->poller->is_changed ||
+                        uv_backend_timeout(uv) == 0) {
+                loop->poller->is_changed = false;
+                uv_run(uv, UV_RUN_NOWAIT);
+        }
+}
+
 void loop_turn(struct loop *loop, int max_ms)
 {
         int timeout = find_timeout(loop, max_ms);
@@ -112,22 +170,20 @@ void loop_turn(struct loop *loop, int max_ms)
         uint64_t woken_ns;
         uint64_t turn_ns;
 
-        /* An error leaves no events behind: EINTR by a signal, which libuv then reports. */
-        if (zmq_poll(loop->items, n_items, timeout) < 0) {
-                for (int i = 0; i < n_items; i++) {
-                        loop->items[i].revents = 0;
-                }
+        if (n_items == ITEM_LINKS && loop->router_fd >= 0 && loop->monitor_fd >= 0) {
+                sleep_on_words(loop, timeout);
+        } else {
+                sleep_on_sockets(loop, n_items, timeout);
         }
         woken_ns = clock_read_ns(CLOCK_MONOTONIC);
         tell_writable(loop, n_items);
-        if (loop->items[ITEM_ROUTER].revents & ZMQ_POLLIN) {
+        if (loop->has_more || (loop->items[ITEM_ROUTER].revents & ZMQ_POLLIN)) {
                 receive(loop);
         }
         if (loop->items[ITEM_MONITOR].revents & ZMQ_POLLIN) {
                 links_drain_monitor(loop->links);
         }
-        loop->poller->is_changed = false;
-        uv_run(&loop->poller->uv, UV_RUN_NOWAIT);
+        run_libuv(loop);
         local_resume(loop->local);
         if (loop->discover) {
                 discover_turn(loop->discover);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The loop: one thread that sleeps in zmq_poll over the mesh's ROUTER and libuv's backend descriptor, and over those
- * links only that hold something back. In each turn everybody gets a bounded share, and what the turn has brought leaves
+ * The loop: one thread that sleeps over the mesh's ROUTER and libuv's backend descriptor, and over those links only that
+ * hold something back. In each turn everybody gets a bounded share, and what the turn has brought leaves
  * at its end, together: the core's frames first, then the answers to local clients.
  */
 #include "meshd/core/core.h"
@@ -10,6 +10,8 @@
 #include "meshd/io/inquiry.h"
 #include "meshd/io/link.h"
 #include "meshd/io/local.h"
+
+#include <stdbool.h>
 
 #define LOOP_MESSAGES_PER_TURN 256
 
@@ -26,6 +28,9 @@ struct loop {
         struct inquiries *inquiries;
         struct discover *discover; /* NULL once it has stopped */
         zmq_pollitem_t *items;
+        int router_fd; /* readable when the socket's thread has left word: then it is to be drained */
+        int monitor_fd;
+        bool has_more; /* the last turn's share was used up: there may be messages without a word */
         struct loop_counters counters;
 };
 

@@ -250,7 +250,7 @@ def parse():
     parser.add_argument('--quick', action='store_true')
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('names', nargs='*')
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     options.names = options.names or NAMES
     if options.quick:
         options.rounds = 1

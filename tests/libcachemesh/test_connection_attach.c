@@ -283,21 +283,43 @@ static void without_meshd_it_is_offline_and_says_why(struct fixture *f, const vo
         g_assert_cmpstr(status.reason, ==, "no meshd listens on the socket");
 }
 
+static void a_stopped_meshd_costs_the_first_region_its_deadline_and_not_each(
+                struct fixture *f, const void *unused)
+{
+        gint64 begin_us;
+
+        f->meshd = fake_meshd_start(f->path, NULL);
+        fake_meshd_pause(f->meshd);
+        f->cm = fake_handle_open(f->path, NULL);
+        begin_us = g_get_monotonic_time();
+        g_assert_cmpint(fake_handle_region(f->cm, "a", 50), ==, 0);
+        g_assert_cmpint(g_get_monotonic_time() - begin_us, >=, 50000);
+        for (int i = 0; i < 5; i++) {
+                g_assert_cmpint(fake_handle_region(f->cm, "b", 20000), ==, 0);
+        }
+        g_assert_cmpint(g_get_monotonic_time() - begin_us, <, 15 * G_USEC_PER_SEC);
+        fake_meshd_resume(f->meshd);
+        for (unsigned i = 0; i < 6; i++) {
+                g_assert_true(fake_handle_await(f->cm, fake_handle_has_index, GUINT_TO_POINTER(i)));
+        }
+}
+
 static void attempts_to_connect_keep_the_back_off(struct fixture *f, const void *unused)
 {
         struct sockaddr_un address = {.sun_family = AF_UNIX};
-        gint64 end_us = g_get_monotonic_time() + 200000;
+        gint64 begin_us = g_get_monotonic_time();
+        gint64 end_us = begin_us + 10 * G_USEC_PER_SEC;
         unsigned n = 0;
         int listener;
         int fd;
 
-        /* A listener that hangs up on each: 200 ms have room for slots of 5, 10, 20, 40, 80, 160 ms at the least. */
+        /* A listener that hangs up on each. Slots last at least half of 10, 20, 40, 80, 160 ms. */
         listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         strcpy(address.sun_path, f->path);
         g_assert_cmpint(bind(listener, (struct sockaddr *)&address, sizeof(address)), ==, 0);
         g_assert_cmpint(listen(listener, 64), ==, 0);
         f->cm = fake_handle_open(f->path, NULL);
-        while (g_get_monotonic_time() < end_us) {
+        while (n < 6 && g_get_monotonic_time() < end_us) {
                 f->cm->ops->poke(f->cm);
                 f->cm->ops->dispatch(f->cm);
                 fd = accept(listener, NULL, NULL);
@@ -307,8 +329,8 @@ static void attempts_to_connect_keep_the_back_off(struct fixture *f, const void 
                 }
         }
         close(listener);
-        g_assert_cmpuint(n, >=, 3);
-        g_assert_cmpuint(n, <=, 8);
+        g_assert_cmpuint(n, ==, 6);
+        g_assert_cmpint(g_get_monotonic_time() - begin_us, >=, 155000);
 }
 
 #define CASE(name, function)                                                                       \
@@ -335,6 +357,7 @@ int main(int argc, char **argv)
         CASE("long_path", a_path_over_the_limit_is_refused);
         CASE("limit_path", a_path_of_the_limit_works);
         CASE("offline", without_meshd_it_is_offline_and_says_why);
+        CASE("stopped", a_stopped_meshd_costs_the_first_region_its_deadline_and_not_each);
         CASE("back_off", attempts_to_connect_keep_the_back_off);
         return g_test_run();
 }

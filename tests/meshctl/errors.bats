@@ -182,6 +182,8 @@ on_terminal() {
         [ "$output" = 'b?[2J?' ]
         ctl peers -o json
         refute grep -P '[^\x00-\x7f]|\x1b' <<<"$output"
+        ctl peers -o jsonl
+        refute grep -P '[^\x00-\x7f]|\x1b' <<<"$output"
 }
 
 @test "errors from elsewhere cannot steer the terminal" {
@@ -237,4 +239,20 @@ on_terminal() {
         pids+=($!)
         run timeout 20 grep -m1 -E 'published +1005 +[0-9]+/s' "$BATS_TEST_TMPDIR/out"
         expect_status 0
+}
+
+# flags_in TEXT: the long flags in it, sorted
+flags_in() {
+        grep -oE -- '--[a-z-]+' <<<"$1" | sort -u
+}
+
+@test "the manual page has the verbs and flags that help has" {
+        manual=$BATS_TEST_DIRNAME/../../docs/man/meshctl.1.scd
+        verbs=$(sed -n '/^# VERBS/,/^# FLAGS/s/^\*\([a-z]*\)\*.*/\1/p' "$manual")
+        [ "$verbs" = "$("$MESHCTL" --help | sed -n '/^verbs:/,/^$/s/^  \([a-z]*\).*/\1/p')" ]
+        for verb in $verbs; do
+                [ "$(flags_in "$("$MESHCTL" "$verb" --help | head -1)")" = "$(flags_in "$(grep "^\*$verb\*" "$manual")")" ]
+        done
+        globals=$(sed -n '/^# FLAGS/,/^# EXIT/s/^\(\*-.*\)/\1/p' "$manual")
+        [ "$(flags_in "$globals")" = "$(flags_in "$("$MESHCTL" peers --help | sed -n '/^flags of all/,$s/^  \(-., \|    \)\(--[a-z-]*\).*/\2/p')")" ]
 }

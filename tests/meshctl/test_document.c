@@ -79,11 +79,12 @@ static void what_json_cannot_hold_is_still_there(void)
 static void nesting_is_bounded(void)
 {
         uint8_t bytes[100] = {0};
+        json_t *json = NULL;
 
         memset(bytes, 0x91, CMI_DEPTH_MAX);
         bytes[CMI_DEPTH_MAX] = 0x01;
-        g_assert_cmpint(document_decode(cmi_slice(bytes, CMI_DEPTH_MAX + 1), &(json_t *){NULL}), ==,
-                        0);
+        g_assert_cmpint(document_decode(cmi_slice(bytes, CMI_DEPTH_MAX + 1), &json), ==, 0);
+        json_decref(json);
         memset(bytes, 0x91, CMI_DEPTH_MAX + 1);
         bytes[CMI_DEPTH_MAX + 1] = 0x01;
         assert_refused(bytes, CMI_DEPTH_MAX + 2, -EMSGSIZE);

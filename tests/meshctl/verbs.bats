@@ -377,11 +377,17 @@ links_document() {
 
 @test "wait also waits for meshd to come up" {
         mkfifo "$BATS_TEST_TMPDIR/out"
-        echo '{"answers": {"wait": {"for": "live", "waited_ms": 1}}}' >"$BATS_TEST_TMPDIR/scenario.json"
-        "$MESHCTL" --socket "$socket" wait --for=live --timeout 30 -o name >"$BATS_TEST_TMPDIR/out" 3>&- &
-        pids+=("$("$FAKE_MESHD" "$socket" "$BATS_TEST_TMPDIR/scenario.json")")
-        [ "$(timeout 30 cat "$BATS_TEST_TMPDIR/out")" = live ]
-        wait $!
+        script -qec "'$MESHCTL' --socket '$socket' wait --for=live --timeout 30 -o name" /dev/null \
+                >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- </dev/null &
+        pids+=($!)
+        exec 4<"$BATS_TEST_TMPDIR/out"
+        # its progress tells that it has found nobody
+        IFS= read -r -t 20 -d s text <&4
+        [[ $text == *'waiting for live, 1 ' ]]
+        fake <<<'{"answers": {"wait": {"for": "live", "waited_ms": 1}}}'
+        run cat <&4
+        expect_output $'live\r'
+        wait "${pids[0]}"
 }
 
 @test "stats lists the counters" {

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Forking: a child notices at its first call, starts with an empty cache, and can still read what was pinned before.
+ * Children report by their exit status: the line of the expectation that failed, modulo 200, or 0.
+ */
+#include "tests/libcachemesh/fixture.h"
+
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CHILD_EXPECT(condition)                                                                    \
+        do {                                                                                       \
+                if (!(condition)) {                                                                \
+                        _exit(__LINE__ % 200 + 1);                                                 \
+                }                                                                                  \
+        } while (0)
+
+static void expect_good_end(pid_t child)
+{
+        int status = -1;
+
+        g_assert_cmpint(waitpid(child, &status, 0), ==, child);
+        g_assert_true(WIFEXITED(status));
+        g_assert_cmpint(WEXITSTATUS(status), ==, 0);
+}
+
+static bool has(struct cm_region *region, const char *key, const char *text)
+{
+        int r;
+        g_autofree char *found = get_text(region, key, &r);
+
+        return r == 0 && strcmp(found, text) == 0;
+}
+
+static void a_child_starts_empty_and_works(void)
+{
+        struct fixture f = fixture_open(NULL, 0);
+        struct cm_region *other;
+        pid_t child;
+
+        g_assert_cmpint(cm_region_open(&other, f.cm, "other", NULL), ==, 0);
+        put_text(f.region, "a", "parent", cm_token(f.cm));
+        put_text(other, "a", "parent", cm_token(f.cm));
+        child = fork();
+        if (child == 0) {
+                struct cm_region_stats stats = {.size = sizeof(stats)};
+                struct cm_region *again;
+
+                CHILD_EXPECT(!has(f.region, "a", "parent"));
+                CHILD_EXPECT(!has(other, "a", "parent"));
+                CHILD_EXPECT(put_text(f.region, "a", "child", cm_token(f.cm)) == 0);
+                CHILD_EXPECT(has(f.region, "a", "child"));
+                CHILD_EXPECT(put_text(other, "b", "child", cm_token(f.cm)) == 0);
+                CHILD_EXPECT(cm_invalidate(other, "b", 1, CM_WAIT_NODE, NULL) == 0);
+                CHILD_EXPECT(!has(other, "b", "child"));
+                CHILD_EXPECT(cm_region_open(&again, f.cm, "other", NULL) == 0 && again == other);
+                CHILD_EXPECT(cm_region_stats(f.region, &stats) == 0);
+                CHILD_EXPECT(stats.n_entries == 1 && stats.n_hits == 1 && stats.n_puts == 1);
+                CHILD_EXPECT(cm_close(f.cm) == NULL);
+                _exit(0);
+        }
+        expect_good_end(child);
+        assert_hit(f.region, "a", "parent");
+        assert_hit(other, "a", "parent");
+        g_assert_cmpint(put_text(f.region, "b", "parent", cm_token(f.cm)), ==, 0);
+        assert_hit(f.region, "b", "parent");
+        fixture_close(&f);
+}
+
+static void a_token_from_before_the_fork_stores_nothing_in_the_child(void)
+{
+        struct fixture f = fixture_open(NULL, 0);
+        struct cm_token token = cm_token(f.cm);
+        pid_t child = fork();
+
+        if (child == 0) {
+                CHILD_EXPECT(put_text(f.region, "a", "old", token) == CM_REFUSED);
+                CHILD_EXPECT(!has(f.region, "a", "old"));
+                _exit(0);
+        }
+        expect_good_end(child);
+        g_assert_cmpint(put_text(f.region, "a", "new", token), ==, 0);
+        fixture_close(&f);
+}
+
+static void pins_of_the_parent_stay_readable_in_the_child(void)
+{
+        struct fixture f = fixture_open(NULL, 0);
+        struct cm_value value = {0};
+        char key[16];
+        pid_t child;
+
+        put_text(f.region, "a", "pinned", cm_token(f.cm));
+        g_assert_cmpint(cm_get(f.region, "a", 1, &value), ==, 0);
+        child = fork();
+        if (child == 0) {
+                for (int i = 0; i < 2000; i++) {
+                        g_snprintf(key, sizeof(key), "k%d", i);
+                        CHILD_EXPECT(put_text(f.region, key, "x", cm_token(f.cm)) == 0);
+                }
+                cm_region_clear(f.region);
+                CHILD_EXPECT(value.len == 6 && memcmp(value.data, "pinned", 6) == 0);
+                cm_close(f.cm);
+                CHILD_EXPECT(memcmp(value.data, "pinned", 6) == 0);
+                cm_release(&value);
+                _exit(0);
+        }
+        expect_good_end(child);
+        g_assert_cmpmem(value.data, value.len, "pinned", 6);
+        cm_release(&value);
+        fixture_close(&f);
+}
+
+static void a_handle_may_refuse_to_be_inherited(void)
+{
+        struct fixture f = fixture_open(NULL, CM_OPEN_NO_FORK);
+        struct cm_value value = {0};
+        pid_t child;
+
+        put_text(f.region, "a", "pinned", cm_token(f.cm));
+        g_assert_cmpint(cm_get(f.region, "a", 1, &value), ==, 0);
+        child = fork();
+        if (child == 0) {
+                struct cm_value other = {0};
+                struct cm_region *region;
+                struct cm_state state;
+                struct cm_batch *batch;
+                struct cm_region_stats stats = {.size = sizeof(stats)};
+
+                CHILD_EXPECT(cm_get(f.region, "a", 1, &other) == CM_E_FORKED);
+                CHILD_EXPECT(put_text(f.region, "a", "x", cm_token(f.cm)) == CM_E_FORKED);
+                CHILD_EXPECT(cm_invalidate(f.region, "a", 1, CM_WAIT_NONE, NULL) == CM_E_FORKED);
+                CHILD_EXPECT(cm_region_open(&region, f.cm, "x", NULL) == CM_E_FORKED);
+                CHILD_EXPECT(cm_state(f.cm, &state) == CM_E_FORKED);
+                CHILD_EXPECT(cm_batch_new(&batch, f.cm) == CM_E_FORKED);
+                CHILD_EXPECT(cm_region_stats(f.region, &stats) == CM_E_FORKED);
+                CHILD_EXPECT(cm_fd(f.cm) == CM_E_FORKED && cm_dispatch(f.cm) == CM_E_FORKED);
+                CHILD_EXPECT(memcmp(value.data, "pinned", 6) == 0);
+                cm_release(&value);
+                CHILD_EXPECT(cm_close(f.cm) == NULL);
+                _exit(0);
+        }
+        expect_good_end(child);
+        assert_hit(f.region, "a", "pinned");
+        cm_release(&value);
+        fixture_close(&f);
+}
+
+static void *use(void *data)
+{
+        struct fixture *f = data;
+
+        for (int i = 0; i < 100; i++) {
+                char key[16];
+
+                g_snprintf(key, sizeof(key), "k%d", i);
+                if (put_text(f->region, key, "thread", cm_token(f->cm)) < 0) {
+                        return data;
+                }
+                (void)has(f->region, key, "thread");
+        }
+        return NULL;
+}
+
+static void threads_of_a_child_may_notice_the_fork_at_the_same_time(void)
+{
+        struct fixture f = fixture_open(NULL, 0);
+
+        put_text(f.region, "k1", "parent", cm_token(f.cm));
+        for (int i = 0; i < 20; i++) {
+                pid_t child = fork();
+
+                if (child == 0) {
+                        pthread_t threads[4];
+                        void *result;
+
+                        for (int k = 0; k < 4; k++) {
+                                CHILD_EXPECT(pthread_create(&threads[k], NULL, use, &f) == 0);
+                        }
+                        for (int k = 0; k < 4; k++) {
+                                pthread_join(threads[k], &result);
+                                CHILD_EXPECT(result == NULL);
+                        }
+                        CHILD_EXPECT(has(f.region, "k99", "thread"));
+                        _exit(0);
+                }
+                expect_good_end(child);
+        }
+        assert_hit(f.region, "k1", "parent");
+        fixture_close(&f);
+}
+
+static void *put_for_ever(void *data)
+{
+        struct fixture *f = data;
+        char key[16];
+
+        for (unsigned i = 0; f->cm; i++) {
+                struct cm *cm = __atomic_load_n(&f->cm, __ATOMIC_ACQUIRE);
+
+                if (!cm) {
+                        break;
+                }
+                g_snprintf(key, sizeof(key), "k%u", i % 3000);
+                put_text(f->region, key, "busy", cm_token(cm));
+                cm_invalidate(f->region, key, 2, CM_WAIT_NONE, NULL);
+        }
+        return NULL;
+}
+
+/* Locks of the parent may be held at the moment of the fork; the child must not wait for them. */
+static void a_child_forked_amid_changes_works(void)
+{
+        struct fixture f = fixture_open(NULL, 0);
+        struct fixture shared = f;
+        GThread *thread = g_thread_new("busy", put_for_ever, &shared);
+
+        for (int i = 0; i < 100; i++) {
+                pid_t child = fork();
+
+                if (child == 0) {
+                        alarm(20);
+                        CHILD_EXPECT(put_text(f.region, "a", "child", cm_token(f.cm)) == 0);
+                        CHILD_EXPECT(has(f.region, "a", "child"));
+                        CHILD_EXPECT(cm_invalidate(f.region, "a", 1, CM_WAIT_NODE, NULL) == 0);
+                        _exit(0);
+                }
+                expect_good_end(child);
+        }
+        __atomic_store_n(&shared.cm, NULL, __ATOMIC_RELEASE);
+        g_thread_join(thread);
+        fixture_close(&f);
+}
+
+static void a_grandchild_works_too(void)
+{
+        struct fixture f = fixture_open(NULL, 0);
+        pid_t child;
+
+        put_text(f.region, "a", "parent", cm_token(f.cm));
+        child = fork();
+        if (child == 0) {
+                pid_t grandchild;
+                int status = -1;
+
+                CHILD_EXPECT(put_text(f.region, "a", "child", cm_token(f.cm)) == 0);
+                grandchild = fork();
+                if (grandchild == 0) {
+                        CHILD_EXPECT(!has(f.region, "a", "child"));
+                        CHILD_EXPECT(put_text(f.region, "a", "grandchild", cm_token(f.cm)) == 0);
+                        CHILD_EXPECT(has(f.region, "a", "grandchild"));
+                        _exit(0);
+                }
+                CHILD_EXPECT(waitpid(grandchild, &status, 0) == grandchild && status == 0);
+                CHILD_EXPECT(has(f.region, "a", "child"));
+                _exit(0);
+        }
+        expect_good_end(child);
+        assert_hit(f.region, "a", "parent");
+        fixture_close(&f);
+}
+
+int main(int argc, char **argv)
+{
+        g_test_init(&argc, &argv, NULL);
+        g_test_set_nonfatal_assertions();
+        g_test_add_func("/fork/empty", a_child_starts_empty_and_works);
+        g_test_add_func("/fork/token", a_token_from_before_the_fork_stores_nothing_in_the_child);
+        g_test_add_func("/fork/pins", pins_of_the_parent_stay_readable_in_the_child);
+        g_test_add_func("/fork/no_fork", a_handle_may_refuse_to_be_inherited);
+        g_test_add_func("/fork/threads", threads_of_a_child_may_notice_the_fork_at_the_same_time);
+        g_test_add_func("/fork/amid", a_child_forked_amid_changes_works);
+        g_test_add_func("/fork/grandchild", a_grandchild_works_too);
+        return g_test_run();
+}
