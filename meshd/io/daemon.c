@@ -346,6 +346,13 @@ static void on_signal(uv_signal_t *handle, int number)
 {
         struct daemon *daemon = handle->data;
 
+        if (number == SIGHUP) {
+                logger(LOGGER_INFO, "meshd.hangup",
+                                L_TEXT("msg", "nothing to read again: the configuration is in "
+                                              "flags "
+                                              "and environment"));
+                return;
+        }
         if (daemon->is_ending) {
                 _exit(FAULT_FAILED);
         }
@@ -355,10 +362,10 @@ static void on_signal(uv_signal_t *handle, int number)
 
 static void watch_signals(struct daemon *daemon)
 {
-        static const int numbers[] = {SIGTERM, SIGINT};
+        static const int numbers[DAEMON_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
 
         signal(SIGPIPE, SIG_IGN);
-        for (int i = 0; i < 2; i++) {
+        for (int i = 0; i < DAEMON_SIGNALS; i++) {
                 uv_signal_init(&daemon->poller.uv, &daemon->signals[i]);
                 daemon->signals[i].data = daemon;
                 uv_signal_start(&daemon->signals[i], on_signal, numbers[i]);
@@ -463,7 +470,7 @@ static void release(struct daemon *daemon)
         discover_stop(&daemon->discover);
         daemon->loop.discover = NULL;
         local_close(&daemon->local);
-        for (int i = 0; i < 2; i++) {
+        for (int i = 0; i < DAEMON_SIGNALS; i++) {
                 uv_close((uv_handle_t *)&daemon->signals[i], NULL);
         }
         uv_run(&daemon->poller.uv, UV_RUN_DEFAULT);

@@ -16,6 +16,7 @@
 #include "meshd/io/service.h"
 #include "meshd/io/state_dir.h"
 
+#define DAEMON_SIGNALS 3
 #define DAEMON_FLUSH_MS 1000 /* for others to acknowledge, at a clean end */
 #define DAEMON_LINGER_MS 200 /* for the goodbye to leave */
 
@@ -37,7 +38,7 @@ struct daemon {
         size_t core_size;
         struct cmi_endpoint advertised[CMI_ENDPOINTS_MAX];
         uint32_t n_advertised;
-        uv_signal_t signals[2];
+        uv_signal_t signals[DAEMON_SIGNALS];
         bool is_ending;
 };
 

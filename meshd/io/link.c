@@ -428,10 +428,9 @@ static void count_event(struct links *links, uint16_t event)
         n_unfinished = counters->accepted - counters->handshaken;
         if (event == ZMQ_EVENT_DISCONNECTED && n_unfinished > counters->rejected) {
                 counters->rejected++;
-                logger(LOGGER_WARNING, "mesh.rejected", L_ENDPOINT("listen", &links->bound),
+                logger(LOGGER_INFO, "mesh.rejected", L_ENDPOINT("listen", &links->bound),
                                 L_UINT("total", counters->rejected),
-                                L_TEXT("msg", "a connection ended before its handshake: not a "
-                                              "node"));
+                                L_TEXT("msg", "a connection ended before its handshake"));
         } else if (n_unfinished < counters->rejected) {
                 counters->rejected = n_unfinished;
         }

@@ -298,6 +298,17 @@ static void handle(struct client *client, size_t n)
         }
 }
 
+/* Many clients that send at once share a turn evenly, so that it stays short. */
+static size_t read_limit(const struct local *local)
+{
+        size_t share = LOCAL_TURN_MAX / (local->n_readers_before + 1);
+
+        if (share > LOCAL_READ_MAX) {
+                return LOCAL_READ_MAX;
+        }
+        return share < LOCAL_READ_MIN ? LOCAL_READ_MIN : share;
+}
+
 static void read_client(struct client *client)
 {
         struct local *local = client->local;
@@ -315,7 +326,8 @@ static void read_client(struct client *client)
                 handle(client, n_before);
                 return;
         }
-        n = recv(client->fd, local->scratch + n_before, LOCAL_READ_MAX, MSG_DONTWAIT);
+        local->n_readers++;
+        n = recv(client->fd, local->scratch + n_before, read_limit(local), MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
                 return;
         }
@@ -368,6 +380,8 @@ void local_flush(struct local *local)
 {
         uint64_t now_ns = clock_read_ns(CLOCK_MONOTONIC);
 
+        local->n_readers_before = local->n_readers;
+        local->n_readers = 0;
         while (local->dirty) {
                 struct client *client = local->dirty;
 

@@ -21,6 +21,8 @@
 
 #define LOCAL_READ_MAX                                                                             \
         (128u << 10) /* bytes of one client in one turn, beside what was left of the last one */
+#define LOCAL_TURN_MAX (2u << 20)   /* bytes of all clients in one turn, but at least */
+#define LOCAL_READ_MIN 4096         /* of each one */
 #define LOCAL_OUT_HOLD (256u << 10) /* so much unread: no more requests are taken */
 #define LOCAL_OUT_MAX (4u << 20)    /* more unread: disconnected */
 #define LOCAL_STALL_MS 30000        /* takes nothing for so long: disconnected */
@@ -84,7 +86,8 @@ struct local {
         uv_poll_t poll;
         uv_timer_t timer;
         uint32_t n_clients, max_clients;
-        uint32_t n_held; /* clients with held back messages */
+        uint32_t n_held;                      /* clients with held back messages */
+        uint32_t n_readers, n_readers_before; /* in this turn and in the last one */
         struct client *clients, *dirty, *dropped;
         uint8_t *scratch;
         struct local_handler handler;

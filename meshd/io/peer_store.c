@@ -166,12 +166,25 @@ const struct peer_file_entry *peer_store_get(const struct peer_store *store, uin
         return &store->entries[index];
 }
 
+/* A disk that hangs does not keep meshd from ending. */
+static void await_write(struct peer_store *store)
+{
+        const struct timespec pause = {.tv_nsec = 5000000};
+
+        for (int i = 0; store->child != 0 && i < PEER_STORE_END_MS / 5; i++) {
+                end_write(store, WNOHANG);
+                if (store->child != 0) {
+                        nanosleep(&pause, NULL);
+                }
+        }
+}
+
 void peer_store_stop(struct peer_store *store)
 {
-        end_write(store, 0);
-        if (store->is_due) {
+        await_write(store);
+        if (store->is_due && store->child == 0) {
                 begin_write(store);
-                end_write(store, 0);
+                await_write(store);
         }
         uv_close((uv_handle_t *)&store->timer, NULL);
         uv_close((uv_handle_t *)&store->signal, NULL);

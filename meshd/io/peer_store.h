@@ -13,6 +13,7 @@
 
 #include <sys/types.h>
 
+#define PEER_STORE_END_MS 1000   /* for the last write, at a clean end */
 #define PEER_STORE_DELAY_MS 1000 /* from a change to the write: changes come in bursts */
 
 struct peer_store {
@@ -46,6 +47,6 @@ const struct peer_file_entry *peer_store_get(const struct peer_store *store, uin
 /* Members may have changed. Called from inside the core. */
 void peer_store_note(struct peer_store *store);
 
-/* Write what is due, and wait for it: at a clean end. */
+/* Write what is due, and wait a while for it: at a clean end. */
 void peer_store_stop(struct peer_store *store);
 void peer_store_deinit(struct peer_store *store);
