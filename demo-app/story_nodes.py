@@ -249,12 +249,15 @@ class Mesh:
             answer = condition()
             if answer:
                 return answer
-            for node in self.nodes:
-                node.check_alive()
+            self.check_alive()
             if time.monotonic() > deadline:
                 raise Failure(f'waited {STEP_S} s in vain: {what}')
             with self.signals:
                 time.sleep(POLL_S)
+
+    def check_alive(self):
+        for node in self.nodes:
+            node.check_alive()
 
     def read_line(self, stream, what):
         with self.signals:
