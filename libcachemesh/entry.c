@@ -37,5 +37,5 @@ struct cmi_entry *cmi_entry_new(struct cm *cm, const struct cmi_content *content
 
 size_t cmi_entry_size(const struct cmi_entry *entry)
 {
-        return align_up((size_t)entry->value_offset + entry->value_len) + CMI_ENTRY_OVERHEAD;
+        return align_up((size_t)entry->value_offset + entry->value_len);
 }

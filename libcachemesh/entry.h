@@ -59,8 +59,14 @@ struct cmi_content {
 /* New entry with content and sizes set and everything else zero; NULL if memory is short. */
 struct cmi_entry *cmi_entry_new(struct cm *cm, const struct cmi_content *content);
 
-/* The bytes that an entry counts in its region's budget. */
+/* The bytes of its block. */
 size_t cmi_entry_size(const struct cmi_entry *entry);
+
+/* The bytes that it counts in its region's budget. */
+static inline size_t cmi_entry_cost(const struct cmi_entry *entry)
+{
+        return cmi_entry_size(entry) + CMI_ENTRY_OVERHEAD;
+}
 
 static inline const char *cmi_entry_key(const struct cmi_entry *entry)
 {

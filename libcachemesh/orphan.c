@@ -28,8 +28,7 @@ static void free_entries(const struct cm_allocator *allocator, struct cmi_entry 
         while (entry) {
                 struct cmi_entry *next = entry->older;
 
-                allocator->deallocate(allocator->userdata, entry,
-                                cmi_entry_size(entry) - CMI_ENTRY_OVERHEAD);
+                allocator->deallocate(allocator->userdata, entry, cmi_entry_size(entry));
                 entry = next;
         }
 }

@@ -14,7 +14,7 @@ void cmi_region_retire(struct cm_region *region, struct cmi_entry *entry)
         region->unlinked = entry;
         region->n_unlinked++;
         if (!(entry->flags & CMI_ENTRY_DETACHED)) {
-                region->unlinked_bytes += cmi_entry_size(entry);
+                region->unlinked_bytes += cmi_entry_cost(entry);
         }
 }
 
@@ -43,7 +43,7 @@ void cmi_region_reclaim(struct cm_region *region)
         cmi_pin_set_fill(&set);
         while (*link) {
                 struct cmi_entry *entry = *link;
-                size_t size = cmi_entry_size(entry);
+                size_t cost = cmi_entry_cost(entry);
 
                 if (cmi_pin_set_has(&set, entry)) {
                         link = &entry->older;
@@ -52,10 +52,10 @@ void cmi_region_reclaim(struct cm_region *region)
                 *link = entry->older;
                 region->n_unlinked--;
                 if (!(entry->flags & CMI_ENTRY_DETACHED)) {
-                        region->unlinked_bytes -= size;
-                        region->entry_bytes -= size;
+                        region->unlinked_bytes -= cost;
+                        region->entry_bytes -= cost;
                 }
-                cmi_handle_deallocate(region->cm, entry, size - CMI_ENTRY_OVERHEAD);
+                cmi_handle_deallocate(region->cm, entry, cmi_entry_size(entry));
         }
         region->n_kept = region->n_unlinked;
         region->kept_bytes = region->unlinked_bytes;

@@ -112,7 +112,7 @@ static int insert(struct cm_region *region, const struct cmi_mapping *mapping, u
                 struct cmi_entry *entry)
 {
         struct cmi_slice key = {cmi_entry_key(entry), entry->key_len};
-        size_t size = cmi_entry_size(entry);
+        size_t cost = cmi_entry_cost(entry);
         struct cmi_entry *old;
         int r;
 
@@ -124,7 +124,7 @@ static int insert(struct cm_region *region, const struct cmi_mapping *mapping, u
         if (old && cmi_check(region, mapping, index, old) == CM_REASON_NONE) {
                 return CM_REFUSED; /* a slow loader must not bring back its older value */
         }
-        if (!make_room(region, mapping, size)) {
+        if (!make_room(region, mapping, cost)) {
                 return CM_E_FULL;
         }
         old = cmi_table_peek(&region->table, entry->hash, key);
@@ -139,7 +139,7 @@ static int insert(struct cm_region *region, const struct cmi_mapping *mapping, u
                 }
         }
         cmi_sieve_insert(region, entry);
-        region->entry_bytes += size;
+        region->entry_bytes += cost;
         if (cmi_region_reclaim_is_due(region)) {
                 cmi_region_reclaim(region);
         }
@@ -167,8 +167,7 @@ static int place(struct cm_region *region, const struct cmi_mapping *mapping, ui
         }
         pthread_mutex_unlock(&region->lock);
         if (r != 0 && !is_pinned) {
-                cmi_handle_deallocate(
-                                region->cm, entry, cmi_entry_size(entry) - CMI_ENTRY_OVERHEAD);
+                cmi_handle_deallocate(region->cm, entry, cmi_entry_size(entry));
         }
         return r;
 }
@@ -212,8 +211,7 @@ int cmi_region_store(struct cm_region *region, struct cmi_thread *thread, const 
         }
         if (!entry || (ret_pin && !pin)) {
                 if (entry) {
-                        cmi_handle_deallocate(region->cm, entry,
-                                        cmi_entry_size(entry) - CMI_ENTRY_OVERHEAD);
+                        cmi_handle_deallocate(region->cm, entry, cmi_entry_size(entry));
                 }
                 r = -ENOMEM;
                 goto out;
