@@ -15,8 +15,7 @@ static void log_about(enum logger_level level, const char *name, const struct co
 
         /* A line has at least one field; a text that is empty or missing is left out. */
         logger(level, name, L_TEXT("peer", peer),
-                        L_TEXT("msg", event->text[0] ? event->text : NULL),
-                        L_UINT("number", event->number));
+                        L_TEXT("msg", event->text[0] ? event->text : NULL));
 }
 
 void events_log(const struct core_event *event)
