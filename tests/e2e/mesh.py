@@ -275,7 +275,7 @@ class Node:
         until(f'{self.name} sees {other.name} {state}', lambda: self.peer_state(other) == state, deadline_s)
 
     def wait_socket(self):
-        self.meshctl('version')
+        until(f'{self.name} answers', lambda: self.meshctl_status('version')[0] == 0)
         return self
 
     def app(self, **keywords):
