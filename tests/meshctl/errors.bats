@@ -5,7 +5,9 @@ load fake
 
 # on_terminal COMMAND...: run it with a terminal as output; what it writes goes to standard output
 on_terminal() {
-        script -qec "$*" /dev/null </dev/null
+        local command
+        printf -v command '%q ' "$@"
+        script -qec "$command" /dev/null </dev/null
 }
 
 @test "a socket that is not there ends with 69" {
