@@ -5,13 +5,10 @@
 #include <errno.h>
 #include <string.h>
 
-/* A loader that says when it runs and waits until it may end. */
+/* A loader that says when it runs and waits until it may end. Atomics: TSan does not know GLib's locks. */
 struct gate {
-        GMutex mutex;
-        GCond cond;
-        int n_begun;
-        int n_allowed;
-        int n_ended;
+        _Atomic int n_begun;
+        _Atomic int n_allowed;
         int outcome;
         const char *text;
         struct fixture *fixture;
@@ -22,44 +19,36 @@ static gint64 deadline(void)
         return g_get_monotonic_time() + 30 * G_USEC_PER_SEC;
 }
 
+static void await(_Atomic int *n, int at_least)
+{
+        gint64 end = deadline();
+
+        while (atomic_load(n) < at_least && g_get_monotonic_time() < end) {
+                g_thread_yield();
+        }
+        g_assert_cmpint(atomic_load(n), >=, at_least);
+}
+
 static void allow(struct gate *gate, int n)
 {
-        g_mutex_lock(&gate->mutex);
-        gate->n_allowed += n;
-        g_cond_broadcast(&gate->cond);
-        g_mutex_unlock(&gate->mutex);
+        atomic_fetch_add(&gate->n_allowed, n);
 }
 
 static void await_begun(struct gate *gate, int n)
 {
-        gint64 end = deadline();
-
-        g_mutex_lock(&gate->mutex);
-        while (gate->n_begun < n) {
-                g_assert_true(g_cond_wait_until(&gate->cond, &gate->mutex, end));
-        }
-        g_mutex_unlock(&gate->mutex);
+        await(&gate->n_begun, n);
 }
 
 /* Gives "text N" for the Nth load. */
 static int gated_load(void *userdata, struct cm_load *load, const void *key, size_t key_len)
 {
         struct gate *gate = userdata;
-        gint64 end = deadline();
+        int number = atomic_fetch_add(&gate->n_begun, 1) + 1;
         char text[64];
-        int number;
-        int r;
 
-        g_mutex_lock(&gate->mutex);
-        number = ++gate->n_begun;
-        g_cond_broadcast(&gate->cond);
-        while (gate->n_allowed < number && g_cond_wait_until(&gate->cond, &gate->mutex, end)) {
-        }
-        gate->n_ended++;
-        r = gate->outcome;
-        g_mutex_unlock(&gate->mutex);
-        if (r < 0) {
-                return r;
+        await(&gate->n_allowed, number);
+        if (gate->outcome < 0) {
+                return gate->outcome;
         }
         g_snprintf(text, sizeof(text), "%s %d", gate->text, number);
         return cm_load_set_value(load, text, strlen(text));
@@ -67,7 +56,7 @@ static int gated_load(void *userdata, struct cm_load *load, const void *key, siz
 
 struct caller {
         struct gate *gate;
-        GThread *thread;
+        pthread_t thread;
         int r;
         char *text;
 };
@@ -89,12 +78,12 @@ static void *call(void *data)
 static void start(struct caller *caller, struct gate *gate)
 {
         *caller = (struct caller){.gate = gate};
-        caller->thread = g_thread_new("caller", call, caller);
+        g_assert_cmpint(pthread_create(&caller->thread, NULL, call, caller), ==, 0);
 }
 
 static void finish(struct caller *caller, int r, const char *text)
 {
-        g_thread_join(caller->thread);
+        pthread_join(caller->thread, NULL);
         g_assert_cmpint(caller->r, ==, r);
         g_assert_cmpstr(caller->text, ==, text);
         g_free(caller->text);
@@ -262,9 +251,7 @@ static void a_load_of_its_own_key_is_a_deadlock(void)
 /* Two threads, each loading what the other one needs. */
 struct crossed {
         struct fixture *fixture;
-        GMutex mutex;
-        GCond cond;
-        int n_inside;
+        _Atomic int n_inside;
         _Atomic int n_deadlocks;
 };
 
@@ -278,15 +265,10 @@ static int crossed_load(void *userdata, struct cm_load *load, const void *key, s
         struct crossed *crossed = userdata;
         const char *other = *(const char *)key == 'a' ? "b" : "a";
         struct cm_value value = {0};
-        gint64 end = deadline();
         int r;
 
-        g_mutex_lock(&crossed->mutex);
-        crossed->n_inside++;
-        g_cond_broadcast(&crossed->cond);
-        while (crossed->n_inside < 2 && g_cond_wait_until(&crossed->cond, &crossed->mutex, end)) {
-        }
-        g_mutex_unlock(&crossed->mutex);
+        atomic_fetch_add(&crossed->n_inside, 1);
+        await(&crossed->n_inside, 2);
         r = cm_get_or_load(crossed->fixture->region, other, 1, leaf_load, NULL, &value);
         if (r == -EDEADLK) {
                 crossed->n_deadlocks++;
@@ -311,12 +293,13 @@ static void threads_that_wait_for_each_other_are_a_deadlock_too(void)
 {
         struct fixture f = fixture_open(NULL, 0);
         struct crossed crossed = {.fixture = &f};
-        GThread *thread = g_thread_new("b", load_b, &crossed);
+        pthread_t thread;
         struct cm_value value = {0};
 
+        g_assert_cmpint(pthread_create(&thread, NULL, load_b, &crossed), ==, 0);
         g_assert_cmpint(cm_get_or_load(f.region, "a", 1, crossed_load, &crossed, &value), ==, 0);
         cm_release(&value);
-        g_thread_join(thread);
+        pthread_join(thread, NULL);
         g_assert_cmpint(crossed.n_deadlocks, ==, 1);
         fixture_close(&f);
 }
