@@ -335,6 +335,66 @@ static void a_clean_end_says_goodbye_and_the_stream_goes_on_after_it(void)
         pair_tear_down();
 }
 
+/* A good request of each kind, one of them damaged. Whatever meshd makes of it, it counts what it closes. */
+static size_t write_damaged(GRand *random, uint8_t *bytes, size_t capacity)
+{
+        struct cmi_writer writer = cmi_writer(bytes, capacity);
+        const struct cmi_attach attach = {.version_min = 1, .version_max = 1, .name = "fuzz"};
+        const struct cmi_region_request region = {.name = "r", .ttl_ms = 7};
+        const struct cmi_publish publish = {
+                        .op = cmi_slice("\x95\x01\xa1r\x91\xc4\x01k\x90\xc2", 10),
+                        .wait = (uint64_t)g_rand_int_range(random, 0, 3)};
+        size_t begin = cmi_local_begin(&writer, CMI_LOCAL_ATTACH, 1);
+
+        cmi_attach_write(&writer, &attach);
+        cmi_local_end(&writer, begin);
+        begin = cmi_local_begin(&writer, CMI_LOCAL_REGION, 2);
+        cmi_region_request_write(&writer, &region);
+        cmi_local_end(&writer, begin);
+        begin = cmi_local_begin(&writer, CMI_LOCAL_PUBLISH, 3);
+        cmi_publish_write(&writer, &publish);
+        cmi_local_end(&writer, begin);
+        begin = cmi_local_begin(
+                        &writer, g_rand_boolean(random) ? CMI_LOCAL_QUERY : CMI_LOCAL_SUBSCRIBE, 4);
+        cmi_local_query_write(&writer, cmi_slice_str("monitor"), cmi_slice("\x81\xa4rate\x05", 7));
+        cmi_local_end(&writer, begin);
+        for (int i = g_rand_int_range(random, 0, 4); i > 0; i--) {
+                bytes[g_rand_int_range(random, 0, (gint32)writer.len)] =
+                                (uint8_t)g_rand_int_range(random, 0, 256);
+        }
+        return (size_t)g_rand_int_range(random, 0, (gint32)writer.len + 1);
+}
+
+static void damaged_requests_harm_nobody_else(void)
+{
+        GRand *random = g_rand_new_with_seed(7);
+        struct visitor *neighbour;
+        struct core_status status;
+
+        pair_set_up(1);
+        neighbour = visitor_new(0);
+        visitor_attach(neighbour, false);
+        for (int i = 0; i < 2000; i++) {
+                struct visitor *visitor = visitor_new(0);
+                uint8_t bytes[1024];
+                size_t n = write_damaged(random, bytes, sizeof(bytes));
+
+                g_assert_cmpint(send(visitor->fd, bytes, n, MSG_NOSIGNAL), ==, (ssize_t)n);
+                pair_turn();
+                visitor_free(visitor);
+        }
+        visitor_publish(neighbour, "k", CMI_WAIT_MESH);
+        visitor_expect(neighbour, CMI_LOCAL_RESULT, neighbour->id);
+        TURN_UNTIL(nodes[0].local.n_clients == 1);
+        g_assert_cmpuint(nodes[0].local.counters.garbage, >, 100);
+        g_assert_cmpuint(nodes[0].service.n_waits, ==, 0);
+        core_status(nodes[0].core, &status);
+        g_assert_cmpuint(status.n_waits, ==, 0);
+        visitor_free(neighbour);
+        pair_tear_down();
+        g_rand_free(random);
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -354,5 +414,6 @@ int main(int argc, char **argv)
         g_test_add_func("/daemon/stranger",
                         a_stranger_on_the_mesh_port_is_counted_and_changes_nothing);
         g_test_add_func("/daemon/end", a_clean_end_says_goodbye_and_the_stream_goes_on_after_it);
+        g_test_add_func("/daemon/damaged", damaged_requests_harm_nobody_else);
         return g_test_run();
 }
