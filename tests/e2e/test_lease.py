@@ -5,13 +5,14 @@ import time
 
 from mesh import Mesh, expect, expect_equal, run, until
 
-WATCH_MS = 1500
+LEASE_MS = 400
+WATCH_MS = 2000
 N_APPS = 3
 
 
 def last_hits(program):
     """Seconds from the stop of the own meshd to the last hit of each app, and what the time limit is."""
-    with Mesh() as mesh:
+    with Mesh(lease_ms=LEASE_MS) as mesh:
         first, second = mesh.start(2)
         apps = [second.app(name=f'app{i}', program=program).wait_mode('live') for i in range(N_APPS)]
         writer = first.app(name='writer').wait_mode('live')

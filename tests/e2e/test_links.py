@@ -7,6 +7,8 @@ import uuid
 from mesh import Mesh, expect, expect_equal, free_port, run, until
 from proxy import Proxy
 
+TRIES = 10
+
 
 @contextlib.contextmanager
 def wired_mesh(n):
@@ -65,21 +67,31 @@ def a_one_way_cut_shows_exactly_that_link_when_the_receiver_is_asked():
     cut_and_expect(1)
 
 
+def change_behind_the_cut(mesh, proxies, writer, reader):
+    """What the writer was told, and what the reader then got."""
+    expect_equal(reader.ask('until r k stored 10000')['rc'], 0)
+    proxies[1].cut(node_id(mesh.nodes[0]))
+    written = writer.ask('invalidate r k mesh')
+    answer = reader.ask('get r k')
+    print(f'# {written}, then at the cut-off node {answer}')
+    if written['rc'] == 0:
+        expect(answer['rc'] != 0, 'served though the writer was told that nobody does')
+    proxies[1].mend()
+    mesh.wait_live()
+    mesh.wait_caught_up()
+    expect(reader.ask('get r k')['rc'] != 0, 'the old value came back')
+    return written
+
+
 def a_node_that_does_not_hear_a_writer_serves_nothing_that_it_changed():
     with wired_mesh(3) as (mesh, proxies):
-        first, second, _ = mesh.nodes
-        writer, reader = [node.app(name=f'app-{node.name}').wait_mode('live') for node in (first, second)]
-        expect_equal(reader.ask('until r k stored 10000')['rc'], 0)
-        proxies[1].cut(node_id(first))
-        written = writer.ask('invalidate r k mesh')
-        answer = reader.ask('get r k')
-        print(f'# {written}, then at the cut-off node {answer}')
+        writer, reader = [node.app(name=f'app-{node.name}').wait_mode('live') for node in mesh.nodes[:2]]
+        # On a busy machine the writer's node may have been away itself: then it promises nothing, and the test proves nothing.
+        for _ in range(TRIES):
+            written = change_behind_the_cut(mesh, proxies, writer, reader)
+            if (written['rc'], written['lapsed']) == (0, 1):
+                break
         expect_equal((written['rc'], written['lapsed']), (0, 1))
-        expect(answer['rc'] != 0, 'served though the writer was told that nobody does')
-        proxies[1].mend()
-        mesh.wait_live()
-        mesh.wait_caught_up()
-        expect(reader.ask('get r k')['rc'] != 0, 'the old value came back')
         expect_equal(reader.ask('until r k stored 10000')['rc'], 0)
 
 
