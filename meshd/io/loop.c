@@ -28,6 +28,7 @@ int loop_init(struct loop *loop)
         loop->router_fd = word_fd(loop->links->router);
         loop->monitor_fd = word_fd(loop->links->monitor);
         loop->has_more = true; /* nothing was received yet */
+        links_drain_monitor(loop->links); /* likewise: no word is left for who has never looked */
         loop->items = calloc(ITEM_LINKS + loop->links->n_dealers, sizeof(*loop->items));
         if (!loop->items) {
                 return -ENOMEM;
