@@ -333,7 +333,7 @@ void core_tick(struct core *core, struct cmi_time now)
                         member_tick(core, now, &core->members[i]);
                 }
         }
-        for (uint32_t i = 0; i < core->max_links; i++) {
+        for (uint32_t i = 0; i < core->link_limit; i++) {
                 if (core->links[i].is_used) {
                         link_tick(core, now, &core->links[i]);
                 }

@@ -56,6 +56,9 @@ int link_open(struct core *core, struct cmi_time now, const struct cmi_endpoint 
                 if (r < 0) {
                         return r;
                 }
+                if (i == core->link_limit) {
+                        core->link_limit++;
+                }
                 *link = (struct link){
                                 .is_used = true,
                                 .member = NONE,

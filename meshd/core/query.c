@@ -13,6 +13,7 @@ static void query_end(struct core *core, struct query *query, const struct cmi_a
         uint64_t cookie = query->cookie;
 
         query->is_used = false;
+        core->n_queries_open--;
         core->sink.answered(core->sink.context, cookie, answer);
 }
 
@@ -37,6 +38,7 @@ int core_query(struct core *core, struct cmi_time now, const struct cmi_id *id,
                 if (link_send(core, link, member, CMI_FRAME_QUERY, cmi_written(&writer), 0) < 0) {
                         return -EHOSTUNREACH;
                 }
+                core->n_queries_open++;
                 *query = (struct query){
                                 .is_used = true,
                                 .id = core->n_queries,
@@ -100,7 +102,7 @@ void answer_receive(struct core *core, const struct member *member, const struct
 
 void query_tick(struct core *core, struct cmi_time now)
 {
-        for (uint32_t i = 0; i < CORE_QUERIES_MAX; i++) {
+        for (uint32_t i = 0; core->n_queries_open > 0 && i < CORE_QUERIES_MAX; i++) {
                 if (core->queries[i].is_used && now.mono_ns >= core->queries[i].deadline_ns) {
                         query_end(core, &core->queries[i], NULL);
                 }

@@ -152,12 +152,14 @@ struct core {
         uint64_t random;
         uint64_t n_hellos;
         uint64_t n_queries;
+        uint32_t n_queries_open;
         uint64_t n_bodies;
         bool has_said_goodbye;
         bool has_unsent; /* a budget ran out: another turn at once */
 
         uint32_t max_links;
         struct link *links;     /* max_links */
+        uint32_t link_limit;    /* links in use lie below it */
         struct member *members; /* max_peers */
         uint32_t *order;        /* members by name */
         uint32_t n_members;

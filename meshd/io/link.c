@@ -267,6 +267,9 @@ int links_dial(struct links *links, uint32_t link, const struct cmi_endpoint *en
                 return r;
         }
         links->dealers[link] = socket;
+        if (link >= links->dealer_limit) {
+                links->dealer_limit = link + 1;
+        }
         links->counters.dials++;
         return 0;
 }

@@ -37,6 +37,7 @@ struct links {
         void *monitor;  /* events of the router */
         void **dealers; /* by link number; NULL: none */
         uint32_t n_dealers;
+        uint32_t dealer_limit; /* those that were ever dialled lie below it */
         struct cmi_endpoint bound;
         zmq_msg_t shared; /* body of the newest frame that others may share */
         uint64_t shared_id;

@@ -60,14 +60,17 @@ static int find_timeout(struct loop *loop, int max_ms)
                                       ? -1
                                       : (int)((core_ns + CMI_NS_PER_MS - 1) / CMI_NS_PER_MS);
         int ms = max_ms;
+        int uv_ms;
 
-        if (loop->poller->is_changed || loop->has_more) {
+        uv_update_time(&loop->poller->uv);
+        uv_ms = uv_backend_timeout(&loop->poller->uv);
+        loop->is_uv_due = loop->poller->is_changed || uv_ms == 0;
+        if (loop->is_uv_due || loop->has_more) {
                 return 0;
         }
         ms = shorter(ms, core_ms);
         ms = shorter(ms, inquiry_timeout_ms(loop->inquiries));
-        uv_update_time(&loop->poller->uv);
-        return shorter(ms, uv_backend_timeout(&loop->poller->uv));
+        return shorter(ms, uv_ms);
 }
 
 /* Return: how many items there are; @ret_links says which link each of the last ones is. */
@@ -75,7 +78,7 @@ static int list_items(struct loop *loop)
 {
         int n = ITEM_LINKS;
 
-        for (uint32_t i = 0; i < loop->links->n_dealers; i++) {
+        for (uint32_t i = 0; i < loop->links->dealer_limit; i++) {
                 if (loop->links->dealers[i] && core_link_is_blocked(loop->core, i)) {
                         loop->items[n++] = (zmq_pollitem_t){
                                         .socket = loop->links->dealers[i], .events = ZMQ_POLLOUT};
@@ -127,7 +130,7 @@ static void tell_writable(struct loop *loop, int n_items)
  * finds nothing has taken all that the socket's thread left word of, and from then on every new word makes the
  * descriptor readable. So it is safe to sleep on the descriptor after such a receive, and only then (has_more).
  */
-static void sleep_on_words(struct loop *loop, int timeout)
+static int sleep_on_words(struct loop *loop, int timeout)
 {
         struct pollfd fds[ITEM_LINKS] = {
                         [ITEM_ROUTER] = {.fd = loop->router_fd, .events = POLLIN},
@@ -139,42 +142,32 @@ static void sleep_on_words(struct loop *loop, int timeout)
         for (int i = 0; i < ITEM_LINKS; i++) {
                 loop->items[i].revents = n > 0 && fds[i].revents != 0 ? ZMQ_POLLIN : 0;
         }
+        return n;
 }
 
 /* Room in a link's queue is news that only zmq_poll() can tell. */
-static void sleep_on_sockets(struct loop *loop, int n_items, int timeout)
+static int sleep_on_sockets(struct loop *loop, int n_items, int timeout)
 {
-        /* An error leaves no events behind: EINTR by a signal, which libuv then reports. */
-        if (zmq_poll(loop->items, n_items, timeout) < 0) {
-                for (int i = 0; i < n_items; i++) {
-                        loop->items[i].revents = 0;
-                }
-        }
-}
+        int n = zmq_poll(loop->items, n_items, timeout);
 
-static void run_libuv(struct loop *loop)
-{
-        uv_loop_t *uv = &loop->poller->uv;
-
-        uv_update_time(uv);
-        if (loop->items[ITEM_LIBUV].revents || loop->poller->is_changed ||
-                        uv_backend_timeout(uv) == 0) {
-                loop->poller->is_changed = false;
-                uv_run(uv, UV_RUN_NOWAIT);
+        for (int i = 0; n < 0 && i < n_items; i++) {
+                loop->items[i].revents = 0;
         }
+        return n;
 }
 
 void loop_turn(struct loop *loop, int max_ms)
 {
         int timeout = find_timeout(loop, max_ms);
         int n_items = list_items(loop);
+        int n_events;
         uint64_t woken_ns;
         uint64_t turn_ns;
 
         if (n_items == ITEM_LINKS && loop->router_fd >= 0 && loop->monitor_fd >= 0) {
-                sleep_on_words(loop, timeout);
+                n_events = sleep_on_words(loop, timeout);
         } else {
-                sleep_on_sockets(loop, n_items, timeout);
+                n_events = sleep_on_sockets(loop, n_items, timeout);
         }
         woken_ns = clock_read_ns(CLOCK_MONOTONIC);
         tell_writable(loop, n_items);
@@ -184,7 +177,11 @@ void loop_turn(struct loop *loop, int max_ms)
         if (loop->items[ITEM_MONITOR].revents & ZMQ_POLLIN) {
                 links_drain_monitor(loop->links);
         }
-        run_libuv(loop);
+        /* Without an event the sleep was as long as the next timer allows, or a signal ended it. */
+        if (n_events <= 0 || loop->is_uv_due || loop->items[ITEM_LIBUV].revents) {
+                loop->poller->is_changed = false;
+                uv_run(&loop->poller->uv, UV_RUN_NOWAIT);
+        }
         local_resume(loop->local);
         if (loop->discover) {
                 discover_turn(loop->discover);
