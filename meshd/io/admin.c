@@ -471,6 +471,7 @@ static void do_forget(const struct question *question)
                                 member.name, admin_member_state(member.state));
                 return;
         }
+        question->service->forgotten(question->service->context, &member.id);
         logger(LOGGER_INFO, "peer.forgotten", L_TEXT("peer", member.name), L_ID("id", &member.id),
                         L_UINT("uid", client->uid));
         answer_begin(&answer, question, "forget");

@@ -257,6 +257,16 @@ static void write_counters(void *context, struct document *document)
         counters_write(context, document);
 }
 
+static void on_forgotten(void *context, const struct cmi_id *id)
+{
+        struct daemon *daemon = context;
+
+        peer_store_note(&daemon->peers);
+        if (daemon->loop.discover) {
+                discover_forget(daemon->loop.discover, id);
+        }
+}
+
 static int make_service(struct daemon *daemon, struct fault *fault)
 {
         struct service *service = &daemon->service;
@@ -271,6 +281,7 @@ static int make_service(struct daemon *daemon, struct fault *fault)
         service->n_advertised = daemon->n_advertised;
         service->discovery_text = discovery_text;
         service->write_counters = write_counters;
+        service->forgotten = on_forgotten;
         service->context = daemon;
         if (service_init(service) < 0 || inquiries_new(&service->inquiries, service) < 0 ||
                         monitor_new(&service->monitor, service) < 0) {

@@ -336,6 +336,12 @@ void discover_add(struct discover *discover, const struct cmi_id *id,
         discover->is_changed = true;
 }
 
+void discover_forget(struct discover *discover, const struct cmi_id *id)
+{
+        candidate_table_forget(&discover->table, id, clock_read_ns(CLOCK_MONOTONIC));
+        discover->is_changed = true;
+}
+
 static void set_own(struct discover *discover, const struct discover_options *options)
 {
         struct beacon *beacon = &discover->beacon;

@@ -66,6 +66,9 @@ int discover_start(struct discover *discover, const struct discover_options *opt
 void discover_add(struct discover *discover, const struct cmi_id *id,
                 const struct cmi_endpoint *endpoint);
 
+/* Somebody made the core forget this node: it is not dialled any more, until it is heard of. */
+void discover_forget(struct discover *discover, const struct cmi_id *id);
+
 /* core_sink.event: MET, LINK_FAILED, SELF, MEMBER, INCARNATION. Called from inside the core, so it calls no core. */
 void discover_event(struct discover *discover, const struct core_event *event);
 

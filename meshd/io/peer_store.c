@@ -49,10 +49,11 @@ static void run_child(const struct peer_store *store, size_t n)
 {
         int fd = dup2(store->state->fd, 0);
 
-        if (fd == 0 && close_range(1, ~0u, 0) == 0) {
-                _exit(peer_file_write(0, store->entries, n) < 0);
+        if (fd < 0) {
+                _exit(1);
         }
-        _exit(1);
+        closefrom(1);
+        _exit(peer_file_write(0, store->entries, n) < 0);
 }
 
 static void begin_write(struct peer_store *store)

@@ -69,6 +69,7 @@ struct service {
         /* Why multicast does not work, "on" or "off"; set by whoever runs discovery. */
         const char *(*discovery_text)(void *context);
         void (*write_counters)(void *context, struct document *document);
+        void (*forgotten)(void *context, const struct cmi_id *id);
         void *context;
         struct inquiries *inquiries;
         struct monitor *monitor;

@@ -335,6 +335,27 @@ static void a_clean_end_says_goodbye_and_the_stream_goes_on_after_it(void)
         pair_tear_down();
 }
 
+static void a_gone_node_can_be_forgotten_by_hand(void)
+{
+        struct visitor *visitor;
+        struct core_member member;
+
+        pair_set_up(2);
+        is_up[1] = false;
+        visitor = visitor_new(0);
+        visitor_attach(visitor, false);
+        TURN_UNTIL(core_member(nodes[0].core, clock_now(), 0, &member) == 0 &&
+                        member.state == MEMBER_GONE);
+        visitor_ask(visitor, CMI_LOCAL_QUERY, "forget", "peer", "n1");
+        visitor_expect(visitor, CMI_LOCAL_ANSWER, visitor->id);
+        g_assert_cmpint(core_member(nodes[0].core, clock_now(), 0, &member), ==, -ENOENT);
+        g_assert_null(candidate_table_find(&nodes[0].discover.table, &nodes[1].state.id));
+        is_up[1] = true;
+        TURN_UNTIL(pair_is_live(0, 1) && pair_is_live(1, 1));
+        visitor_free(visitor);
+        pair_tear_down();
+}
+
 /* A good request of each kind, one of them damaged. Whatever meshd makes of it, it counts what it closes. */
 static size_t write_damaged(GRand *random, uint8_t *bytes, size_t capacity)
 {
@@ -414,6 +435,7 @@ int main(int argc, char **argv)
         g_test_add_func("/daemon/stranger",
                         a_stranger_on_the_mesh_port_is_counted_and_changes_nothing);
         g_test_add_func("/daemon/end", a_clean_end_says_goodbye_and_the_stream_goes_on_after_it);
+        g_test_add_func("/daemon/forget", a_gone_node_can_be_forgotten_by_hand);
         g_test_add_func("/daemon/damaged", damaged_requests_harm_nobody_else);
         return g_test_run();
 }
