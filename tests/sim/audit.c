@@ -22,6 +22,23 @@ static uint32_t find_index(const struct world *world, const struct cmi_id *id)
         return UINT32_MAX;
 }
 
+/* Forgetting comes first, and the call may be interrupted after it. */
+static uint64_t declared_ns(const struct node *node, uint32_t index)
+{
+        return node->forgot_ns[index] >= node->began_ns ? node->forgot_ns[index]
+                                                        : node->world->now_ns;
+}
+
+static void note_forgot(struct node *node, const struct core_event *event)
+{
+        uint32_t index = find_index(node->world, &event->id);
+
+        node->world->tally.n_forgot++;
+        if (index != UINT32_MAX) {
+                node->forgot_ns[index] = node->world->now_ns;
+        }
+}
+
 static void note_member(struct node *node, const struct core_event *event)
 {
         struct world *world = node->world;
@@ -56,7 +73,7 @@ static void note_member(struct node *node, const struct core_event *event)
                                         index);
                 }
                 if (node->page->gone_ns[index] == NEVER) {
-                        node->page->gone_ns[index] = world->now_ns;
+                        node->page->gone_ns[index] = declared_ns(node, index);
                 }
                 break;
         }
@@ -67,15 +84,18 @@ void audit_event(void *context, const struct core_event *event)
         struct node *node = context;
         struct world *world = node->world;
 
-        node_interruption(node);
         trace_digest(world, event->kind);
         if (event->kind == CORE_EVENT_MEMBER) {
+                node_interruption(node);
                 note_member(node, event);
                 return;
         }
+        if (event->kind == CORE_EVENT_FORGOT) {
+                note_forgot(node, event);
+        }
+        node_interruption(node);
         trace(world, "%s: event %d about '%s' number %llu: %s", node->name, (int)event->kind,
                         event->name, (unsigned long long)event->number, event->text);
-        world->tally.n_forgot += event->kind == CORE_EVENT_FORGOT;
         world->tally.n_resets += event->kind == CORE_EVENT_RESET_SENT;
         if (event->kind == CORE_EVENT_INCARNATION && event->number > node->incarnation) {
                 node->incarnation = event->number;

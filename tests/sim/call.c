@@ -139,7 +139,7 @@ void node_call(struct node *node, const struct call *call)
         if (world->now_ns - node->called_ns > world->options.lease_ns * 7 / 10) {
                 node->awake_ns = world->now_ns;
         }
-        node->called_ns = world->now_ns;
+        node->called_ns = node->began_ns = world->now_ns;
         node->call = *call;
         if (!MUTANT(GRANT_FROM_TURN) || !node->is_turn_open) {
                 node->turn_clock = node_clock(node);

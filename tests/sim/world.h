@@ -151,9 +151,11 @@ struct node {
         struct dealer dealers[LINKS_MAX];
         struct sim_write *requests[REQUESTS_MAX];
         uint32_t n_requests;
-        uint64_t called_ns; /* newest call of the core */
-        uint64_t awake_ns;  /* since when there was no long gap between two */
-        uint64_t undisturbed_ns; /* LIVE, and running without a pause, since */
+        uint64_t called_ns;            /* newest call of the core, or return into one */
+        uint64_t began_ns;             /* newest call */
+        uint64_t forgot_ns[NODES_MAX]; /* newest "forget everything" because of each node */
+        uint64_t awake_ns;             /* since when there was no long gap between two */
+        uint64_t undisturbed_ns;       /* LIVE, and running without a pause, since */
 
         /* A call of the core that is interrupted */
         struct call call;
