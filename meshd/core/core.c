@@ -456,7 +456,7 @@ bool core_is_flushed(const struct core *core)
         return core->n_waits == 0;
 }
 
-void core_goodbye(struct core *core, struct cmi_time now)
+bool core_goodbye(struct core *core, struct cmi_time now)
 {
         uint8_t buffer[64];
         struct cmi_goodbye goodbye = {{log_stream(core->log), log_newest(core->log)}};
@@ -465,6 +465,9 @@ void core_goodbye(struct core *core, struct cmi_time now)
         core_enter(core, now);
         core->has_said_goodbye = true;
         wait_end_all(core, now);
+        if (now.mono_ns < core->pause_end_ns && !MUTANT(GOODBYE_IN_PAUSE)) {
+                return false;
+        }
         for (uint32_t i = 0; i < core->member_limit; i++) {
                 struct member *member = &core->members[i];
                 struct link *link = member->is_used ? link_ready(core, member) : NULL;
@@ -475,6 +478,7 @@ void core_goodbye(struct core *core, struct cmi_time now)
                         link_send(core, link, member, CMI_FRAME_GOODBYE, cmi_written(&writer), 0);
                 }
         }
+        return true;
 }
 
 void core_status(const struct core *core, struct core_status *ret_status)

@@ -253,8 +253,13 @@ void core_stop(struct core *core, struct cmi_time now);
 /* Has each live member acknowledged everything? */
 bool core_is_flushed(const struct core *core);
 
-/* Tell everybody the final position, end all waits. Only after core_stop(). */
-void core_goodbye(struct core *core, struct cmi_time now);
+/**
+ * core_goodbye() - tell everybody the final position, and end all waits; only after core_stop()
+ *
+ * Return: true; false in the start pause, when apps may still be served by the page of a predecessor that ended in no
+ * order: then nothing is said, and the log must not be closed in order either.
+ */
+bool core_goodbye(struct core *core, struct cmi_time now);
 
 /* Looking in */
 

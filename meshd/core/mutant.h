@@ -31,6 +31,7 @@
         X(ONE_CLOCK)               /* the lease ends on one clock only */                          \
         X(LAPSE_NOT_CAUGHT_UP)     /* renewed though operations are missing */                     \
         X(GOODBYE_BEFORE_LEASE)    /* the lease goes on after the goodbye */                       \
+        X(GOODBYE_IN_PAUSE)        /* though the predecessor's page may still be served */         \
         X(B1_NO_START_PAUSE)                                                                       \
         X(PAUSE_COUNTS)            /* and "I count you" is said in it */                           \
         X(B2_WAIT_BY_STATE)        /* waits for members, not for running grants */                 \

@@ -503,12 +503,16 @@ static void release(struct daemon *daemon)
 /* The lease ends before anything else: from then on no app of this node gets a hit. */
 static void end(struct daemon *daemon)
 {
+        bool is_in_order;
+
         core_stop(daemon->core, clock_now());
         local_stop(&daemon->local);
         flush(daemon);
-        core_goodbye(daemon->core, clock_now());
+        is_in_order = core_goodbye(daemon->core, clock_now());
         local_flush(&daemon->local);
-        log_close(&daemon->log);
+        if (is_in_order) {
+                log_close(&daemon->log);
+        }
         logger(LOGGER_INFO, "meshd.stopped", L_UINT("position", log_newest(&daemon->log)));
         release(daemon);
 }
