@@ -29,6 +29,26 @@ static uint64_t declared_ns(const struct node *node, uint32_t index)
                                                         : node->world->now_ns;
 }
 
+/* When the incarnation of node @index that is known here said goodbye. */
+static uint64_t left_ns(const struct node *node, uint32_t index)
+{
+        const struct world *world = node->world;
+        struct core_member member;
+        const struct sim_page *page;
+        uint32_t i = 0;
+
+        while (core_member(node->core, node_clock(node), i, &member) == 0 &&
+                        !cmi_id_equal(&member.id, &world->nodes[index].id)) {
+                i++;
+        }
+        for (page = world->pages; page; page = page->next) {
+                if (page->node == index && page->incarnation == member.incarnation) {
+                        return page->closed_ns;
+                }
+        }
+        return world->now_ns;
+}
+
 static void note_forgot(struct node *node, const struct core_event *event)
 {
         uint32_t index = find_index(node->world, &event->id);
@@ -65,7 +85,7 @@ static void note_member(struct node *node, const struct core_event *event)
         case MEMBER_LEFT:
                 /* Its successor may have published before this node heard of the end. */
                 node->page->left |= 1u << index;
-                node->page->gone_ns[index] = world->nodes[index].goodbye_ns;
+                node->page->gone_ns[index] = left_ns(node, index);
                 break;
         case MEMBER_GONE:
                 if (world->now_ns - node->awake_ns < world->options.lease_ns * 9 / 10) {
@@ -98,7 +118,7 @@ void audit_event(void *context, const struct core_event *event)
                         event->name, (unsigned long long)event->number, event->text);
         world->tally.n_resets += event->kind == CORE_EVENT_RESET_SENT;
         if (event->kind == CORE_EVENT_INCARNATION && event->number > node->incarnation) {
-                node->incarnation = event->number;
+                node->incarnation = node->page->incarnation = event->number;
         }
 }
 

@@ -41,7 +41,7 @@ static void perform(struct node *node)
                 core_stop(node->core, call->now);
                 break;
         case CALL_GOODBYE:
-                core_goodbye(node->core, call->now);
+                node->is_goodbye = core_goodbye(node->core, call->now);
                 break;
         }
         node->is_call_over = true;
@@ -118,6 +118,19 @@ static void interrupted(struct node *node)
         world_add(world, delay, EVENT_RETURN, node->index, node->life, NULL);
 }
 
+/* A node that was stopped or suspended for so long has heard nobody. */
+static void note_gap(struct node *node)
+{
+        struct cmi_time now = node_clock(node);
+        uint64_t awake = now.mono_ns - node->called.mono_ns;
+        uint64_t limit = node->world->options.lease_ns * 55 / 100;
+
+        if (awake > limit || now.real_ns > node->called.real_ns + awake + limit) {
+                node->awake_ns = node->world->now_ns;
+        }
+        node->called = now;
+}
+
 /* Most calls use no sink, so an interruption that is chosen waits for one that does. */
 static void choose_interruption(struct node *node)
 {
@@ -136,10 +149,8 @@ void node_call(struct node *node, const struct call *call)
         struct world *world = node->world;
 
         world->tally.n_calls++;
-        if (world->now_ns - node->called_ns > world->options.lease_ns * 7 / 10) {
-                node->awake_ns = world->now_ns;
-        }
-        node->called_ns = node->began_ns = world->now_ns;
+        note_gap(node);
+        node->began_ns = world->now_ns;
         node->call = *call;
         if (!MUTANT(GRANT_FROM_TURN) || !node->is_turn_open) {
                 node->turn_clock = node_clock(node);
@@ -171,7 +182,6 @@ void node_return_event(struct node *node, uint64_t life)
                 return;
         }
         trace(node->world, "%s returns into its call", node->name);
-        node->called_ns = node->world->now_ns;
         swapcontext(&node->return_context, &node->context);
         finish_call(node);
         node_wake(node);

@@ -423,7 +423,8 @@ void network_process_ended(struct node *node, bool is_host)
                         uint64_t most = is_host ? 3 * world->options.lease_ns
                                                 : 2 * world->options.latency_ns;
 
-                        if (random_chance(&world->random, 100000)) {
+                        if (connection->from != connection->to &&
+                                        random_chance(&world->random, 100000)) {
                                 connection->to_life = node->life + 1;
                                 network_break(world, connection);
                         }

@@ -179,6 +179,7 @@ static struct sim_page *make_page(struct node *node)
         page->view = cmi_page_view(page->memory);
         page->node = node->index;
         page->life = node->life;
+        page->incarnation = node->incarnation;
         page->closed_ns = NEVER;
         page->next = world->pages;
         world->pages = page;
@@ -222,7 +223,7 @@ static void open_log(struct node *node, struct core_options *options)
         if (outcome < 0) {
                 violation(world, "log_open() of %s says %d", node->name, outcome);
         }
-        options->is_clean = log_was_closed(&node->log);
+        options->is_clean = outcome == LOG_CONTINUED && log_was_closed(&node->log);
         trace(world, "%s starts, incarnation %llu, stream %016llx at %llu%s", node->name,
                         (unsigned long long)node->incarnation,
                         (unsigned long long)log_stream(&node->log),
@@ -286,7 +287,8 @@ void node_start(struct node *node)
         node->incarnation++;
         node->undisturbed_ns = NEVER;
         node->turn_clock = node_clock(node);
-        node->called_ns = node->awake_ns = world->now_ns;
+        node->called = node->turn_clock;
+        node->awake_ns = world->now_ns;
         options = core_options_for(node);
         open_log(node, &options);
         if (node->core_size < core_size(&options)) {
@@ -380,13 +382,15 @@ void node_stopping_event(struct node *node, uint64_t life)
         }
         if (node->stopping == STOP_GOODBYE) {
                 trace(world, "%s: meshd exits", node->name);
-                log_close(&node->log);
+                if (node->is_goodbye) {
+                        log_close(&node->log);
+                }
                 end_process(node, false);
                 node_start_later(node);
         } else if (core_is_flushed(node->core) || world->now_ns >= node->stop_deadline_ns) {
                 node->stopping = STOP_GOODBYE;
-                node->goodbye_ns = world->now_ns;
                 node->page->closed_ns = world->now_ns;
+                node->is_goodbye = false;
                 node_call(node, &(struct call){.kind = CALL_GOODBYE});
         }
 }

@@ -74,6 +74,7 @@ struct sim_page {
         struct cmi_page_view view;
         uint32_t node;
         uint64_t life;
+        uint64_t incarnation;
         uint64_t closed_ns; /* its meshd said goodbye; NEVER: it did not */
         /* Since when each node is declared gone or left here; NEVER: it is not. */
         uint64_t gone_ns[NODES_MAX];
@@ -130,8 +131,8 @@ struct node {
                 STOP_GOODBYE,
         } stopping;
         uint64_t stop_deadline_ns;
-        uint64_t goodbye_ns; /* the newest one of this node */
-        uint32_t n_stops;    /* SIGSTOP */
+        bool is_goodbye;  /* was it said? */
+        uint32_t n_stops; /* SIGSTOP */
         uint64_t life;
         uint64_t incarnation;
         uint32_t discovered;
@@ -151,7 +152,7 @@ struct node {
         struct dealer dealers[LINKS_MAX];
         struct sim_write *requests[REQUESTS_MAX];
         uint32_t n_requests;
-        uint64_t called_ns;            /* newest call of the core, or return into one */
+        struct cmi_time called;        /* newest call of the core, as that saw it */
         uint64_t began_ns;             /* newest call */
         uint64_t forgot_ns[NODES_MAX]; /* newest "forget everything" because of each node */
         uint64_t awake_ns;             /* since when there was no long gap between two */
