@@ -9,9 +9,10 @@
 #include <errno.h>
 
 #define IDLE_NS                                                                                    \
-        (200 * CMI_NS_PER_MS)          /* longest pause between two turns: greetings are repeated  \
+        (200 * CMI_NS_PER_MS) /* longest pause between two turns: greetings are repeated  \
                                         */
-#define REFUSED_NS (10 * CMI_NS_PER_S) /* a refusal holds so long after it was last repeated */
+#define REFUSED_NS                                                                                 \
+        (75 * CMI_NS_PER_S) /* a refusal holds so long after it was last repeated: longer than the pause of any dial */
 
 struct core_options core_options_default(void)
 {
@@ -250,6 +251,16 @@ static void come_back(struct core *core, struct cmi_time now)
         core->alone_until_ns = now.mono_ns + core->options.alone_ns;
         if (core->state == CORE_LIVE) {
                 set_state(core, now, CORE_JOINING, "was not running for a while");
+        }
+}
+
+/* Another node has our identity: what is said to us may be meant for it. */
+void core_step_down(struct core *core, struct cmi_time now)
+{
+        if (core->state == CORE_LIVE) {
+                lease_end_now(core);
+                core->since_ns = now.mono_ns;
+                set_state(core, now, CORE_JOINING, core->reason);
         }
 }
 

@@ -13,6 +13,7 @@
 #define HELLO_SILENT_NS (500 * CMI_NS_PER_MS) /* to a member that does not answer */
 #define HANDSHAKE_NS (5 * CMI_NS_PER_S)       /* a candidate that gave no HELLO is hung up */
 #define REFUSAL_NS (2 * CMI_NS_PER_S)
+#define COPY_NS (500 * CMI_NS_PER_MS) /* frames of a dead process come no later than this */
 
 static struct link *link_find(struct core *core, const struct cmi_endpoint *endpoint)
 {
@@ -200,7 +201,8 @@ static void refuse(struct core *core, struct cmi_time now, const struct cmi_fram
         refuse_send(core, link);
 }
 
-void refuse_receive(struct core *core, struct cmi_time now, const struct cmi_refuse *refusal)
+void refuse_receive(struct core *core, struct cmi_time now, const struct cmi_id *source,
+                const struct cmi_refuse *refusal)
 {
         if (refusal->code == CMI_REFUSED_INCARNATION) {
                 /* The highest one known is told, so that a node whose clock was set back gets in
@@ -213,6 +215,7 @@ void refuse_receive(struct core *core, struct cmi_time now, const struct cmi_ref
                 return;
         }
         core->refused_ns = now.mono_ns;
+        core->refused_by = *source;
         core_text(core->reason, "refused: ", refusal->reason, "");
         core_emit(core, CORE_EVENT_REFUSED, NULL, refusal->reason);
 }
@@ -276,8 +279,37 @@ static void hello_from_myself(struct core *core, struct cmi_time now,
 
                 core_text(refusal.reason, hello->name, ": ",
                                 "a live node has our id; start with --new-identity");
-                refuse_receive(core, now, &refusal);
+                refuse_receive(core, now, &header->source, &refusal);
+                core_step_down(core, now);
         }
+}
+
+/*
+ * A later process with a member's id, while the member is heard: its successor, or a second node with a copy of its
+ * state directory. The successor continues the stream, which takes the log that its predecessor had locked. What begins
+ * a new one waits until the member has been silent for a lease; if the member goes on talking, it is a copy, and told.
+ * Two at a time would take turns in replacing each other, and what one of them says would be missed meanwhile.
+ */
+static bool is_copy(struct core *core, struct cmi_time now, const struct cmi_frame_header *header,
+                const struct cmi_hello *hello, struct member *member)
+{
+        bool continues = hello->newest.stream == member->stream ||
+                         hello->previous.stream == member->stream;
+
+        if (header->source_incarnation <= member->incarnation || member->stream == 0 || continues ||
+                        !member_counts(member) ||
+                        now.mono_ns - member->heard_ns >= core->options.lease_ns) {
+                return false;
+        }
+        if (member->copy_incarnation != header->source_incarnation) {
+                member->copy_incarnation = header->source_incarnation;
+                member->copy_seen_ns = now.mono_ns;
+        }
+        if (member->heard_ns > member->copy_seen_ns + COPY_NS) {
+                refuse(core, now, header, hello, CMI_REFUSED_IDENTITY, 0,
+                                "a live node has its id; start the copy with --new-identity");
+        }
+        return true;
 }
 
 static void new_incarnation(
@@ -351,6 +383,9 @@ static void find_way(struct core *core, struct cmi_time now, struct member *memb
                         core->sink.event(core->sink.context, &event);
                 }
                 member->is_confirmed = true;
+                if (cmi_id_equal(&core->refused_by, &member->id)) {
+                        core->refused_ns = 0; /* it has thought better of it */
+                }
                 return;
         }
         link = member->link == NONE ? NULL : &core->links[member->link];
@@ -390,7 +425,8 @@ void hello_receive(struct core *core, struct cmi_time now, uint64_t connection,
                 hello_from_myself(core, now, header, hello);
                 return;
         }
-        if (is_refused(core, now, header, hello, member)) {
+        if (is_refused(core, now, header, hello, member) ||
+                        (member && is_copy(core, now, header, hello, member))) {
                 return;
         }
         if (hello->n_endpoints == 0 && !link_by_token(core, hello->echo_token)) {

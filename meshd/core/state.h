@@ -57,6 +57,9 @@ struct member {
         bool wants_hello;    /* we need its */
         uint64_t connection; /* inbound, of its newest frame */
 
+        uint64_t copy_incarnation; /* of a later process with its id that may not replace it yet; 0: none */
+        uint64_t copy_seen_ns; /* when that one first said HELLO */
+
         uint64_t heard_ns;       /* newest frame; 0: never */
         uint64_t silent_from_ns; /* silence is counted from here, in own awake time */
         struct cmi_time clock;   /* of its newest beat */
@@ -144,6 +147,7 @@ struct core {
         uint64_t live_since_ns;
         uint64_t alone_until_ns;
         uint64_t refused_ns; /* the newest refusal; 0: none */
+        struct cmi_id refused_by;
         struct cmi_time last_call;
         uint64_t tick_due_ns;      /* when the last turn asked for the next one */
         uint64_t longest_delay_ns; /* past that, since the last beats */
@@ -197,6 +201,7 @@ struct core {
 /* core.c */
 /* Each entry point that gets the time begins with this: was the process away since the last one? */
 void core_enter(struct core *core, struct cmi_time now);
+void core_step_down(struct core *core, struct cmi_time now);
 uint64_t core_random(struct core *core);
 void core_text(char ret_text[CORE_TEXT_MAX], const char *first, const char *second,
                 const char *third);
@@ -265,7 +270,8 @@ void hello_send(struct core *core, struct cmi_time now, struct link *link, struc
                 bool wants_answer);
 void hello_receive(struct core *core, struct cmi_time now, uint64_t connection,
                 const struct cmi_frame_header *header, const struct cmi_hello *hello);
-void refuse_receive(struct core *core, struct cmi_time now, const struct cmi_refuse *refuse);
+void refuse_receive(struct core *core, struct cmi_time now, const struct cmi_id *source,
+                const struct cmi_refuse *refuse);
 
 /* stream.c */
 void stream_adopt(struct core *core, struct cmi_time now, struct member *member,

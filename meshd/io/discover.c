@@ -147,6 +147,24 @@ void discover_turn(struct discover *discover)
 
 /* Multicast */
 
+/*
+ * A later process beacons with this node's id: a copy of the state directory. It is dialled, since only our HELLO tells
+ * it so; a beacon alone removes nobody.
+ */
+static void tell_copy(struct discover *discover, const struct beacon *beacon,
+                const struct multicast_datagram *datagram)
+{
+        struct cmi_endpoint endpoints[BEACON_ENDPOINTS_MAX];
+
+        logger(LOGGER_WARNING, "beacon.clone", L_ENDPOINT("source", &datagram->source),
+                        L_TEXT("msg", "another node uses this node's id: start the copy with "
+                                      "--new-identity"));
+        if (address_filter_pick(&discover->table.filter, beacon, &datagram->source,
+                            datagram->ifindex, endpoints) > 0) {
+                (void)core_connect(discover->core, clock_now(), &endpoints[0]);
+        }
+}
+
 static void on_datagrams(uv_poll_t *handle, int status, int events)
 {
         struct discover *discover = handle->data;
@@ -173,10 +191,7 @@ static void on_datagrams(uv_poll_t *handle, int status, int events)
                         candidate_table_disconnected(&discover->table, &beacon.id,
                                         clock_read_ns(CLOCK_MONOTONIC));
                 } else if (r == CANDIDATE_CLONE) {
-                        logger(LOGGER_WARNING, "beacon.clone",
-                                        L_ENDPOINT("source", &datagram.source),
-                                        L_TEXT("msg", "another node uses this node's id: start the "
-                                                      "copy with --new-identity"));
+                        tell_copy(discover, &beacon, &datagram);
                 } else if (r == CANDIDATE_ADDED) {
                         logger(LOGGER_DEBUG, "beacon.new", L_ID("id", &beacon.id),
                                         L_ENDPOINT("address", &beacon.endpoints[0]));

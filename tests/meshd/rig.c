@@ -128,7 +128,8 @@ struct rig *rig_free(struct rig *rig)
         return NULL;
 }
 
-void rig_start(struct rig *rig, uint32_t number, const char *name, bool keeps_log)
+static void start(struct rig *rig, uint32_t number, const char *name, bool keeps_log,
+                uint32_t identity)
 {
         struct rig_node *node = &rig->nodes[number];
         struct core_options options = core_options_default();
@@ -143,7 +144,7 @@ void rig_start(struct rig *rig, uint32_t number, const char *name, bool keeps_lo
                 node->log_memory = calloc(1, LOG_SIZE);
         }
         snprintf(text, sizeof(text), "n%u", number);
-        options.node_id.bytes[0] = (uint8_t)(number + 1);
+        options.node_id.bytes[0] = (uint8_t)(identity + 1);
         options.incarnation = rig->now.real_ns;
         options.random = rig->now.mono_ns + number;
         options.name = name ? name : text;
@@ -162,6 +163,16 @@ void rig_start(struct rig *rig, uint32_t number, const char *name, bool keeps_lo
         node->core = aligned_alloc(64, (core_size(&options) + 63) & ~(size_t)63);
         memset(node->core, 0, core_size(&options));
         core_init(node->core, &options, &sink, &view, &node->log, rig->now);
+}
+
+void rig_start(struct rig *rig, uint32_t number, const char *name, bool keeps_log)
+{
+        start(rig, number, name, keeps_log, number);
+}
+
+void rig_start_copy(struct rig *rig, uint32_t number, const char *name, uint32_t of)
+{
+        start(rig, number, name, false, of);
 }
 
 void rig_connect(struct rig *rig, uint32_t from, uint32_t to)

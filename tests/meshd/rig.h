@@ -52,6 +52,8 @@ struct rig *rig_free(struct rig *rig);
 /* Start a node, again if it ran before: a new incarnation; the log is kept unless told otherwise.
  */
 void rig_start(struct rig *rig, uint32_t node, const char *name, bool keeps_log);
+/* The same with the identity of another node: from a copy of its state directory. */
+void rig_start_copy(struct rig *rig, uint32_t node, const char *name, uint32_t of);
 void rig_kill(struct rig *rig, uint32_t node);
 void rig_connect(struct rig *rig, uint32_t from, uint32_t to);
 /* Let time pass in steps of a millisecond, delivering frames at once. */

@@ -268,6 +268,50 @@ static void an_incarnation_set_back_is_told_the_highest_and_goes_above(void)
         rig_free(rig);
 }
 
+static void a_copy_of_a_live_node_is_refused_and_takes_nothing_over(void)
+{
+        struct rig *rig = rig_new(3);
+        struct core_member member;
+
+        rig_start(rig, 0, NULL, true);
+        rig_start(rig, 1, NULL, true);
+        rig_connect(rig, 1, 0);
+        rig_run(rig, 2500);
+        rig_start_copy(rig, 2, "copy", 0);
+        rig_connect(rig, 2, 1);
+        for (int i = 0; i < 100; i++) {
+                uint64_t token = rig_token(rig, 1);
+
+                rig_publish(rig, 0, "k", CMI_WAIT_MESH, 0);
+                rig_run(rig, 200);
+                g_assert_cmpuint(rig->nodes[0].n_done, ==, (unsigned)i + 1);
+                g_assert_cmpint(rig->nodes[0].outcome.outcome, ==, 0);
+                g_assert_true(rig_is_stamped(rig, 1, "k", token));
+                g_assert_false(rig_serves(rig, 2));
+        }
+        g_assert_nonnull(strstr(rig->nodes[2].refused, "--new-identity"));
+        core_member(rig->nodes[1].core, rig->now, 0, &member);
+        g_assert_cmpuint(member.restarts, ==, 0);
+        rig_free(rig);
+}
+
+static void a_copy_that_was_live_alone_steps_down_when_it_is_told(void)
+{
+        struct rig *rig = rig_new(2);
+
+        rig_start(rig, 0, NULL, true);
+        rig_run(rig, 1000);
+        rig_start_copy(rig, 1, "copy", 0);
+        rig_run(rig, 13000);
+        g_assert_true(rig_serves(rig, 1));
+        rig_connect(rig, 0, 1);
+        rig_run(rig, 2);
+        g_assert_false(rig_serves(rig, 1));
+        g_assert_cmpint(rig_state(rig, 1), ==, CORE_JOINING);
+        g_assert_true(rig_serves(rig, 0));
+        rig_free(rig);
+}
+
 static void rubbish_is_counted_and_changes_nothing(void)
 {
         struct rig *rig = formed(2);
@@ -440,6 +484,8 @@ int main(int argc, char **argv)
         g_test_add_func("/core/reset", more_than_the_log_holds_ends_in_a_reset);
         g_test_add_func("/core/incarnation",
                         an_incarnation_set_back_is_told_the_highest_and_goes_above);
+        g_test_add_func("/core/copy", a_copy_of_a_live_node_is_refused_and_takes_nothing_over);
+        g_test_add_func("/core/copy_alone", a_copy_that_was_live_alone_steps_down_when_it_is_told);
         g_test_add_func("/core/rubbish", rubbish_is_counted_and_changes_nothing);
         g_test_add_func("/core/suspended", a_suspended_host_trusts_nothing_it_heard_before);
         g_test_add_func("/core/remembered", a_member_known_from_the_disk_alone_is_unconfirmed);
