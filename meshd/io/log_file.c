@@ -72,6 +72,20 @@ static int map(struct log_file *file, int fd)
         return 0;
 }
 
+/*
+ * The mapping has an open file of its own. With the locked one it would hold the lock until the last user of the memory
+ * is gone, and whoever reads /proc/PID/maps of a killed meshd is one for a moment, after its death was reported.
+ */
+static int map_again(struct log_file *file, int locked_fd)
+{
+        char path[40];
+        CM_CLEANUP(cmi_close_p) int fd = -1;
+
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", locked_fd);
+        fd = open(path, O_RDWR | O_CLOEXEC);
+        return fd < 0 ? -errno : map(file, fd);
+}
+
 static int open_file(struct log_file *file, const char *path, struct fault *fault)
 {
         CM_CLEANUP(cmi_close_p)
@@ -93,7 +107,7 @@ static int open_file(struct log_file *file, const char *path, struct fault *faul
                 }
                 return r;
         }
-        r = map(file, fd);
+        r = map_again(file, fd);
         if (r == 0) {
                 file->fd = cmi_take_fd(&fd);
         }

@@ -11,7 +11,7 @@
 #include <stddef.h>
 
 struct log_file {
-        int fd; /* -1: anonymous */
+        int fd; /* holds the lock; -1: anonymous */
         void *memory;
         size_t size;
         char why[256]; /* why it is anonymous */
