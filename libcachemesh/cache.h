@@ -7,6 +7,7 @@
  * table, queue and budget), cm.local_lock (private stamps). Gets take none of them.
  */
 #include "libcachemesh/handle.h"
+#include "libcachemesh/heap.h"
 #include "libcachemesh/mapping.h"
 #include "libcachemesh/orphan.h"
 #include "libcachemesh/stats.h"
@@ -65,10 +66,10 @@ struct cm_region {
         struct cmi_entry *hand;     /* SIEVE: where the last eviction stopped */
         struct cmi_entry *unlinked; /* out of the table, waiting until nobody has them pinned */
         size_t n_unlinked;
-        size_t unlinked_bytes; /* those that count */
-        size_t n_kept;         /* of them, pinned at the last look */
+        size_t unlinked_bytes;
+        size_t n_kept; /* of them, pinned at the last look */
         size_t kept_bytes;
-        size_t entry_bytes; /* of all that counts: linked and unlinked */
+        struct cmi_heap *heap;
         uint64_t n_evicted;
         _Atomic(struct cmi_counters *) counters;
         uint32_t number;

@@ -1,41 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 #include "libcachemesh/entry.h"
 
-#include "libcachemesh/handle.h"
+#include <stddef.h>
 
-static size_t align_up(size_t size)
+void cmi_entry_set_lengths(struct cmi_entry *entry, size_t key_len, size_t value_len)
 {
-        return (size + CMI_ENTRY_ALIGN - 1) & ~(size_t)(CMI_ENTRY_ALIGN - 1);
+        size_t offset = offsetof(struct cmi_entry, tag_slots) + entry->n_tags * sizeof(uint32_t) +
+                        key_len;
+
+        entry->key_len = (uint16_t)key_len;
+        entry->value_len = (uint32_t)value_len;
+        entry->value_offset = (uint16_t)((offset + CMI_ENTRY_ALIGN - 1) & ~(CMI_ENTRY_ALIGN - 1u));
 }
 
-struct cmi_entry *cmi_entry_new(struct cm *cm, const struct cmi_content *content)
+struct cmi_entry *cmi_entry_fill(void *memory, const struct cmi_entry *head, struct cmi_slice key,
+                struct cmi_slice value)
 {
-        size_t tags_size = content->n_tags * sizeof(uint32_t);
-        size_t value_offset = align_up(
-                        offsetof(struct cmi_entry, tag_slots) + tags_size + content->key.len);
-        struct cmi_entry *entry = cmi_handle_allocate(
-                        cm, CMI_ENTRY_ALIGN, align_up(value_offset + content->value.len));
+        struct cmi_entry *entry = memory;
+        size_t head_size = offsetof(struct cmi_entry, tag_slots) + head->n_tags * sizeof(uint32_t);
 
-        if (!entry) {
-                return NULL;
-        }
-        memset((void *)entry, 0, sizeof(*entry));
-        entry->value_offset = (uint16_t)value_offset;
-        entry->value_len = (uint32_t)content->value.len;
-        entry->key_len = (uint16_t)content->key.len;
-        entry->n_tags = (uint8_t)content->n_tags;
-        entry->flags = content->is_negative ? CMI_ENTRY_NEGATIVE : 0;
-        if (tags_size > 0) {
-                memcpy(entry->tag_slots, content->tag_slots, tags_size);
-        }
-        memcpy((char *)entry->tag_slots + tags_size, content->key.data, content->key.len);
-        if (content->value.len > 0) {
-                memcpy(cmi_entry_value(entry), content->value.data, content->value.len);
+        memcpy((void *)entry, (const void *)head, head_size);
+        memcpy((char *)memory + head_size, key.data, key.len);
+        if (value.len > 0) {
+                memcpy(cmi_entry_value(entry), value.data, value.len);
         }
         return entry;
-}
-
-size_t cmi_entry_size(const struct cmi_entry *entry)
-{
-        return align_up((size_t)entry->value_offset + entry->value_len);
 }

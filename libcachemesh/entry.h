@@ -11,8 +11,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct cm;
-
 enum cmi_entry_flag {
         CMI_ENTRY_NEGATIVE = 1,
         CMI_ENTRY_DETACHED =
@@ -44,29 +42,18 @@ struct cmi_entry {
 #define CMI_VALUE_MAX UINT32_MAX
 
 #define CMI_ENTRY_ALIGN 16
-/* What an allocator adds to a block, as far as we can know: counted, so that a budget is about memory. */
-#define CMI_ENTRY_OVERHEAD 16
+/* Sets key_len, value_len and value_offset; n_tags is set. */
+void cmi_entry_set_lengths(struct cmi_entry *entry, size_t key_len, size_t value_len);
 
-/* What an entry is made of; borrowed. */
-struct cmi_content {
-        struct cmi_slice key;
-        struct cmi_slice value;
-        uint32_t n_tags;
-        const uint32_t *tag_slots;
-        bool is_negative;
-};
-
-/* New entry with content and sizes set and everything else zero; NULL if memory is short. */
-struct cmi_entry *cmi_entry_new(struct cm *cm, const struct cmi_content *content);
-
-/* The bytes of its block. */
-size_t cmi_entry_size(const struct cmi_entry *entry);
-
-/* The bytes that it counts in its region's budget. */
-static inline size_t cmi_entry_cost(const struct cmi_entry *entry)
+/* The bytes that an entry takes. */
+static inline size_t cmi_entry_size(const struct cmi_entry *entry)
 {
-        return cmi_entry_size(entry) + CMI_ENTRY_OVERHEAD;
+        return (size_t)entry->value_offset + entry->value_len;
 }
+
+/* An entry out of its head (all up to the tags' slots), key and value, in cmi_entry_size() bytes of memory. */
+struct cmi_entry *cmi_entry_fill(void *memory, const struct cmi_entry *head, struct cmi_slice key,
+                struct cmi_slice value);
 
 static inline const char *cmi_entry_key(const struct cmi_entry *entry)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "libcachemesh/orphan.h"
 
+#include "libcachemesh/heap.h"
 #include "libcachemesh/pin.h"
 
 /* Moves the entries that nobody has pinned to the front of *ret_free; keeps the others. */
@@ -22,13 +23,21 @@ static void sort_out(struct cmi_orphanage *orphanage, const struct cmi_pin_set *
         }
 }
 
-/* The hooks belong to the app and may take their time: no lock is held here. */
+/* Lock held: two threads may release values of one heap. */
 static void free_entries(const struct cm_allocator *allocator, struct cmi_entry *entry)
 {
         while (entry) {
                 struct cmi_entry *next = entry->older;
+                struct cmi_heap *heap = (struct cmi_heap *)entry->newer;
 
-                allocator->deallocate(allocator->userdata, entry, cmi_entry_size(entry));
+                if (!heap) {
+                        allocator->deallocate(allocator->userdata, entry, cmi_entry_size(entry));
+                } else {
+                        cmi_heap_give(heap, entry);
+                        if (heap->n_blocks == 0) {
+                                cmi_heap_free(heap);
+                        }
+                }
                 entry = next;
         }
 }
@@ -41,9 +50,8 @@ static bool reclaim_one(void)
 {
         struct cmi_orphanage **link = &cmi_process->orphanages;
         struct cmi_orphanage *orphanage = NULL;
-        struct cmi_orphanage *empty = NULL;
         struct cmi_entry *entries = NULL;
-        struct cm_allocator allocator = {0};
+        struct cm_allocator allocator;
         struct cmi_pin_set set;
 
         cmi_process_lock();
@@ -55,20 +63,19 @@ static bool reclaim_one(void)
         for (; (orphanage = *link); link = &orphanage->next) {
                 sort_out(orphanage, &set, &entries);
                 if (entries) {
-                        allocator = orphanage->allocator;
-                        if (!orphanage->entries) {
-                                *link = orphanage->next;
-                                empty = orphanage;
-                                atomic_fetch_sub(&cmi_process->n_orphanages, 1);
-                        }
                         break;
                 }
         }
-        cmi_process_unlock();
-        free_entries(&allocator, entries);
-        if (empty) {
-                allocator.deallocate(allocator.userdata, empty, sizeof(*empty));
+        if (entries) {
+                allocator = orphanage->allocator;
+                free_entries(&allocator, entries);
+                if (!orphanage->entries) {
+                        *link = orphanage->next;
+                        atomic_fetch_sub(&cmi_process->n_orphanages, 1);
+                        allocator.deallocate(allocator.userdata, orphanage, sizeof(*orphanage));
+                }
         }
+        cmi_process_unlock();
         return entries != NULL;
 }
 

@@ -8,14 +8,21 @@
 #define UNLINKED_MAX 128 /* entries that wait for one barrier */
 #define BUDGET_SHARE 32  /* or this fraction of the budget */
 
+void cmi_region_free_entry(struct cm_region *region, struct cmi_entry *entry)
+{
+        if (entry->flags & CMI_ENTRY_DETACHED) {
+                cmi_handle_deallocate(region->cm, entry, cmi_entry_size(entry));
+        } else {
+                cmi_heap_give(region->heap, entry);
+        }
+}
+
 void cmi_region_retire(struct cm_region *region, struct cmi_entry *entry)
 {
         entry->older = region->unlinked;
         region->unlinked = entry;
         region->n_unlinked++;
-        if (!(entry->flags & CMI_ENTRY_DETACHED)) {
-                region->unlinked_bytes += cmi_entry_cost(entry);
-        }
+        region->unlinked_bytes += cmi_entry_size(entry);
 }
 
 void cmi_region_unlink(struct cm_region *region, struct cmi_entry *entry)
@@ -32,18 +39,18 @@ bool cmi_region_reclaim_is_due(const struct cm_region *region)
                                region->options.budget_bytes / BUDGET_SHARE;
 }
 
-void cmi_region_reclaim(struct cm_region *region)
+size_t cmi_region_reclaim(struct cm_region *region)
 {
         struct cmi_entry **link = &region->unlinked;
         struct cmi_pin_set set;
+        size_t n_freed = 0;
 
         if (!region->unlinked || !cmi_barrier()) {
-                return;
+                return 0;
         }
         cmi_pin_set_fill(&set);
         while (*link) {
                 struct cmi_entry *entry = *link;
-                size_t cost = cmi_entry_cost(entry);
 
                 if (cmi_pin_set_has(&set, entry)) {
                         link = &entry->older;
@@ -51,19 +58,18 @@ void cmi_region_reclaim(struct cm_region *region)
                 }
                 *link = entry->older;
                 region->n_unlinked--;
-                if (!(entry->flags & CMI_ENTRY_DETACHED)) {
-                        region->unlinked_bytes -= cost;
-                        region->entry_bytes -= cost;
-                }
-                cmi_handle_deallocate(region->cm, entry, cmi_entry_size(entry));
+                region->unlinked_bytes -= cmi_entry_size(entry);
+                cmi_region_free_entry(region, entry);
+                n_freed++;
         }
         region->n_kept = region->n_unlinked;
         region->kept_bytes = region->unlinked_bytes;
+        return n_freed;
 }
 
 size_t cmi_region_bytes(const struct cm_region *region)
 {
-        return region->entry_bytes + cmi_table_size(&region->table);
+        return region->heap->bytes + cmi_table_size(&region->table);
 }
 
 void cmi_region_empty(struct cm_region *region)

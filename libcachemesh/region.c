@@ -3,8 +3,9 @@
 
 #include <errno.h>
 
-#define VALUE_SHARE 8  /* no value may take more than this fraction of a budget */
-#define BATCH_SHARE 32 /* an eviction frees about this fraction of it */
+#define VALUE_SHARE 8     /* no value may take more than this fraction of a budget */
+#define BATCH_SHARE 32    /* an eviction frees about this fraction of it */
+#define TABLE_RESERVE 256 /* bytes that one insertion may add to the table */
 
 /* xorshift64: which entries of one load expire first must not be the same everywhere. Source: G. Marsaglia, 2003. */
 static uint64_t next_random(struct cmi_thread *thread)
@@ -47,87 +48,94 @@ static bool is_of(const struct cm_token *token, const struct cmi_mapping *mappin
         return mapping && token->opaque[0] == mapping->view.epoch;
 }
 
-/* The entry with everything set but its place; NULL if memory is short. Without an index its token is good nowhere. */
-static struct cmi_entry *make_entry(struct cm_region *region, struct cmi_thread *thread,
+/* An entry without key and value: what decides whether it may be stored, before memory is taken for it. */
+union head {
+        struct cmi_entry entry;
+        char bytes[sizeof(struct cmi_entry) + CM_TAGS_MAX * sizeof(uint32_t)];
+};
+
+/* Without an index its token is good nowhere. */
+static void make_head(union head *head, struct cm_region *region, struct cmi_thread *thread,
                 const struct cmi_mapping *mapping, uint32_t index, const struct cmi_put *put)
 {
-        uint32_t tag_slots[CM_TAGS_MAX] = {0};
-        struct cmi_content content = {
-                        .key = put->key,
-                        .value = put->value,
-                        .tag_slots = tag_slots,
-                        .is_negative = put->is_negative,
-        };
+        struct cmi_entry *entry = &head->entry;
         XXH128_hash_t hash = {0};
-        struct cmi_entry *entry;
 
+        memset((void *)head, 0, sizeof(*head));
         if (mapping) {
                 const struct cmi_page_view *view = &mapping->view;
 
                 for (size_t i = 0; i < put->n_tags; i++) {
                         hash = cmi_page_hash(view->seed, CMI_PAGE_TAG, index, put->tags[i].data,
                                         put->tags[i].len);
-                        tag_slots[i] = cmi_page_slot(hash, view->tag_mask);
+                        entry->tag_slots[i] = cmi_page_slot(hash, view->tag_mask);
                 }
-                content.n_tags = (uint32_t)put->n_tags;
+                entry->n_tags = (uint8_t)put->n_tags;
                 hash = cmi_page_hash(view->seed, CMI_PAGE_KEY, index, put->key.data, put->key.len);
-        }
-        entry = cmi_entry_new(region->cm, &content);
-        if (!entry) {
-                return NULL;
+                entry->key_slot = cmi_page_slot(hash, view->key_mask);
         }
         entry->hash = hash.low64;
-        entry->key_slot = mapping ? cmi_page_slot(hash, mapping->view.key_mask) : 0;
         entry->serial = is_of(&put->token, mapping) ? mapping->serial : 0;
         entry->token_seq = put->token.opaque[1];
         entry->token_local = put->token.opaque[2];
         entry->expires_ns = expiry_ns(region, thread, put);
-        return entry;
+        entry->flags = put->is_negative ? CMI_ENTRY_NEGATIVE : 0;
+        cmi_entry_set_lengths(entry, put->key.len, put->value.len);
 }
 
-/* Room for one more entry of this size; more than is needed, so that the next puts find it. Lock held. */
-static bool make_room(struct cm_region *region, const struct cmi_mapping *mapping, size_t size)
+/* Is the token good, and nothing there that is fresh? Lock held. */
+static bool may_store(struct cm_region *region, const struct cmi_mapping *mapping, uint32_t index,
+                const struct cmi_entry *entry, struct cmi_slice key)
 {
-        size_t budget = region->options.budget_bytes;
-        size_t batch = budget / BATCH_SHARE;
+        struct cmi_entry *old;
 
-        while (cmi_region_bytes(region) + size > budget) {
-                size_t missing = cmi_region_bytes(region) + size - budget;
-                size_t before = region->entry_bytes;
+        if (!mapping || index == CMI_REGION_INDEX_UNKNOWN ||
+                        cmi_check_stamps(mapping, index, entry) != CM_REASON_NONE ||
+                        !cmi_local_allows(region, entry)) {
+                return false;
+        }
+        /* A slow loader must not bring back its older value. */
+        old = cmi_table_peek(&region->table, entry->hash, key);
+        return !old || cmi_check(region, mapping, index, old) != CM_REASON_NONE;
+}
 
-                if (region->unlinked_bytes < missing) {
-                        (void)cmi_sieve_evict(region, mapping, missing + batch);
+/*
+ * Memory for an entry within the budget; room is made by eviction, and more than is needed, so that the next puts find
+ * it. Lock held. 0, CM_E_FULL, -ENOMEM.
+ */
+static int take(struct cm_region *region, const struct cmi_mapping *mapping, size_t size,
+                void **ret_memory)
+{
+        size_t budget = region->options.budget_bytes - TABLE_RESERVE;
+        size_t batch = budget / BATCH_SHARE + size;
+
+        for (;;) {
+                size_t table = cmi_table_size(&region->table);
+                size_t n_evicted = 0;
+                int r = -ENOSPC;
+
+                /* The table may have grown at the cost of what the entries have. */
+                if (cmi_region_bytes(region) <= budget) {
+                        r = cmi_heap_take(region->heap, size, budget - table, ret_memory);
                 }
-                cmi_region_reclaim(region);
-                if (region->entry_bytes == before &&
-                                cmi_sieve_evict(region, mapping, missing + batch) == 0) {
-                        return false;
+                if (r != -ENOSPC) {
+                        return r;
+                }
+                if (region->unlinked_bytes - region->kept_bytes < batch) {
+                        n_evicted = cmi_sieve_evict(region, mapping, batch);
+                }
+                if (cmi_region_reclaim(region) == 0 && n_evicted == 0) {
+                        return CM_E_FULL;
                 }
         }
-        return true;
 }
 
-/* Lock held. 0, CM_REFUSED, CM_E_FULL, -ENOMEM. */
-static int insert(struct cm_region *region, const struct cmi_mapping *mapping, uint32_t index,
-                struct cmi_entry *entry)
+/* Lock held. 0 or -ENOMEM. */
+static int insert(struct cm_region *region, struct cmi_entry *entry, struct cmi_slice key)
 {
-        struct cmi_slice key = {cmi_entry_key(entry), entry->key_len};
-        size_t cost = cmi_entry_cost(entry);
-        struct cmi_entry *old;
+        struct cmi_entry *old = cmi_table_peek(&region->table, entry->hash, key);
         int r;
 
-        if (cmi_check_stamps(mapping, index, entry) != CM_REASON_NONE ||
-                        !cmi_local_allows(region, entry)) {
-                return CM_REFUSED;
-        }
-        old = cmi_table_peek(&region->table, entry->hash, key);
-        if (old && cmi_check(region, mapping, index, old) == CM_REASON_NONE) {
-                return CM_REFUSED; /* a slow loader must not bring back its older value */
-        }
-        if (!make_room(region, mapping, cost)) {
-                return CM_E_FULL;
-        }
-        old = cmi_table_peek(&region->table, entry->hash, key);
         if (old) {
                 cmi_table_replace(&region->table, old, entry);
                 cmi_sieve_remove(region, old);
@@ -139,36 +147,53 @@ static int insert(struct cm_region *region, const struct cmi_mapping *mapping, u
                 }
         }
         cmi_sieve_insert(region, entry);
-        region->entry_bytes += cost;
-        if (cmi_region_reclaim_is_due(region)) {
-                cmi_region_reclaim(region);
-        }
         return 0;
 }
 
-/* Stores the entry, or frees it, or (with a pin) leaves it to its pin. */
-static int place(struct cm_region *region, const struct cmi_mapping *mapping, uint32_t index,
-                struct cmi_entry *entry, bool is_pinned)
+/* The first half of a store: may it be, and where? For a load memory is found in any case. Takes the lock. */
+static int prepare(struct cm_region *region, const struct cmi_mapping *mapping, uint32_t index,
+                union head *head, const struct cmi_put *put, bool is_load, void **ret_memory)
 {
+        size_t size = cmi_entry_size(&head->entry);
         int r = CM_REFUSED;
 
-        pthread_mutex_lock(&region->lock);
-        if (entry->value_len > region->options.budget_bytes / VALUE_SHARE) {
+        if (put->value.len > region->options.budget_bytes / VALUE_SHARE) {
                 r = -E2BIG;
-        } else if (mapping && index != CMI_REGION_INDEX_UNKNOWN) {
-                r = insert(region, mapping, index, entry);
+        } else {
+                pthread_mutex_lock(&region->lock);
+                if (may_store(region, mapping, index, &head->entry, put->key)) {
+                        r = take(region, mapping, size, ret_memory);
+                }
+                pthread_mutex_unlock(&region->lock);
+        }
+        if (r != 0 && is_load) {
+                head->entry.flags |= CMI_ENTRY_DETACHED;
+                *ret_memory = cmi_handle_allocate(region->cm, CMI_ENTRY_ALIGN, size);
+                return *ret_memory ? r : -ENOMEM;
+        }
+        return r;
+}
+
+/* The second half: stores the entry, or gives it back, or (with a pin) leaves it to its pin. Takes the lock. */
+static int finish(struct cm_region *region, const struct cmi_mapping *mapping, uint32_t index,
+                struct cmi_entry *entry, struct cmi_slice key, int prepared, bool is_pinned)
+{
+        int r = prepared;
+
+        pthread_mutex_lock(&region->lock);
+        if (r == 0) {
+                r = may_store(region, mapping, index, entry, key) ? insert(region, entry, key)
+                                                                  : CM_REFUSED;
         }
         if (r != 0 && is_pinned) {
-                entry->flags |= CMI_ENTRY_DETACHED;
                 cmi_region_retire(region, entry);
-                if (cmi_region_reclaim_is_due(region)) {
-                        cmi_region_reclaim(region);
-                }
+        } else if (r != 0) {
+                cmi_region_free_entry(region, entry);
+        }
+        if (cmi_region_reclaim_is_due(region)) {
+                cmi_region_reclaim(region);
         }
         pthread_mutex_unlock(&region->lock);
-        if (r != 0 && !is_pinned) {
-                cmi_handle_deallocate(region->cm, entry, cmi_entry_size(entry));
-        }
         return r;
 }
 
@@ -181,47 +206,49 @@ static struct cm_token token_now(struct cm *cm, const struct cmi_mapping *mappin
 }
 #endif
 
+/* Inside of the mapping, if there is one. */
+static int store(struct cm_region *region, struct cmi_thread *thread,
+                const struct cmi_mapping *mapping, const struct cmi_put *put,
+                struct cmi_pin **ret_pin)
+{
+        uint32_t index = mapping ? cmi_region_index_in(region, mapping) : CMI_REGION_INDEX_UNKNOWN;
+        struct cmi_pin *pin = ret_pin ? cmi_pin_slot(thread, region->id) : NULL;
+        struct cmi_entry *entry;
+        void *memory = NULL;
+        union head head;
+        int r;
+
+        if (ret_pin && !pin) {
+                return -ENOMEM;
+        }
+        make_head(&head, region, thread, mapping, index, put);
+        r = prepare(region, mapping, index, &head, put, pin != NULL, &memory);
+        if (!memory) {
+                return r;
+        }
+        entry = cmi_entry_fill(memory, &head.entry, put->key, put->value);
+        if (pin) {
+                cmi_pin_store(pin, entry);
+                *ret_pin = pin;
+        }
+        return finish(region, mapping, index, entry, put->key, r, pin != NULL);
+}
+
 int cmi_region_store(struct cm_region *region, struct cmi_thread *thread, const struct cmi_put *put,
                 struct cmi_pin **ret_pin)
 {
         struct cmi_mapping *mapping = cmi_mapping_enter(thread, &region->cm->mapping);
-        uint32_t index = mapping ? cmi_region_index_in(region, mapping) : CMI_REGION_INDEX_UNKNOWN;
-        struct cmi_pin *pin = NULL;
         struct cmi_put now = *put;
-        struct cmi_entry *entry;
-        int r;
+        int r = -E2BIG;
 
 #ifdef CM_MUTANT_NO_TOKEN
         if (mapping) {
                 now.token = token_now(region->cm, mapping);
         }
 #endif
-        if (!ret_pin && (index == CMI_REGION_INDEX_UNKNOWN || !is_of(&now.token, mapping))) {
-                r = CM_REFUSED;
-                goto out;
+        if (put->value.len <= CMI_VALUE_MAX) {
+                r = store(region, thread, mapping, &now, ret_pin);
         }
-        if (put->value.len > CMI_VALUE_MAX ||
-                        (!ret_pin && put->value.len > region->options.budget_bytes / VALUE_SHARE)) {
-                r = -E2BIG;
-                goto out;
-        }
-        entry = make_entry(region, thread, mapping, index, &now);
-        if (entry && ret_pin) {
-                pin = cmi_pin_slot(thread, region->id);
-        }
-        if (!entry || (ret_pin && !pin)) {
-                if (entry) {
-                        cmi_handle_deallocate(region->cm, entry, cmi_entry_size(entry));
-                }
-                r = -ENOMEM;
-                goto out;
-        }
-        if (pin) {
-                cmi_pin_store(pin, entry);
-                *ret_pin = pin;
-        }
-        r = place(region, mapping, index, entry, pin != NULL);
-out:
         cmi_mapping_leave(thread);
         return r;
 }

@@ -47,7 +47,7 @@ bool cmi_local_allows(const struct cm_region *region, const struct cmi_entry *en
 /* All entries leave the table. Lock held. */
 void cmi_region_empty(struct cm_region *region);
 
-/* Bytes that count in the budget. Lock held. */
+/* Bytes that count in the budget: the heap's chunks and the table's buckets. Lock held. */
 size_t cmi_region_bytes(const struct cm_region *region);
 
 /* Queue and eviction (sieve.c). Lock held. */
@@ -68,11 +68,17 @@ void cmi_region_unlink(struct cm_region *region, struct cmi_entry *entry);
 /* An entry that is in neither is freed once nobody has it pinned. Lock held. */
 void cmi_region_retire(struct cm_region *region, struct cmi_entry *entry);
 
-/* Frees what was unlinked and is not pinned. Lock held; is_due: only if it is worth a barrier. */
-void cmi_region_reclaim(struct cm_region *region);
+/* Frees what was unlinked and is not pinned; how many. Lock held; is_due: is it worth a barrier? */
+size_t cmi_region_reclaim(struct cm_region *region);
 bool cmi_region_reclaim_is_due(const struct cm_region *region);
 
-/* At cm_close(): everything freed but what is pinned, which is returned, linked by older. */
+/* An entry that nobody can see gives its memory back. Lock held. */
+void cmi_region_free_entry(struct cm_region *region, struct cmi_entry *entry);
+
+/*
+ * At cm_close(): everything freed but what is pinned, which is returned, linked by older; newer is then the entry's
+ * heap (NULL for one beside it), which goes with its last entry.
+ */
 struct cmi_entry *cmi_region_free(struct cm_region *region);
 
 /* In a forked child: an empty region; what the parent had is left where it is. 0 or -ENOMEM. */

@@ -51,8 +51,8 @@ static int check_options(struct cm_region_options *options, const struct cm_regi
 /* As many as fit with the shortest keys and no values. */
 static size_t n_entries_max(const struct cm_region_options *options)
 {
-        return options->budget_bytes / (sizeof(struct cmi_entry) + CMI_ENTRY_OVERHEAD +
-                                                       sizeof(struct cmi_bucket) / CMI_TABLE_FILL);
+        return options->budget_bytes /
+               (sizeof(struct cmi_entry) + sizeof(struct cmi_bucket) / CMI_TABLE_FILL);
 }
 
 static struct cm_region *new_region(
@@ -64,7 +64,9 @@ static struct cm_region *new_region(
                 return NULL;
         }
         memset((void *)region, 0, sizeof(*region));
-        if (cmi_table_init(&region->table, cm, n_entries_max(options)) < 0) {
+        region->heap = cmi_heap_new(&cm->options.allocator, options->budget_bytes);
+        if (!region->heap || cmi_table_init(&region->table, cm, n_entries_max(options)) < 0) {
+                cmi_heap_free(region->heap);
                 cmi_handle_deallocate(cm, region, sizeof(*region));
                 return NULL;
         }
@@ -207,6 +209,12 @@ struct cmi_entry *cmi_region_free(struct cm_region *region)
         cmi_region_empty(region);
         cmi_region_reclaim(region);
         pinned = region->unlinked;
+        for (struct cmi_entry *entry = pinned; entry; entry = entry->older) {
+                entry->newer = entry->flags & CMI_ENTRY_DETACHED ? NULL : (void *)region->heap;
+        }
+        if (region->heap->n_blocks == 0) {
+                cmi_heap_free(region->heap);
+        }
         cmi_table_deinit(&region->table, cm);
         cmi_counters_free_all(cm, region);
         pthread_mutex_destroy(&region->lock);
@@ -220,18 +228,22 @@ struct cmi_entry *cmi_region_free(struct cm_region *region)
  */
 int cmi_region_after_fork(struct cm_region *region)
 {
+        struct cmi_heap *heap =
+                        cmi_heap_new(&region->cm->options.allocator, region->options.budget_bytes);
         struct cmi_table table;
 
-        if (cmi_table_init(&table, region->cm, n_entries_max(&region->options)) < 0) {
+        if (!heap || cmi_table_init(&table, region->cm, n_entries_max(&region->options)) < 0) {
+                cmi_heap_free(heap);
                 return -ENOMEM;
         }
+        region->heap = heap;
         memcpy((void *)&region->table, (const void *)&table, sizeof(table));
         region->binding = CMI_REGION_INDEX_UNKNOWN;
         region->id = new_id(); /* what threads remember about the old one must not match */
         region->counters = NULL;
         region->newest = region->oldest = region->hand = region->unlinked = NULL;
         region->n_unlinked = region->n_kept = 0;
-        region->unlinked_bytes = region->kept_bytes = region->entry_bytes = 0;
+        region->unlinked_bytes = region->kept_bytes = 0;
         region->n_evicted = 0;
         pthread_mutex_init(&region->lock, NULL);
         return 0;

@@ -68,7 +68,7 @@ size_t cmi_sieve_evict(struct cm_region *region, const struct cmi_mapping *mappi
                 if (cmi_pin_set_has(&set, entry)) {
                         continue;
                 }
-                unlinked += cmi_entry_cost(entry);
+                unlinked += cmi_entry_size(entry);
                 cmi_region_unlink(region, entry);
                 region->n_evicted++;
         }

@@ -257,9 +257,21 @@ static void measure_one_thread(void)
         take_memory(1);
 }
 
+static void measure_four_threads(void)
+{
+        mallopt(M_PERTURB, 0);
+        take_memory(4);
+}
+
 static void a_process_takes_at_most_fifteen_percent_more_than_the_budget(void)
 {
         g_test_trap_subprocess("/budget/subprocess/one", 0, G_TEST_SUBPROCESS_INHERIT_STDERR);
+        g_test_trap_assert_passed();
+}
+
+static void so_does_one_with_four_threads(void)
+{
+        g_test_trap_subprocess("/budget/subprocess/four", 0, G_TEST_SUBPROCESS_INHERIT_STDERR);
         g_test_trap_assert_passed();
 }
 
@@ -278,7 +290,9 @@ int main(int argc, char **argv)
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
         g_test_add_func("/budget/resident",
                         a_process_takes_at_most_fifteen_percent_more_than_the_budget);
+        g_test_add_func("/budget/resident_threads", so_does_one_with_four_threads);
         g_test_add_func("/budget/subprocess/one", measure_one_thread);
+        g_test_add_func("/budget/subprocess/four", measure_four_threads);
 #endif
         return g_test_run();
 }
