@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What a request and its answer are, between http.c, which speaks HTTP, and route.c, which knows what there is to ask.
+ * What a request and its answer are, between http.c, which speaks HTTP, and route.c, which
+ * knows what there is to ask.
  */
 #include "demo-app/cache.h"
 #include "demo-app/store.h"

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What the app keeps in memory through libcachemesh: each person's tree of folders, the list of people and the list of
- * nodes. It decides keys, tags, and what a change of the store makes invalid; what a change is, is left to store.c.
+ * What the app keeps in memory through libcachemesh: each person's tree of folders, the list of
+ * people and the list of nodes. It decides keys, tags, and what a change of the store makes
+ * invalid; what a change is, is left to store.c.
  *
- * A tree is cached under the person's name, with the tag person:NAME and for each folder that somebody else shared
- * into it the tag folder:ID. So whoever changes a folder needs not know who sees it.
+ * A tree is cached under the person's name, with the tag person:NAME and for each
+ * folder that somebody else shared into it the tag folder:ID. So whoever changes a
+ * folder needs not know who sees it.
  *
  * Any thread may call any function.
  */
@@ -21,7 +23,7 @@ struct cache_options {
         const char *socket; /* of meshd; NULL: the library's default */
         const char *name;   /* of this node */
         bool is_standalone; /* without meshd, for tests: nothing reaches other processes */
-        bool is_publishing; /* false: changes are told to nobody, which makes other nodes serve old trees */
+        bool is_publishing; /* false: changes are told to nobody, so others serve old trees */
 };
 
 /* An answer, pinned until cache_release(). */
@@ -49,7 +51,8 @@ struct cache_counts {
         uint64_t bytes;
 };
 
-/* @store is borrowed until cache_close(). Returns 0 or what cm_open() and cm_region_open() return. */
+/* @store is borrowed until cache_close(). Returns 0 or what cm_open() and
+ * cm_region_open() return. */
 int cache_open(struct cache **ret_cache, struct store *store, const struct cache_options *options);
 struct cache *cache_close(struct cache *cache);
 
@@ -61,8 +64,8 @@ struct cm *cache_handle(struct cache *cache);
  * @person:     a valid name
  * @ret_answer: rows of struct store_folder; to be released
  *
- * Return: 0, STORE_NO_PERSON (an answer too: is_hit and reason are set, there is nothing to release), or a negative
- *         error of store_tree() or cm_get_or_load().
+ * Return: 0, STORE_NO_PERSON (an answer too: is_hit and reason are set, there is nothing to
+ *         release), or a negative error of store_tree() or cm_get_or_load().
  */
 int cache_tree(struct cache *cache, const char *person, struct cache_answer *ret_answer);
 

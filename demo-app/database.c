@@ -65,7 +65,8 @@ static int create_tables(sqlite3 *db, const char *path)
         return execute(db, schema);
 }
 
-/* Several apps start at once, and the change to a write-ahead log does not wait by itself for those that read. */
+/* Several apps start at once, and the change to a write-ahead log does not wait by itself
+ * for those that read. */
 static int begin_log(sqlite3 *db)
 {
         int r = SQLITE_BUSY;

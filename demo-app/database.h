@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The connection to the SQLite file that the apps of all nodes share: opening, schema, statements with bound parameters,
- * transactions. What is stored, and who may change it, is left to store.c.
+ * The connection to the SQLite file that the apps of all nodes share: opening, schema, statements
+ * with bound parameters, transactions. What is stored, and who may change it, is left to store.c.
  *
- * A connection belongs to one thread at a time. Failures are logged here, by SQLite's own words, and become -EIO or
- * -EBUSY.
+ * A connection belongs to one thread at a time. Failures are logged here, by SQLite's own words,
+ * and become -EIO or -EBUSY.
  */
 #include <sqlite3.h>
 #include <stddef.h>
@@ -14,7 +14,8 @@
 /**
  * database_open() - open the file, or create it with its tables
  *
- * Return: 0, -EIO, -EBUSY (another process held it for too long), -EPROTO (tables of another version).
+ * Return: 0, -EIO, -EBUSY (another process held it for too long), -EPROTO
+ *         (tables of another version).
  */
 int database_open(sqlite3 **ret_db, const char *path);
 sqlite3 *database_close(sqlite3 *db);
@@ -22,7 +23,8 @@ sqlite3 *database_close(sqlite3 *db);
 /**
  * database_query() - prepare a statement and bind its parameters
  * @ret_query: to be finished with database_finish(); NULL on failure
- * @types:     a letter for each parameter: 's' const char * (valid until the statement ends), 'i' int64_t
+ * @types:     a letter for each parameter: 's' const char * (valid until the
+ *             statement ends), 'i' int64_t
  *
  * Return: 0, -EIO.
  */

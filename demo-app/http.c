@@ -42,7 +42,8 @@ static const char *header(struct MHD_Connection *connection, const char *name)
         return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
 
-/* A name of this host, so that no page from elsewhere can bring its visitors' browsers to ask here. */
+/* A name of this host, so that no page from elsewhere can bring its visitors'
+ * browsers to ask here. */
 static bool is_own_host(const char *host)
 {
         static const char *const names[] = {"127.0.0.1", "localhost"};

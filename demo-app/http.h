@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * HTTP on the loopback: connections, limits on what is read, headers of each answer. It decides which requests are worth
- * looking at; what they ask for is left to route.c.
+ * HTTP on the loopback: connections, limits on what is read, headers of each answer. It decides
+ * which requests are worth looking at; what they ask for is left to route.c.
  *
- * A change waits for the mesh, for a second if a node has just died, so each connection has its thread.
+ * A change waits for the mesh, for a second if a node has just died, so each
+ * connection has its thread.
  */
 #include "demo-app/app.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cachemesh-demo: starts the app, keeps its connection to meshd alive, stops on a signal. What it serves is decided by
- * route.c.
+ * cachemesh-demo: starts the app, keeps its connection to meshd alive, stops on a signal. What it
+ * serves is decided by route.c.
  */
 #include "demo-app/app.h"
 #include "demo-app/http.h"
@@ -47,7 +47,8 @@ static void log_events(struct cm *cm)
         }
 }
 
-/* Until a signal comes: the library's events, and with them reconnection as soon as meshd is back. */
+/* Until a signal comes: the library's events, and with them reconnection as
+ * soon as meshd is back. */
 static int run(struct cm *cm, int signals)
 {
         struct pollfd fds[] = {{.fd = signals, .events = POLLIN}, {0}};

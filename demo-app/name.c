@@ -24,7 +24,8 @@ bool name_is_person(const char *name)
         return true;
 }
 
-/* How many bytes the character at @text has; 0 if it is none (RFC 3629: no overlong forms, no surrogates). */
+/* How many bytes the character at @text has; 0 if it is none (RFC 3629: no overlong
+ * forms, no surrogates). */
 static size_t character_length(const unsigned char *text)
 {
         static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -44,7 +45,8 @@ static size_t character_length(const unsigned char *text)
         if (n > 1 && (c < smallest[n] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))) {
                 return 0;
         }
-        /* Control characters, those of C1 too, and the marks that turn the direction of what follows. */
+        /* Control characters, those of C1 too, and the marks that turn the
+         * direction of what follows. */
         if (c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x202a && c <= 0x202e) ||
                         (c >= 0x2066 && c <= 0x2069) || c == 0x2028 || c == 0x2029) {
                 return 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The answers as pages for people: which node answered, hit or miss, the folders, and forms to change them. No script,
- * nothing from elsewhere.
+ * The answers as pages for people: which node answered, hit or miss, the folders, and forms to
+ * change them. No script, nothing from elsewhere.
  */
 #include "demo-app/app.h"
 

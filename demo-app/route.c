@@ -12,7 +12,8 @@
  *   POST /people/NAME/folders/ID/unshare          with=
  *   GET  /api/people, /api/nodes, /api/status
  *
- * A change is committed first and told to the mesh then, before the answer. There is no login: NAME acts.
+ * A change is committed first and told to the mesh then, before the answer. There
+ * is no login: NAME acts.
  */
 #include "demo-app/app.h"
 

@@ -93,7 +93,8 @@ int store_add_node(struct store *store, const char *name, uint16_t port)
         return r;
 }
 
-/* Makes room for one more row of @size bytes; rows come zeroed, so that no old byte gets into a cache. */
+/* Makes room for one more row of @size bytes; rows come zeroed, so that no old
+ * byte gets into a cache. */
 static void *grow(void **rows, size_t n, size_t size)
 {
         void *grown = *rows;
@@ -150,7 +151,8 @@ static void fill_folder(sqlite3_stmt *query, void *row)
         database_text(query, 6, folder->shared_with, sizeof(folder->shared_with));
 }
 
-/* The queue of the recursion hands out the deepest folder first, so children follow their parent. */
+/* The queue of the recursion hands out the deepest folder first, so children
+ * follow their parent. */
 static const char tree_sql[] =
                 "WITH RECURSIVE tree(id, parent, depth, is_shared, name, owner) AS ("
                 " SELECT id, 0, 0, 0, name, owner FROM folder WHERE owner=?1 AND parent IS NULL"

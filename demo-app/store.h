@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The source of truth: people, folders in trees, and which folder is shared with whom. It decides what may be stored and
- * who may change it, and tells for each change whose view it touches; caching and telling others is left to tree.c.
+ * The source of truth: people, folders in trees, and which folder is shared with whom. It decides
+ * what may be stored and who may change it, and tells for each change whose view it touches;
+ * caching and telling others is left to tree.c.
  *
- * A folder shows in its owner's tree, and with all below it in the trees of those it is shared with. Any thread may
- * call any function; each is one transaction.
+ * A folder shows in its owner's tree, and with all below it in the trees of those it is shared
+ * with. Any thread may call any function; each is one transaction.
  */
 #include "demo-app/name.h"
 
@@ -42,7 +43,8 @@ enum store_outcome {
 /* A sentence for people. */
 const char *store_outcome_text(enum store_outcome outcome);
 
-/* Whose view a committed change touches: trees of these people, and trees that show one of these folders as shared. */
+/* Whose view a committed change touches: trees of these people, and trees that show one of
+ * these folders as shared. */
 struct store_change {
         char people[2][NAME_PERSON_MAX + 1];
         size_t n_people;
@@ -77,8 +79,8 @@ int store_open(struct store **ret_store, const char *path);
 struct store *store_close(struct store *store);
 
 /*
- * Changes. @person is who does it. Each returns 0 with @ret_change filled, an enum store_outcome that says why nothing
- * was changed, or -EIO, -EBUSY (another process wrote for too long).
+ * Changes. @person is who does it. Each returns 0 with @ret_change filled, an enum store_outcome
+ * that says why nothing was changed, or -EIO, -EBUSY (another process wrote for too long).
  */
 int store_add_person(struct store *store, const char *name, struct store_change *ret_change);
 int store_add_folder(struct store *store, const char *person, int64_t parent, const char *name,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Address filter: which endpoints this node may dial. Not its own ones, not those that nobody can dial, and without a
- * mesh key nothing but loopback. Whether a dial is worth it is candidate_table.h's part.
+ * Address filter: which endpoints this node may dial. Not its own ones, not those that nobody can
+ * dial, and without a mesh key nothing but loopback. Whether a dial is worth it is
+ * candidate_table.h's part.
  */
 #include "discovery/beacon.h"
 
@@ -25,8 +26,8 @@ void address_filter_set_own(
  * @filter:   to ask
  * @endpoint: any
  *
- * Return: 0; -EINVAL for what nobody can dial (port 0, multicast, no family); -EADDRNOTAVAIL for what is not loopback,
- *         in a node without a key; -ELOOP for an own one.
+ * Return: 0; -EINVAL for what nobody can dial (port 0, multicast, no family); -EADDRNOTAVAIL for
+ *         what is not loopback, in a node without a key; -ELOOP for an own one.
  */
 int address_filter_check(const struct address_filter *filter, const struct cmi_endpoint *endpoint);
 
@@ -34,8 +35,8 @@ int address_filter_check(const struct address_filter *filter, const struct cmi_e
  * address_filter_pick() - the endpoints of a beacon that may be dialled
  * @filter:     to ask
  * @beacon:     borrowed
- * @source:     of the datagram; loopback endpoints count from a loopback source only, or anybody could make this node
- *              dial its own services
+ * @source:     of the datagram; loopback endpoints count from a loopback source only, or anybody
+ *              could make this node dial its own services
  * @ifindex:    scope for link-local endpoints; with 0 they do not count
  * @ret_picked: the good ones, with scopes
  *

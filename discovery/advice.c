@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Advice: what a person can do about a multicast link that does not work. Apart from the link itself, since it is
- * about words only.
+ * Advice: what a person can do about a multicast link that does not work. Apart from the link
+ * itself, since it is about words only.
  */
 #include "discovery/multicast.h"
 
@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Datagrams that were sent come back to the sender; that many without one mean that something swallows them. */
+/* Datagrams that were sent come back to the sender; that many without one mean that
+ * something swallows them. */
 #define SILENT_AFTER 3
 
 static void advise_route(const struct multicast_link *link, char *ret, size_t size)

@@ -68,7 +68,8 @@ static bool is_zero(const uint8_t *bytes, size_t n)
         return all == 0;
 }
 
-/* The IPv4-mapped form is refused too: one endpoint has one form, or comparing endpoints would mean little. */
+/* The IPv4-mapped form is refused too: one endpoint has one form, or comparing
+ * endpoints would mean little. */
 static bool is_mapped(const struct cmi_endpoint *endpoint)
 {
         return endpoint->family == 6 && is_zero(endpoint->address, 10) &&

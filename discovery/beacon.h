@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Beacon: the datagram that says "this node is here, dial it there". This file decides the bytes. It leaves to others
- * what a beacon is good for (candidate.h), when one is sent (schedule.h), how it travels (multicast.h), and the MAC:
- * there is room for one, which is carried and not computed here.
+ * Beacon: the datagram that says "this node is here, dial it there". This file decides the
+ * bytes. It leaves to others what a beacon is good for (candidate.h), when one is sent
+ * (schedule.h), how it travels (multicast.h), and the MAC: there is room for one, which is
+ * carried and not computed here.
  *
  * Layout, all numbers in network byte order:
  *
@@ -45,12 +46,12 @@ struct beacon {
 
 enum beacon_error {
         BEACON_OK = 0,
-        BEACON_TOO_SHORT, /* not even an empty beacon, or cut before the end that it names */
-        BEACON_TOO_LONG,  /* over BEACON_SIZE_MAX, or bytes behind the end that it names */
-        BEACON_BAD_MAGIC, /* some other program's datagram */
-        BEACON_VERSION,   /* a major version that this one does not read */
-        BEACON_FOREIGN,   /* another mesh in the same group */
-        BEACON_BAD_LAYOUT, /* sizes that contradict each other, or a reserved byte that is not zero */
+        BEACON_TOO_SHORT,    /* not even an empty beacon, or cut before the end that it names */
+        BEACON_TOO_LONG,     /* over BEACON_SIZE_MAX, or bytes behind the end that it names */
+        BEACON_BAD_MAGIC,    /* some other program's datagram */
+        BEACON_VERSION,      /* a major version that this one does not read */
+        BEACON_FOREIGN,      /* another mesh in the same group */
+        BEACON_BAD_LAYOUT,   /* contradicting sizes, or a reserved byte that is not zero */
         BEACON_BAD_IDENTITY, /* a node id, incarnation or counter of zero */
         BEACON_BAD_ENDPOINT, /* none, too many, or one that nobody can dial */
         BEACON_N_ERRORS,
@@ -66,11 +67,13 @@ uint64_t beacon_mesh_hash(const char *name);
 
 /**
  * beacon_encode() - write a beacon
- * @beacon:    to write; the scopes of its endpoints are not sent, since they mean nothing on another host
+ * @beacon:    to write; the scopes of its endpoints are not sent, since they mean
+ *             nothing on another host
  * @ret_bytes: BEACON_SIZE_MAX bytes of room
  * @ret_size:  how many were written
  *
- * For a MAC: encode with has_mac, compute it over the first beacon_body_size() bytes, and write it behind them.
+ * For a MAC: encode with has_mac, compute it over the first beacon_body_size() bytes,
+ * and write it behind them.
  *
  * Return: BEACON_OK, BEACON_BAD_IDENTITY or BEACON_BAD_ENDPOINT.
  */
@@ -80,9 +83,11 @@ int beacon_encode(
 /**
  * beacon_decode() - read a datagram from anybody
  * @bytes:      the datagram
- * @size:       its true size, also where only a part of it was stored (then it is over BEACON_SIZE_MAX)
+ * @size:       its true size, also where only a part of it was stored (then it
+ *              is over BEACON_SIZE_MAX)
  * @mesh:       beacon_mesh_hash() of the own mesh
- * @ret_beacon: stored on BEACON_OK only; link-local endpoints have scope 0, which candidate_table_feed() fills in
+ * @ret_beacon: stored on BEACON_OK only; link-local endpoints have scope 0, which
+ *              candidate_table_feed() fills in
  *
  * Checks sizes, magic, version, mesh and then the rest. A newer minor version may carry what this
  * one does not know; it is not looked at. Bounded, allocates nothing, any thread.

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Candidate: one node that may be worth a dial: what is known of it, its endpoints, and its pauses. What becomes of it
- * among others is candidate_table.h's part, which is the only user of these functions; meshd reads the struct.
+ * Candidate: one node that may be worth a dial: what is known of it, its endpoints, and its pauses.
+ * What becomes of it among others is candidate_table.h's part, which is the only user of these
+ * functions; meshd reads the struct.
  */
 #include "discovery/beacon.h"
 #include "discovery/jitter.h"

@@ -58,8 +58,9 @@ static bool is_long_unheard(const struct candidate *candidate, uint64_t now_ns)
 }
 
 /*
- * Who gives way in a full table: never one that is dialled or linked, never one that was vouched for. A beacon
- * displaces only what time has already told to be dead, so a flood of them cannot push out a node that is really there.
+ * Who gives way in a full table: never one that is dialled or linked, never one that was vouched
+ * for. A beacon displaces only what time has already told to be dead, so a flood of them cannot
+ * push out a node that is really there.
  */
 static struct candidate *find_victim(
                 const struct candidate_table *table, bool is_trusted, uint64_t now_ns)
@@ -174,9 +175,10 @@ static bool has_all_endpoints(
 }
 
 /*
- * A beacon of an id that nobody knows may be about a candidate that is there: a static peer that has not said HELLO
- * yet, or one more invented id for an endpoint that is being tried already. Only if all its endpoints are that
- * candidate's, since different hosts may share some address (172.17.0.1 is on each host with containers).
+ * A beacon of an id that nobody knows may be about a candidate that is there: a static peer that
+ * has not said HELLO yet, or one more invented id for an endpoint that is being tried already. Only
+ * if all its endpoints are that candidate's, since different hosts may share some address
+ * (172.17.0.1 is on each host with containers).
  */
 static struct candidate *find_alias(const struct candidate_table *table,
                 const struct cmi_endpoint *endpoints, uint8_t n)
@@ -351,8 +353,9 @@ static struct candidate *next_twin(const struct candidate_table *table,
 }
 
 /*
- * There is a link to the node of @candidate: all that are known to be this node rest, and those that need not stay are
- * absorbed by a static one, or by @candidate. One that is being dialled comes here when that ends.
+ * There is a link to the node of @candidate: all that are known to be this node rest, and those
+ * that need not stay are absorbed by a static one, or by @candidate. One that is being dialled
+ * comes here when that ends.
  */
 static void join_twins(struct candidate_table *table, struct candidate *candidate)
 {

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Candidate table: whom to dial, and when. Fed by beacons, by static peers, by peers on disk and by peers of peers. This
- * file decides which of these is worth a dial; it leaves dialling to meshd's I/O, and membership to meshd's core. A
- * candidate's id is a hint until a HELLO says it.
+ * Candidate table: whom to dial, and when. Fed by beacons, by static peers, by peers on disk and by
+ * peers of peers. This file decides which of these is worth a dial; it leaves dialling to meshd's
+ * I/O, and membership to meshd's core. A candidate's id is a hint until a HELLO says it.
  *
- * A beacon can add a candidate, refresh its endpoints and end its pause. It removes nobody and proves no liveness.
- * What holds beacons back: the id, incarnation and counter that were seen before (replay); a token bucket for each
- * source; the size of the table; a gap between two dials of one candidate; and a share of the handshakes.
+ * A beacon can add a candidate, refresh its endpoints and end its pause. It removes nobody and
+ * proves no liveness. What holds beacons back: the id, incarnation and counter that were seen
+ * before (replay); a token bucket for each source; the size of the table; a gap between two dials
+ * of one candidate; and a share of the handshakes.
  *
  * States of a candidate:
  *
@@ -16,8 +17,8 @@
  *       | +-------failed()--------+                         |
  *       +--------------------disconnected()-----------------+
  *
- * A candidate that was not only heard of in a beacon, or that was connected once, is dialled for ever. One that never
- * answered and is no longer heard makes room when the table is full.
+ * A candidate that was not only heard of in a beacon, or that was connected once, is dialled for
+ * ever. One that never answered and is no longer heard makes room when the table is full.
  *
  * All times are nanoseconds of one monotonic clock. One thread.
  */
@@ -94,12 +95,14 @@ void candidate_table_set_own(struct candidate_table *table, uint64_t incarnation
 /**
  * candidate_table_set_loopback_only() - without a mesh key nothing leaves this host
  * @table:            initialized
- * @is_loopback_only: from now on endpoints that are not loopback are unusable; true after a start without a key
+ * @is_loopback_only: from now on endpoints that are not loopback are unusable; true
+ *                    after a start without a key
  */
 void candidate_table_set_loopback_only(struct candidate_table *table, bool is_loopback_only);
 
 /**
- * candidate_table_add() - add or confirm a candidate from a source that is trusted more than a beacon
+ * candidate_table_add() - add or confirm a candidate from a source that is
+ * trusted more than a beacon
  * @table:    to add to
  * @origin:   CANDIDATE_STATIC, CANDIDATE_DISK or CANDIDATE_PEER
  * @id:       NULL if unknown; ignored for a static one, whose id only its HELLO tells
@@ -108,9 +111,9 @@ void candidate_table_set_loopback_only(struct candidate_table *table, bool is_lo
  *
  * A candidate that only beacons know, and is not being dialled, gives way in a full table.
  *
- * Return: 0 if added or known already; -ENOSPC if the table is full; -EADDRNOTAVAIL if this node may not dial the
- *         endpoint (not loopback, without a key); -EINVAL for an endpoint that nobody can dial (port 0, multicast);
- *         -ELOOP if it is this node itself.
+ * Return: 0 if added or known already; -ENOSPC if the table is full; -EADDRNOTAVAIL if this node
+ *         may not dial the endpoint (not loopback, without a key); -EINVAL for an endpoint that
+ *         nobody can dial (port 0, multicast); -ELOOP if it is this node itself.
  */
 int candidate_table_add(struct candidate_table *table, enum candidate_origin origin,
                 const struct cmi_id *id, const struct cmi_endpoint *endpoint, uint64_t now_ns);
@@ -119,8 +122,10 @@ int candidate_table_add(struct candidate_table *table, enum candidate_origin ori
  * candidate_table_feed() - account for one beacon
  * @table:   to update
  * @beacon:  decoded, its MAC verified if there is a key; borrowed
- * @source:  where the datagram came from: names the token bucket, and loopback endpoints are taken from loopback only
- * @ifindex: of the interface that it came in on, which becomes the scope of link-local endpoints; 0 if unknown
+ * @source:  where the datagram came from: names the token bucket, and loopback endpoints are
+ *           taken from loopback only
+ * @ifindex: of the interface that it came in on, which becomes the scope of link-local
+ *           endpoints; 0 if unknown
  * @now_ns:  when it was heard
  *
  * Return: an enum candidate_outcome, also counted in table->n_outcomes.
@@ -134,8 +139,8 @@ int candidate_table_feed(struct candidate_table *table, const struct beacon *bea
  * @now_ns:   now
  * @ret_dial: what to dial; its slot stays this candidate's until the dial's end is reported
  *
- * Each dial must end with candidate_table_connected() or candidate_table_failed(), or it holds one of the
- * CANDIDATE_DIALS_MAX places for ever. The caller limits how long a dial takes.
+ * Each dial must end with candidate_table_connected() or candidate_table_failed(), or it holds one
+ * of the CANDIDATE_DIALS_MAX places for ever. The caller limits how long a dial takes.
  *
  * Return: 1 if there is one, else 0.
  */
@@ -146,7 +151,8 @@ int candidate_table_next_dial(
  * candidate_table_deadline() - when candidate_table_next_dial() may have something
  * @table: to ask
  *
- * Return: a time, which may be past; UINT64_MAX if nothing is due before a dial ends or a candidate comes.
+ * Return: a time, which may be past; UINT64_MAX if nothing is due before a dial
+ *         ends or a candidate comes.
  */
 uint64_t candidate_table_deadline(const struct candidate_table *table);
 
@@ -156,8 +162,8 @@ uint64_t candidate_table_deadline(const struct candidate_table *table);
  * @slot:  from candidate_table_next_dial()
  * @id:    that the HELLO said; replaces an expected one
  *
- * Every candidate of this id rests until candidate_table_disconnected(). Of two that turn out to be one node, one goes,
- * unless both are static.
+ * Every candidate of this id rests until candidate_table_disconnected(). Of two that turn out to be
+ * one node, one goes, unless both are static.
  */
 void candidate_table_connected(
                 struct candidate_table *table, uint32_t slot, const struct cmi_id *id);
@@ -192,8 +198,9 @@ int candidate_table_find_dial(const struct candidate_table *table,
  * @endpoint: of the link
  * @now_ns:   now
  *
- * If a dial to @endpoint runs, it is candidate_table_connected() with that one. Else the node is added as by
- * candidate_table_add() with CANDIDATE_PEER, and rests; a dial to another endpoint of it still has to be ended.
+ * If a dial to @endpoint runs, it is candidate_table_connected() with that one. Else the node is
+ * added as by candidate_table_add() with CANDIDATE_PEER, and rests; a dial to another endpoint of
+ * it still has to be ended.
  *
  * Return: 0; -EINVAL for an id of zero; or what candidate_table_add() returns.
  */
@@ -201,7 +208,8 @@ int candidate_table_met(struct candidate_table *table, const struct cmi_id *id,
                 const struct cmi_endpoint *endpoint, uint64_t now_ns);
 
 /**
- * candidate_table_disconnected() - a node has no link any more: it is gone, or forgotten, or its link was closed
+ * candidate_table_disconnected() - a node has no link any more: it is gone, or forgotten,
+ * or its link was closed
  * @table:  to update
  * @id:     as given to candidate_table_connected(); an unknown one is ignored
  * @now_ns: it is due within the first pause
@@ -218,7 +226,8 @@ void candidate_table_disconnected(
 void candidate_table_wake(struct candidate_table *table, const struct cmi_id *id, uint64_t now_ns);
 
 /**
- * candidate_table_forget() - stop dialling a node that left for good, was forgotten by hand, or was gone for a day
+ * candidate_table_forget() - stop dialling a node that left for good, was forgotten by
+ * hand, or was gone for a day
  * @table: to update
  * @id:    an unknown one is ignored
  * @now_ns: now
@@ -232,8 +241,8 @@ void candidate_table_forget(
  * candidate_table_is_missing() - whether to look for others eagerly, as schedule_due() asks
  * @table: to look at
  *
- * Return: true if no node is connected, or one is not that more than a beacon vouches for. One that refused does not
- *         count: it is there.
+ * Return: true if no node is connected, or one is not that more than a beacon vouches for. One that
+ *         refused does not count: it is there.
  */
 bool candidate_table_is_missing(const struct candidate_table *table);
 

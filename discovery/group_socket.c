@@ -20,7 +20,8 @@ static int set_number(int fd, int level, int option, int value)
         return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
 }
 
-/* What both families need. The larger buffer is a wish: without a privilege the kernel gives what its limit allows. */
+/* What both families need. The larger buffer is a wish: without a privilege the kernel gives
+ * what its limit allows. */
 static int prepare(int fd)
 {
         if (set_number(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER) < 0) {
@@ -31,8 +32,8 @@ static int prepare(int fd)
 }
 
 /*
- * Bound to the group, not to all addresses: no unicast and no other group gets in. IP_MULTICAST_ALL 0: nothing from an
- * interface that only somebody else joined.
+ * Bound to the group, not to all addresses: no unicast and no other group gets in. IP_MULTICAST_ALL
+ * 0: nothing from an interface that only somebody else joined.
  */
 static int set_up_v4(const struct group_socket *socket, int ttl)
 {
@@ -55,7 +56,8 @@ static int set_up_v4(const struct group_socket *socket, int ttl)
         return bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
 }
 
-/* A link-local group can be bound for one interface only, so this one is bound to all; is_to_group sorts them. */
+/* A link-local group can be bound for one interface only, so this one is bound to all;
+ * is_to_group sorts them. */
 static int set_up_v6(const struct group_socket *socket, int ttl)
 {
         struct sockaddr_in6 address = {
@@ -152,7 +154,8 @@ void group_socket_leave(const struct group_socket *socket, uint32_t ifindex)
         set_membership(socket, ifindex, false);
 }
 
-/* Interface and source are said with each datagram, so that neither a route nor the state of the socket decides. */
+/* Interface and source are said with each datagram, so that neither a route nor the state of
+ * the socket decides. */
 static int send_v4(const struct group_socket *socket, uint32_t ifindex,
                 const struct cmi_endpoint *source, const void *bytes, size_t size)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Group socket: one UDP socket of one family that sends to and hears from one multicast group. Which interfaces take
- * part is multicast.h's part, which is its only user.
+ * Group socket: one UDP socket of one family that sends to and hears from one multicast group.
+ * Which interfaces take part is multicast.h's part, which is its only user.
  */
 #include "base/endpoint.h"
 
@@ -36,8 +36,9 @@ struct group_arrival {
  * @ttl:        hops
  * @ret_socket: set on success; to be closed with group_socket_close()
  *
- * Return: 0; -EINVAL if @group is no multicast address of @family; another negative errno of socket(), bind() and so
- *         on: -EAFNOSUPPORT without IPv6, -EADDRINUSE if another program holds the port for itself.
+ * Return: 0; -EINVAL if @group is no multicast address of @family; another negative errno of
+ *         socket(), bind() and so on: -EAFNOSUPPORT without IPv6, -EADDRINUSE if another program
+ *         holds the port for itself.
  */
 int group_socket_open(const char *group, uint8_t family, uint16_t port, int ttl,
                 struct group_socket *ret_socket);
@@ -53,14 +54,16 @@ void group_socket_close(struct group_socket *socket);
  */
 int group_socket_join(const struct group_socket *socket, uint32_t ifindex);
 
-/* Ends a membership, also that of an interface that is gone: the kernel allows only so many of them. */
+/* Ends a membership, also that of an interface that is gone: the kernel allows
+ * only so many of them. */
 void group_socket_leave(const struct group_socket *socket, uint32_t ifindex);
 
 /**
  * group_socket_send() - one datagram to the group over one interface
  * @socket:  open
  * @ifindex: of the interface
- * @source:  own IPv4 address on it (else the kernel may borrow that of another one); IPv6 chooses by itself
+ * @source:  own IPv4 address on it (else the kernel may borrow that of another one);
+ *           IPv6 chooses by itself
  * @bytes:   to send
  * @size:    of them
  *

@@ -18,7 +18,8 @@ const struct interface *interface_list_find(const struct interface_list *list, c
         return NULL;
 }
 
-/* The entry of that name, made if it is new; NULL if there is no room or the interface has just gone. */
+/* The entry of that name, made if it is new; NULL if there is no room or the
+ * interface has just gone. */
 static struct interface *find_or_add(struct interface_list *list, const struct ifaddrs *found)
 {
         struct interface *interface =

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Interfaces of this host (of this network namespace): a list of them, and a descriptor that tells when the list
- * changed. What is done with an interface is up to multicast.h.
+ * Interfaces of this host (of this network namespace): a list of them, and a descriptor that tells
+ * when the list changed. What is done with an interface is up to multicast.h.
  */
 #include "base/endpoint.h"
 
@@ -51,7 +51,8 @@ int interface_list_read(struct interface_list *ret_list);
 const struct interface *interface_list_find(const struct interface_list *list, const char *name);
 
 /**
- * interface_watch_open() - a descriptor that becomes readable when interfaces or their addresses change
+ * interface_watch_open() - a descriptor that becomes readable when interfaces or
+ * their addresses change
  * @ret_fd: netlink, non-blocking, close-on-exec; the caller closes it
  *
  * Return: 0 or a negative errno: where a sandbox forbids netlink, look at the list now and then.

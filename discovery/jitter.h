@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Jitter: cheap random numbers for spreading timers, from a seed that the caller gives, so that a test can repeat a
- * run. Nothing here is fit for secrets. The generator is SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
+ * Jitter: cheap random numbers for spreading timers, from a seed that the caller gives, so that a
+ * test can repeat a run. Nothing here is fit for secrets. The generator is SplitMix64 (Steele,
+ * Lea, Flood, OOPSLA 2014).
  */
 #include <stdint.h>
 
@@ -20,7 +21,8 @@ static inline uint64_t jitter_next(struct jitter *jitter)
         return z ^ (z >> 31);
 }
 
-/* A number from 0 to @limit, both included. The slight bias towards small ones does not matter to a timer. */
+/* A number from 0 to @limit, both included. The slight bias towards small ones does
+ * not matter to a timer. */
 static inline uint64_t jitter_up_to(struct jitter *jitter, uint64_t limit)
 {
         return limit == UINT64_MAX ? jitter_next(jitter) : jitter_next(jitter) % (limit + 1);

@@ -16,7 +16,7 @@ struct multicast {
         struct group_socket sockets[2]; /* IPv4, IPv6 */
         int errors[2];                  /* positive errno why there is none */
         int watch_fd;                   /* -1: none */
-        bool is_stale; /* an interface was deleted: a membership may be gone that the socket lists */
+        bool is_stale; /* an interface was deleted: a membership that is listed may be gone */
         bool is_v6_next;
         size_t n_names; /* 0: every interface that is up */
         char names[MULTICAST_INTERFACES_MAX][IF_NAMESIZE];
@@ -67,7 +67,8 @@ static int take_names(struct multicast *multicast, const struct multicast_option
         return 0;
 }
 
-/* One family; that it does not work is an error only if none does. A group that is none is a mistake to be told. */
+/* One family; that it does not work is an error only if none does. A group that is none is a
+ * mistake to be told. */
 static int open_family(struct multicast *multicast, const struct multicast_options *options,
                 uint8_t family, const char *group)
 {

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Multicast: datagrams to and from a group, over IPv4 and IPv6 and several interfaces. It decides which interfaces
- * take part and keeps the memberships alive; it leaves to others what is in a datagram and when one is sent. No datagram
- * is ever answered here.
+ * Multicast: datagrams to and from a group, over IPv4 and IPv6 and several interfaces. It decides
+ * which interfaces take part and keeps the memberships alive; it leaves to others what is in a
+ * datagram and when one is sent. No datagram is ever answered here.
  *
- * It needs no route: a group is joined by the interface's index, and each datagram names its interface and source. An
- * interface that is missing, down or without an address means "not yet": it is kept in the status with a text that
- * says what to do, and tried again by multicast_refresh(), which the owner calls every MULTICAST_REFRESH_MS and when
- * the watch descriptor says so (an interface that was deleted and made anew has silently lost its membership).
+ * It needs no route: a group is joined by the interface's index, and each datagram names
+ * its interface and source. An interface that is missing, down or without an address
+ * means "not yet": it is kept in the status with a text that says what to do, and tried
+ * again by multicast_refresh(), which the owner calls every MULTICAST_REFRESH_MS and
+ * when the watch descriptor says so (an interface that was deleted and made anew has
+ * silently lost its membership).
  *
  * Several processes of one host share the port and hear each other, and themselves. One thread.
  */
@@ -50,17 +52,17 @@ struct multicast_link {
         int error; /* positive errno of the newest join or send, 0: all is well */
         uint64_t n_sent;
         uint64_t n_received;
-        struct cmi_endpoint
-                        address; /* that datagrams leave from, port 0; family 0: the kernel chooses */
+        /* That datagrams leave from, port 0; family 0: the kernel chooses. */
+        struct cmi_endpoint address;
 };
 
 struct multicast_status {
-        int error4, error6; /* positive errno why there is no socket of a family; EAFNOSUPPORT: not wanted */
-        uint64_t n_overflow; /* datagrams that the kernel dropped because nobody read them in time */
+        int error4, error6;  /* positive errno why there is no socket; EAFNOSUPPORT: not wanted */
+        uint64_t n_overflow; /* datagrams that the kernel dropped: nobody read them in time */
         uint64_t n_astray;   /* to another address, or from an interface that does not take part */
         size_t n_links;
-        const struct multicast_link
-                        *links; /* borrowed until the next multicast_refresh() or free */
+        /* Borrowed until the next multicast_refresh() or free. */
+        const struct multicast_link *links;
 };
 
 struct multicast_datagram {
@@ -79,9 +81,9 @@ struct multicast;
  *
  * Succeeds without any usable interface, and with one family only: see multicast_get_status().
  *
- * Return: 0; -EINVAL for a group that is none, a TTL over 32, an interface name that cannot be one; -E2BIG for too
- *         many names; another negative errno if no socket of any family can be opened, as -EADDRINUSE if some program
- *         holds the port for itself.
+ * Return: 0; -EINVAL for a group that is none, a TTL over 32, an interface name that cannot be one;
+ *         -E2BIG for too many names; another negative errno if no socket of any family can be
+ *         opened, as -EADDRINUSE if some program holds the port for itself.
  */
 int multicast_open(const struct multicast_options *options, struct multicast **ret_multicast);
 
@@ -91,8 +93,8 @@ struct multicast *multicast_free(struct multicast *multicast);
  * multicast_get_fds() - descriptors to wait on for reading
  * @multicast: open
  * @ret_fds:   IPv4 socket, IPv6 socket (readable: call multicast_receive()), watch (readable: call
- *             multicast_take_changes() and then multicast_refresh()); -1 for one that does not exist. They stay the
- *             same, and belong to @multicast.
+ *             multicast_take_changes() and then multicast_refresh()); -1 for one that does not
+ *             exist. They stay the same, and belong to @multicast.
  */
 void multicast_get_fds(const struct multicast *multicast, int ret_fds[3]);
 
@@ -108,8 +110,8 @@ int multicast_take_changes(struct multicast *multicast);
  * multicast_refresh() - look at the interfaces anew, join where not joined
  * @multicast: open
  *
- * Return: how many links were joined that had not been: then it is time for some beacons. A negative errno if the
- *         interfaces cannot be listed; the next call may do better.
+ * Return: how many links were joined that had not been: then it is time for some beacons. A
+ *         negative errno if the interfaces cannot be listed; the next call may do better.
  */
 int multicast_refresh(struct multicast *multicast);
 
@@ -130,8 +132,8 @@ int multicast_send(struct multicast *multicast, const void *bytes, size_t size);
  * @multicast:    open
  * @ret_datagram: filled if there was one
  *
- * The caller decides how many it takes in a turn. Those that are astray are counted and passed over, at most 64 of
- * them in one call.
+ * The caller decides how many it takes in a turn. Those that are astray are counted and passed
+ * over, at most 64 of them in one call.
  *
  * Return: 1 for a datagram; 0 if there is none now, or only stray ones were seen.
  */
@@ -152,7 +154,8 @@ void multicast_get_status(const struct multicast *multicast, struct multicast_st
 void multicast_advise(const struct multicast_link *link, char ret_advice[MULTICAST_ADVICE_SIZE]);
 
 /**
- * multicast_list_addresses() - own addresses that others of the group can dial, for a node that listens on all
+ * multicast_list_addresses() - own addresses that others of the group can dial, for a
+ * node that listens on all
  * @multicast: open
  * @family:    4 or 6, or 0 for both
  * @port:      of the listener, put into each

@@ -65,7 +65,8 @@ static int parse(char *text, struct peer_file_entry *entries, size_t max,
                 if (!next && line[0] == '\0') {
                         break;
                 }
-                /* A last line without its end was cut off, and may be a shorter name than it was. */
+                /* A last line without its end was cut off, and may be a
+                 * shorter name than it was. */
                 if (!next || !parse_line(line, &entry)) {
                         contents.n_bad++;
                 } else if (contents.n_entries == max) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Peer file: the peers seen before, in the state directory, so that a node finds them again without multicast. A hint,
- * as all of discovery: it may be old, damaged or missing, and none of this keeps a node from starting. Who belongs in it
- * is meshd's part.
+ * Peer file: the peers seen before, in the state directory, so that a node finds them again without
+ * multicast. A hint, as all of discovery: it may be old, damaged or missing, and none of this keeps
+ * a node from starting. Who belongs in it is meshd's part.
  *
  * Text, one peer a line, after a line with the version:
  *
@@ -29,7 +29,7 @@ struct peer_file_entry {
 
 struct peer_file_contents {
         size_t n_entries;
-        size_t n_bad; /* lines that make no sense, were cut off, or name an interface that is not there */
+        size_t n_bad;     /* lines that make no sense, are cut off, or name a missing interface */
         size_t n_surplus; /* good lines that were too many */
 };
 
@@ -40,9 +40,9 @@ struct peer_file_contents {
  * @max:          twice max_peers
  * @ret_contents: counts; n_entries of @ret_entries are filled
  *
- * Return: 0; -ENOENT if there is no file; -EPROTONOSUPPORT if it is of another version; -EFBIG if it is over
- *         PEER_FILE_SIZE_MAX; -EINVAL if it is no regular file; or the negative errno of what failed. Without 0 nothing
- *         is stored, and the node starts without these peers.
+ * Return: 0; -ENOENT if there is no file; -EPROTONOSUPPORT if it is of another version; -EFBIG if
+ *         it is over PEER_FILE_SIZE_MAX; -EINVAL if it is no regular file; or the negative errno of
+ *         what failed. Without 0 nothing is stored, and the node starts without these peers.
  */
 int peer_file_read(int directory, struct peer_file_entry *ret_entries, size_t max,
                 struct peer_file_contents *ret_contents);
@@ -55,7 +55,7 @@ int peer_file_read(int directory, struct peer_file_entry *ret_entries, size_t ma
  *
  * The old file stays until the new one is complete on the disk.
  *
- * Return: 0; -EFBIG if they are too many; or the negative errno of what failed, as -ENOSPC, in which case the old file
- *         is still there.
+ * Return: 0; -EFBIG if they are too many; or the negative errno of what failed, as -ENOSPC, in
+ *         which case the old file is still there.
  */
 int peer_file_write(int directory, const struct peer_file_entry *entries, size_t n);

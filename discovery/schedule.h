@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Schedule: when this node sends its beacon. Five within the first second, then one about every second while someone
- * is missing, else about every five seconds, each interval drawn from +-20 % so that nodes that started together drift
- * apart. It reads no clock and sends nothing. All times are nanoseconds of one monotonic clock.
+ * Schedule: when this node sends its beacon. Five within the first second, then one about every
+ * second while someone is missing, else about every five seconds, each interval drawn from +-20 %
+ * so that nodes that started together drift apart. It reads no clock and sends nothing. All times
+ * are nanoseconds of one monotonic clock.
  *
  *     START --(fifth beacon)--> STEADY --schedule_restart()--> START
  */
@@ -40,7 +41,8 @@ void schedule_init(struct schedule *schedule, uint64_t seed, uint64_t now_ns);
  * @schedule: initialized
  * @now_ns:   its first beacon is due now
  *
- * Changes nothing during a burst, so that a flapping interface cannot make more than one out of many.
+ * Changes nothing during a burst, so that a flapping interface cannot make
+ * more than one out of many.
  */
 void schedule_restart(struct schedule *schedule, uint64_t now_ns);
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Source limit: a token bucket for each address that sends beacons, in fixed memory. Sources whose hash is the same
- * share a bucket, so invented addresses get no more than all buckets together; the hash is seeded, so that nobody can
- * aim at a neighbour's. The address is not proven by anything: this bounds work, it admits nobody.
+ * Source limit: a token bucket for each address that sends beacons, in fixed memory. Sources whose
+ * hash is the same share a bucket, so invented addresses get no more than all buckets together; the
+ * hash is seeded, so that nobody can aim at a neighbour's. The address is not proven by anything:
+ * this bounds work, it admits nobody.
  */
 #include "base/endpoint.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * May the page that meshd offers be trusted by this process? Whether both see the same clocks, and whether the
- * descriptor is a sealed page of the announced size.
+ * May the page that meshd offers be trusted by this process? Whether both see the same clocks, and
+ * whether the descriptor is a sealed page of the announced size.
  */
 #include "base/time.h"
 
@@ -26,9 +26,10 @@ struct cmi_time cmi_clocks_read(void);
  * @meshd:  read by meshd in between
  * @after:  read here after the answer was received
  *
- * Each of meshd's clocks has to lie in the bracket, give or take the tolerance. A bracket may be wide (meshd was busy,
- * or this process read its socket late), so the two clocks are also compared with each other: from @before to @meshd
- * both must have advanced equally. That holds however long it took, and a time namespace shifts only one of them.
+ * Each of meshd's clocks has to lie in the bracket, give or take the tolerance. A bracket may be
+ * wide (meshd was busy, or this process read its socket late), so the two clocks are also compared
+ * with each other: from @before to @meshd both must have advanced equally. That holds however long
+ * it took, and a time namespace shifts only one of them.
  */
 enum cmi_clocks cmi_clocks_compare(
                 struct cmi_time before, struct cmi_time meshd, struct cmi_time after);
@@ -40,7 +41,7 @@ enum cmi_clocks cmi_clocks_compare(
  * @epoch:    as announced
  * @ret_page: unmap with munmap(@size)
  *
- * Return: 0, -EBADMSG (no sealed memfd of that size, or its content contradicts the announcement), -EPROTO (a page of
- * another version), or mmap()'s error.
+ * Return: 0, -EBADMSG (no sealed memfd of that size, or its content contradicts the announcement),
+ * -EPROTO (a page of another version), or mmap()'s error.
  */
 int cmi_page_map(int fd, uint64_t size, uint64_t epoch, void **ret_page);

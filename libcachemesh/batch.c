@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Batches: targets collected by one thread, killed here together, and encoded into as few operations as fit.
+ * Batches: targets collected by one thread, killed here together, and encoded into as
+ * few operations as fit.
  */
 #include "libcachemesh/region.h"
 #include "wire/op.h"

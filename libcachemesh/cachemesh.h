@@ -11,8 +11,8 @@
  * that is not proven.
  *
  * Return values: 0 is success, a positive value is a documented outcome (CM_MISS and others), a
- *         negative one is an error: a -errno or a CM_E_* code; cm_strerror() names each. On failure
- *         nothing is stored through a ret_ argument.
+ * negative one is an error: a -errno or a CM_E_* code; cm_strerror() names each. On failure nothing
+ * is stored through a ret_ argument.
  *
  * Threads: every function may be called from any thread at any time unless its comment says
  * otherwise. Nothing here starts a thread, installs a signal handler, prints or aborts. No function
@@ -47,12 +47,12 @@ extern "C" {
 /* Outcomes (positive). */
 enum cm_outcome {
         CM_OK = 0,
-        CM_MISS = 1, /* not cached, or not known to be fresh; the value carries a token for your load */
-        CM_STALE = 2, /* reserved for stale_if_error */
-        CM_PENDING = 3, /* queued or not known to be in the stream: it will be sent when meshd answers again */
-        CM_PARTIAL = 4, /* in the stream, but not every member is proven to have it: see the result */
-        CM_REFUSED = 5, /* cm_put(): the token is too old, or a fresh value is already there; nothing was stored */
-        CM_NEGATIVE = 6, /* cm_get(): cached knowledge that the key does not exist; there is no value to release */
+        CM_MISS = 1,    /* not cached, or not known to be fresh; comes with a token for your load */
+        CM_STALE = 2,   /* reserved for stale_if_error */
+        CM_PENDING = 3, /* not known to be in the stream: is sent when meshd answers again */
+        CM_PARTIAL = 4, /* in the stream, but not proven to be on every member: see the result */
+        CM_REFUSED = 5, /* cm_put(): the token is too old, or a fresh value is there; not stored */
+        CM_NEGATIVE = 6, /* the key is known not to exist; there is no value to release */
         CM_NO_EVENT = 7, /* cm_next_event(): nothing has happened */
 };
 
@@ -84,9 +84,8 @@ enum cm_wait {
 };
 
 /* cm_options.flags */
-#define CM_OPEN_STANDALONE                                                                         \
-        1u /* private page, no meshd: tests and development. Nothing reaches other processes. */
-#define CM_OPEN_NO_FORK 2u /* calls in a forked child fail with CM_E_FORKED */
+#define CM_OPEN_STANDALONE 1u /* a private page instead of meshd: reaches no other process */
+#define CM_OPEN_NO_FORK 2u    /* calls in a forked child fail with CM_E_FORKED */
 
 enum cm_log_level {
         CM_LOG_ERROR = 3,
@@ -95,7 +94,7 @@ enum cm_log_level {
         CM_LOG_DEBUG = 7,
 };
 
-/* Called without any lock of the library held, from inside a call on @cm; must not call cm_close(). */
+/* Called from inside a call on the handle, without any lock held; must not call cm_close(). */
 typedef void (*cm_log_fn)(void *userdata, enum cm_log_level level, const char *message);
 
 /* Memory for entries and the library's own structures; all three or none. realloc is not used. */
@@ -111,8 +110,8 @@ struct cm_options {
         const char *name;        /* of this app, shown to people; NULL: the program's name */
         unsigned flags;          /* CM_OPEN_* */
         uint32_t timeout_ms;     /* default deadline of each call that may wait; 0: 5000 */
-        uint32_t pending_max; /* publications kept in memory while meshd is away, up to 16 MiB; 0: 4096 */
-        cm_log_fn log;        /* NULL: silent */
+        uint32_t pending_max;    /* publications kept while meshd is away, up to 16 MiB; 0: 4096 */
+        cm_log_fn log;           /* NULL: silent */
         void *log_userdata;
         struct cm_allocator allocator; /* zeroed: malloc */
 };
@@ -124,7 +123,7 @@ struct cm_region_options {
         uint32_t ttl_ms;     /* 0: no TTL (not allowed for CM_FRESH_TTL) */
         uint32_t negative_ttl_ms;    /* of negative entries; 0: as ttl_ms */
         uint32_t ttl_jitter_percent; /* each entry's TTL is shortened by up to this much; 0 to 50 */
-        uint64_t version; /* of the values' format: values are never shared between versions, invalidations are */
+        uint64_t version; /* of the values' format; versions share invalidations, never values */
 };
 
 /* Proof of "before": opaque, cheap to copy, valid in the process that took it. */
@@ -160,8 +159,7 @@ struct cm_put_options {
 
 enum cm_member_state {
         CM_MEMBER_APPLIED = 0,
-        CM_MEMBER_LAPSED =
-                        1, /* it did not answer, and its lease has ended: it serves nothing from before */
+        CM_MEMBER_LAPSED = 1,      /* no answer, but its lease ended: it serves nothing older */
         CM_MEMBER_UNCONFIRMED = 2, /* nothing proves that it has stopped serving */
 };
 
@@ -280,8 +278,7 @@ CM_API int cm_load_set_ttl(struct cm_load *load, uint32_t ttl_ms);
  * the waiter came; else it loads itself. The value is returned even if it may not be cached.
  *
  * Return: 0, CM_NEGATIVE, the loader's error, -EDEADLK, CM_E_TIMEOUT (waiting for another thread's
- *         loader), -EINVAL,
- *         -ENODATA (the loader returned 0 without a value), -ENOMEM.
+ *         loader), -EINVAL, -ENODATA (the loader returned 0 without a value), -ENOMEM.
  */
 CM_API int cm_get_or_load(struct cm_region *region, const void *key, size_t key_len,
                 cm_load_fn load, void *userdata, struct cm_value *ret_value);
@@ -298,7 +295,8 @@ CM_API int cm_get_or_load(struct cm_region *region, const void *key, size_t key_
  *
  * While meshd is away invalidations are queued in memory and lost with the process.
  *
- * Return: 0, CM_PARTIAL, CM_PENDING, CM_E_TIMEOUT, -EINVAL, -ENOMEM, or the error with which meshd refused it.
+ * Return: 0, CM_PARTIAL, CM_PENDING, CM_E_TIMEOUT, -EINVAL, -ENOMEM, or the error with
+ *         which meshd refused it.
  */
 CM_API int cm_invalidate(struct cm_region *region, const void *key, size_t key_len,
                 enum cm_wait wait, struct cm_result *ret_result);
@@ -414,9 +412,10 @@ struct cm_region_stats {
 CM_API int cm_region_stats(struct cm_region *region, struct cm_region_stats *ret_stats);
 
 CM_API const char *cm_strerror(int error); /* static text for every code above and errno */
-CM_API const char *cm_error_detail(
-                struct cm *cm); /* of this thread's last failed call; valid until its next one */
-CM_API const char *cm_version(void); /* "0.1.0" */
+CM_API const char *cm_version(void);       /* "0.1.0" */
+
+/* Of this thread's last failed call; valid until its next one. */
+CM_API const char *cm_error_detail(struct cm *cm);
 
 #ifdef __cplusplus
 }

@@ -45,7 +45,8 @@ void cmi_channel_deinit(struct cmi_channel *channel)
         channel->in = NULL;
 }
 
-/* A stranger's meshd could keep this process from seeing invalidations; root and the path's owner could anyway. */
+/* A stranger's meshd could keep this process from seeing invalidations; root and the path's
+ * owner could anyway. */
 static int check_peer(int fd, const char *path)
 {
         struct ucred peer;
@@ -75,7 +76,8 @@ static int open_socket(struct cmi_socket *holder, const char *path)
         if (holder->fd < 0) {
                 return -errno;
         }
-        /* The kernel charges about 1 KiB for a small message; the more fit, the fewer times a sender must sleep. */
+        /* The kernel charges about 1 KiB for a small message; the more fit, the fewer times
+         * a sender must sleep. */
         setsockopt(holder->fd, SOL_SOCKET, SO_SNDBUF, &larger, sizeof(larger));
         if (connect(holder->fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
                 return -errno;
@@ -103,7 +105,8 @@ int cmi_channel_connect(struct cmi_channel *channel, const char *path)
         return 0;
 }
 
-/* The field first: a child forked in between would otherwise close what another thread has just opened. */
+/* The field first: a child forked in between would otherwise close what another
+ * thread has just opened. */
 static void close_field(int *fd)
 {
         int number = *fd;
@@ -231,7 +234,8 @@ static int take_descriptors(struct cmi_channel *channel, struct msghdr *message)
         return r;
 }
 
-/* The message being received must fit whole; its announced length was checked when the last one was cut off. */
+/* The message being received must fit whole; its announced length was checked when the
+ * last one was cut off. */
 static int make_room(struct cmi_channel *channel)
 {
         size_t len = channel->in_len - channel->in_start;

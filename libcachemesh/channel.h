@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * One connection to meshd's socket: bytes out, messages in, and descriptors that come with them. It decides how bytes
- * are buffered and cut into messages; what they mean is the connection's business. Never blocks. Under the
- * connection's lock, except that a thread may poll() a socket that it holds.
+ * One connection to meshd's socket: bytes out, messages in, and descriptors that come with
+ * them. It decides how bytes are buffered and cut into messages; what they mean is the
+ * connection's business. Never blocks. Under the connection's lock, except that a thread may
+ * poll() a socket that it holds.
  */
 #include "base/bytes.h"
 #include "libcachemesh/handle.h"
@@ -16,8 +17,8 @@
 #define CMI_CHANNEL_IN_SIZE (32u << 10) /* at first; grows to the longest answer */
 
 /*
- * A descriptor that threads may be polling. The last holder closes it, so that the number is not given to another file
- * while somebody polls it.
+ * A descriptor that threads may be polling. The last holder closes it, so that the number is not
+ * given to another file while somebody polls it.
  */
 struct cmi_socket {
         struct cmi_socket *next; /* of all sockets not closed yet, for a forked child */
@@ -47,11 +48,12 @@ int cmi_channel_init(struct cmi_channel *channel, struct cm *cm);
 void cmi_channel_deinit(struct cmi_channel *channel);
 
 /**
- * cmi_channel_connect() - one attempt; the peer must be of this user, of root, or of the socket's owner
+ * cmi_channel_connect() - one attempt; the peer must be of this user, of root,
+ * or of the socket's owner
  * @path: up to CM_SOCKET_PATH_MAX bytes
  *
- * Return: 0, -EAGAIN (too many wait for meshd's accept()), -EPERM (a peer of another user), -ENOMEM, or another
- * error of connect().
+ * Return: 0, -EAGAIN (too many wait for meshd's accept()), -EPERM (a peer of another user),
+ * -ENOMEM, or another error of connect().
  */
 int cmi_channel_connect(struct cmi_channel *channel, const char *path);
 
@@ -87,8 +89,8 @@ int cmi_channel_flush(struct cmi_channel *channel);
 /**
  * cmi_channel_receive() - read once
  *
- * Return: 1 if something came, 0 if there is nothing now, -ECONNRESET at the end of the stream, -EPROTO (more
- * descriptors than one), -ENOMEM, or another error of recvmsg().
+ * Return: 1 if something came, 0 if there is nothing now, -ECONNRESET at the end of the stream,
+ * -EPROTO (more descriptors than one), -ENOMEM, or another error of recvmsg().
  */
 int cmi_channel_receive(struct cmi_channel *channel);
 

@@ -124,7 +124,8 @@ enum cm_mode cmi_connection_mode(struct cmi_connection *connection, const char *
         return mode;
 }
 
-/* The epoll descriptor holds the present socket, and asks for writing only while there is something to write. */
+/* The epoll descriptor holds the present socket, and asks for writing only while there is
+ * something to write. */
 static void watch(struct cmi_connection *connection)
 {
         struct cmi_channel *channel = &connection->channel;

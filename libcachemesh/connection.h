@@ -3,20 +3,20 @@
 /*
  * The connection: the source of a handle that talks to meshd. What the files decide:
  *
- *   connection.c          when to connect, what is written next, what happens when the socket is lost
+ *   connection.c          when to connect, what is written next, what a lost socket means
  *   connection_receive.c  what an answer of meshd changes
  *   connection_wait.c     how threads wait for answers, and which of them reads the socket for all
  *   connection_publish.c  the way of an invalidation, and what its call returns
  *   connection_source.c   the functions that the cache half calls; events, loop integration, fork
  *
  * States:
- *   OFFLINE    no socket           -> ATTACHING  connect() succeeded; at most once per back-off slot
- *   ATTACHING  ATTACH is sent      -> ATTACHED   meshd answered, and its page or the lack of one is settled
+ *   OFFLINE    no socket           -> ATTACHING  connect() succeeded; one try per back-off slot
+ *   ATTACHING  ATTACH is sent      -> ATTACHED   meshd answered; page, or lack of one, is settled
  *   ATTACHED   anything may be sent
  *   any        -> OFFLINE          end of stream, error, nonsense from meshd: cmi_connection_lose()
  *
- * One lock guards everything; nobody sleeps under it. Of the cache half only functions that take no lock of this side
- * are called under it; log lines are noted and written after it.
+ * One lock guards everything; nobody sleeps under it. Of the cache half only functions that take no
+ * lock of this side are called under it; log lines are noted and written after it.
  */
 #include "libcachemesh/channel.h"
 #include "libcachemesh/event_queue.h"
@@ -114,14 +114,15 @@ static inline struct cmi_connection *cmi_connection(struct cm *cm)
 
 uint64_t cmi_connection_now_ns(void); /* CLOCK_MONOTONIC */
 
-/* Under the lock a connection may change in any way; unlocking tells the cache half, the loop and the log about it. */
+/* Under the lock a connection may change in any way; unlocking tells the cache half, the loop
+ * and the log about it. */
 void cmi_connection_lock(struct cmi_connection *connection);
 bool cmi_connection_trylock(struct cmi_connection *connection);
 void cmi_connection_unlock(struct cmi_connection *connection);
 
 /*
- * What unlocking does, for a thread that is about to sleep on its condition. Return: true if it had to give up the lock
- * (to write log lines), so that the caller must look again.
+ * What unlocking does, for a thread that is about to sleep on its condition. Return: true if it had
+ * to give up the lock (to write log lines), so that the caller must look again.
  */
 bool cmi_connection_settle(struct cmi_connection *connection);
 
@@ -156,7 +157,8 @@ void cmi_connection_event(
 
 /* connection_receive.c */
 
-/* One message. Return: 0, or negative if the connection must be given up; then @ret_reason says why. */
+/* One message. Return: 0, or negative if the connection must be given up; then
+ * @ret_reason says why. */
 int cmi_connection_handle(struct cmi_connection *connection, struct cmi_slice payload,
                 const char **ret_reason);
 
@@ -182,5 +184,6 @@ void cmi_connection_leave(struct cmi_connection *connection, struct cmi_waiter *
 int cmi_connection_publish(struct cm *cm, const struct cmi_slice *ops, size_t n_ops,
                 enum cm_wait wait, uint32_t timeout_ms, struct cm_result *ret_result);
 
-/* After an attach: if the queue had overflowed, queue an invalidation of each whole region. 0 or -ENOMEM. */
+/* After an attach: if the queue had overflowed, queue an invalidation of each whole
+ * region. 0 or -ENOMEM. */
 int cmi_connection_requeue_regions(struct cmi_connection *connection);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The way of an invalidation. It is queued first and leaves the queue when meshd has confirmed it, so whatever happens
- * to the socket, it is either in meshd's stream or still here. The call's outcome says which, as far as it is known.
+ * The way of an invalidation. It is queued first and leaves the queue when meshd has confirmed it,
+ * so whatever happens to the socket, it is either in meshd's stream or still here. The call's
+ * outcome says which, as far as it is known.
  */
 #include "libcachemesh/connection.h"
 
@@ -9,7 +10,8 @@
 
 #define UNLOOKED_MAX 256 /* publications between looks at what meshd confirmed */
 
-/* The queue is full and meshd does not take it: one operation for each region says the same and more. */
+/* The queue is full and meshd does not take it: one operation for each region
+ * says the same and more. */
 static void overflow(struct cmi_connection *connection)
 {
         if (connection->is_overflowed) {
@@ -69,7 +71,8 @@ int cmi_connection_requeue_regions(struct cmi_connection *connection)
         return 0;
 }
 
-/* Return: false if the queue has overflowed (now or before), which covers what the caller wants to add. */
+/* Return: false if the queue has overflowed (now or before), which covers what the
+ * caller wants to add. */
 static bool has_place(struct cmi_connection *connection, uint64_t deadline_ns)
 {
         struct cmi_waiter waiter;
@@ -90,7 +93,8 @@ static bool has_place(struct cmi_connection *connection, uint64_t deadline_ns)
         return !connection->is_overflowed;
 }
 
-/* Return: the publication, or NULL after an overflow; lack of memory for one is the same as lack of room. */
+/* Return: the publication, or NULL after an overflow; lack of memory for one is the
+ * same as lack of room. */
 static struct cmi_publication *add(struct cmi_connection *connection, struct cmi_slice op,
                 enum cm_wait wait, uint64_t deadline_ns)
 {
@@ -122,7 +126,8 @@ static void abandon(struct cmi_connection *connection, struct cmi_publication *p
         cmi_pending_set_late(&connection->pending, publication);
 }
 
-/* Return: whether waiting goes on; else @waiter has an outcome, or the publication is on its own. */
+/* Return: whether waiting goes on; else @waiter has an outcome, or the
+ * publication is on its own. */
 static bool go_on(struct cmi_connection *connection, struct cmi_waiter *waiter,
                 uint64_t deadline_ns, uint64_t n_received)
 {

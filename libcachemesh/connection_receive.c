@@ -16,7 +16,8 @@ static int nonsense(const char **ret_reason)
         return -EPROTO;
 }
 
-/* No page for this connection: everything bounded misses, invalidations work. Told once for each attach. */
+/* No page for this connection: everything bounded misses, invalidations work. Told
+ * once for each attach. */
 static void go_without_page(struct cmi_connection *connection, const char *reason)
 {
         cmi_mapping_drop(connection->cm);
@@ -50,7 +51,8 @@ static int install_page(struct cmi_connection *connection, const struct cmi_atta
         return 0;
 }
 
-/* Clocks first: a page whose lease ends mean something else here must not become current for a moment. */
+/* Clocks first: a page whose lease ends mean something else here must not become
+ * current for a moment. */
 static int settle_page(struct cmi_connection *connection, const struct cmi_attached *attached,
                 const char **ret_reason)
 {
@@ -231,7 +233,8 @@ static int handle_publish_error(struct cmi_connection *connection,
                 return 0;
         }
         if (is_temporary(error->code)) {
-                /* By reconnecting: it is queued again in its place, and asks for no wait any more. */
+                /* By reconnecting: it is queued again in its place, and asks
+                 * for no wait any more. */
                 *ret_reason = "meshd takes no invalidations now";
                 return -EAGAIN;
         }

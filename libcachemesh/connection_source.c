@@ -154,7 +154,8 @@ static int source_fd(struct cm *cm)
 
 static int source_events(struct cm *cm)
 {
-        return POLLIN; /* the descriptor is an epoll instance, readable when anything in it is ready */
+        /* The descriptor is an epoll instance, readable when anything in it is ready. */
+        return POLLIN;
 }
 
 static int ms_until(uint64_t then_ns)
@@ -273,7 +274,8 @@ static int source_after_fork(struct cm *cm)
                 close(epoll_fd);
                 close(event_fd);
         }
-        /* The parent sends what it has queued; its copy here is left alone, since a list may be half changed. */
+        /* The parent sends what it has queued; its copy here is left alone, since a list
+         * may be half changed. */
         return reset(connection);
 }
 
@@ -350,7 +352,8 @@ int cmi_connection_new(struct cm *cm, const struct cmi_source_ops **ret_ops,
                 cmi_handle_deallocate(cm, connection, sizeof(*connection));
                 return r;
         }
-        /* ATTACH is on its way while the app goes on starting; the first call that looks finds the answer. */
+        /* ATTACH is on its way while the app goes on starting; the first call that
+         * looks finds the answer. */
         cmi_connection_lock(connection);
         cmi_connection_try(connection);
         cmi_connection_unlock(connection);

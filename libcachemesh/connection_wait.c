@@ -9,7 +9,8 @@ static struct timespec timespec_of(uint64_t ns)
         return (struct timespec){(time_t)(ns / CMI_NS_PER_S), (long)(ns % CMI_NS_PER_S)};
 }
 
-/* What nobody watches yet: one thread reads for all, and one, perhaps the same, waits for room in the socket. */
+/* What nobody watches yet: one thread reads for all, and one, perhaps the same, waits for
+ * room in the socket. */
 static short free_roles(const struct cmi_connection *connection)
 {
         const struct cmi_socket *socket = connection->channel.socket;

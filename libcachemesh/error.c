@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What went wrong, in words: the text of each code, the detail of this thread's last failure, and the log callback.
+ * What went wrong, in words: the text of each code, the detail of this thread's last
+ * failure, and the log callback.
  */
 #include "libcachemesh/cache.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Events for cm_next_event(): a bounded queue that drops its oldest entry when nobody fetches, and says in the next
- * one how many are missing. Under the connection's lock.
+ * Events for cm_next_event(): a bounded queue that drops its oldest entry when nobody fetches, and
+ * says in the next one how many are missing. Under the connection's lock.
  */
 #include "libcachemesh/cachemesh.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The hit path: tokens, gets and releases. A hit writes nothing but its own thread's record, an entry's visited mark
- * when it is clear, and the caller's value.
+ * The hit path: tokens, gets and releases. A hit writes nothing but its own thread's record, an
+ * entry's visited mark when it is clear, and the caller's value.
  */
 #include "libcachemesh/get.h"
 
@@ -65,7 +65,8 @@ static inline void mark_visited(struct cmi_entry *entry)
         }
 }
 
-/* Look the key up and check what is there; CM_REASON_NONE with a pinned entry, or why not. Inside of mapping. */
+/* Look the key up and check what is there; CM_REASON_NONE with a pinned entry, or why
+ * not. Inside of mapping. */
 static inline enum cm_reason look_up(struct cm_region *region, struct cmi_thread *thread,
                 const struct cmi_mapping *mapping, struct cmi_slice key, struct cmi_pin **ret_pin,
                 struct cmi_entry **ret_entry)

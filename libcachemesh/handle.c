@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Opening, closing and inheriting a handle; its memory; the few words that the source half may change.
+ * Opening, closing and inheriting a handle; its memory; the few words that the
+ * source half may change.
  */
 #include "libcachemesh/handle.h"
 
@@ -251,7 +252,8 @@ struct cm *cm_close(struct cm *cm)
                 cm->ops->free(cm);
                 free_handle(cm);
         }
-        /* Else it is the parent's, in a child that may not use it: its memory cannot be told from what is in use. */
+        /* Else it is the parent's, in a child that may not use it: its memory cannot be told
+         * from what is in use. */
         return NULL;
 }
 

@@ -3,14 +3,15 @@
 /*
  * The handle: what cm_open() returns, and the seam between its two halves.
  *
- * The cache half (api.c, batch.c, region.c, table.c, load.c and others) checks arguments, makes targets dead in this
- * process, encodes operations and answers gets from memory. The source half says where stamps and leases come from
- * and where operations go: standalone.c (a private page in this process) or connection.c (meshd's page and socket).
- * The cache half calls the source through struct cmi_source_ops; the source half calls the cache half through the
- * functions below. Nothing else is shared.
+ * The cache half (api.c, batch.c, region.c, table.c, load.c and others) checks arguments, makes
+ * targets dead in this process, encodes operations and answers gets from memory. The source half
+ * says where stamps and leases come from and where operations go: standalone.c (a private page in
+ * this process) or connection.c (meshd's page and socket). The cache half calls the source
+ * through struct cmi_source_ops; the source half calls the cache half through the functions
+ * below. Nothing else is shared.
  *
- * Locks: a source never calls the functions below with a lock held that its own ops take, and the cache half holds
- * no lock while it calls the source.
+ * Locks: a source never calls the functions below with a lock held that its own ops take, and the
+ * cache half holds no lock while it calls the source.
  */
 #include "base/bytes.h"
 #include "libcachemesh/cachemesh.h"
@@ -28,36 +29,39 @@ struct cmi_source;  /* of the source half; each source defines its own and casts
 
 /* What cm_state() tells, as the source knows it. */
 struct cmi_source_status {
-        enum cm_mode mode; /* CM_OFFLINE, CM_BYPASS (connected; the cache half makes it CM_LIVE if the lease runs) or
-                               CM_STANDALONE */
+        /* CM_OFFLINE, CM_STANDALONE or, connected, CM_BYPASS: the cache half makes that CM_LIVE
+         * while the lease runs. */
+        enum cm_mode mode;
         const char *reason; /* static text, never NULL */
         uint32_t n_pending;
 };
 
 /*
- * The source as the cache half sees it. Every function may be called from any thread at any time, except free and
- * after_fork, which run alone.
+ * The source as the cache half sees it. Every function may be called from any thread at any time,
+ * except free and after_fork, which run alone.
  */
 struct cmi_source_ops {
         /*
-         * Hand n_ops encoded operations (wire/op.h) over, in order, the wait being that of the last one. The targets
-         * are already dead in this process. timeout_ms is never 0. ret_result may be NULL.
-         * Returns what cm_invalidate() documents, without -EINVAL. An operation that could not be handed over is kept
-         * and cmi_handle_set_pending(true) is called before the return.
+         * Hand n_ops encoded operations (wire/op.h) over, in order, the wait being that of the last
+         * one. The targets are already dead in this process. timeout_ms is never 0. ret_result may
+         * be NULL. Returns what cm_invalidate() documents, without -EINVAL. An operation that could
+         * not be handed over is kept and cmi_handle_set_pending(true) is called before the return.
          */
         int (*publish)(struct cm *cm, const struct cmi_slice *ops, size_t n_ops, enum cm_wait wait,
                         uint32_t timeout_ms, struct cm_result *ret_result);
 
         /*
-         * A region was opened: get it an index in the current page (and in each later one) and tell it with
-         * cmi_region_set_index(). Waits for the answer up to timeout_ms if connected, does not fail if not.
-         * Returns 0, or CM_E_CONFIG when the region's options differ from those of others (it is open all the same).
+         * A region was opened: get it an index in the current page (and in each later one) and tell
+         * it with cmi_region_set_index(). Waits for the answer up to timeout_ms if connected, does
+         * not fail if not. Returns 0, or CM_E_CONFIG when the region's options differ from those of
+         * others (it is open all the same).
          */
         int (*open_region)(struct cm *cm, struct cm_region *region, uint32_t timeout_ms);
 
         /*
-         * A get missed because there is no page, no running lease, or something pending. At most one non-blocking
-         * attempt to connect per back-off slot, under a try-lock; never waits. Also reads what the socket holds.
+         * A get missed because there is no page, no running lease, or something pending. At most
+         * one non-blocking attempt to connect per back-off slot, under a try-lock; never waits.
+         * Also reads what the socket holds.
          */
         void (*poke)(struct cm *cm);
 
@@ -70,13 +74,15 @@ struct cmi_source_ops {
         int (*next_event)(struct cm *cm, struct cm_event *ret_event);
 
         /*
-         * First call in a forked child: forget descriptors, queues and waiting threads of the parent (locks may be in
-         * any state: initialise them again), start disconnected. The cache half has dropped page and entries, and asks
-         * for each region again with open_region at timeout 0 afterwards. Returns 0 or -errno; then gets miss.
+         * First call in a forked child: forget descriptors, queues and waiting threads of the
+         * parent (locks may be in any state: initialise them again), start disconnected. The cache
+         * half has dropped page and entries, and asks for each region again with open_region at
+         * timeout 0 afterwards. Returns 0 or -errno; then gets miss.
          */
         int (*after_fork)(struct cm *cm);
 
-        /* Last call: try what is queued once more, within the handle's timeout, and free everything. */
+        /* Last call: try what is queued once more, within the handle's timeout,
+         * and free everything. */
         void (*free)(struct cm *cm);
 };
 
@@ -90,7 +96,8 @@ int cmi_connection_new(struct cm *cm, const struct cmi_source_ops **ret_ops,
 
 struct cmi_source *cmi_handle_source(struct cm *cm);
 
-/* What cm_open() was given, with defaults filled in; strings are copies that live as long as the handle. */
+/* What cm_open() was given, with defaults filled in; strings are copies that live as
+ * long as the handle. */
 const struct cm_options *cmi_handle_options(const struct cm *cm);
 
 /**
@@ -101,7 +108,8 @@ const struct cm_options *cmi_handle_options(const struct cm *cm);
  */
 void cmi_handle_set_pending(struct cm *cm, bool is_pending);
 
-/* Through the allocator hooks; alignment is a power of two of at least 16 bytes' worth. NULL on failure. */
+/* Through the allocator hooks; alignment is a power of two of at least 16 bytes'
+ * worth. NULL on failure. */
 void *cmi_handle_allocate(struct cm *cm, size_t alignment, size_t size);
 void cmi_handle_deallocate(struct cm *cm, void *memory, size_t size);
 
@@ -109,24 +117,28 @@ void cmi_handle_deallocate(struct cm *cm, void *memory, size_t size);
 void cmi_handle_log(struct cm *cm, enum cm_log_level level, const char *format, ...)
                 __attribute__((format(printf, 3, 4)));
 
-/* Set the text of cm_error_detail() for this thread, and return @error: `return cmi_fail(-EPROTO, "...")`. */
+/* Set the text of cm_error_detail() for this thread, and return @error: `return
+ * cmi_fail(-EPROTO, "...")`. */
 int cmi_fail(int error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /**
  * cmi_mapping_install() - make a page current
- * @page:       start of a mapping that cmi_page_check() accepted; taken over, also on failure, and unmapped with
- *              munmap() once no reader can be inside
+ * @page:       start of a mapping that cmi_page_check() accepted; taken over, also on failure, and
+ *              unmapped with munmap() once no reader can be inside
  * @size:       of the mapping
- * @ret_serial: names this mapping in cmi_region_set_index(); never 0, never used again in this process
+ * @ret_serial: names this mapping in cmi_region_set_index(); never 0, never
+ *              used again in this process
  *
- * Every entry stored under an older mapping is dead before the return, and no region has an index yet. One thread at a
- * time per handle (the source's own lock). When the socket is lost the mapping stays: its lease ends by itself.
+ * Every entry stored under an older mapping is dead before the return, and no region has an index
+ * yet. One thread at a time per handle (the source's own lock). When the socket is lost the mapping
+ * stays: its lease ends by itself.
  *
  * Return: 0 or -ENOMEM; then the previous mapping stays current.
  */
 int cmi_mapping_install(struct cm *cm, void *page, size_t size, uint32_t *ret_serial);
 
-/* There is no page any more: gets miss with CM_REASON_OFFLINE, puts are refused. As cmi_mapping_install(). */
+/* There is no page any more: gets miss with CM_REASON_OFFLINE, puts are refused. As
+ * cmi_mapping_install(). */
 void cmi_mapping_drop(struct cm *cm);
 
 /* Serial of the current mapping, 0 for none. */
@@ -144,9 +156,11 @@ const struct cm_region_options *cmi_region_options(const struct cm_region *regio
 /**
  * cmi_region_set_index() - where the region is in the page
  * @serial: of the mapping in which the index holds
- * @index:  below the page's n_regions, checked by the caller; CMI_REGION_INDEX_UNKNOWN takes it back
+ * @index:  below the page's n_regions, checked by the caller;
+ *          CMI_REGION_INDEX_UNKNOWN takes it back
  *
- * Until a region has an index in the current mapping its gets miss (CM_REASON_OFFLINE) and its puts are refused.
+ * Until a region has an index in the current mapping its gets miss (CM_REASON_OFFLINE)
+ * and its puts are refused.
  */
 void cmi_region_set_index(struct cm_region *region, uint32_t serial, uint32_t index);
 uint32_t cmi_region_index(const struct cm_region *region, uint32_t serial);

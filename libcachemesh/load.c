@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cm_get_or_load(): one load per key at a time. Whoever finds no load of the key running begins one; the others wait
- * for it.
+ * cm_get_or_load(): one load per key at a time. Whoever finds no load of the key running begins
+ * one; the others wait for it.
  *
  * A waiter takes the result
- * 1. if the load began after the waiter came: then everything that was invalidated before the waiter asked was already
- *    invalidated when the load began; or
+ * 1. if the load began after the waiter came: then everything that was invalidated before the
+ *    waiter asked was already invalidated when the load began; or
  * 2. if the full check holds at hand-over: then nothing was invalidated since the load began.
- * Else it begins anew, and those who came with it find that load running, which falls under 1. So however many wait,
- * two loads do. A load that fails fails for all who wait.
+ * Else it begins anew, and those who came with it find that load running, which falls under 1. So
+ * however many wait, two loads do. A load that fails fails for all who wait.
  *
- * The result is an entry, pinned by the load until the last waiter has its own pin, whether it could be stored or not.
+ * The result is an entry, pinned by the load until the last waiter has its own pin, whether it
+ * could be stored or not.
  */
 #include "libcachemesh/get.h"
 #include "libcachemesh/region.h"
@@ -132,7 +133,8 @@ static int hand_over(struct cm_load *load, struct cmi_thread *thread, struct cm_
         return 0;
 }
 
-/* Would waiting for this load be waiting for oneself, here or through other waiting threads? loads_lock held. */
+/* Would waiting for this load be waiting for oneself, here or through other waiting
+ * threads? loads_lock held. */
 static bool is_circular(const struct cm_load *load, const struct cmi_thread *thread)
 {
         while (load) {
@@ -152,8 +154,8 @@ static struct timespec deadline_of(const struct cm *cm)
 }
 
 /*
- * Wait for a load that another thread runs. loads_lock held. CM_MISS: its result is not for us. The full check is made
- * without the lock, hence the reference.
+ * Wait for a load that another thread runs. loads_lock held. CM_MISS: its result is not for us. The
+ * full check is made without the lock, hence the reference.
  */
 static int wait_for(struct cm_load *load, struct cmi_thread *thread, uint64_t arrival,
                 const struct timespec *deadline, struct cm_value *ret_value)
@@ -189,7 +191,8 @@ static int wait_for(struct cm_load *load, struct cmi_thread *thread, uint64_t ar
         return r;
 }
 
-/* What the loader gave becomes an entry, in the table if it may. The outcome for owner and waiters. */
+/* What the loader gave becomes an entry, in the table if it may. The outcome
+ * for owner and waiters. */
 static int store(struct cm_load *load, struct cmi_thread *thread, struct cm_token token)
 {
         struct cm_region *region = load->region;

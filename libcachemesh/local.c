@@ -1,26 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Invalidations within this process, which must hold when the call returns, whatever meshd does. The page is meshd's,
- * so the handle has stamps of its own: a sequence number that each token carries, and for each key, tag and region the
- * newest number that killed it.
+ * Invalidations within this process, which must hold when the call returns, whatever meshd does.
+ * The page is meshd's, so the handle has stamps of its own: a sequence number that each token
+ * carries, and for each key, tag and region the newest number that killed it.
  *
- * Invalidating: under local_lock, store number s = local_seq + 1 into the target's stamp and then into local_seq; for a
- * key, take the region's lock and take the entry out.
+ * Invalidating: under local_lock, store number s = local_seq + 1 into the target's stamp and then
+ * into local_seq; for a key, take the region's lock and take the entry out.
  *
- * Why nothing loaded before can be served afterwards. Let T be the token of such a load: it was taken before the call,
- * so T < s.
+ * Why nothing loaded before can be served afterwards. Let T be the token of such a load: it was
+ * taken before the call, so T < s.
  * 1. A put of T that looks at the stamps after the store is refused.
- * 2. A put of T that looked before: it looks and inserts under the region's lock without letting go, so for a key the
- *    removal comes after the insertion, and finds it.
- * 3. For a tag or a region nothing is taken out. A get that begins after the return sees local_max >= s > T (the store
- *    came before the return), looks at the tags' and the region's stamps, and refuses.
- * 4. A get that found the entry before and answers after the call returned ran beside the call, not after it.
- * A token taken after local_seq was stored is >= s and is not harmed; one taken between the stamp and local_seq is
- * refused without need.
+ * 2. A put of T that looked before: it looks and inserts under the region's lock without letting
+ *    go, so for a key the removal comes after the insertion, and finds it.
+ * 3. For a tag or a region nothing is taken out. A get that begins after the return sees
+ *    local_max >= s > T (the store came before the return), looks at the tags' and the
+ *    region's stamps, and refuses.
+ * 4. A get that found the entry before and answers after the call returned ran beside
+ *    the call, not after it.
+ * A token taken after local_seq was stored is >= s and is not harmed; one taken between the stamp
+ * and local_seq is refused without need.
  *
- * Keys and tags are stamped where their hash under the current page puts them. A put under another mapping than the one
- * seen here cannot matter: its token was taken after that mapping became current, and if that was before this call, we
- * see that mapping too.
+ * Keys and tags are stamped where their hash under the current page puts them. A put under another
+ * mapping than the one seen here cannot matter: its token was taken after that mapping became
+ * current, and if that was before this call, we see that mapping too.
  */
 #include "libcachemesh/region.h"
 
@@ -32,7 +34,8 @@ static _Atomic uint64_t *slot_of(
         const struct cmi_page_view *view;
         XXH128_hash_t hash;
 
-        /* Without an index nobody knows where the target will hash to. Nothing is cached then that it could cost. */
+        /* Without an index nobody knows where the target will hash to. Nothing is cached then
+         * that it could cost. */
         if (index == CMI_REGION_INDEX_UNKNOWN || (!target->key.data && !target->tag.data)) {
                 return &target->region->local_region;
         }

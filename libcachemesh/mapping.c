@@ -4,7 +4,8 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-/* Process-wide, so that no entry and no region of any handle can mistake one mapping for another. */
+/* Process-wide, so that no entry and no region of any handle can mistake one
+ * mapping for another. */
 static _Atomic uint32_t last_serial;
 
 static uint32_t new_serial(void)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The current page of a handle. A reader enters the mapping (its thread record says so) before it touches the page and
- * leaves it afterwards, so a page that was replaced is unmapped once nobody is inside. Entries carry the serial of the
- * mapping under which they were stored: with a new mapping all older ones are dead at once.
+ * The current page of a handle. A reader enters the mapping (its thread record says so) before it
+ * touches the page and leaves it afterwards, so a page that was replaced is unmapped once nobody is
+ * inside. Entries carry the serial of the mapping under which they were stored: with a new mapping
+ * all older ones are dead at once.
  */
 #include "libcachemesh/pin.h"
 #include "wire/page.h"

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Publications that meshd has not confirmed yet, in the order in which they were made: first those written to the
- * socket, then those that are not. When the socket is lost all of them are unwritten again. It decides what is kept
- * and what is late; writing, reading and the reaction to a full queue are connection.c's.
+ * Publications that meshd has not confirmed yet, in the order in which they were made: first those
+ * written to the socket, then those that are not. When the socket is lost all of them are unwritten
+ * again. It decides what is kept and what is late; writing, reading and the reaction to a full
+ * queue are connection.c's.
  *
- * Late: the call that made it has returned, or will, without meshd having taken it over in the usual way. While there
- * are late ones the handle's gets miss. Everything here runs under the connection's lock.
+ * Late: the call that made it has returned, or will, without meshd having taken it over in
+ * the usual way. While there are late ones the handle's gets miss. Everything here runs under
+ * the connection's lock.
  */
 #include "base/bytes.h"
 #include "libcachemesh/handle.h"
@@ -68,7 +70,8 @@ void cmi_pending_set_late(struct cmi_pending *pending, struct cmi_publication *p
 void cmi_pending_finish(
                 struct cmi_pending *pending, struct cmi_publication *publication, int outcome);
 
-/* meshd could not take this wait: once more, at the end and without one. Its waiter gets CM_PENDING. */
+/* meshd could not take this wait: once more, at the end and without one. Its
+ * waiter gets CM_PENDING. */
 void cmi_pending_repeat(struct cmi_pending *pending, struct cmi_publication *publication);
 
 /* Every written CM_WAIT_NONE one up to this id is confirmed. */
@@ -78,8 +81,9 @@ void cmi_pending_confirm(struct cmi_pending *pending, uint64_t id);
  * cmi_pending_requeue() - the socket is lost: all are unwritten and late
  * @n_sent: bytes that had left by then
  *
- * Those that had left may or may not have arrived: their waiters get CM_PENDING, and they ask for no wait any more. The
- * others certainly have not, so their calls may go on with the next connection.
+ * Those that had left may or may not have arrived: their waiters get CM_PENDING, and
+ * they ask for no wait any more. The others certainly have not, so their calls may go on
+ * with the next connection.
  */
 void cmi_pending_requeue(struct cmi_pending *pending, uint64_t n_sent);
 

@@ -69,7 +69,8 @@ struct cmi_thread *cmi_thread_join(void)
         if (thread && thread->generation == generation) {
                 return thread;
         }
-        /* A record of before a fork stays as it is: what the parent pinned stays readable here, for good. */
+        /* A record of before a fork stays as it is: what the parent pinned stays
+         * readable here, for good. */
         pthread_once(&key_once, make_key);
         if (!has_key) {
                 return NULL;

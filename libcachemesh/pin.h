@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Pins: how a reader keeps an entry readable without writing to memory that other threads write. Each thread has a
- * record with 64 slots (more blocks of 64 when all are in use); a pin is the entry's address in one of them. Whoever
- * wants to free an entry unlinks it, waits until every reader's stores are visible (cmi_barrier), and looks through all
- * slots. Source: M. Michael, "Hazard pointers" (2004), with the asymmetric barrier of membarrier(2).
+ * Pins: how a reader keeps an entry readable without writing to memory that other threads write.
+ * Each thread has a record with 64 slots (more blocks of 64 when all are in use); a pin is the
+ * entry's address in one of them. Whoever wants to free an entry unlinks it, waits until every
+ * reader's stores are visible (cmi_barrier), and looks through all slots. Source: M. Michael,
+ * "Hazard pointers" (2004), with the asymmetric barrier of membarrier(2).
  *
- * The reader's side: load the address, store it in a slot, load the address again; if it is still there, the entry was
- * not unlinked before the store, so whoever unlinks it sees the pin. Store and second load are ordered by cmi_barrier()
- * on the other side, or by themselves where cmi_process_is_strong.
+ * The reader's side: load the address, store it in a slot, load the address again; if it is still
+ * there, the entry was not unlinked before the store, so whoever unlinks it sees the pin. Store and
+ * second load are ordered by cmi_barrier() on the other side, or by themselves where
+ * cmi_process_is_strong.
  *
- * A slot is free when it is NULL, and nothing else says so: any thread may release. At thread exit the record stays
- * with the pins in it, and the next new thread takes it over.
+ * A slot is free when it is NULL, and nothing else says so: any thread may release. At thread exit
+ * the record stays with the pins in it, and the next new thread takes it over.
  */
 #include "libcachemesh/cachemesh.h"
 #include "libcachemesh/entry.h"
@@ -55,8 +57,8 @@ struct cmi_thread {
 };
 
 /*
- * Every record there is; only grows. In a forked child those of the parent stay in it: nobody takes them over, and what
- * they hold is never freed there.
+ * Every record there is; only grows. In a forked child those of the parent stay in it: nobody takes
+ * them over, and what they hold is never freed there.
  */
 extern _Atomic(struct cmi_thread *) cmi_threads;
 
@@ -68,12 +70,9 @@ struct cmi_thread *cmi_thread_join(void);
 static inline struct cmi_thread *cmi_thread(void)
 {
         struct cmi_thread *thread = cmi_thread_self;
+        uint64_t generation = atomic_load_explicit(&cmi_process->generation, memory_order_relaxed);
 
-        if (__builtin_expect(
-                            thread && thread->generation == atomic_load_explicit(
-                                                                            &cmi_process->generation,
-                                                                            memory_order_relaxed),
-                            1)) {
+        if (__builtin_expect(thread && thread->generation == generation, 1)) {
                 return thread;
         }
         return cmi_thread_join();
@@ -128,8 +127,8 @@ static inline void cmi_pin_drop(struct cmi_pin *pin)
 }
 
 /*
- * All pins of the process at one moment: valid for entries that were unlinked before cmi_barrier() and this call.
- * More than fit are looked up in the slots themselves, which is slower and as right.
+ * All pins of the process at one moment: valid for entries that were unlinked before cmi_barrier()
+ * and this call. More than fit are looked up in the slots themselves, which is slower and as right.
  */
 #define CMI_PIN_SET_MAX 512
 struct cmi_pin_set {

@@ -26,7 +26,8 @@ int (*cmi_clock_gettime)(clockid_t clock, struct timespec *ret_time) = clock_get
 bool cmi_process_is_strong;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static uint64_t last_generation; /* survives a fork, so that a child never takes a parent's number */
+/* Survives a fork, so that a child never takes a parent's number. */
+static uint64_t last_generation;
 static size_t page_bytes;
 
 static int membarrier(int command)
@@ -54,7 +55,8 @@ bool cmi_barrier(void)
         return membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0;
 }
 
-/* Where MADV_WIPEONFORK is missing (an emulator, a kernel before 4.14) the child wipes the page itself. */
+/* Where MADV_WIPEONFORK is missing (an emulator, a kernel before 4.14) the child
+ * wipes the page itself. */
 static void wipe(void)
 {
         memset((void *)cmi_process, 0, page_bytes);
@@ -107,7 +109,8 @@ void cmi_process_lock(void)
 {
         uint32_t is_free = 0;
 
-        /* Held for a few instructions at a time; a mutex would need a state that survives being wiped. */
+        /* Held for a few instructions at a time; a mutex would need a state that
+         * survives being wiped. */
         while (!atomic_compare_exchange_weak_explicit(&cmi_process->lock, &is_free, 1,
                         memory_order_acquire, memory_order_relaxed)) {
                 is_free = 0;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What a process has once, whatever handles it opens: the values pinned beyond the end of their handle, and the word
- * that tells a forked child that it is one.
+ * What a process has once, whatever handles it opens: the values pinned beyond the end of their
+ * handle, and the word that tells a forked child that it is one.
  *
- * It lives in one page marked MADV_WIPEONFORK. A child finds zeros there: free locks, and generation 0, which no record
- * and no handle carries. So each call notices a fork by comparing two words, without a system call, and no lock of the
- * parent can block the child.
+ * It lives in one page marked MADV_WIPEONFORK. A child finds zeros there: free locks, and
+ * generation 0, which no record and no handle carries. So each call notices a fork by comparing two
+ * words, without a system call, and no lock of the parent can block the child.
  */
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -23,7 +23,8 @@ struct cmi_process {
         struct cmi_orphanage *orphanages;
 };
 
-/* clock_gettime() without libc's wrapper where the kernel offers it: a hit reads two clocks. Never NULL. */
+/* clock_gettime() without libc's wrapper where the kernel offers it: a hit reads two
+ * clocks. Never NULL. */
 extern int (*cmi_clock_gettime)(clockid_t clock, struct timespec *ret_time);
 
 /* NULL until cmi_process_start(). */
@@ -52,6 +53,7 @@ extern bool cmi_process_is_strong;
  *
  * membarrier(2), PRIVATE_EXPEDITED: what the reclaimer pays so that readers need not.
  *
- * Return: true if it is done; false (the system call was forbidden later) means that nothing may be freed.
+ * Return: true if it is done; false (the system call was forbidden later) means
+ *         that nothing may be freed.
  */
 bool cmi_barrier(void);

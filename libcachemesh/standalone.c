@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The source of a standalone handle: a private page in this process, whose lease never ends. Operations are applied at
- * once, as meshd would; nothing reaches another process.
+ * The source of a standalone handle: a private page in this process, whose lease never ends.
+ * Operations are applied at once, as meshd would; nothing reaches another process.
  */
 #include "libcachemesh/cache.h"
 #include "wire/op.h"
@@ -85,7 +85,8 @@ static int publish(struct cm *cm, const struct cmi_slice *ops, size_t n_ops, enu
         int r = 0;
 
         if (!source->view.page) {
-                return CM_E_OFFLINE; /* a child that got no memory for its page: nothing is cached */
+                /* A child that got no memory for its page: nothing is cached. */
+                return CM_E_OFFLINE;
         }
         pthread_mutex_lock(&source->lock);
         for (size_t i = 0; i < n_ops && r == 0; i++) {

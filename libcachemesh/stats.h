@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Counters of a region: each thread counts in a block of its own, and reading adds the blocks up. A block belongs to a
- * thread record and stays with it when the thread ends.
+ * Counters of a region: each thread counts in a block of its own, and reading adds the blocks up. A
+ * block belongs to a thread record and stays with it when the thread ends.
  */
 #include "libcachemesh/pin.h"
 

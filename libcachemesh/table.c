@@ -161,8 +161,8 @@ static int copy_moving(struct cmi_table *table, struct cm *cm, struct cmi_bucket
 }
 
 /*
- * Split the bucket whose turn it is: the one where a hash of n is now. Those of its entries that belong to bucket n are
- * copied there, n + 1 is published, and then they leave the old bucket.
+ * Split the bucket whose turn it is: the one where a hash of n is now. Those of its entries that
+ * belong to bucket n are copied there, n + 1 is published, and then they leave the old bucket.
  */
 static int split(struct cmi_table *table, struct cm *cm)
 {
@@ -186,7 +186,8 @@ static int split(struct cmi_table *table, struct cm *cm)
         return 0;
 }
 
-/* Looks through one chain. *ret_changed: an entry was taken out under us, so the answer means nothing. */
+/* Looks through one chain. *ret_changed: an entry was taken out under us, so the
+ * answer means nothing. */
 static struct cmi_entry *search_chain(const struct cmi_bucket *bucket, uint64_t hash,
                 struct cmi_slice key, struct cmi_pin *pin, bool *ret_changed)
 {

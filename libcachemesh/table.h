@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The table that finds entries: linear hashing over buckets of one cache line. It grows by one bucket at a time, so no
- * put ever pays for a rebuild, and buckets never move or go away while the region lives, so readers need no protection
- * for anything but the entries. Source: W. Litwin, "Linear hashing" (1980).
+ * The table that finds entries: linear hashing over buckets of one cache line. It grows by one
+ * bucket at a time, so no put ever pays for a rebuild, and buckets never move or go away while the
+ * region lives, so readers need no protection for anything but the entries. Source: W. Litwin,
+ * "Linear hashing" (1980).
  *
- * Readers take no lock. One writer at a time (the region's lock). While a bucket is split, a moved entry is for a
- * moment in both buckets, then the new number of buckets is published, then it leaves the old one: a reader that finds
- * nothing looks at the number again.
+ * Readers take no lock. One writer at a time (the region's lock). While a bucket is split, a moved
+ * entry is for a moment in both buckets, then the new number of buckets is published, then it
+ * leaves the old one: a reader that finds nothing looks at the number again.
  */
 #include "libcachemesh/pin.h"
 
@@ -43,7 +44,8 @@ static inline uint64_t cmi_table_mark(uint64_t hash)
         return mark + (mark == 0);
 }
 
-/* The shape of n buckets: n, and the mask that covers them all. Both in one word, so that readers see a pair. */
+/* The shape of n buckets: n, and the mask that covers them all. Both in one word, so that
+ * readers see a pair. */
 static inline uint64_t cmi_table_shape(uint32_t n)
 {
         uint64_t mask = (UINT64_C(2) << (31 - __builtin_clz(n))) - 1;
@@ -51,7 +53,8 @@ static inline uint64_t cmi_table_shape(uint32_t n)
         return mask << 32 | n;
 }
 
-/* Bucket number of a hash: those that the upper half of the mask does not have yet are still in the lower half. */
+/* Bucket number of a hash: those that the upper half of the mask does not have yet are
+ * still in the lower half. */
 static inline uint32_t cmi_table_index(uint64_t hash, uint64_t shape)
 {
         uint32_t mask = (uint32_t)(shape >> 32);
@@ -60,7 +63,8 @@ static inline uint32_t cmi_table_index(uint64_t hash, uint64_t shape)
         return index < (uint32_t)shape ? index : index & (mask >> 1);
 }
 
-/* The bytes 0 to 5 of marks that equal mark, as 0x80 each; rarely one more, which the key's comparison sorts out. */
+/* The bytes 0 to 5 of marks that equal mark, as 0x80 each; rarely one more, which the key's
+ * comparison sorts out. */
 static inline uint64_t cmi_table_match(uint64_t marks, uint64_t mark)
 {
         uint64_t difference = marks ^ (mark * UINT64_C(0x010101010101));
@@ -68,7 +72,8 @@ static inline uint64_t cmi_table_match(uint64_t marks, uint64_t mark)
         return (difference - UINT64_C(0x010101010101)) & ~difference & UINT64_C(0x808080808080);
 }
 
-/* The rest of cmi_table_find(): a second match, another bucket of the chain, a table that changes meanwhile. */
+/* The rest of cmi_table_find(): a second match, another bucket of the chain, a table
+ * that changes meanwhile. */
 struct cmi_entry *cmi_table_search(const struct cmi_table *table, uint64_t hash,
                 struct cmi_slice key, struct cmi_pin *pin);
 

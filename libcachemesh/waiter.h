@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Threads that wait inside a call. A waiter lives on its thread's stack and in one list of the connection, under the
- * connection's lock, and has its own condition: an answer wakes the thread that it is for and no other. Who reads the
- * socket for all is connection_wait.c's business.
+ * Threads that wait inside a call. A waiter lives on its thread's stack and in one list of the
+ * connection, under the connection's lock, and has its own condition: an answer wakes the thread
+ * that it is for and no other. Who reads the socket for all is connection_wait.c's business.
  */
 #include "libcachemesh/cachemesh.h"
 

@@ -93,7 +93,8 @@ static const struct flag *flag_among(const struct flag *flags, const struct give
         return NULL;
 }
 
-/* Before the verb is known any verb's flag may be meant; flags of one name take values alike in all verbs. */
+/* Before the verb is known any verb's flag may be meant; flags of one name take values
+ * alike in all verbs. */
 static const struct flag *flag_of_any(const struct verb *verbs, const struct given *given)
 {
         const struct flag *flag = NULL;

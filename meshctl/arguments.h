@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The command line: which verb, with which flags and operands. Flags may stand before or after the verb, "--" ends
- * them. What exists is decided by the table of verbs; this file prints nothing and asks nobody.
+ * The command line: which verb, with which flags and operands. Flags may stand before or after
+ * the verb, "--" ends them. What exists is decided by the table of verbs; this file prints
+ * nothing and asks nobody.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -58,9 +59,9 @@ struct arguments {
         const struct verb *verb; /* NULL: only with wants_help or wants_version */
         const char **operands;   /* n_operands of the caller's strings; owned array */
         size_t n_operands;
-        const char *values
-                        [ARGUMENTS_FLAGS_MAX]; /* by index of the verb's flags; NULL: not given, "": no value */
-        const char *socket;                    /* NULL: not given */
+        /* By index of the verb's flags; NULL: not given, "": no value. */
+        const char *values[ARGUMENTS_FLAGS_MAX];
+        const char *socket; /* NULL: not given */
         enum format format;
         enum color_choice color;
         bool is_without_headers;
@@ -75,7 +76,7 @@ struct arguments {
 
 enum arguments_outcome {
         ARGUMENTS_OK = 0,
-        ARGUMENTS_BAD = 1, /* complaint says what is wrong and what to do; verb is set if it was recognized */
+        ARGUMENTS_BAD = 1, /* complaint says what is wrong and what to do; verb: if recognized */
 };
 
 /* Flags that every verb takes, ended by a NULL name. */

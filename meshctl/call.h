@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * One run of one verb: its arguments, its way to meshd, its output, its time. With --watch there are several runs that
- * share the connection.
+ * One run of one verb: its arguments, its way to meshd, its output, its time. With --watch there
+ * are several runs that share the connection.
  */
 #include "meshctl/arguments.h"
 #include "meshctl/channel.h"
@@ -15,8 +15,8 @@ struct call {
         struct channel *channel; /* opened by the first question */
         struct progress progress;
         struct problem problem; /* text "" if there is nothing to say */
-        uint64_t deadline_ns; /* of this run; a little after that of a wait that meshd times itself */
-        json_t *before;       /* what the run before showed, for rates; NULL at first */
+        uint64_t deadline_ns;   /* of this run; a little after that of a wait that meshd times */
+        json_t *before;         /* what the run before showed, for rates; NULL at first */
         uint64_t before_ns;
 };
 
@@ -39,7 +39,8 @@ void call_pause(struct call *call, unsigned ms);
 int call_query(struct call *call, const char *verb, struct cmi_slice arguments,
                 json_t **ret_document);
 
-/* Milliseconds left until the deadline, as an argument for meshd: at least 1; without a deadline a day. */
+/* Milliseconds left until the deadline, as an argument for meshd: at least 1;
+ * without a deadline a day. */
 uint64_t call_left_ms(const struct call *call);
 
 /* Encoded arguments, for call_query(): {key: text}, {key: number}. The buffer is the caller's. */

@@ -25,7 +25,7 @@ struct channel {
         struct cmi_writer writer;
         size_t begin;
         uint8_t *out;
-        uint8_t *in; /* in_used bytes received, the first in_taken of which are the message handed out last */
+        uint8_t *in; /* in_used bytes; the first in_taken are the message handed out last */
         size_t in_used;
         size_t in_taken;
 };
@@ -311,7 +311,8 @@ static int attach(struct channel *channel, uint64_t deadline_ns, struct problem 
         return r;
 }
 
-/* A full backlog makes a non-blocking connect fail with EAGAIN, which poll() does not tell the end of. */
+/* A full backlog makes a non-blocking connect fail with EAGAIN, which poll() does
+ * not tell the end of. */
 static int connect_until(struct channel *channel, const struct sockaddr_un *address,
                 uint64_t deadline_ns, struct problem *problem)
 {

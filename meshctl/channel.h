@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The connection to meshd: connect, attach, send requests, read messages, each with a deadline. What the messages mean
- * is up to the verbs; what is said when meshd cannot be reached is decided here.
+ * The connection to meshd: connect, attach, send requests, read messages, each with a
+ * deadline. What the messages mean is up to the verbs; what is said when meshd cannot be
+ * reached is decided here.
  */
 #include "wire/local.h"
 

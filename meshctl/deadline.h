@@ -21,7 +21,8 @@ static inline uint64_t deadline_in_ms(uint64_t ms)
         return deadline_now_ns() + cmi_ms(ms);
 }
 
-/* Milliseconds left as poll() takes them: rounded up, 0 when it has passed, -1 for DEADLINE_NEVER. */
+/* Milliseconds left as poll() takes them: rounded up, 0 when it has passed, -1
+ * for DEADLINE_NEVER. */
 static inline int deadline_left_ms(uint64_t deadline_ns)
 {
         uint64_t now = deadline_now_ns(), ms;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The matrix of links: from each node to each other one, made of what the nodes say about whom they hear. A link from A
- * to B is connected if B hears A.
+ * The matrix of links: from each node to each other one, made of what the nodes say about whom they
+ * hear. A link from A to B is connected if B hears A.
  */
 #include <jansson.h>
 #include <stdbool.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Memory of a short-lived tool: what cannot be had ends it, with exit status 1 and a line that says so. Everything else
- * in meshctl may take it that an allocation succeeded.
+ * Memory of a short-lived tool: what cannot be had ends it, with exit status 1 and a line that says
+ * so. Everything else in meshctl may take it that an allocation succeeded.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -8,5 +8,6 @@
 /* Optimal string alignment distance: insertions, deletions, replacements, swaps of neighbours. */
 unsigned nearest_distance(const char *a, const char *b);
 
-/* Is this close enough to be what was meant? A third of the word may be wrong, or it is the beginning of the word. */
+/* Is this close enough to be what was meant? A third of the word may be wrong, or it is the
+ * beginning of the word. */
 int nearest_is_close(const char *typed, const char *word, unsigned *ret_distance);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What went wrong, for people and for scripts: what, on what, why, what next, and the exit status. Functions fill a
- * problem in and return; one place prints it (to standard error).
+ * What went wrong, for people and for scripts: what, on what, why, what next, and the exit status.
+ * Functions fill a problem in and return; one place prints it (to standard error).
  */
 #include <stdio.h>
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Tables on a terminal: columns as wide as their widest cell on screen, numbers to the right, two blanks between. Cells
- * come from other machines, so what is no printable UTF-8 is shown as "?". Colour is an addition to words, never alone.
+ * Tables on a terminal: columns as wide as their widest cell on screen, numbers to the right, two
+ * blanks between. Cells come from other machines, so what is no printable UTF-8 is shown as "?".
+ * Colour is an addition to words, never alone.
  */
 #include <stdbool.h>
 #include <stddef.h>

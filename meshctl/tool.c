@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* It decides where output goes, what is coloured, and when a watched verb runs again; verbs do the rest. */
+/* It decides where output goes, what is coloured, and when a watched verb runs
+ * again; verbs do the rest. */
 #include "meshctl/tool.h"
 
 #include "meshctl/deadline.h"
@@ -103,7 +104,8 @@ static void show_look(const struct call *call, const char *text, bool is_first)
         }
 }
 
-/* Goes on whatever happens to meshd, until somebody ends it; a mistake in the command line cannot get better. */
+/* Goes on whatever happens to meshd, until somebody ends it; a mistake in the command
+ * line cannot get better. */
 static int watch(struct call *call)
 {
         for (bool is_first = true;; is_first = false) {

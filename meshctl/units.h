@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* Numbers with units, short, as people read them: 312us, 1.2ms, 3m12s, 4.0MiB. JSON keeps the plain numbers. */
+/* Numbers with units, short, as people read them: 312us, 1.2ms, 3m12s, 4.0MiB. JSON
+ * keeps the plain numbers. */
 #include <stdint.h>
 
 #define UNITS_TEXT_SIZE 32

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * invalidate: publish keys, tags or a whole region from the command line or standard input. Each full batch is put into
- * the stream before the next one is sent; the last one waits as far as was asked for.
+ * invalidate: publish keys, tags or a whole region from the command line or standard
+ * input. Each full batch is put into the stream before the next one is sent; the last one
+ * waits as far as was asked for.
  */
 #include "meshctl/batch.h"
 #include "meshctl/deadline.h"

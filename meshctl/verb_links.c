@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* links: who is connected to whom, in which direction; with --check as a test, with --wait until all are. */
+/* links: who is connected to whom, in which direction; with --check as a test, with
+ * --wait until all are. */
 #include "meshctl/deadline.h"
 #include "meshctl/document.h"
 #include "meshctl/links.h"

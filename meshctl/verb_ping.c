@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* ping: round trips to other nodes through the data path of both; each row sums up all rounds to one of them. */
+/* ping: round trips to other nodes through the data path of both; each row sums up all
+ * rounds to one of them. */
 #include "meshctl/deadline.h"
 #include "meshctl/document.h"
 #include "meshctl/memory.h"

@@ -65,7 +65,8 @@ int verb_clients(struct call *call)
         return show_rows(call, "clients", &clients_view);
 }
 
-/* Growth per second of one counter, -1 if it cannot be told (nothing to compare with, or meshd was restarted). */
+/* Growth per second of one counter, -1 if it cannot be told (nothing to compare with, or
+ * meshd was restarted). */
 static double rate(
                 const struct call *call, const json_t *document, const char *key, uint64_t now_ns)
 {
@@ -326,7 +327,8 @@ int verb_status(struct call *call)
         return is_healthy(document) ? STATUS_OK : STATUS_DEGRADED;
 }
 
-/* Without meshd the own version is still an answer; the exit status says that it is not the whole one. */
+/* Without meshd the own version is still an answer; the exit status says that it
+ * is not the whole one. */
 int verb_version(struct call *call)
 {
         CM_CLEANUP(json_decref_p) json_t *document = NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * wait: block until this node, or the mesh as it sees it, is as wanted. meshd decides when that is so; a meshd that is
- * not there yet is waited for here.
+ * wait: block until this node, or the mesh as it sees it, is as wanted. meshd decides when that is
+ * so; a meshd that is not there yet is waited for here.
  */
 #include "meshctl/deadline.h"
 #include "meshctl/document.h"

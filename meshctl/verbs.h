@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The table of verbs and the functions behind them, one a verb. Each asks meshd, prints data to call->output and
- * returns the exit status, with call->problem set if people should be told more.
+ * The table of verbs and the functions behind them, one a verb. Each asks meshd, prints data to
+ * call->output and returns the exit status, with call->problem set if people should be told more.
  */
 #include "meshctl/call.h"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * How a document is shown: as the table that a verb describes by its columns, as fields one below the other, as JSON,
- * as one JSON row a line, or as names only. Which documents there are is up to the verbs.
+ * How a document is shown: as the table that a verb describes by its columns, as fields one
+ * below the other, as JSON, as one JSON row a line, or as names only. Which documents there
+ * are is up to the verbs.
  */
 #include "meshctl/arguments.h"
 #include "meshctl/table.h"
@@ -44,7 +45,8 @@ struct view {
 
 void view_rows(const struct view *view, const json_t *document, const struct output *output);
 
-/* Every key and value but "schema"; the ending of a key says its unit. -o name prints the value of @name_key. */
+/* Every key and value but "schema"; the ending of a key says its unit. -o name prints the
+ * value of @name_key. */
 void view_fields(const json_t *document, const char *name_key, const struct output *output);
 
 /* One value of a map, and a line's end. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Why meshd cannot start: an exit status and a text for people, filled where the cause is known and printed once, by
- * main.c. A text says what failed, on what, why, and what to do next. While running nothing is a reason to exit; there
- * the logger is told instead.
+ * Why meshd cannot start: an exit status and a text for people, filled where the cause is known and
+ * printed once, by main.c. A text says what failed, on what, why, and what to do next. While
+ * running nothing is a reason to exit; there the logger is told instead.
  */
 #include <stdarg.h>
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * meshd: one node of a cachemesh. Reads the configuration, starts the daemon, runs it until it is told to stop.
+ * meshd: one node of a cachemesh. Reads the configuration, starts the daemon, runs it
+ * until it is told to stop.
  */
 #include "meshd/config.h"
 #include "meshd/io/daemon.h"

@@ -16,7 +16,8 @@ static size_t align_up(size_t size)
         return (size + PAGE_ALIGN - 1) & ~(size_t)(PAGE_ALIGN - 1);
 }
 
-/* The one place that knows the order of the tables: regions, keys, tags, sessions, each on its own memory page. */
+/* The one place that knows the order of the tables: regions, keys, tags, sessions, each on
+ * its own memory page. */
 static struct cmi_page layout(const struct cmi_page_geometry *geometry)
 {
         struct cmi_page page = {0};

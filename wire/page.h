@@ -34,7 +34,8 @@ static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "the page needs lock-free 8-byte atom
 #define CMI_PAGE_SLOTS_MAX (1 << 26)
 #define CMI_PAGE_SLOTS_DEFAULT (1 << 20)
 
-/* What the page's owner is able to do; for people and for cm_state(), never for the decision on a hit. */
+/* What the page's owner is able to do; for people and for cm_state(), never for
+ * the decision on a hit. */
 enum cmi_page_state {
         CMI_PAGE_JOINING = 0,
         CMI_PAGE_LIVE = 1,
@@ -121,7 +122,8 @@ void cmi_page_init(struct cmi_page *page, const struct cmi_page_geometry *geomet
  */
 int cmi_page_check(const struct cmi_page *page, size_t size);
 
-/* What a reader or writer needs on each access, copied from a checked page; trivially copyable, owns nothing. */
+/* What a reader or writer needs on each access, copied from a checked page; trivially
+ * copyable, owns nothing. */
 struct cmi_page_view {
         struct cmi_page *page;
         _Atomic uint64_t *keys;
@@ -218,7 +220,8 @@ static inline void cmi_page_publish(const struct cmi_page_view *view, uint64_t s
         atomic_store_explicit(&view->page->apply_seq, seq, memory_order_release);
 }
 
-/* Both lease ends, 0 to stop all serving at once. A later end is never stored before what it vouches for is applied. */
+/* Both lease ends, 0 to stop all serving at once. A later end is never stored before what it
+ * vouches for is applied. */
 static inline void cmi_page_set_lease(
                 const struct cmi_page_view *view, uint64_t end_mono_ns, uint64_t end_real_ns)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * epoll_loop: cachemesh in an event loop. The loop is for events and prompt reconnection only: gets and invalidations
- * work without it. This one invalidates each key that it reads from its standard input, one a line, and prints what
- * happens to the connection, until the input ends.
+ * epoll_loop: cachemesh in an event loop. The loop is for events and prompt reconnection only: gets
+ * and invalidations work without it. This one invalidates each key that it reads from its standard
+ * input, one a line, and prints what happens to the connection, until the input ends.
  */
 #include <cachemesh.h>
 

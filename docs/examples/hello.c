@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hello: the life of one cached value. Takes meshd's socket from $CACHEMESH_SOCKET; without it the cache is a private
- * one (CM_OPEN_STANDALONE), which behaves the same but reaches no other process.
+ * hello: the life of one cached value. Takes meshd's socket from $CACHEMESH_SOCKET; without it the
+ * cache is a private one (CM_OPEN_STANDALONE), which behaves the same but reaches no other process.
  */
 #include <cachemesh.h>
 
@@ -12,7 +12,8 @@
 /* What a real app reads from its database. */
 static const char *database = "Hello, world";
 
-/* Print whether the key is cached; load and cache it if not. This is the pattern that every use follows. */
+/* Print whether the key is cached; load and cache it if not. This is the pattern
+ * that every use follows. */
 static int greet(struct cm_region *region)
 {
         struct cm_value value = {0};
@@ -28,8 +29,9 @@ static int greet(struct cm_region *region)
                 return -1;
         }
         /*
-         * The miss has brought a token from before the load. If somebody changes the database and invalidates the key
-         * while we read it, cm_put() refuses what we have read: it could be the old value.
+         * The miss has brought a token from before the load. If somebody changes the database
+         * and invalidates the key while we read it, cm_put() refuses what we have read: it
+         * could be the old value.
          */
         printf("miss: loading\n");
         r = cm_put(region, "greeting", 8, database, strlen(database), value.token, NULL);
@@ -52,7 +54,8 @@ int main(void)
         }
         r = cm_region_open(&region, cm, "greetings", NULL);
         if (r == CM_OK && greet(region) == 0 && greet(region) == 0) {
-                /* The change: first commit, then invalidate. 0 means that no node serves the old value any more. */
+                /* The change: first commit, then invalidate. 0 means that no node serves the
+                 * old value any more. */
                 database = "Hello, mesh";
                 r = cm_invalidate(region, "greeting", 8, CM_WAIT_MESH, NULL);
                 printf("changed and invalidated: %s\n", cm_strerror(r));

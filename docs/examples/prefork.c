@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * prefork: the parent opens the cache, then forks its workers, as gunicorn does with --preload. Nothing special is to
- * be done: a worker's first call notices that it is in a child, makes an own connection and starts with an empty
- * cache. The workers share what meshd tells them: when one invalidates, the others stop serving the old value.
+ * prefork: the parent opens the cache, then forks its workers, as gunicorn does with --preload.
+ * Nothing special is to be done: a worker's first call notices that it is in a child, makes an own
+ * connection and starts with an empty cache. The workers share what meshd tells them: when one
+ * invalidates, the others stop serving the old value.
  *
- * Needs meshd ($CACHEMESH_SOCKET or /run/cachemesh/meshd.sock) to cache anything; without it each get loads.
+ * Needs meshd ($CACHEMESH_SOCKET or /run/cachemesh/meshd.sock) to cache anything;
+ * without it each get loads.
  */
 #include <cachemesh.h>
 
@@ -30,7 +32,8 @@ static int load_setting(void *userdata, struct cm_load *load, const void *key, s
         return cm_load_set_value(load, &value, sizeof(value));
 }
 
-/* Each round changes the number, tells the others, and reads what they have made of it meanwhile. */
+/* Each round changes the number, tells the others, and reads what they have
+ * made of it meanwhile. */
 static int work(void)
 {
         struct cm_value value = {0};
@@ -49,7 +52,8 @@ static int work(void)
                 if (cm_get_or_load(region, "setting", 7, load_setting, &n_loads, &value) != CM_OK) {
                         return 1;
                 }
-                /* Others may be between their commit and their invalidation; each has at most one of these. */
+                /* Others may be between their commit and their invalidation; each has
+                 * at most one of these. */
                 n_stale += *(const int *)value.data < now - (N_WORKERS - 1);
                 cm_release(&value);
         }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * threads: one handle, shared by all threads of a process. Readers load through the cache while a writer changes the
- * rows, and each reader checks what cachemesh promises: a value from before an invalidation is not served after it.
+ * threads: one handle, shared by all threads of a process. Readers load through the cache while a
+ * writer changes the rows, and each reader checks what cachemesh promises: a value from before an
+ * invalidation is not served after it.
  */
 #include <cachemesh.h>
 
@@ -58,7 +59,8 @@ static int change_rows(void)
                 int key = i % N_ROWS;
 
                 atomic_store(&rows[key], i);
-                /* Whatever the wait level, in this process the row is dead when the call returns. */
+                /* Whatever the wait level, in this process the row is dead
+                 * when the call returns. */
                 cm_invalidate(region, &key, sizeof(key), CM_WAIT_NONE, NULL);
                 atomic_store(&invalidated[key], i);
         }

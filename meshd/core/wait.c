@@ -14,8 +14,8 @@
 #include <errno.h>
 
 #define BOUND_SLACK_NS (20 * CMI_NS_PER_MS)
-#define JOINING_TIMEOUT_NS                                                                         \
-        (5 * CMI_NS_PER_S) /* of a wait without a deadline while this node is not LIVE */
+/* Of a wait without a deadline while this node is not LIVE. */
+#define JOINING_TIMEOUT_NS (5 * CMI_NS_PER_S)
 
 static uint64_t *due_of(struct core *core, const struct wait *wait)
 {
@@ -145,8 +145,8 @@ static void lapse(struct core *core, struct member *member)
 }
 
 /*
- * Nothing proves that it serves only with our grant, unless it said so a short time ago; short on both clocks, since it
- * counts our silence while our host is suspended.
+ * Nothing proves that it serves only with our grant, unless it said so a short time ago; short on
+ * both clocks, since it counts our silence while our host is suspended.
  */
 static bool is_confirmed(const struct core *core, const struct member *member, struct cmi_time now)
 {
@@ -265,7 +265,8 @@ void core_cancel(struct core *core, uint64_t cookie)
         }
 }
 
-/* When this wait could end by time alone. A due that has passed is over: then only an ack or the bound helps. */
+/* When this wait could end by time alone. A due that has passed is over: then only an ack
+ * or the bound helps. */
 static uint64_t next_of(const struct core *core, struct cmi_time now, uint32_t index)
 {
         const struct wait *wait = &core->waits[index];

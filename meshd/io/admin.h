@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The verbs of QUERY: one table of names and functions. Each looks at the core and at the shell and writes one document
- * (docs/reference/local-verbs.md); those that must ask other nodes or wait go on in inquiry.h.
+ * The verbs of QUERY: one table of names and functions. Each looks at the core and at the shell
+ * and writes one document (docs/reference/local-verbs.md); those that must ask other nodes or
+ * wait go on in inquiry.h.
  */
 #include "meshd/io/document.h"
 #include "meshd/io/service.h"

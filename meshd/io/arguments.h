@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Arguments of a query: a map of str to value. Unknown ones are ignored, so that a newer meshctl can ask an older
- * meshd. Each getter looks through the whole map, which is a handful of entries.
+ * Arguments of a query: a map of str to value. Unknown ones are ignored, so that a newer meshctl
+ * can ask an older meshd. Each getter looks through the whole map, which is a handful of entries.
  */
 #include "wire/local.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The two clocks of a lease. Read after a receipt and before what is sent because of it, never once for a whole turn.
+ * The two clocks of a lease. Read after a receipt and before what is sent because of it, never
+ * once for a whole turn.
  */
 #include "base/time.h"
 

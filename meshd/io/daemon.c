@@ -384,7 +384,8 @@ static void watch_signals(struct daemon *daemon)
         daemon->poller.is_changed = true;
 }
 
-/* In this order: what others may hold first, so that a start that cannot succeed disturbs nobody. */
+/* In this order: what others may hold first, so that a start that cannot
+ * succeed disturbs nobody. */
 static int start(struct daemon *daemon, struct fault *fault)
 {
         bool is_clean;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The daemon: all parts of the shell in the order in which they start and end, and the core's sink between them. A
- * failed start leaves nothing behind; a clean end tells everybody.
+ * The daemon: all parts of the shell in the order in which they start and end, and the core's sink
+ * between them. A failed start leaves nothing behind; a clean end tells everybody.
  */
 #include "meshd/config.h"
 #include "meshd/core/core.h"

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Discovery at work: feeds beacons from the multicast sockets, configured peers and peers on disk to the candidate
- * table, has the core dial what the table says, and sends the own beacon on schedule. What makes a candidate worth a
- * dial is decided in discovery/, who is a member in the core.
+ * Discovery at work: feeds beacons from the multicast sockets, configured peers and peers
+ * on disk to the candidate table, has the core dial what the table says, and sends the
+ * own beacon on schedule. What makes a candidate worth a dial is decided in discovery/,
+ * who is a member in the core.
  *
- * Nothing of it is needed to run: an interface that is missing or a socket that cannot be opened is told once, with
- * what to do, and tried again.
+ * Nothing of it is needed to run: an interface that is missing or a socket that cannot be opened is
+ * told once, with what to do, and tried again.
  */
 #include "discovery/candidate_table.h"
 #include "discovery/multicast.h"
@@ -69,12 +70,14 @@ void discover_add(struct discover *discover, const struct cmi_id *id,
 /* Somebody made the core forget this node: it is not dialled any more, until it is heard of. */
 void discover_forget(struct discover *discover, const struct cmi_id *id);
 
-/* core_sink.event: MET, LINK_FAILED, SELF, MEMBER, INCARNATION. Called from inside the core, so it calls no core. */
+/* core_sink.event: MET, LINK_FAILED, SELF, MEMBER, INCARNATION. Called from inside the core,
+ * so it calls no core. */
 void discover_event(struct discover *discover, const struct core_event *event);
 
 /* Set the timer anew if something changed; call it each turn. */
 void discover_turn(struct discover *discover);
 
-/* Send no beacons and dial nobody any more. Run the loop until its handles are closed, then discover_deinit(). */
+/* Send no beacons and dial nobody any more. Run the loop until its handles are closed,
+ * then discover_deinit(). */
 void discover_stop(struct discover *discover);
 void discover_deinit(struct discover *discover);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Documents: the msgpack maps that QUERY is answered with. A container is opened without knowing how much it will hold;
- * its count is filled in when it is closed, so that rows and keys cannot be miscounted.
+ * Documents: the msgpack maps that QUERY is answered with. A container is opened without
+ * knowing how much it will hold; its count is filled in when it is closed, so that rows and
+ * keys cannot be miscounted.
  */
 #include "base/endpoint.h"
 #include "base/id.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Goals: what the verb wait waits for, whether it is so now, and how far it is. inquiry.h does the waiting.
+ * Goals: what the verb wait waits for, whether it is so now, and how far it is.
+ * inquiry.h does the waiting.
  */
 #include "meshd/core/core.h"
 

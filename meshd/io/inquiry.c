@@ -177,7 +177,8 @@ static int begin_links(struct inquiries *inquiries, struct inquiry *inquiry, str
                         continue;
                 }
                 inquiry->cells[j] = member.is_heard ? '1' : '0';
-                /* What it told us stands until it answers, which it cannot if our frames are lost. */
+                /* What it told us stands until it answers, which it cannot if
+                 * our frames are lost. */
                 if (member.is_heard) {
                         inquiry->cells[j * n] = member.hears_me ? '1' : '0';
                 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Queries that take time: links and ping ask other nodes, wait watches the own one. Each ends by itself at its
- * deadline, with what is known by then. Other nodes are asked a few at a time, since the core has a bound on open
- * queries; nothing is asked from inside the core's callbacks, but in inquiry_turn().
+ * Queries that take time: links and ping ask other nodes, wait watches the own one. Each ends by
+ * itself at its deadline, with what is known by then. Other nodes are asked a few at a time,
+ * since the core has a bound on open queries; nothing is asked from inside the core's callbacks,
+ * but in inquiry_turn().
  */
 #include "meshd/io/service.h"
 

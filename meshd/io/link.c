@@ -35,7 +35,8 @@ static int apply_common(void *socket, const struct cmi_endpoint *endpoint)
         const struct setting settings[] = {
                         {ZMQ_LINGER, 0},
                         {ZMQ_IPV6, endpoint->family == 6},
-                        /* Also before a handshake: a stranger could make libzmq allocate at will. */
+                        /* Also before a handshake: a stranger could make
+                         * libzmq allocate at will. */
                         {ZMQ_HANDSHAKE_IVL, 2000},
                         /* The kernel ends half-open connections in both directions. */
                         {ZMQ_TCP_KEEPALIVE, 1},
@@ -77,7 +78,8 @@ static int make_router(struct links *links, const struct cmi_endpoint *endpoint)
         if (r == 0) {
                 r = apply(links->router, settings, sizeof(settings) / sizeof(settings[0]));
         }
-        /* With a domain old protocol versions are refused, by which any bytes would pass as messages. */
+        /* With a domain old protocol versions are refused, by which any bytes
+         * would pass as messages. */
         if (r == 0 && zmq_setsockopt(links->router, ZMQ_ZAP_DOMAIN, domain, sizeof(domain) - 1) <
                                         0) {
                 r = -errno;
@@ -344,7 +346,8 @@ int links_send(struct links *links, uint32_t link, struct cmi_slice header, stru
         if (r == 0) {
                 r = send_part(socket, &head, ZMQ_SNDMORE);
         }
-        /* Room is asked for with the first part only, so the second one cannot be refused for lack of it. */
+        /* Room is asked for with the first part only, so the second one cannot be
+         * refused for lack of it. */
         if (r == 0) {
                 r = share_body(links, body, body_id, &rest);
         }
@@ -356,7 +359,8 @@ static uint64_t name_connection(zmq_msg_t *routing_id)
         return XXH3_64bits(zmq_msg_data(routing_id), zmq_msg_size(routing_id));
 }
 
-/* Receives all parts of one message, keeps the first three. Return: their number, 0 if there is no message. */
+/* Receives all parts of one message, keeps the first three. Return: their number, 0 if
+ * there is no message. */
 static int receive_parts(void *socket, zmq_msg_t parts[PARTS])
 {
         int n = 0;
@@ -418,8 +422,9 @@ void link_message_close(struct link_message *message)
 }
 
 /*
- * libzmq does not say which connection has ended. One that ends while some have not finished their handshake is taken
- * to be one of these; should that have been wrong, the handshake that succeeds later corrects it.
+ * libzmq does not say which connection has ended. One that ends while some have not finished
+ * their handshake is taken to be one of these; should that have been wrong, the handshake that
+ * succeeds later corrects it.
  */
 static void count_event(struct links *links, uint16_t event)
 {

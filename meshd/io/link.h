@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The mesh's sockets: one ROUTER that is bound and only receives, and one DEALER per link that is connected and only
- * sends. Which link leads where, what a frame means and what is sent again is decided by the core; this file decides
- * the options of the sockets, and shares the bytes of a body between links.
+ * The mesh's sockets: one ROUTER that is bound and only receives, and one DEALER per link that
+ * is connected and only sends. Which link leads where, what a frame means and what is sent
+ * again is decided by the core; this file decides the options of the sockets, and shares the
+ * bytes of a body between links.
  *
- * Nobody receives on a connecting socket and ZMTP heartbeats stay off: together they abort the process in libzmq 4.3.4.
- * Routing ids are libzmq's own; their hash names an inbound connection.
+ * Nobody receives on a connecting socket and ZMTP heartbeats stay off: together they abort the
+ * process in libzmq 4.3.4. Routing ids are libzmq's own; their hash names an inbound connection.
  */
 #include "base/bytes.h"
 #include "base/endpoint.h"
@@ -57,8 +58,8 @@ struct links_options {
  * @options: borrowed
  * @fault:   filled on failure
  *
- * Return: 0; -EADDRINUSE (the text names the process that has the port, where that can be read), -EADDRNOTAVAIL or
- * another errno, with @fault.
+ * Return: 0; -EADDRINUSE (the text names the process that has the port, where that can be read),
+ * -EADDRNOTAVAIL or another errno, with @fault.
  */
 int links_open(struct links *links, const struct links_options *options, struct fault *fault);
 
@@ -80,7 +81,8 @@ void links_hangup(struct links *links, uint32_t link);
  * links_send() - send one frame
  * @body_id: frames of equal, non-zero @body_id that follow each other share one copy of the body
  *
- * Return: 0, -EAGAIN (not connected, or the queue is full), -ENOTCONN (no such link), another errno.
+ * Return: 0, -EAGAIN (not connected, or the queue is full), -ENOTCONN (no
+ *         such link), another errno.
  */
 int links_send(struct links *links, uint32_t link, struct cmi_slice header, struct cmi_slice body,
                 uint64_t body_id);
@@ -95,7 +97,8 @@ struct link_message {
  * links_receive() - take one message off the ROUTER
  * @ret_message: on 1: to be given back with link_message_close()
  *
- * Return: 1 with a message, 0 if there is none. What has another number of parts is counted and passed over.
+ * Return: 1 with a message, 0 if there is none. What has another number of parts is
+ *         counted and passed over.
  */
 int links_receive(struct links *links, struct link_message *ret_message);
 void link_message_close(struct link_message *message);

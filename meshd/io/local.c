@@ -252,7 +252,8 @@ static void keep(struct client *client, const uint8_t *bytes, size_t n)
         }
 }
 
-/* Takes one message off the scratch buffer. Return: its bytes, 0 if it is not complete, -errno for garbage. */
+/* Takes one message off the scratch buffer. Return: its bytes, 0 if it is not complete,
+ * -errno for garbage. */
 static int64_t handle_one(struct client *client, const uint8_t *at, size_t n)
 {
         struct local *local = client->local;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The Unix stream socket: accepts, cuts the bytes into messages, bounds everything, and sends. What a message means is
- * decided by its handler (service.h).
+ * The Unix stream socket: accepts, cuts the bytes into messages, bounds everything, and sends. What
+ * a message means is decided by its handler (service.h).
  *
- * Bounds: connections in all and of one user; bytes read in one turn of the loop from one client; bytes that wait for a
- * client to read them. A client that reads slowly is not read from; one that takes nothing at all for a while, or lets
- * more pile up than is allowed, is disconnected. A message that cannot be cut or that the handler calls malformed ends
- * its connection, and is counted. No control buffer is given when receiving, so no descriptor can be smuggled in.
+ * Bounds: connections in all and of one user; bytes read in one turn of the loop from one client;
+ * bytes that wait for a client to read them. A client that reads slowly is not read from; one that
+ * takes nothing at all for a while, or lets more pile up than is allowed, is disconnected. A
+ * message that cannot be cut or that the handler calls malformed ends its connection, and is
+ * counted. No control buffer is given when receiving, so no descriptor can be smuggled in.
  *
  * One thread. Clients are freed at the end of the turn in which they were dropped, not before.
  */
@@ -19,8 +20,7 @@
 
 #include <sys/types.h>
 
-#define LOCAL_READ_MAX                                                                             \
-        (128u << 10) /* bytes of one client in one turn, beside what was left of the last one */
+#define LOCAL_READ_MAX (128u << 10) /* bytes of one client in a turn, beside the last one's rest */
 #define LOCAL_TURN_MAX (2u << 20)   /* bytes of all clients in one turn, but at least */
 #define LOCAL_READ_MIN 4096         /* of each one */
 #define LOCAL_OUT_HOLD (256u << 10) /* so much unread: no more requests are taken */
@@ -59,7 +59,8 @@ struct local_handler {
         void *context;
         /* A new connection. Return: 0, or a negative errno to refuse it. */
         int (*opened)(void *context, struct client *client);
-        /* One message. Return: 0, or a negative errno: it is malformed, and the connection is closed. */
+        /* One message. Return: 0, or a negative errno: it is malformed, and the
+         * connection is closed. */
         int (*request)(void *context, struct client *client, struct cmi_slice payload);
         /* Before this client's answers are sent: the last chance to add some. */
         void (*flush)(void *context, struct client *client);
@@ -115,21 +116,24 @@ void local_flush(struct local *local);
 /* Take no requests and no connections any more; answers still go out. */
 void local_stop(struct local *local);
 
-/* Drop everybody, remove the socket, unlock. Run the loop until its handles are closed, then local_deinit(). */
+/* Drop everybody, remove the socket, unlock. Run the loop until its handles are closed,
+ * then local_deinit(). */
 void local_close(struct local *local);
 void local_deinit(struct local *local);
 
 /**
  * client_send() - queue bytes for a client
  *
- * A client that lets too much pile up is dropped with the next flush. May be called from inside the core.
+ * A client that lets too much pile up is dropped with the next flush. May be
+ * called from inside the core.
  */
 void client_send(struct client *client, struct cmi_slice bytes);
 
 /**
  * client_send_fd() - send bytes together with a descriptor, at once
  *
- * Return: 0, -EBUSY (something is queued before it), or the errno of the call; then nothing was sent.
+ * Return: 0, -EBUSY (something is queued before it), or the errno of the call;
+ *         then nothing was sent.
  */
 int client_send_fd(struct client *client, struct cmi_slice bytes, int fd);
 

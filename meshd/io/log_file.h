@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The file under the stream's log: in the runtime directory, named after the socket, mapped, and locked. It survives
- * meshd and not the host. If there is no room for it, anonymous memory does: then a meshd that dies leaves no stream
- * behind, and the others forget what they cached when the next one comes.
+ * The file under the stream's log: in the runtime directory, named after the socket, mapped,
+ * and locked. It survives meshd and not the host. If there is no room for it, anonymous memory
+ * does: then a meshd that dies leaves no stream behind, and the others forget what they cached
+ * when the next one comes.
  */
 #include "meshd/fault.h"
 
@@ -30,8 +31,8 @@ enum log_file_outcome {
  * @size:      bytes; a file of another size begins empty
  * @fault:     filled on failure
  *
- * Return: an enum log_file_outcome; -EBUSY (another meshd uses it), -EPERM (another user's, or no plain file), -ENOMEM,
- * with @fault.
+ * Return: an enum log_file_outcome; -EBUSY (another meshd uses it), -EPERM (another user's, or no
+ * plain file), -ENOMEM, with @fault.
  */
 int log_file_open(struct log_file *ret_file, const char *directory, const char *socket, size_t size,
                 struct fault *fault);

@@ -45,7 +45,8 @@ void logger_start(enum logger_level level, const char *node)
         state.is_journal = stderr_is_journal();
 }
 
-/* Length of the UTF-8 sequence at the start, 0 if it is none, or one that hides or turns text around. */
+/* Length of the UTF-8 sequence at the start, 0 if it is none, or one that hides
+ * or turns text around. */
 static size_t utf8_length(const unsigned char *at, size_t left)
 {
         uint32_t code;
@@ -161,7 +162,8 @@ int logger_budget_take(struct logger_budget *budget, uint64_t now_ns, uint64_t *
         return 1;
 }
 
-/* Event names are literals, and few; should there ever be more than fit, the last ones share a budget. */
+/* Event names are literals, and few; should there ever be more than fit, the last
+ * ones share a budget. */
 static struct logger_budget *find_budget(const char *event)
 {
         size_t i = 0;

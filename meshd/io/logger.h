@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The log of the program: one line per event to stderr, in logfmt, with a stable event name that people may search for
- * and alert on. Bytes from outside are escaped and cut, so that nobody can forge a line. Each event name has a budget
- * of lines; what is left out is counted and said with the next line of that name.
+ * The log of the program: one line per event to stderr, in logfmt, with a stable event name that
+ * people may search for and alert on. Bytes from outside are escaped and cut, so that nobody can
+ * forge a line. Each event name has a budget of lines; what is left out is counted and said with
+ * the next line of that name.
  *
- * A reader of stderr that stops must not stop meshd: a line that cannot be written at once is dropped, and counted.
- * One thread.
+ * A reader of stderr that stops must not stop meshd: a line that cannot be written at once is
+ * dropped, and counted. One thread.
  */
 #include "base/bytes.h"
 #include "base/endpoint.h"
@@ -94,9 +95,9 @@ uint64_t logger_n_suppressed(void);
  * @ret_text: at least 8 bytes of room, NUL-terminated on return
  * @size:     of @ret_text
  *
- * Plain words stay as they are. Anything else comes in double quotes, with quote and backslash escaped, control
- * characters and bytes that are no UTF-8 as \xNN. What does not fit, or is over LOGGER_VALUE_MAX, is cut and marked by
- * three dots.
+ * Plain words stay as they are. Anything else comes in double quotes, with quote and backslash
+ * escaped, control characters and bytes that are no UTF-8 as \xNN. What does not fit, or is over
+ * LOGGER_VALUE_MAX, is cut and marked by three dots.
  *
  * Return: length of the text.
  */

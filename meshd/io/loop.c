@@ -27,7 +27,7 @@ int loop_init(struct loop *loop)
 {
         loop->router_fd = word_fd(loop->links->router);
         loop->monitor_fd = word_fd(loop->links->monitor);
-        loop->has_more = true; /* nothing was received yet */
+        loop->has_more = true;            /* nothing was received yet */
         links_drain_monitor(loop->links); /* likewise: no word is left for who has never looked */
         loop->items = calloc(ITEM_LINKS + loop->links->n_dealers, sizeof(*loop->items));
         if (!loop->items) {
@@ -106,7 +106,8 @@ static void receive(struct loop *loop)
         }
 }
 
-/* The items of blocked links are in the order of their numbers; a link may have been closed meanwhile. */
+/* The items of blocked links are in the order of their numbers; a link may have
+ * been closed meanwhile. */
 static void tell_writable(struct loop *loop, int n_items)
 {
         uint32_t link = 0;
@@ -126,9 +127,10 @@ static void tell_writable(struct loop *loop, int n_items)
 }
 
 /*
- * zmq_poll() costs ten system calls a turn, and a node that wakes for one frame pays them all. Without it: a receive that
- * finds nothing has taken all that the socket's thread left word of, and from then on every new word makes the
- * descriptor readable. So it is safe to sleep on the descriptor after such a receive, and only then (has_more).
+ * zmq_poll() costs ten system calls a turn, and a node that wakes for one frame pays them all.
+ * Without it: a receive that finds nothing has taken all that the socket's thread left word of, and
+ * from then on every new word makes the descriptor readable. So it is safe to sleep on the
+ * descriptor after such a receive, and only then (has_more).
  */
 static int sleep_on_words(struct loop *loop, int timeout)
 {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The loop: one thread that sleeps over the mesh's ROUTER and libuv's backend descriptor, and over those links only that
- * hold something back. In each turn everybody gets a bounded share, and what the turn has brought leaves
- * at its end, together: the core's frames first, then the answers to local clients.
+ * The loop: one thread that sleeps over the mesh's ROUTER and libuv's backend descriptor, and
+ * over those links only that hold something back. In each turn everybody gets a bounded share,
+ * and what the turn has brought leaves at its end, together: the core's frames first, then the
+ * answers to local clients.
  */
 #include "meshd/core/core.h"
 #include "meshd/io/discover.h"

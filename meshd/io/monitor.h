@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The monitor: subscribers see what is applied here, sampled. A subscriber that is over its rate, or does not read,
- * misses events and is told how many; the operations themselves are never held up.
+ * The monitor: subscribers see what is applied here, sampled. A subscriber that is over
+ * its rate, or does not read, misses events and is told how many; the operations
+ * themselves are never held up.
  */
 #include "meshd/io/service.h"
 

@@ -27,7 +27,8 @@ static int fill(struct page_file *file, const struct cmi_page_geometry *geometry
         return 0;
 }
 
-/* The order matters: the mode before anybody could open it, the writable mapping before the seal that forbids one. */
+/* The order matters: the mode before anybody could open it, the writable mapping before the
+ * seal that forbids one. */
 static int make(struct page_file *file, const char **ret_step)
 {
         char path[40];

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The shared page as memory that meshd alone can write: a memfd with mode 0400, sealed against every change of its size
- * and against new writable mappings, and a second, read-only descriptor of it that is handed to apps. This file decides
- * who can do what with the memory; wire/page.h decides what is in it.
+ * The shared page as memory that meshd alone can write: a memfd with mode 0400, sealed against
+ * every change of its size and against new writable mappings, and a second, read-only descriptor
+ * of it that is handed to apps. This file decides who can do what with the memory; wire/page.h
+ * decides what is in it.
  */
 #include "wire/page.h"
 
@@ -30,5 +31,6 @@ struct page_file {
 int page_file_open(struct page_file *ret_file, const struct cmi_page_geometry *geometry,
                 uint64_t lease_ns, struct fault *fault);
 
-/* Unmap and close; apps that mapped the page keep it. NULL-safe for a file that was never opened. */
+/* Unmap and close; apps that mapped the page keep it. NULL-safe for a file
+ * that was never opened. */
 void page_file_close(struct page_file *file);

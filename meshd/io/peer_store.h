@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Peers on disk: after a restart this node knows whom it has to meet. It decides who belongs in the file (members, but
- * for those that left in order) and when it is written: soon after a change, and not often. discovery/peer_file.h
- * decides its form.
+ * Peers on disk: after a restart this node knows whom it has to meet. It decides who belongs in the
+ * file (members, but for those that left in order) and when it is written: soon after a change, and
+ * not often. discovery/peer_file.h decides its form.
  *
  * A disk may take seconds for a write, and the loop has none of these, so a child process writes.
  */

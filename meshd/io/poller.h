@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * libuv's loop for a loop that sleeps elsewhere (in zmq_poll). libuv tells the kernel of a new or changed descriptor
- * only when it runs, and its backend descriptor knows nothing of it before: after a change the next sleep must be none.
+ * libuv's loop for a loop that sleeps elsewhere (in zmq_poll). libuv tells the kernel of a new or
+ * changed descriptor only when it runs, and its backend descriptor knows nothing of it before:
+ * after a change the next sleep must be none.
  */
 #include <stdbool.h>
 #include <uv.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Who listens on a TCP port? For one message at start; /proc shows other users' processes to root only.
+ * Who listens on a TCP port? For one message at start; /proc shows other users'
+ * processes to root only.
  */
 #include <stdint.h>
 

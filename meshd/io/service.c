@@ -380,7 +380,8 @@ static int on_request(void *context, struct client *client, struct cmi_slice pay
         if (r < 0) {
                 return r;
         }
-        /* Ids grow, and the first request attaches: what breaks this is no client of this protocol. */
+        /* Ids grow, and the first request attaches: what breaks this is no
+         * client of this protocol. */
         if (head.id <= guest->last_id || client->is_known == (head.type == CMI_LOCAL_ATTACH)) {
                 return -EPROTO;
         }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What meshd does for its local clients: attach, open regions, publish and wait. It decides what a request means, and
- * keeps for each client (a guest) what it has open. Messages come from local.h; queries are answered by admin.h and
- * inquiry.h, and subscriptions by monitor.h.
+ * What meshd does for its local clients: attach, open regions, publish and wait. It decides what a
+ * request means, and keeps for each client (a guest) what it has open. Messages come from local.h;
+ * queries are answered by admin.h and inquiry.h, and subscriptions by monitor.h.
  *
  * One thread.
  */

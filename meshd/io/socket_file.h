@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The name of the Unix socket in the file system: who may take it, and who may remove it. The lock in PATH.lock says who
- * owns the name; the socket is made and removed only under it, so a second meshd can never steal or delete a name in
- * use, and what a killed one left behind is cleared away. The lock file is removed under its lock as well; whoever locked a removed
- * one notices, and tries again.
+ * The name of the Unix socket in the file system: who may take it, and who may remove it. The
+ * lock in PATH.lock says who owns the name; the socket is made and removed only under it, so a
+ * second meshd can never steal or delete a name in use, and what a killed one left behind is
+ * cleared away. The lock file is removed under its lock as well; whoever locked a removed one
+ * notices, and tries again.
  */
 #include "meshd/fault.h"
 
@@ -24,8 +25,8 @@ struct socket_file {
  *
  * The socket has mode 0660, whatever the umask.
  *
- * Return: 0, -EBUSY (another meshd has it), -EEXIST (something else is there), -ENOENT, -EACCES or another errno, with
- * @fault.
+ * Return: 0, -EBUSY (another meshd has it), -EEXIST (something else is there), -ENOENT, -EACCES or
+ * another errno, with @fault.
  */
 int socket_file_open(struct socket_file *ret_file, const char *path, struct fault *fault);
 

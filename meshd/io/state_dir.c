@@ -17,8 +17,9 @@
 #define FILE_MAX 128
 
 /*
- * Without a stored id: the same one after a restart, another one for another machine, mesh or name. A random one would
- * leave a member behind at each restart, which the others would wait for and count as missing.
+ * Without a stored id: the same one after a restart, another one for another machine, mesh or
+ * name. A random one would leave a member behind at each restart, which the others would wait
+ * for and count as missing.
  */
 static void make_temporary_id(const struct state_dir_options *options, struct cmi_id *ret_id)
 {
@@ -39,7 +40,8 @@ static void make_temporary_id(const struct state_dir_options *options, struct cm
         crypto_generichash_final(&hash, ret_id->bytes, CMI_ID_SIZE);
 }
 
-/* Reads a small text file without its newline. Return: 0, -ENOENT, -EBADMSG (too long), another errno. */
+/* Reads a small text file without its newline. Return: 0, -ENOENT, -EBADMSG (too
+ * long), another errno. */
 static int read_text(int dir, const char *name, char ret_text[FILE_MAX])
 {
         CM_CLEANUP(cmi_close_p)
@@ -221,7 +223,8 @@ static int load_id(struct state_dir *dir, bool is_new, struct fault *fault)
                         dir->path);
 }
 
-/* Growing with each start, also if the clock was set back meanwhile; a damaged file counts as none. */
+/* Growing with each start, also if the clock was set back meanwhile; a damaged
+ * file counts as none. */
 static void raise_incarnation(struct state_dir *dir, uint64_t unix_ms)
 {
         char text[FILE_MAX];

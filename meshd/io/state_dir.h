@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The state directory: what a node must know again after a restart of its host. It holds "format" (a version), "lock",
- * "node_id", "incarnation" and "peers". This file decides who the node is: it makes the node id and the incarnation. It
- * leaves the content of "peers" to discovery/peer_file.h.
+ * The state directory: what a node must know again after a restart of its host. It holds "format"
+ * (a version), "lock", "node_id", "incarnation" and "peers". This file decides who the node is: it
+ * makes the node id and the incarnation. It leaves the content of "peers" to discovery/peer_file.h.
  *
- * A directory that cannot be written (full, read-only, its parent missing) does not stop the node: it takes an id made
- * of machine-id, mesh and name, which is the same at the next start as long as these are.
+ * A directory that cannot be written (full, read-only, its parent missing) does not stop the
+ * node: it takes an id made of machine-id, mesh and name, which is the same at the next
+ * start as long as these are.
  */
 #include "base/id.h"
 
@@ -50,8 +51,8 @@ struct state_dir_options {
  *
  * The directory itself is made if its parent exists.
  *
- * Return: an enum state_dir_outcome; -EPERM (another user's), -EBUSY (a meshd uses it), -EPROTO (written by a newer
- * version), -EBADMSG (a file in it is damaged), -ENOTDIR, with @fault.
+ * Return: an enum state_dir_outcome; -EPERM (another user's), -EBUSY (a meshd uses it), -EPROTO
+ * (written by a newer version), -EBADMSG (a file in it is damaged), -ENOTDIR, with @fault.
  */
 int state_dir_open(struct state_dir *ret_dir, const struct state_dir_options *options,
                 struct fault *fault);

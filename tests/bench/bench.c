@@ -19,8 +19,9 @@ static char *directories[DIRECTORIES_MAX];
 static int n_directories;
 
 /*
- * NOLINTBEGIN(bugprone-signal-handler): these also run on SIGINT, SIGTERM and SIGHUP, where nothing here is safe by the
- * letter. What they interrupt is a program that ends anyway; at worst it hangs on a lock, and tests/bench/run kills it.
+ * NOLINTBEGIN(bugprone-signal-handler): these also run on SIGINT, SIGTERM and SIGHUP, where nothing
+ * here is safe by the letter. What they interrupt is a program that ends anyway; at worst it hangs
+ * on a lock, and tests/bench/run kills it.
  */
 static void empty_directory(const char *path)
 {

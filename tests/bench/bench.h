@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What all benchmarks share: ending with a reason, clocks, percentiles, and children that never outlive the program.
- * A benchmark measures one thing once and prints one line of JSON; tests/bench/run repeats it, compares and judges.
+ * What all benchmarks share: ending with a reason, clocks, percentiles, and children that never
+ * outlive the program. A benchmark measures one thing once and prints one line of JSON;
+ * tests/bench/run repeats it, compares and judges.
  */
 #include <stddef.h>
 #include <stdint.h>

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a hit costs: get, read, release through libcachemesh.so against the floor (floor.h), in one process, in
- * alternating rounds. 24-byte keys, 100-byte values, one tag each (a tag for 100 keys). Four ways of choosing keys,
- * with one thread and with two. Both sides' values are read completely by the caller. Measured twice: with all keys
- * known beforehand, so that the processor works at several gets at once (ratio: throughput), and with each key known
- * only after the value before was read (ratio_dependent: latency).
+ * What a hit costs: get, read, release through libcachemesh.so against the floor (floor.h), in one
+ * process, in alternating rounds. 24-byte keys, 100-byte values, one tag each (a tag for 100 keys).
+ * Four ways of choosing keys, with one thread and with two. Both sides' values are read completely
+ * by the caller. Measured twice: with all keys known beforehand, so that the processor works at
+ * several gets at once (ratio: throughput), and with each key known only after the value before was
+ * read (ratio_dependent: latency).
  *
- * Times are processor time of the thread, since the machine may be busy. Prints one JSON document; ratios are what
- * counts, medians over the rounds.
+ * Times are processor time of the thread, since the machine may be busy. Prints one JSON document;
+ * ratios are what counts, medians over the rounds.
  */
 #include "libcachemesh/cachemesh.h"
 #include "tests/bench/floor.h"
@@ -92,7 +93,8 @@ static void die(const char *what)
         exit(1);
 }
 
-/* Ranks by inversion of the summed weights; rank to key is a fixed shuffle, so that hot keys do not lie together. */
+/* Ranks by inversion of the summed weights; rank to key is a fixed shuffle, so that hot keys
+ * do not lie together. */
 static void draw(const struct workload *workload, uint32_t *order, uint64_t seed)
 {
         size_t n = workload->n_keys;
@@ -148,8 +150,8 @@ static uint64_t read_all(const void *data, size_t len)
 }
 
 /*
- * An app has just made its key, so the keys of a batch are copied into near memory before its time is taken; else the
- * first thing measured would be a cache miss of this program.
+ * An app has just made its key, so the keys of a batch are copied into near memory before its time
+ * is taken; else the first thing measured would be a cache miss of this program.
  */
 struct batch {
         char keys[BATCH][KEY_LEN];
@@ -167,7 +169,8 @@ static void copy_keys(const struct run *run, size_t first, struct batch *batch)
 /* 0, but the compiler cannot know. */
 static volatile uint64_t nothing;
 
-/* Dependent: the next key is known only when the value was read, as for an app that uses what it got. */
+/* Dependent: the next key is known only when the value was read, as for an app
+ * that uses what it got. */
 static inline __attribute__((always_inline)) void run_floor(
                 struct run *run, const struct batch *batch, bool is_dependent)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What an idle node costs in a mesh of N: processor and memory of one meshd, all of them real processes with default
- * timers. The first one that was started is not measured: all others met through it. Memory is that of the process
- * without its shared page, which is as large as --key-slots and its like say, and is touched only where stamps are.
+ * What an idle node costs in a mesh of N: processor and memory of one meshd, all of them real
+ * processes with default timers. The first one that was started is not measured: all others met
+ * through it. Memory is that of the process without its shared page, which is as large as
+ * --key-slots and its like say, and is touched only where stamps are.
  */
 #include "tests/bench/mesh.h"
 

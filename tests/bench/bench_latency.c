@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From the begin of the call that says "this key has changed" to the moment the last of N other processes knows it.
- * Closed loop (one message at a time, seen by all before the next) or at a fixed rate. The receivers write the time into
- * test pages; this program sleeps between looks, so it takes no processor from them. See bench.h for the rest.
+ * From the begin of the call that says "this key has changed" to the moment the last of N other
+ * processes knows it. Closed loop (one message at a time, seen by all before the next) or at a
+ * fixed rate. The receivers write the time into test pages; this program sleeps between looks, so
+ * it takes no processor from them. See bench.h for the rest.
  */
 #include "tests/bench/way_cachemesh.h"
 

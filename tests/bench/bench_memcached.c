@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A hit in the process's own cache against a GET of memcached on a Unix socket, in one process, in alternating rounds:
- * 24-byte keys, 100-byte values, keys drawn beforehand, Zipf with
- * exponent 0.99. One request at a time, as code that needs the value asks.
+ * A hit in the process's own cache against a GET of memcached on a Unix socket, in one process, in
+ * alternating rounds: 24-byte keys, 100-byte values, keys drawn beforehand, Zipf with exponent
+ * 0.99. One request at a time, as code that needs the value asks.
  */
 #include "libcachemesh/cachemesh.h"
 #include "tests/bench/bench.h"

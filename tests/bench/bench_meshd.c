@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * meshd with a witness: the same objects, linked so that what the core says after applying an operation (its page is
- * published by then) also goes into the test page whose descriptor is in $BENCH_STAMPS.
+ * meshd with a witness: the same objects, linked so that what the core says after applying
+ * an operation (its page is published by then) also goes into the test page whose
+ * descriptor is in $BENCH_STAMPS.
  */
 #include "tests/bench/stamps.h"
 

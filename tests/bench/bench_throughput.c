@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How many keys one app can invalidate in a second, until every other node has applied the last of them: in batches, or
- * with one call for each key. cachemesh's receivers count themselves (meshctl stats): a key that was not applied, merged
- * with another or covered by "forget everything" fails the run.
+ * How many keys one app can invalidate in a second, until every other node has applied the last
+ * of them: in batches, or with one call for each key. cachemesh's receivers count themselves
+ * (meshctl stats): a key that was not applied, merged with another or covered by "forget
+ * everything" fails the run.
  */
 #include "tests/bench/way_cachemesh.h"
 

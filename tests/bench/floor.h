@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The floor under a get: the least that a coherent cache can do for one hit, as one call into a shared object. Hash the
- * key, find the entry, compare the key, compare the key's and the tag's stamp with the token, read two coarse clocks,
- * copy the value out. No pin, no eviction, no threads but readers, no other checks.
+ * The floor under a get: the least that a coherent cache can do for one hit, as one call into a
+ * shared object. Hash the key, find the entry, compare the key, compare the key's and the tag's
+ * stamp with the token, read two coarse clocks, copy the value out. No pin, no eviction, no threads
+ * but readers, no other checks.
  */
 #include <stddef.h>
 #include <stdint.h>

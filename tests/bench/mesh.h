@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * A mesh of meshd processes on loopback, with the defaults that ship: own directories, ports and name, no multicast; all
- * nodes are told of the first one and learn of the others from it.
+ * A mesh of meshd processes on loopback, with the defaults that ship: own directories, ports and
+ * name, no multicast; all nodes are told of the first one and learn of the others from it.
  */
 #include "tests/bench/bench.h"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The test page: a receiver writes here when it has applied what; the benchmark, which sleeps between looks, reads it.
- * Shared memory of one receiver and the benchmark; the writer pays one clock and two stores.
+ * The test page: a receiver writes here when it has applied what; the benchmark, which sleeps
+ * between looks, reads it. Shared memory of one receiver and the benchmark; the writer pays
+ * one clock and two stores.
  */
 #include "tests/bench/bench.h"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * A way by which the news that a key has changed gets from one process to N others: cachemesh, its floors, and other
- * programs that people use for this. Each receiver is a process of its own and writes into its test page.
+ * A way by which the news that a key has changed gets from one process to N others: cachemesh, its
+ * floors, and other programs that people use for this. Each receiver is a process of its own and
+ * writes into its test page.
  */
 #include "tests/bench/stamps.h"
 
@@ -32,15 +33,15 @@ struct way {
         void *state;
 };
 
-extern const struct way way_unix; /* floor: one receiver on a Unix socket */
-extern const struct way way_zmq;  /* floor: one DEALER for each receiver's ROUTER */
-extern const struct way
-                way_chain; /* both floors in a row, with a process between them that does nothing else */
+extern const struct way way_unix;  /* floor: one receiver on a Unix socket */
+extern const struct way way_zmq;   /* floor: one DEALER for each receiver's ROUTER */
+extern const struct way way_chain; /* both floors in a row, with an idle process between them */
 extern const struct way way_cachemesh;
 extern const struct way way_redis; /* client tracking in broadcast mode */
 extern const struct way way_nats;
 
-/* Read text that holds keys, in pieces of any length, until it ends; record each key. For a receiver's process. */
+/* Read text that holds keys, in pieces of any length, until it ends; record each key. For a
+ * receiver's process. */
 void way_scan(int fd, struct stamps *stamps) __attribute__((noreturn));
 
 int way_connect_tcp(const char *port);

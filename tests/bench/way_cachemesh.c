@@ -83,7 +83,8 @@ static void send_batch(struct way *way, uint64_t first, unsigned n)
         }
 }
 
-/* The kernel makes a page's memory when it is first written; a node that has run for a while has it. */
+/* The kernel makes a page's memory when it is first written; a node that has run
+ * for a while has it. */
 static void warm_up(struct way *way)
 {
         for (unsigned i = 0; i < WARM_UP_KEYS; i += WAY_BATCH_MAX) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The floors: the least that a message costs on the two kinds of socket that an invalidation crosses. Messages are as
- * long as cachemesh's for one short key. Every receiver blocks in the kernel until there is something.
+ * The floors: the least that a message costs on the two kinds of socket that an invalidation
+ * crosses. Messages are as long as cachemesh's for one short key. Every receiver blocks in the
+ * kernel until there is something.
  */
 #include "tests/bench/way.h"
 

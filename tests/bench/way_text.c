@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * redis and nats, spoken by hand: both push text in which the key stands as it was sent, so one scanner reads both.
+ * redis and nats, spoken by hand: both push text in which the key stands as it was sent, so
+ * one scanner reads both.
  */
 #include "tests/bench/way.h"
 

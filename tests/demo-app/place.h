@@ -10,7 +10,8 @@ struct place {
         char *db;
 };
 
-/* place_deinit() removes it with all that is in it; both abort the test if they cannot do their work. */
+/* place_deinit() removes it with all that is in it; both abort the test if they
+ * cannot do their work. */
 void place_init(struct place *place);
 void place_deinit(struct place *place);
 

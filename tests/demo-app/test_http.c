@@ -369,7 +369,7 @@ static void addresses_that_are_too_long_are_refused(struct fixture *f, const voi
 
         assert_get(f, path, 414);
         assert_get(f, "/people/anna/folders/1/x/y/z", 414);
-        g_free(get(f, endless_path)); /* the library's own answer, or none: it closes with bytes unread */
+        g_free(get(f, endless_path)); /* the library's own answer, or none */
         answer = exchange_bytes(f, header, strlen(header));
         g_assert_cmpint(status_of(answer), !=, 200);
         assert_get(f, "/api/status", 200);

@@ -22,7 +22,8 @@ static void folders_have_any_text_of_one_line(void)
 {
         static const char *const good[] = {"a", "Plans 2027", "<b>&\"'", "\xc3\xa4", "\xe2\x82\xac",
                         "\xf0\x9f\x93\x81", "' OR 1=1 --"};
-        /* Control characters, wrong UTF-8 of all kinds, marks that turn the direction of what follows. */
+        /* Control characters, wrong UTF-8 of all kinds, marks that turn the
+         * direction of what follows. */
         static const char *const bad[] = {"", " ", "a\nb", "a\tb", "a\x7f", "\xc2\x85", "\xc0\xaf",
                         "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xff", "\xc3",
                         "\xe2\x80\xae.txt", "\xe2\x81\xa6.txt", "\xe2\x80\xa8"};

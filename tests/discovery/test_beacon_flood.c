@@ -29,7 +29,8 @@ static void a_full_table_keeps_who_is_there(struct fixture *f, gconstpointer dat
         g_assert_cmpint(feed(f, beacon(1, 1, 2)), ==, CANDIDATE_REFRESHED);
         g_assert_cmpint(add(f, CANDIDATE_PEER, 1001), ==, 0);
         g_assert_cmpuint(f->table.n_used, ==, N_SLOTS);
-        /* A minute of silence and failed dials later there is room, not in the place of one still heard. */
+        /* A minute of silence and failed dials later there is room, not in the place
+         * of one still heard. */
         fail_dials(f, 59000);
         g_assert_cmpint(feed(f, beacon(5, 1, 2)), ==, CANDIDATE_REFRESHED);
         fail_dials(f, 2000);
@@ -65,8 +66,9 @@ static void one_source_cannot_flood(struct fixture *f, gconstpointer data)
 }
 
 /*
- * 100,000 forged beacons in 100 s from invented sources, among them all kinds of ids and endpoints; nothing answers a
- * dial. The numbers of dials at once and in all stay bounded, and two real nodes are found all the same.
+ * 100,000 forged beacons in 100 s from invented sources, among them all kinds of ids and endpoints;
+ * nothing answers a dial. The numbers of dials at once and in all stay bounded, and two real nodes
+ * are found all the same.
  */
 static void forged_beacons_cause_a_bounded_number_of_dials(struct fixture *f, gconstpointer data)
 {
@@ -113,7 +115,8 @@ static void forged_beacons_cause_a_bounded_number_of_dials(struct fixture *f, gc
         g_test_message("%" G_GUINT64_FORMAT " dials", f->table.n_dials);
         g_assert_cmpuint(n_found, ==, 2);
         g_assert_cmpuint(f->table.n_used, <=, N_SLOTS);
-        /* 64 candidates, each at most every half second for 100 s; in truth the eight places set the limit. */
+        /* 64 candidates, each at most every half second for 100 s; in truth the eight
+         * places set the limit. */
         g_assert_cmpuint(f->table.n_dials, <, 100000 / 12 + CANDIDATE_DIALS_MAX);
         g_assert_cmpint(find(f, 1)->state, ==, CANDIDATE_CONNECTED);
         g_assert_cmpint(find(f, 2)->state, ==, CANDIDATE_CONNECTED);

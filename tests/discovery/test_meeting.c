@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The parts of discovery together, on real sockets: nodes in one process that find each other by their beacons alone. */
+/* The parts of discovery together, on real sockets: nodes in one process that find each other by
+ * their beacons alone. */
 #include "base/time.h"
 #include "discovery/candidate_table.h"
 #include "discovery/multicast.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * In a network namespace of its own where that is allowed, else on the host's lo, on a port of its own either way. What
- * needs to change interfaces is skipped without a namespace.
+ * In a network namespace of its own where that is allowed, else on the host's lo, on a port of its
+ * own either way. What needs to change interfaces is skipped without a namespace.
  */
 #include "discovery/multicast.h"
 
@@ -23,7 +23,8 @@ static bool has_namespace;
 static uint16_t port;
 static char group4[32];
 
-/* Without being root: root of a user namespace, so that the programs it starts keep the right to change interfaces. */
+/* Without being root: root of a user namespace, so that the programs it starts keep the right
+ * to change interfaces. */
 static bool enter_namespace(void)
 {
         g_autofree char *map = g_strdup_printf("0 %u 1", (unsigned int)geteuid());

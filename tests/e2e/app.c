@@ -63,7 +63,8 @@ static void must(bool is_true, const char *what)
         }
 }
 
-/* The regions that were opened, by name; one with options of its own is opened by a command first. */
+/* The regions that were opened, by name; one with options of its own is opened
+ * by a command first. */
 static struct {
         char name[CM_REGION_NAME_MAX + 1];
         struct cm_region *region;
@@ -368,7 +369,8 @@ static void run(struct app *app, char *line)
         must(false, words[0]);
 }
 
-/* fork COMMAND/ARGUMENT/...;COMMAND...: in a child, whose answers follow each other, separated by semicolons */
+/* fork COMMAND/ARGUMENT/...;COMMAND...: in a child, whose answers follow each other,
+ * separated by semicolons */
 static void do_fork(struct app *app, char **words)
 {
         pid_t child;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The test app: a real user of cachemesh.h that a test drives over standard input, one command and one answer a line.
- * app.c reads commands and answers; app_load.c has the loops that run for a while, in threads.
+ * The test app: a real user of cachemesh.h that a test drives over standard input, one command
+ * and one answer a line. app.c reads commands and answers; app_load.c has the loops that run
+ * for a while, in threads.
  */
 #include "libcachemesh/cachemesh.h"
 
@@ -17,15 +18,14 @@
 /* One row of what stands for a database; shared by all processes of a test through a file. */
 struct app_row {
         _Atomic uint64_t version; /* committed */
-        _Atomic uint64_t
-                        done; /* newest version whose invalidation was told to be done everywhere */
+        _Atomic uint64_t done;    /* newest version that was told to be invalidated everywhere */
 };
 
 struct app {
         struct cm *cm;
         struct app_row *rows; /* APP_ROWS; NULL: no database */
-        _Atomic uint64_t own_done
-                        [APP_ROWS]; /* newest version whose invalidation returned here, with any outcome */
+        /* Newest version whose invalidation returned here, with any outcome. */
+        _Atomic uint64_t own_done[APP_ROWS];
 };
 
 /* How calls ended, and how long the longest one took. */
@@ -42,7 +42,8 @@ enum cm_wait app_wait(const char *word);
 void app_tally_add(struct app_tally *tally, int outcome, uint64_t began_ns);
 void app_tally_print(const struct app_tally *tally);
 
-/* Each command gets its words, the command itself first, and prints "name=value" pairs without a newline. */
+/* Each command gets its words, the command itself first, and prints "name=value"
+ * pairs without a newline. */
 typedef void (*app_command_fn)(struct app *app, char **words);
 
 void app_last_hit(struct app *app, char **words);

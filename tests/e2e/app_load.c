@@ -43,7 +43,8 @@ void app_last_hit(struct app *app, char **words)
         printf("last_hit_ns=%lu hits=%lu misses=%lu", last_ns, n_hits, n_misses);
 }
 
-/* until REGION KEY hit|miss|stored MS: the deadline is the test's; stored: store it again until it is a hit */
+/* until REGION KEY hit|miss|stored MS: the deadline is the test's; stored: store it
+ * again until it is a hit */
 void app_until(struct app *app, char **words)
 {
         struct cm_region *region = app_region(app, words[1]);
@@ -109,9 +110,9 @@ void app_pump_stop(struct app *app, char **words)
 }
 
 /*
- * mix: threads that read through the cache and change rows of the database, each change announced. A read is stale if
- * it returns an older version than one whose invalidation had returned before the read began: done everywhere, or with
- * any outcome in this process.
+ * mix: threads that read through the cache and change rows of the database, each change announced.
+ * A read is stale if it returns an older version than one whose invalidation had returned before
+ * the read began: done everywhere, or with any outcome in this process.
  */
 struct mix {
         struct app *app;

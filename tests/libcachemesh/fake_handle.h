@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The cache half as far as a source sees it (libcachemesh/handle.h), so that the connection can be tested alone: it
- * remembers what it was told.
+ * The cache half as far as a source sees it (libcachemesh/handle.h), so that the connection can be
+ * tested alone: it remembers what it was told.
  */
 #include "libcachemesh/handle.h"
 

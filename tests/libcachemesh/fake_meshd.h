@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * A meshd of one thread that speaks wire/local.h, obeys, and can be told to misbehave. It applies nothing: what it was
- * told to publish is kept as text for the test to compare.
+ * A meshd of one thread that speaks wire/local.h, obeys, and can be told to misbehave. It applies
+ * nothing: what it was told to publish is kept as text for the test to compare.
  */
 #include "wire/local.h"
 #include "wire/page.h"
@@ -43,7 +43,8 @@ struct fake_meshd *fake_meshd_start(const char *path, const struct fake_meshd_sc
 /* As kill -9 does: all its sockets close, and the path stays. */
 struct fake_meshd *fake_meshd_kill(struct fake_meshd *meshd);
 
-/* As SIGSTOP and SIGCONT: sockets stay open, nothing is read or accepted. Returns when it has stopped. */
+/* As SIGSTOP and SIGCONT: sockets stay open, nothing is read or accepted. Returns
+ * when it has stopped. */
 void fake_meshd_pause(struct fake_meshd *meshd);
 void fake_meshd_resume(struct fake_meshd *meshd);
 

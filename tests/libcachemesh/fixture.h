@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * A standalone handle with one region, and the writer's side of its page: tests of the cache play meshd with it.
+ * A standalone handle with one region, and the writer's side of its page: tests of the
+ * cache play meshd with it.
  */
 #include "libcachemesh/cache.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * meshd processes for tests: the program of $MESHD, on loopback, with a mesh name, a directory and ports of its own,
- * and a short lease. A test that dies takes them with it.
+ * meshd processes for tests: the program of $MESHD, on loopback, with a mesh name, a directory and
+ * ports of its own, and a short lease. A test that dies takes them with it.
  */
 #include "libcachemesh/cachemesh.h"
 
@@ -23,7 +23,8 @@ struct real_meshd {
         pid_t pid;     /* 0: not running */
 };
 
-/* A node that joins @other, or begins a mesh if that is NULL. It is started, but perhaps not live yet. */
+/* A node that joins @other, or begins a mesh if that is NULL. It is started, but
+ * perhaps not live yet. */
 void real_meshd_start(struct real_meshd *node, const char *name, const struct real_meshd *other);
 
 /* After real_meshd_kill(): the same node on the same port and directory. */

@@ -205,7 +205,8 @@ struct filler {
         int n_puts;
 };
 
-/* Sizes change over time, which is what tears holes into a heap: from mostly small to mostly large, and back. */
+/* Sizes change over time, which is what tears holes into a heap: from mostly small to
+ * mostly large, and back. */
 static void *fill(void *data)
 {
         struct filler *filler = data;

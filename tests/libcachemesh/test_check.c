@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The check of a get and of a put, rule by rule, against a page that the test writes as meshd would. */
+/* The check of a get and of a put, rule by rule, against a page that the test
+ * writes as meshd would. */
 #include "tests/libcachemesh/fixture.h"
 
 #include <string.h>

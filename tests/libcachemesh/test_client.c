@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The whole client against real meshd processes: two nodes, an app on each, and what can happen to a meshd. */
+/* The whole client against real meshd processes: two nodes, an app on each, and what
+ * can happen to a meshd. */
 #include "tests/libcachemesh/real_meshd.h"
 
 #include <pthread.h>

@@ -129,7 +129,8 @@ static void a_get_that_misses_reconnects(struct fixture *f, const void *unused)
         g_assert_cmpuint(f->cm->n_installs, ==, 2);
 }
 
-/* In the child: everything of the parent is left alone, an own connection is made. Returns 0 or a step's number. */
+/* In the child: everything of the parent is left alone, an own connection is made. Returns 0
+ * or a step's number. */
 static int child(struct fixture *f)
 {
         struct cm *cm = f->cm;

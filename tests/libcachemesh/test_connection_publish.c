@@ -418,7 +418,8 @@ static void *hammer(void *data)
                         call->outcome = r;
                         return NULL;
                 }
-                /* Offline calls cost nothing; so as not to be done before the next connection, wait for it. */
+                /* Offline calls cost nothing; so as not to be done before the next
+                 * connection, wait for it. */
                 if (r == CM_PENDING &&
                                 !fake_handle_await(call->f->cm, fake_handle_is_flushed, NULL)) {
                         call->outcome = -1;

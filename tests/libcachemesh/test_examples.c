@@ -11,7 +11,8 @@
 
 static struct real_meshd node;
 
-/* Runs an example; what it printed, to be freed. @socket: of a meshd, or NULL. @input: for its stdin, or NULL. */
+/* Runs an example; what it printed, to be freed. @socket: of a meshd, or NULL. @input: for
+ * its stdin, or NULL. */
 static char *run(const char *name, const char *socket, const char *input, int *ret_status)
 {
         g_autofree char *program = g_strdup_printf("%s/example-%s", getenv("EXAMPLES"), name);

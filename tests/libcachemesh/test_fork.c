@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Forking: a child notices at its first call, starts with an empty cache, and can still read what was pinned before.
- * Children report by their exit status: the line of the expectation that failed, modulo 200, or 0.
+ * Forking: a child notices at its first call, starts with an empty cache, and can still read what
+ * was pinned before. Children report by their exit status: the line of the expectation that
+ * failed, modulo 200, or 0.
  */
 #include "tests/libcachemesh/fixture.h"
 

@@ -5,7 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
-/* A loader that says when it runs and waits until it may end. Atomics: TSan does not know GLib's locks. */
+/* A loader that says when it runs and waits until it may end. Atomics: TSan does
+ * not know GLib's locks. */
 struct gate {
         _Atomic int n_begun;
         _Atomic int n_allowed;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The race (load old, invalidation, store) with real threads. One thread loads and stores, another one commits a new
- * version and invalidates, and in most tries is let in between load and store; a third one reads. A hit is stale if its
- * version is older than one whose invalidation had returned before the get began.
+ * The race (load old, invalidation, store) with real threads. One thread loads and stores,
+ * another one commits a new version and invalidates, and in most tries is let in between load and
+ * store; a third one reads. A hit is stale if its version is older than one whose invalidation
+ * had returned before the get began.
  *
- * Built three times: as it is, where nothing stale may be seen; with a token that is taken at the store, and with the
- * lease loaded after the slots, where something stale must be seen, or this test proves nothing.
+ * Built three times: as it is, where nothing stale may be seen; with a token that is taken at
+ * the store, and with the lease loaded after the slots, where something stale must be seen, or
+ * this test proves nothing.
  */
 #include "tests/libcachemesh/fixture.h"
 
@@ -136,7 +138,8 @@ static int put_version(struct race *race, uint64_t version, struct cm_token toke
                         &options);
 }
 
-/* Every eighth try does not wait for the invalidator: then it comes before, between, during or after the store. */
+/* Every eighth try does not wait for the invalidator: then it comes before, between, during
+ * or after the store. */
 static void try_once(struct race *race, uint64_t try)
 {
         struct cm_token token = cm_token(race->fixture.cm);
@@ -222,8 +225,9 @@ static void a_store_after_a_foreign_invalidation_of_a_tag_is_never_served(void)
 }
 
 /*
- * The lease ends; elsewhere a version is committed, since this node counts as lapsed; its stamp is applied; the lease
- * is renewed. A get that began after the commit may not answer with the older version.
+ * The lease ends; elsewhere a version is committed, since this node counts as lapsed; its
+ * stamp is applied; the lease is renewed. A get that began after the commit may not answer
+ * with the older version.
  */
 static void *run_lapsing_node(void *data)
 {

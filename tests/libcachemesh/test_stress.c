@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * All operations at once from several threads, on few keys and a small budget, with memory that is poisoned when it is
- * given back: a reader of a freed entry sees it, and so do the sanitizers. Each value repeats its key's number and a
- * checksum.
+ * All operations at once from several threads, on few keys and a small budget, with memory that is
+ * poisoned when it is given back: a reader of a freed entry sees it, and so do the sanitizers. Each
+ * value repeats its key's number and a checksum.
  */
 #include "tests/libcachemesh/fixture.h"
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A meshd that only answers what a scenario says: usage fake_meshd SOCKET SCENARIO.json. When it listens it prints its
- * pid, goes on in the background, serves one connection after the other, and writes what it was asked to SOCKET.log.
+ * A meshd that only answers what a scenario says: usage fake_meshd SOCKET SCENARIO.json. When it
+ * listens it prints its pid, goes on in the background, serves one connection after the other, and
+ * writes what it was asked to SOCKET.log.
  *
- * Scenario: {"attach": A, "answers": {VERB: A}, "publish": A, "events": [document...]}. A is a document, {"error":
- * [code, text]}, a word for a misbehaviour (silent, close, garbage, oversize, no-map, wrong-type), or an array of such,
- * taken one after the other, the last one for ever. Numbers over what JSON holds are not needed.
+ * Scenario: {"attach": A, "answers": {VERB: A}, "publish": A, "events": [document...]}. A is a
+ * document, {"error": [code, text]}, a word for a misbehaviour (silent, close, garbage, oversize,
+ * no-map, wrong-type), or an array of such, taken one after the other, the last one for ever.
+ * Numbers over what JSON holds are not needed.
  */
 #include "meshctl/document.h"
 #include "wire/local.h"

@@ -15,7 +15,8 @@ static struct batch *empty_batch(void)
         return &batch;
 }
 
-/* Fill a batch with targets of one length; what it becomes must be an operation that everybody accepts. */
+/* Fill a batch with targets of one length; what it becomes must be an operation
+ * that everybody accepts. */
 static uint32_t fill(size_t len, bool is_tags)
 {
         struct batch *batch = empty_batch();

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * One or two whole daemons in one process, turned by the test, and visitors: clients of them on real sockets.
+ * One or two whole daemons in one process, turned by the test, and visitors: clients
+ * of them on real sockets.
  */
 #include "meshd/io/daemon.h"
 

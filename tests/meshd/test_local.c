@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The local socket against clients that misbehave. A handler counts the messages; one that begins with 'B' is malformed
- * to it, 'E' is echoed, 'F' makes it answer with 64 KiB.
+ * The local socket against clients that misbehave. A handler counts the messages; one that begins
+ * with 'B' is malformed to it, 'E' is echoed, 'F' makes it answer with 64 KiB.
  */
 #include "meshd/io/local.h"
 
@@ -240,7 +240,8 @@ static void requests_wait_while_the_core_takes_none_and_none_is_lost(void)
         tear_down(&rig);
 }
 
-/* It is not read from while it reads nothing, so what it can pile up is bounded; what it is owed arrives. */
+/* It is not read from while it reads nothing, so what it can pile up is bounded; what
+ * it is owed arrives. */
 static void a_client_that_does_not_read_is_held_and_loses_nothing(void)
 {
         static char sink[1 << 20];

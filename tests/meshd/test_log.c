@@ -173,7 +173,8 @@ static void a_damaged_log_is_replaced_or_whole(struct fixture *f, gconstpointer 
         g_free(pristine);
 }
 
-/* The process dies between any two stores of an append: copy the memory after each byte that changes. */
+/* The process dies between any two stores of an append: copy the memory after
+ * each byte that changes. */
 static void a_torn_append_leaves_the_log_before_or_after_it(struct fixture *f, gconstpointer data)
 {
         uint8_t *before = g_malloc(SIZE), *torn = g_malloc(SIZE);

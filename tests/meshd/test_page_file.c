@@ -44,7 +44,8 @@ static void two_pages_have_different_epochs_and_seeds(void)
         page_file_close(&b);
 }
 
-/* What an app could try with the descriptor that it was sent. Returns a bit for each attempt that succeeded. */
+/* What an app could try with the descriptor that it was sent. Returns a bit for each
+ * attempt that succeeded. */
 static int attack(int fd, size_t size)
 {
         char path[40];
@@ -94,7 +95,8 @@ static void another_user_can_read_and_nothing_else(void)
         page_file_close(&file);
 }
 
-/* The same user owns the memory and may change its mode; size and content are sealed all the same. */
+/* The same user owns the memory and may change its mode; size and content are
+ * sealed all the same. */
 static void the_same_user_cannot_change_size_or_content(void)
 {
         struct page_file file;

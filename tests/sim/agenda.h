@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* What will happen, in the order of the simulator's true time; events of one instant keep the order of their making. */
+/* What will happen, in the order of the simulator's true time; events of one instant keep the
+ * order of their making. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Processes that use a cache: readers that look, and load when they miss, and writers that commit to the database and
- * then announce it. Between any two steps they may be paused, as a scheduler or a garbage collector does.
+ * Processes that use a cache: readers that look, and load when they miss, and writers that commit
+ * to the database and then announce it. Between any two steps they may be paused, as a scheduler or
+ * a garbage collector does.
  */
 #include "meshd/core/mutant.h"
 #include "tests/sim/world.h"
@@ -106,7 +107,8 @@ void app_attach_event(struct app *app, uint64_t life)
         }
 }
 
-/* It sees the socket close at its next call or a little later, and until then it looks at the old page. */
+/* It sees the socket close at its next call or a little later, and until then it
+ * looks at the old page. */
 void app_meshd_ended(struct app *app)
 {
         struct world *world = app->node->world;
@@ -566,7 +568,8 @@ static bool read_one(struct app *app, uint32_t key)
         return end_get(&reader) == STEP_IDLE;
 }
 
-/* A cache that never answers would keep every promise: in a whole mesh what was just stored is a hit. */
+/* A cache that never answers would keep every promise: in a whole mesh what was
+ * just stored is a hit. */
 bool app_read_all(struct app *app)
 {
         for (uint32_t key = 0; key < app->node->world->options.n_keys; key++) {

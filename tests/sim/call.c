@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calls of a core. One may be interrupted at any call of its sink, to go on later (SIGSTOP) or never (SIGKILL), so the
- * order of what a core does within one event is tested too; for that the call runs on a stack of its own.
+ * Calls of a core. One may be interrupted at any call of its sink, to go on later (SIGSTOP) or
+ * never (SIGKILL), so the order of what a core does within one event is tested too; for that the
+ * call runs on a stack of its own.
  */
 #include "meshd/core/mutant.h"
 #include "tests/sim/world.h"

@@ -2,12 +2,13 @@
 /*
  * The database, and what a hit may return. Times are true ones, so the judge is exact:
  *
- * C1  A read that begins after a wait for version v has returned 0 returns v or newer. Exempt is a node that has left
- *     in order, comes back behind a partition and declares the writer gone: the writer rightly waits for it no more.
- * C2  A hit at t returns every version that was published one lease length before t, counted on the reader's clock;
- *     also when the publisher died at once. Exempt are versions published by a node that was at that time declared
- *     gone (or had left, or was never met) by the reader's meshd, and was so still when the
- *     read began: page 01 of the design, "what bounded does not promise".
+ * C1  A read that begins after a wait for version v has returned 0 returns v or newer. Exempt is a
+ *     node that has left in order, comes back behind a partition and declares the writer gone: the
+ *     writer rightly waits for it no more.
+ * C2  A hit at t returns every version that was published one lease length before t, counted on the
+ *     reader's clock; also when the publisher died at once. Exempt are versions published by a node
+ *     that was at that time declared gone (or had left, or was never met) by the reader's meshd,
+ *     and was so still when the read began: bounded regions do not promise those.
  * C3  A process never hits an older version than it has hit, stored, or announced itself (C4).
  * C6  No hit without a lease, and none on a page whose meshd has said goodbye.
  */

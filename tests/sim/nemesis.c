@@ -41,7 +41,8 @@ static void break_one(struct world *world)
         }
 }
 
-/* A clock that is set back on a host that is then suspended hides the suspension; nobody promises anything there. */
+/* A clock that is set back on a host that is then suspended hides the suspension; nobody
+ * promises anything there. */
 static void step_clock(struct node *node)
 {
         struct world *world = node->world;

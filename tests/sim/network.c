@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Links as ZeroMQ over TCP gives them: in order while a connection lasts; what was queued when it breaks is lost in
- * part; after it comes another connection, of which only the receiver learns; a full queue refuses. A frame may wait
- * for long in a cut or stopped path, and may come from, or to, a process that has died meanwhile.
+ * Links as ZeroMQ over TCP gives them: in order while a connection lasts; what was queued when it
+ * breaks is lost in part; after it comes another connection, of which only the receiver learns; a
+ * full queue refuses. A frame may wait for long in a cut or stopped path, and may come from, or to,
+ * a process that has died meanwhile.
  */
 #include "tests/sim/world.h"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What one seed is made of. Each seed draws other rates, another mix of faults and other timers ("swarm testing": Groce
- * et al., ISSTA 2012): a mix of everything finds less than many runs that each leave something out.
+ * What one seed is made of. Each seed draws other rates, another mix of faults and other timers
+ * ("swarm testing": Groce et al., ISSTA 2012): a mix of everything finds less than many runs that
+ * each leave something out.
  */
 #include "base/time.h"
 #include "tests/sim/random.h"

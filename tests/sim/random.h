@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The simulator's chance: one generator per seed, so that a seed is a history. Source: splitmix64, Sebastiano Vigna,
- * prng.di.unimi.it.
+ * The simulator's chance: one generator per seed, so that a seed is a history. Source: splitmix64,
+ * Sebastiano Vigna, prng.di.unimi.it.
  */
 #include <stdbool.h>
 #include <stdint.h>

@@ -88,8 +88,8 @@ struct reader_token reader_token(struct reader_cache *cache)
 }
 
 /*
- * A good entry is never replaced: a slow loader must not bring its older value back. It follows that hits never go
- * back, though a caller whose value was refused may have seen a newer one.
+ * A good entry is never replaced: a slow loader must not bring its older value back. It follows
+ * that hits never go back, though a caller whose value was refused may have seen a newer one.
  */
 bool reader_put(struct reader_cache *cache, uint32_t key, uint64_t version,
                 struct reader_token token)

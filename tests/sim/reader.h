@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * A cache as libcachemesh keeps it, cut into the steps between which a process may be paused: the rules of token, put
- * and get, and nothing else. Clocks are arguments.
+ * A cache as libcachemesh keeps it, cut into the steps between which a process may be paused: the
+ * rules of token, put and get, and nothing else. Clocks are arguments.
  */
 #include "base/time.h"
 #include "wire/page.h"
@@ -10,8 +10,8 @@
 #define READER_KEYS_MAX 8
 
 /*
- * From before a load. The serial orders what happens inside the process: tokens and invalidations each take the next
- * one.
+ * From before a load. The serial orders what happens inside the process: tokens and invalidations
+ * each take the next one.
  */
 struct reader_token {
         uint64_t epoch;

@@ -57,7 +57,8 @@ static void set_up(struct world *world, uint64_t seed)
         world_add(world, world->options.lease_ns, EVENT_STAGE, 0, 0, NULL);
 }
 
-/* Chaos begins when all have met: a node that starts cut off and knows nobody is beyond the promise. */
+/* Chaos begins when all have met: a node that starts cut off and knows nobody is
+ * beyond the promise. */
 static bool all_have_met(const struct world *world)
 {
         for (uint32_t i = 0; i < world->options.n_nodes; i++) {

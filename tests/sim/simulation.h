@@ -5,7 +5,8 @@
 
 /**
  * simulation_run() - play one seed
- * @world: zeroed, or used before, with is_tracing and until_ns set; the result is in it until the next run
+ * @world: zeroed, or used before, with is_tracing and until_ns set; the result is
+ *         in it until the next run
  *
  * Return: false if something was violated; then world->violation says what.
  */
