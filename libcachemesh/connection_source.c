@@ -65,8 +65,9 @@ static uint32_t region_number(struct cm *cm, const struct cm_region *region)
 
 static int region_outcome(const struct cmi_request *request)
 {
-        return request->state == CMI_REQUEST_REFUSED && request->error == CM_E_CONFIG ? CM_E_CONFIG
-                                                                                      : 0;
+        bool is_final = request->error == CM_E_CONFIG || request->error == -ENOSPC;
+
+        return request->state == CMI_REQUEST_REFUSED && is_final ? request->error : 0;
 }
 
 /* A stopped meshd costs the first region its deadline, and not each of many. */
@@ -101,7 +102,7 @@ static int source_open_region(struct cm *cm, struct cm_region *region, uint32_t 
         }
         r = region_outcome(request);
         cmi_connection_unlock(connection);
-        return r == 0 ? 0 : cmi_fail(r, "the region's options differ from those of others");
+        return r;
 }
 
 static void source_status(struct cm *cm, struct cmi_source_status *ret_status)

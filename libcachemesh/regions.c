@@ -158,11 +158,12 @@ int cm_region_open(struct cm_region **ret_region, struct cm *cm, const char *nam
         if (r < 0) {
                 return r;
         }
-        if (r > 0) {
-                r = cm->ops->open_region(cm, region, cm->options.timeout_ms);
-                if (r < 0) {
-                        return cmi_fail(r, "region %s: options differ elsewhere", name);
-                }
+        /* One that is open here already may have been refused since: no waiting then, but the same answer. */
+        r = cm->ops->open_region(cm, region, r > 0 ? cm->options.timeout_ms : 0);
+        if (r < 0) {
+                return cmi_fail(r, "region %s: %s", name,
+                                r == -ENOSPC ? "meshd has no room for another one"
+                                             : "options differ elsewhere");
         }
         *ret_region = region;
         return 0;

@@ -3,6 +3,7 @@
  * again; verbs do the rest. */
 #include "meshctl/tool.h"
 
+#include "base/cleanup.h"
 #include "meshctl/deadline.h"
 #include "meshctl/help.h"
 #include "meshctl/memory.h"
@@ -162,6 +163,9 @@ int tool_run(int argc, char **argv)
 
         if (argc > 1 && strcmp(argv[1], "help") == 0) {
                 argv[1] = help_flag;
+        }
+        if (!cmi_standard_fds_open()) {
+                return STATUS_FAILED;
         }
         setlocale(LC_CTYPE, "C.UTF-8"); /* what is printable must not depend on who asks */
         if (arguments_parse(&arguments, verbs, argc, argv) != ARGUMENTS_OK) {

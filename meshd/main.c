@@ -3,6 +3,7 @@
  * meshd: one node of a cachemesh. Reads the configuration, starts the daemon, runs it
  * until it is told to stop.
  */
+#include "base/cleanup.h"
 #include "meshd/config.h"
 #include "meshd/io/daemon.h"
 
@@ -22,6 +23,9 @@ int main(int argc, char **argv)
 {
         struct fault fault = {0};
 
+        if (!cmi_standard_fds_open()) {
+                return FAULT_FAILED;
+        }
         if (config_load(&config, argv, getenv, &fault) < 0) {
                 return fail(&fault);
         }

@@ -246,6 +246,16 @@ static void a_conflict_of_region_options_is_returned_and_told(struct fixture *f,
         g_assert_cmpint(fake_handle_invalidate(f->cm, "a", "k", CM_WAIT_NODE, 5000, NULL), ==, 0);
 }
 
+static void a_region_that_meshd_has_no_room_for_is_refused(struct fixture *f, const void *unused)
+{
+        struct fake_meshd_script script = fake_meshd_script();
+
+        script.region_error = -ENOSPC;
+        start(f, &script);
+        g_assert_cmpint(fake_handle_region(f->cm, "a", 5000), ==, -ENOSPC);
+        g_assert_cmpint(fake_handle_invalidate(f->cm, "a", "k", CM_WAIT_NODE, 5000, NULL), ==, 0);
+}
+
 static void a_path_over_the_limit_is_refused(struct fixture *f, const void *unused)
 {
         char path[CM_SOCKET_PATH_MAX + 2];
@@ -354,6 +364,7 @@ int main(int argc, char **argv)
         CASE("nonsense", nonsense_is_refused);
         CASE("refused", meshd_may_refuse_and_its_reason_is_logged);
         CASE("conflict", a_conflict_of_region_options_is_returned_and_told);
+        CASE("conflict_room", a_region_that_meshd_has_no_room_for_is_refused);
         CASE("long_path", a_path_over_the_limit_is_refused);
         CASE("limit_path", a_path_of_the_limit_works);
         CASE("offline", without_meshd_it_is_offline_and_says_why);

@@ -180,3 +180,11 @@ shown() {
         ctl a wait --for=live --timeout 1 -q
         [ -s "$BATS_TEST_TMPDIR/out" ]
 }
+
+@test "with standard descriptors closed nothing is printed into a socket or file" {
+        node a
+        run bash -c '"$0" --socket "$1" stats >&- 2>&-' "$MESHCTL" "$BATS_TEST_TMPDIR/a.sock"
+        [ "$status" -eq 1 ]
+        ctl a stats -o json
+        json 'd["local_garbage"] == 0'
+}
