@@ -167,6 +167,17 @@ static void do_load(struct app *app, char **words)
         printf("rc=%d", put(app, words, cm_token(app->cm)));
 }
 
+/* tagged REGION KEY VALUE TAG */
+static void do_tagged(struct app *app, char **words)
+{
+        struct cm_region *region = app_region(app, words[1]);
+        struct cm_bytes tag = bytes(words[4]);
+        struct cm_put_options options = {.size = sizeof(options), .tags = &tag, .n_tags = 1};
+
+        printf("rc=%d", cm_put(region, words[2], strlen(words[2]), words[3], strlen(words[3]),
+                                        cm_token(app->cm), &options));
+}
+
 static void do_get(struct app *app, char **words)
 {
         struct cm_bytes key = bytes(words[2]);
@@ -240,6 +251,28 @@ static void do_invalidate(struct app *app, char **words)
         struct cm_region *region = app_region(app, words[1]);
         uint64_t began_ns = app_now_ns();
         int r = cm_invalidate(region, key.data, key.len, app_wait(words[3]), &result);
+
+        print_result(r, began_ns, &result);
+}
+
+/* invalidate-tag REGION TAG WAIT */
+static void do_invalidate_tag(struct app *app, char **words)
+{
+        struct cm_result result = {0};
+        struct cm_region *region = app_region(app, words[1]);
+        uint64_t began_ns = app_now_ns();
+        int r = cm_invalidate_tag(region, words[2], strlen(words[2]), app_wait(words[3]), &result);
+
+        print_result(r, began_ns, &result);
+}
+
+/* invalidate-region REGION WAIT */
+static void do_invalidate_region(struct app *app, char **words)
+{
+        struct cm_result result = {0};
+        struct cm_region *region = app_region(app, words[1]);
+        uint64_t began_ns = app_now_ns();
+        int r = cm_invalidate_region(region, app_wait(words[2]), &result);
 
         print_result(r, began_ns, &result);
 }
@@ -337,6 +370,9 @@ static const struct {
                 {"fill", 5, do_fill},
                 {"scan", 5, do_scan},
                 {"invalidate", 4, do_invalidate},
+                {"tagged", 5, do_tagged},
+                {"invalidate-tag", 4, do_invalidate_tag},
+                {"invalidate-region", 3, do_invalidate_region},
                 {"publish", 6, do_publish},
                 {"batch", 7, do_batch},
                 {"state", 1, do_state},

@@ -199,7 +199,7 @@ class Node:
         arguments = [self.mesh.program('meshd')]
         for name, value in self.flags.items():
             for one in value if isinstance(value, list) else [value]:
-                arguments += [f'--{name}', str(one)]
+                arguments += [f'--{name}'] if one is True else [f'--{name}', str(one)]
         return arguments
 
     def start(self, **keywords):
