@@ -70,7 +70,7 @@ struct cm_region;
 struct cm_batch;
 struct cm_load;
 
-/* When may a get answer from the cache? See docs/explanation/promises.md. */
+/* When may a get answer from the cache? See docs/explanation/page.md. */
 enum cm_fresh {
         CM_FRESH_BOUNDED = 0, /* also only while this node's lease runs: a cut-off node misses */
         CM_FRESH_TTL = 1,     /* within its TTL, and not known to be invalidated */
