@@ -378,8 +378,3 @@ struct channel *channel_close(struct channel *channel)
         free(channel);
         return NULL;
 }
-
-const struct cmi_attached *channel_attached(const struct channel *channel)
-{
-        return &channel->attached;
-}

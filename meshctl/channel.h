@@ -31,9 +31,6 @@ int channel_open(struct channel **ret_channel, const char *path, uint64_t deadli
                 struct progress *progress, struct problem *problem);
 struct channel *channel_close(struct channel *channel);
 
-/* What meshd said when we attached. */
-const struct cmi_attached *channel_attached(const struct channel *channel);
-
 /**
  * channel_begin() - begin a request: write its fields into the writer, then channel_send()
  *
