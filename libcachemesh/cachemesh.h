@@ -12,7 +12,9 @@
  *
  * Return values: 0 is success, a positive value is a documented outcome (CM_MISS and others), a
  * negative one is an error: a -errno or a CM_E_* code; cm_strerror() names each. On failure nothing
- * is stored through a ret_ argument.
+ * is stored through a ret_ argument. Besides what its comment lists, every call may fail with
+ * -EINVAL (an argument), with -ENOMEM in a thread's or a forked child's first call, and with
+ * CM_E_FORKED on a handle that was opened with CM_OPEN_NO_FORK.
  *
  * Threads: every function may be called from any thread at any time unless its comment says
  * otherwise. Nothing here starts a thread, installs a signal handler, prints or aborts. No function
