@@ -3,8 +3,9 @@
 /*
  * The two structures of the cache half, and the check that decides about a hit.
  *
- * Locks, outermost first: cm.lock (opening regions), cm.loads_lock, cm_region.lock (everything that changes a region's
- * table, queue and budget), cm.local_lock (private stamps). Gets take none of them.
+ * Locks, outermost first: cm.lock (opening regions), cm.loads_lock, cm_region.lock
+ * (everything that changes a region's table, queue and budget), cm.local_lock (private
+ * stamps). Gets take none of them.
  */
 #include "libcachemesh/handle.h"
 #include "libcachemesh/heap.h"
@@ -21,7 +22,8 @@
 #define CMI_LOAD_CHAINS 64
 
 struct cm {
-        /* What each get reads; written at open, fork, reconnect and when the pending flag changes. */
+        /* What each get reads; written at open, fork, reconnect and when the
+         * pending flag changes. */
         _Alignas(64) _Atomic(struct cmi_mapping *) mapping;
         _Atomic uint64_t generation; /* of the process to which the handle belongs */
         _Atomic uint32_t is_pending;
@@ -31,8 +33,8 @@ struct cm {
         struct cm_options options;
         char socket_path[CM_SOCKET_PATH_MAX + 1];
         char name[CM_NAME_MAX + 1];
-        struct cmi_mapping *
-                        replaced; /* mappings that somebody may still be inside of; the source's lock */
+        /* Mappings that somebody may still be inside of; the source's lock. */
+        struct cmi_mapping *replaced;
         struct cmi_orphanage *orphanage;
 
         pthread_mutex_t lock;
@@ -95,8 +97,8 @@ static inline uint32_t cmi_region_index_in(
 }
 
 /*
- * Private stamps: has this process itself invalidated a tag of the entry, or its region, since the load? Keys need no
- * look: their entries are taken out of the table.
+ * Private stamps: has this process itself invalidated a tag of the entry, or its region, since the
+ * load? Keys need no look: their entries are taken out of the table.
  */
 static inline bool cmi_is_locally_dead(
                 const struct cm_region *region, const struct cmi_entry *entry)
@@ -166,9 +168,9 @@ static inline bool cmi_lease_runs(const struct cmi_mapping *mapping, uint64_t no
  * @index:   of the region in that mapping, known
  * @entry:   pinned, or under the region's lock
  *
- * The order is the rule: lease ends first, then epoch, floor and slots, the clocks last, each load an acquire. A get
- * that is stopped between any two of them then pairs what it saw with a lease that is older, never with a newer one,
- * and with a clock that is later, never earlier.
+ * The order is the rule: lease ends first, then epoch, floor and slots, the clocks last, each load
+ * an acquire. A get that is stopped between any two of them then pairs what it saw with a lease
+ * that is older, never with a newer one, and with a clock that is later, never earlier.
  */
 static inline enum cm_reason cmi_check(const struct cm_region *region,
                 const struct cmi_mapping *mapping, uint32_t index, const struct cmi_entry *entry)
@@ -227,7 +229,8 @@ static inline int cmi_handle_enter(struct cm *cm)
 uint32_t cmi_timeout(const struct cm *cm, uint32_t timeout_ms);
 
 /**
- * cmi_options_copy() - take a struct that begins with its size, of an older or newer version of the header
+ * cmi_options_copy() - take a struct that begins with its size, of an older or
+ * newer version of the header
  *
  * Return: 0, or -EINVAL: no size, or something set that this version does not know.
  */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * A cached entry: one block of memory that holds key, value, the token from before its load and the numbers of the
- * slots that can make it stale. Once it can be found nothing in it changes but the visited mark and the links, which
- * belong to the region's lock: a put makes a new entry. The tags' bytes are not kept, their slot numbers decide.
+ * A cached entry: one block of memory that holds key, value, the token from before its load and the
+ * numbers of the slots that can make it stale. Once it can be found nothing in it changes but the
+ * visited mark and the links, which belong to the region's lock: a put makes a new entry. The tags'
+ * bytes are not kept, their slot numbers decide.
  */
 #include "base/bytes.h"
 
@@ -51,7 +52,8 @@ static inline size_t cmi_entry_size(const struct cmi_entry *entry)
         return (size_t)entry->value_offset + entry->value_len;
 }
 
-/* An entry out of its head (all up to the tags' slots), key and value, in cmi_entry_size() bytes of memory. */
+/* An entry out of its head (all up to the tags' slots), key and value, in
+ * cmi_entry_size() bytes of memory. */
 struct cmi_entry *cmi_entry_fill(void *memory, const struct cmi_entry *head, struct cmi_slice key,
                 struct cmi_slice value);
 
@@ -73,7 +75,8 @@ static inline uint64_t cmi_word_at(const char *bytes, size_t offset)
         return word;
 }
 
-/* memcmp() costs more than comparing a usual key: 16 to 32 bytes are four words that may overlap. */
+/* memcmp() costs more than comparing a usual key: 16 to 32 bytes are four
+ * words that may overlap. */
 static inline bool cmi_bytes_equal(const char *a, const char *b, size_t len)
 {
         if (len >= 16 && len <= 32) {

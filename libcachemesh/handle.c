@@ -14,8 +14,9 @@
 #define LARGE_SIZE ((size_t)128 << 10)
 
 /*
- * Large blocks come from the kernel and go back to it: glibc would begin to keep those of each thread in a heap of its
- * own. malloc's blocks suit up to 16; aligned_alloc wastes some for each block.
+ * Large blocks come from the kernel and go back to it: glibc would begin to keep those
+ * of each thread in a heap of its own. malloc's blocks suit up to 16; aligned_alloc
+ * wastes some for each block.
  */
 static void *default_allocate(void *userdata, size_t alignment, size_t size)
 {

@@ -22,7 +22,8 @@
 #define IS_LARGE ((size_t)8)      /* a block of its own from the allocator */
 #define FLAGS ((size_t)15)
 
-/* head lies 8 bytes below a multiple of 16, so that the memory after it is aligned; sizes are multiples of 16. */
+/* head lies 8 bytes below a multiple of 16, so that the memory after it is aligned; sizes
+ * are multiples of 16. */
 struct cmi_heap_block {
         size_t head;                 /* size with head, and flags; 0 at the end of a chunk */
         struct cmi_heap_block *next; /* while it is free; its last word is then its size */

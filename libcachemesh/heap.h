@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The memory of one region's entries. The region asks the allocator for chunks and cuts them into blocks itself, for
- * two reasons. A budget is then about memory that the process really takes: with a block per entry, glibc's heap was
- * seen to hold 1.3 to 1.6 times the budget after four threads had filled a region with values of changing sizes. And a
- * put costs no lock but the region's.
+ * The memory of one region's entries. The region asks the allocator for chunks and cuts them into
+ * blocks itself, for two reasons. A budget is then about memory that the process really takes: with
+ * a block per entry, glibc's heap was seen to hold 1.3 to 1.6 times the budget after four threads
+ * had filled a region with values of changing sizes. And a put costs no lock but the region's.
  *
- * Blocks are found by good fit among segregated lists, and merge with free neighbours. Source: M. Masmano and others,
- * "TLSF: a new dynamic memory allocator for real-time systems" (2004), with boundary tags (D. Knuth, TAOCP 1, 2.5).
- * Blocks over half a chunk come from the allocator one by one.
+ * Blocks are found by good fit among segregated lists, and merge with free neighbours.
+ * Source: M. Masmano and others, "TLSF: a new dynamic memory allocator for real-time
+ * systems" (2004), with boundary tags (D. Knuth, TAOCP 1, 2.5). Blocks over half a chunk
+ * come from the allocator one by one.
  *
  * One thread at a time: the region's lock.
  */
@@ -52,5 +53,6 @@ struct cmi_heap *cmi_heap_free(struct cmi_heap *heap);
  */
 int cmi_heap_take(struct cmi_heap *heap, size_t size, size_t bytes_max, void **ret_memory);
 
-/* Give a block back; a chunk that is empty then goes back to the allocator, but for the last one. */
+/* Give a block back; a chunk that is empty then goes back to the allocator,
+ * but for the last one. */
 void cmi_heap_give(struct cmi_heap *heap, void *memory);

@@ -43,8 +43,9 @@ static void free_entries(const struct cm_allocator *allocator, struct cmi_entry 
 }
 
 /*
- * One round over one orphanage; false when there is nothing more to free. The lock is held from before the barrier: an
- * entry that joined after the slots were looked at might be pinned without our knowing.
+ * One round over one orphanage; false when there is nothing more to free. The lock is held
+ * from before the barrier: an entry that joined after the slots were looked at might be
+ * pinned without our knowing.
  */
 static bool reclaim_one(void)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Freeing entries: unlinked first, freed when no slot holds them. A barrier costs microseconds and interrupts every
- * running thread of the process, so it is paid for many entries at a time; until then they count in the budget.
+ * Freeing entries: unlinked first, freed when no slot holds them. A barrier costs microseconds and
+ * interrupts every running thread of the process, so it is paid for many entries at a time; until
+ * then they count in the budget.
  */
 #include "libcachemesh/region.h"
 

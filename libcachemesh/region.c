@@ -7,7 +7,8 @@
 #define BATCH_SHARE 32    /* an eviction frees about this fraction of it */
 #define TABLE_RESERVE 256 /* bytes that one insertion may add to the table */
 
-/* xorshift64: which entries of one load expire first must not be the same everywhere. Source: G. Marsaglia, 2003. */
+/* xorshift64: which entries of one load expire first must not be the same everywhere. Source:
+ * G. Marsaglia, 2003. */
 static uint64_t next_random(struct cmi_thread *thread)
 {
         uint64_t x = thread->random;
@@ -48,7 +49,8 @@ static bool is_of(const struct cm_token *token, const struct cmi_mapping *mappin
         return mapping && token->opaque[0] == mapping->view.epoch;
 }
 
-/* An entry without key and value: what decides whether it may be stored, before memory is taken for it. */
+/* An entry without key and value: what decides whether it may be stored, before
+ * memory is taken for it. */
 union head {
         struct cmi_entry entry;
         char bytes[sizeof(struct cmi_entry) + CM_TAGS_MAX * sizeof(uint32_t)];
@@ -100,8 +102,8 @@ static bool may_store(struct cm_region *region, const struct cmi_mapping *mappin
 }
 
 /*
- * Memory for an entry within the budget; room is made by eviction, and more than is needed, so that the next puts find
- * it. Lock held. 0, CM_E_FULL, -ENOMEM.
+ * Memory for an entry within the budget; room is made by eviction, and more than is needed, so that
+ * the next puts find it. Lock held. 0, CM_E_FULL, -ENOMEM.
  */
 static int take(struct cm_region *region, const struct cmi_mapping *mapping, size_t size,
                 void **ret_memory)
@@ -150,7 +152,8 @@ static int insert(struct cm_region *region, struct cmi_entry *entry, struct cmi_
         return 0;
 }
 
-/* The first half of a store: may it be, and where? For a load memory is found in any case. Takes the lock. */
+/* The first half of a store: may it be, and where? For a load memory is found in any
+ * case. Takes the lock. */
 static int prepare(struct cm_region *region, const struct cmi_mapping *mapping, uint32_t index,
                 union head *head, const struct cmi_put *put, bool is_load, void **ret_memory)
 {
@@ -174,7 +177,8 @@ static int prepare(struct cm_region *region, const struct cmi_mapping *mapping, 
         return r;
 }
 
-/* The second half: stores the entry, or gives it back, or (with a pin) leaves it to its pin. Takes the lock. */
+/* The second half: stores the entry, or gives it back, or (with a pin) leaves it to its
+ * pin. Takes the lock. */
 static int finish(struct cm_region *region, const struct cmi_mapping *mapping, uint32_t index,
                 struct cmi_entry *entry, struct cmi_slice key, int prepared, bool is_pinned)
 {

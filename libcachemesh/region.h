@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * A region: entries within a budget. Who may be stored, what is thrown out, and how private invalidations kill.
+ * A region: entries within a budget. Who may be stored, what is thrown out, and how
+ * private invalidations kill.
  */
 #include "libcachemesh/cache.h"
 
@@ -18,15 +19,17 @@ struct cmi_put {
 
 /**
  * cmi_region_store() - make an entry and put it into the table if its token is good
- * @ret_pin: NULL, or where the pin of the new entry goes: then the entry is made in any case, and one that was not
- *            stored lives until it is released
+ * @ret_pin: NULL, or where the pin of the new entry goes: then the entry is made in any case, and
+ *            one that was not stored lives until it is released
  *
- * Return: 0, CM_REFUSED, -E2BIG, CM_E_FULL, -ENOMEM. With @ret_pin the pin is set unless it is left NULL.
+ * Return: 0, CM_REFUSED, -E2BIG, CM_E_FULL, -ENOMEM. With @ret_pin the pin is set
+ *         unless it is left NULL.
  */
 int cmi_region_store(struct cm_region *region, struct cmi_thread *thread, const struct cmi_put *put,
                 struct cmi_pin **ret_pin);
 
-/* The full check of a pinned entry that may not be in the table: also the private stamps of keys. */
+/* The full check of a pinned entry that may not be in the table: also the
+ * private stamps of keys. */
 enum cm_reason cmi_region_check(
                 struct cm_region *region, struct cmi_thread *thread, const struct cmi_entry *entry);
 
@@ -41,7 +44,8 @@ struct cmi_target {
 void cmi_local_invalidate(struct cm *cm, struct cmi_thread *thread,
                 const struct cmi_target *targets, size_t n_targets);
 
-/* May something loaded under this token be stored, for all that this process itself has invalidated? */
+/* May something loaded under this token be stored, for all that this process
+ * itself has invalidated? */
 bool cmi_local_allows(const struct cm_region *region, const struct cmi_entry *entry);
 
 /* All entries leave the table. Lock held. */
@@ -62,7 +66,8 @@ void cmi_sieve_remove(struct cm_region *region, struct cmi_entry *entry);
  */
 size_t cmi_sieve_evict(struct cm_region *region, const struct cmi_mapping *mapping, size_t bytes);
 
-/* An entry leaves table and queue, and is freed once nobody has it pinned (reclaim.c). Lock held. */
+/* An entry leaves table and queue, and is freed once nobody has it pinned
+ * (reclaim.c). Lock held. */
 void cmi_region_unlink(struct cm_region *region, struct cmi_entry *entry);
 
 /* An entry that is in neither is freed once nobody has it pinned. Lock held. */
@@ -76,8 +81,8 @@ bool cmi_region_reclaim_is_due(const struct cm_region *region);
 void cmi_region_free_entry(struct cm_region *region, struct cmi_entry *entry);
 
 /*
- * At cm_close(): everything freed but what is pinned, which is returned, linked by older; newer is then the entry's
- * heap (NULL for one beside it), which goes with its last entry.
+ * At cm_close(): everything freed but what is pinned, which is returned, linked by older; newer is
+ * then the entry's heap (NULL for one beside it), which goes with its last entry.
  */
 struct cmi_entry *cmi_region_free(struct cm_region *region);
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Eviction: SIEVE. New entries join at one end of a queue; a hand moves from the other end towards the new ones, spares
- * each entry that was hit since it last came by (and takes the mark off), and throws out the first that was not. Hits
- * change nothing but the mark. Source: Zhang and others, "SIEVE is simpler than LRU" (NSDI 2024).
+ * Eviction: SIEVE. New entries join at one end of a queue; a hand moves from the other end towards
+ * the new ones, spares each entry that was hit since it last came by (and takes the mark off), and
+ * throws out the first that was not. Hits change nothing but the mark. Source: Zhang and others,
+ * "SIEVE is simpler than LRU" (NSDI 2024).
  *
- * Two things are added: entries that can never be served again go without being spared, and pinned ones stay, since
- * throwing them out would free nothing.
+ * Two things are added: entries that can never be served again go without being spared, and pinned
+ * ones stay, since throwing them out would free nothing.
  */
 #include "libcachemesh/region.h"
 

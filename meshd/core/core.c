@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The core's entry points: making it, the turn, this node's own state, publishing and ending. Frames
- * begin in receive.c.
+ * The core's entry points: making it, the turn, this node's own state, publishing and ending.
+ * Frames begin in receive.c.
  */
 #include "meshd/core/state.h"
 
 #include <assert.h>
 #include <errno.h>
 
-#define IDLE_NS                                                                                    \
-        (200 * CMI_NS_PER_MS) /* longest pause between two turns: greetings are repeated  \
-                                        */
-#define REFUSED_NS                                                                                 \
-        (75 * CMI_NS_PER_S) /* a refusal holds so long after it was last repeated: longer than the pause of any dial */
+/* Longest pause between two turns: greetings are repeated. */
+#define IDLE_NS (200 * CMI_NS_PER_MS)
+/* So long after it was last repeated a refusal holds: longer than the pause of any dial. */
+#define REFUSED_NS (75 * CMI_NS_PER_S)
 
 struct core_options core_options_default(void)
 {

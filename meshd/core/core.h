@@ -256,8 +256,9 @@ bool core_is_flushed(const struct core *core);
 /**
  * core_goodbye() - tell everybody the final position, and end all waits; only after core_stop()
  *
- * Return: true; false in the start pause, when apps may still be served by the page of a predecessor that ended in no
- * order: then nothing is said, and the log must not be closed in order either.
+ * Return: true; false in the start pause, when apps may still be served by the page of a
+ * predecessor that ended in no order: then nothing is said, and the log must not be
+ * closed in order either.
  */
 bool core_goodbye(struct core *core, struct cmi_time now);
 

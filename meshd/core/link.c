@@ -269,7 +269,7 @@ static void hello_from_myself(struct core *core, struct cmi_time now,
         struct link *link = link_by_token(core, hello->link_token);
         struct core_event event = {.kind = CORE_EVENT_SELF, .name = ""};
 
-        if (link) { /* nobody else knows the token; our incarnation may have been raised meanwhile */
+        if (link) { /* nobody else knows the token; our incarnation may be a higher one by now */
                 event.endpoint = link->endpoint;
                 link_close(core, link);
                 core->sink.event(core->sink.context, &event);
@@ -285,10 +285,11 @@ static void hello_from_myself(struct core *core, struct cmi_time now,
 }
 
 /*
- * A later process with a member's id, while the member is heard: its successor, or a second node with a copy of its
- * state directory. The successor continues the stream, which takes the log that its predecessor had locked. What begins
- * a new one waits until the member has been silent for a lease; if the member goes on talking, it is a copy, and told.
- * Two at a time would take turns in replacing each other, and what one of them says would be missed meanwhile.
+ * A later process with a member's id, while the member is heard: its successor, or a second node
+ * with a copy of its state directory. The successor continues the stream, which takes the log that
+ * its predecessor had locked. What begins a new one waits until the member has been silent for a
+ * lease; if the member goes on talking, it is a copy, and told. Two at a time would take turns in
+ * replacing each other, and what one of them says would be missed meanwhile.
  */
 static bool is_copy(struct core *core, struct cmi_time now, const struct cmi_frame_header *header,
                 const struct cmi_hello *hello, struct member *member)
@@ -376,7 +377,8 @@ static void find_way(struct core *core, struct cmi_time now, struct member *memb
 
                 link->member = member_index(core, member);
                 member->link = link_index(core, link);
-                /* A candidate's address that the member advertises too goes with the advertisement. */
+                /* A candidate's address that the member advertises too goes
+                 * with the advertisement. */
                 link->is_advertised = link->is_advertised || is_advertised(member, &link->endpoint);
                 if (!member->is_confirmed) {
                         event.endpoint = link->endpoint;

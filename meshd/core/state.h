@@ -57,8 +57,8 @@ struct member {
         bool wants_hello;    /* we need its */
         uint64_t connection; /* inbound, of its newest frame */
 
-        uint64_t copy_incarnation; /* of a later process with its id that may not replace it yet; 0: none */
-        uint64_t copy_seen_ns; /* when that one first said HELLO */
+        uint64_t copy_incarnation; /* of a later process of its id, not to replace it yet; 0: none */
+        uint64_t copy_seen_ns;     /* when that one first said HELLO */
 
         uint64_t heard_ns;       /* newest frame; 0: never */
         uint64_t silent_from_ns; /* silence is counted from here, in own awake time */

@@ -148,8 +148,8 @@ void discover_turn(struct discover *discover)
 /* Multicast */
 
 /*
- * A later process beacons with this node's id: a copy of the state directory. It is dialled, since only our HELLO tells
- * it so; a beacon alone removes nobody.
+ * A later process beacons with this node's id: a copy of the state directory. It is dialled, since
+ * only our HELLO tells it so; a beacon alone removes nobody.
  */
 static void tell_copy(struct discover *discover, const struct beacon *beacon,
                 const struct multicast_datagram *datagram)

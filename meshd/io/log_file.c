@@ -73,8 +73,9 @@ static int map(struct log_file *file, int fd)
 }
 
 /*
- * The mapping has an open file of its own. With the locked one it would hold the lock until the last user of the memory
- * is gone, and whoever reads /proc/PID/maps of a killed meshd is one for a moment, after its death was reported.
+ * The mapping has an open file of its own. With the locked one it would hold the lock until the
+ * last user of the memory is gone, and whoever reads /proc/PID/maps of a killed meshd is one for a
+ * moment, after its death was reported.
  */
 static int map_again(struct log_file *file, int locked_fd)
 {

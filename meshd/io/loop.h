@@ -29,7 +29,7 @@ struct loop {
         struct inquiries *inquiries;
         struct discover *discover; /* NULL once it has stopped */
         zmq_pollitem_t *items;
-        int router_fd; /* readable when the socket's thread has left word: then it is to be drained */
+        int router_fd; /* readable when the socket's thread has left word: to be drained then */
         int monitor_fd;
         bool is_uv_due; /* a timer of libuv, or something of it that does not wait */
         bool has_more; /* the last turn's share was used up: there may be messages without a word */

@@ -251,7 +251,8 @@ static void take_memory(int n_threads)
         fixture_close(&f);
 }
 
-/* In processes of their own, so that nothing is counted that an earlier test gave back to the heap. */
+/* In processes of their own, so that nothing is counted that an earlier test
+ * gave back to the heap. */
 static void measure_one_thread(void)
 {
         mallopt(M_PERTURB, 0); /* Meson sets it, and then each allocation touches all its memory */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory that runs out: a fixed sequence of calls is run again and again, each time with another allocation failing,
- * once or from there on. Nothing may crash, leak or serve a wrong value.
+ * Memory that runs out: a fixed sequence of calls is run again and again, each time with another
+ * allocation failing, once or from there on. Nothing may crash, leak or serve a wrong value.
  */
 #include "tests/libcachemesh/fixture.h"
 

@@ -423,7 +423,8 @@ static void a_node_that_moved_is_followed_also_on_a_link_to_a_candidate(void)
         rig_free(rig);
 }
 
-/* A peer of the next version: each of its beats has a field more, and it sends a type of its own. */
+/* A peer of the next version: each of its beats has a field more, and it
+ * sends a type of its own. */
 static void what_a_newer_version_adds_is_skipped_and_counted(void)
 {
         struct rig *rig = formed(2);

@@ -74,7 +74,8 @@ static void a_waited_publication_is_in_the_other_nodes_page_before_it_is_answere
         pair_set_up(2);
         visitor = visitor_new(0);
         visitor_attach(visitor, false);
-        /* An app there has the region open; for a region that nobody knows there is nothing to stamp. */
+        /* An app there has the region open; for a region that nobody knows there
+         * is nothing to stamp. */
         g_assert_cmpint(core_region(nodes[1].core, cmi_slice_str("r"), &index), ==, 0);
         before = nodes[1].page.page->apply_seq;
         visitor_publish(visitor, "k", CMI_WAIT_MESH);
@@ -356,7 +357,8 @@ static void a_gone_node_can_be_forgotten_by_hand(void)
         pair_tear_down();
 }
 
-/* A good request of each kind, one of them damaged. Whatever meshd makes of it, it counts what it closes. */
+/* A good request of each kind, one of them damaged. Whatever meshd makes of it, it
+ * counts what it closes. */
 static size_t write_damaged(GRand *random, uint8_t *bytes, size_t capacity)
 {
         struct cmi_writer writer = cmi_writer(bytes, capacity);

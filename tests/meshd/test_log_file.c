@@ -64,7 +64,8 @@ static void a_log_in_use_is_refused(struct fixture *fixture, const void *unused)
         log_file_close(&other);
 }
 
-/* As of a killed process, whose descriptors are closed, and whose memory somebody still looks at. */
+/* As of a killed process, whose descriptors are closed, and whose memory
+ * somebody still looks at. */
 static void the_lock_ends_with_the_descriptor(struct fixture *fixture, const void *unused)
 {
         struct log_file dead;
