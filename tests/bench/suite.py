@@ -180,7 +180,7 @@ def measure_idle(suite, rounds):
 
 
 def measure_hit(suite, rounds):
-    for run in suite.run('hit', rounds)['runs']:
+    for run in suite.run('hit', rounds, *(['1000'] if suite.is_quick else []))['runs']:
         limit = 1.5 if run['keys'] in ('1k hot', '10k Zipf') else 1.3
         what = f"hit, {run['keys']}: "
         suite.summary(what + 'floor', run['floor_ns'], 'ns')
@@ -220,6 +220,17 @@ def print_table(figures):
         print(f"{figure['name']:{width}}  {number(figure['median']):>10} {figure['unit']:11} {spread:26}{verdict}")
 
 
+def print_markdown(figures):
+    """The same for docs/benchmarks.md."""
+    print('| figure | median | spread | target | |')
+    print('|---|---|---|---|---|')
+    for figure in figures:
+        if 'median' in figure:
+            verdict = {True: 'met', False: '**missed**', None: ''}[figure['is_met']]
+            print(f"| {figure['name']} | {number(figure['median'])} {figure['unit']} | {number(figure['min'])} to "
+                  f"{number(figure['max'])} | {figure['target'] or ''} | {verdict} |")
+
+
 def processor():
     with open('/proc/cpuinfo', encoding='utf-8') as info:
         names = [line.split(':', 1)[1].strip() for line in info if line.startswith('model name')]
@@ -248,6 +259,7 @@ def parse():
     parser.add_argument('build')
     parser.add_argument('--peers', action='store_true')
     parser.add_argument('--quick', action='store_true')
+    parser.add_argument('--markdown', action='store_true')
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('names', nargs='*')
     options = parser.parse_intermixed_args()
@@ -270,7 +282,7 @@ def measure(options, peers):
     finally:
         path = write(suite, options, load_before)
     if suite.figures:
-        print_table(suite.figures)
+        (print_markdown if options.markdown else print_table)(suite.figures)
     print(f'load average afterwards {os.getloadavg()[0]:.1f}; all results: {path}')
 
 

@@ -4,9 +4,11 @@
 import json
 import os
 import signal
+import socketserver
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 BUILD = os.path.abspath(sys.argv[2])
@@ -67,6 +69,40 @@ def keys_of_batches_and_single_calls_are_counted_at_the_receivers():
         expect(seen['keys'] > 0 and seen['per_s'] > 0, f'{seen}')
 
 
+def hits_are_measured_with_one_thread_and_two():
+    seen = measure('hit', '1', '1000')
+    expect_equal(len(seen['runs']), 4)
+    expect(all(one['ratio']['median'] > 0 and one['two_threads_over_one']['median'] > 0 for one in seen['runs']),
+           f'{seen}')
+
+
+class FakeMemcached(socketserver.StreamRequestHandler):
+    """Enough of memcached: it stores what is set, one value a line, and gives it back."""
+
+    def handle(self):
+        values = {}
+        for line in self.rfile:
+            words = line.split()
+            if words[0] == b'set':
+                values[words[1]] = self.rfile.readline()
+                if words[-1] != b'noreply':
+                    self.wfile.write(b'STORED\r\n')
+            else:
+                value = values[words[1]]
+                self.wfile.write(b'VALUE %s 0 %d\r\n%sEND\r\n' % (words[1], len(value) - 2, value))
+
+
+def hits_are_compared_with_memcached():
+    with tempfile.TemporaryDirectory(prefix='b-', dir='/tmp') as directory:
+        path = os.path.join(directory, 'socket')
+        with socketserver.UnixStreamServer(path, FakeMemcached) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            seen = measure('memcached', path, '1000', '2')
+            server.shutdown()
+    expect_equal(len(seen), 5)
+    expect(all(one['memcached_ns'] > 0 and one['hit_ns'] > 0 for one in seen), f'{seen}')
+
+
 def an_idle_node_is_measured():
     seen = measure('idle', MESHD, MESHCTL, '2', '0.2')
     expect(seen['rss_kib'] > 0 and seen['cpu_percent'] >= 0, f'{seen}')
@@ -98,6 +134,8 @@ run([
     a_fixed_rate_is_measured,
     a_waiting_call_is_measured,
     keys_of_batches_and_single_calls_are_counted_at_the_receivers,
+    hits_are_measured_with_one_thread_and_two,
+    hits_are_compared_with_memcached,
     an_idle_node_is_measured,
     a_benchmark_that_is_ended_leaves_nothing_behind,
     a_wrong_command_line_is_refused,
