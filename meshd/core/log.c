@@ -325,13 +325,18 @@ int64_t log_read(
 
 uint64_t log_backlog(const struct log *log, uint64_t after)
 {
+        uint64_t bytes, most;
+
         if (after >= log_newest(log)) {
                 return 0;
         }
         if (after + 1 < log_oldest(log)) {
                 return log->ring_size;
         }
-        return log->tail - nearest(log, after + 1).offset;
+        /* The nearest known record may be many before, which matters where they are large; so few cannot be more. */
+        bytes = log->tail - nearest(log, after + 1).offset;
+        most = (log_newest(log) - after) * (PREFIX + CMI_OP_SIZE_MAX);
+        return most < bytes ? most : bytes;
 }
 
 void log_close(struct log *log)

@@ -197,6 +197,22 @@ static void a_torn_append_leaves_the_log_before_or_after_it(struct fixture *f, g
         g_free(torn);
 }
 
+static void one_large_operation_behind_is_no_large_backlog(struct fixture *f, gconstpointer data)
+{
+        size_t size = (size_t)16 << 20;
+        uint8_t *memory = g_malloc0(size);
+        struct log log;
+
+        g_assert_cmpint(log_open(&log, memory, size, &node, 77), ==, LOG_CREATED);
+        for (uint64_t i = 1; i <= 400; i++) {
+                log_append(&log, make_op(f, i, 50000));
+                g_assert_cmpuint(
+                                log_backlog(&log, i - 1), <=, CMI_OP_PREFIX_SIZE + CMI_OP_SIZE_MAX);
+        }
+        g_assert_cmpuint(log_backlog(&log, 300), >=, 100 * 50000);
+        g_free(memory);
+}
+
 static void backlog_counts_bytes_behind(struct fixture *f, gconstpointer data)
 {
         for (uint64_t i = 1; i <= 400; i++) {
@@ -230,6 +246,7 @@ int main(int argc, char **argv)
         ADD("/log/damaged", a_damaged_log_is_replaced_or_whole);
         ADD("/log/torn", a_torn_append_leaves_the_log_before_or_after_it);
         ADD("/log/backlog", backlog_counts_bytes_behind);
+        ADD("/log/backlog_of_large", one_large_operation_behind_is_no_large_backlog);
         ADD("/log/sizes", sizes_out_of_range_are_refused);
         return g_test_run();
 }
