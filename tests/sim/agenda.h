@@ -23,6 +23,7 @@ enum event_kind {
         EVENT_WRITE,    /* a writer's next step */
         EVENT_FAULT,    /* the nemesis */
         EVENT_KILL,     /* a meshd dies */
+        EVENT_LEAVE,    /* a meshd stops in order */
         EVENT_HEAL,     /* a cut ends */
         EVENT_STAGE,    /* the run's next stage */
         EVENT_AUDIT,    /* is the mesh whole again? */

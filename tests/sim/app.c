@@ -107,14 +107,19 @@ void app_attach_event(struct app *app, uint64_t life)
         }
 }
 
-/* It sees the socket close at its next call or a little later, and until then it
- * looks at the old page. */
+/*
+ * It sees the socket close when a call uses it: an app that only hits looks at the old page for
+ * long.
+ */
 void app_meshd_ended(struct app *app)
 {
         struct world *world = app->node->world;
+        uint64_t lease_ns = world->options.lease_ns;
+        uint64_t delay = random_chance(&world->random, 500000)
+                                         ? random_below(&world->random, 2 * lease_ns)
+                                         : random_duration(&world->random, 10000, lease_ns / 2);
 
-        add_for(app, random_duration(&world->random, 10000, world->options.lease_ns / 2),
-                        EVENT_ATTACH, 0, app);
+        add_for(app, delay, EVENT_ATTACH, 0, app);
 }
 
 /* Reading */
@@ -568,8 +573,10 @@ static bool read_one(struct app *app, uint32_t key)
         return end_get(&reader) == STEP_IDLE;
 }
 
-/* A cache that never answers would keep every promise: in a whole mesh what was
- * just stored is a hit. */
+/*
+ * A cache that never answers would keep every promise: in a whole mesh what was just stored is a
+ * hit.
+ */
 bool app_read_all(struct app *app)
 {
         for (uint32_t key = 0; key < app->node->world->options.n_keys; key++) {

@@ -3,10 +3,13 @@
  * What cores and pages must look like, whatever readers do:
  *
  * C5   apply_seq, floor and stamps never decrease.
- * C7/9 Operations of a stream are applied one after the other; where one is passed over, everything was forgotten.
+ * C7/9 Operations of a stream are applied one after the other; where one is passed over, everything
+ * was forgotten.
  * C8   A node that did not run itself takes nobody for gone.
- * C10  A wait of a LIVE node that nothing disturbs is over within L(1+3 rho) + 20 ms, or at its own deadline.
- * C12  After the last fault the mesh becomes whole: all LIVE, each stream applied everywhere, no wait left.
+ * C10  A wait of a LIVE node that nothing disturbs is over within L(1+3 rho) + 20 ms, or at its own
+ *      deadline.
+ * C12  After the last fault the mesh becomes whole: all LIVE, each stream applied everywhere, no
+ *      wait left.
  */
 #include "tests/sim/world.h"
 

@@ -63,8 +63,7 @@ static void drop_and_kill(struct world *world, struct node *node, uint32_t other
         const struct options *options = &world->options;
         uint64_t cut = options->gone_ns + random_duration(&world->random, options->lease_ns / 8,
                                                           2 * options->lease_ns);
-        uint64_t kill = cut - options->lease_ns / 2 +
-                        random_below(&world->random, options->lease_ns);
+        uint64_t kill = cut - random_below(&world->random, options->lease_ns / 4);
 
         if (random_chance(&world->random, 500000)) {
                 network_cut(world, node->index, other, cut);
@@ -73,16 +72,28 @@ static void drop_and_kill(struct world *world, struct node *node, uint32_t other
         world_add(world, kill, EVENT_KILL, node->index, node->life, NULL);
 }
 
+/* It comes back while its apps are served by its old page, and perhaps leaves at once. */
 void nemesis_kill_event(struct node *node, uint64_t life)
 {
         struct world *world = node->world;
+        uint64_t lease_ns = world->options.lease_ns;
 
-        if (node->is_up && node->life == life && world->stage == STAGE_CHAOS) {
-                node_kill(node, false);
-                world_add(world,
-                                random_duration(&world->random, 100000,
-                                                world->options.lease_ns / 2),
-                                EVENT_START, node->index, node->host_life, NULL);
+        if (!node->is_up || node->life != life || world->stage != STAGE_CHAOS) {
+                return;
+        }
+        node_kill(node, false);
+        world_add(world, random_duration(&world->random, 100000, lease_ns / 4), EVENT_START,
+                        node->index, node->host_life, NULL);
+        if (random_chance(&world->random, 500000)) {
+                world_add(world, random_duration(&world->random, lease_ns / 20, lease_ns / 2),
+                                EVENT_LEAVE, node->index, life + 1, NULL);
+        }
+}
+
+void nemesis_leave_event(struct node *node, uint64_t life)
+{
+        if (node->life == life && node->world->stage == STAGE_CHAOS) {
+                node_clean_stop(node);
         }
 }
 
@@ -133,7 +144,9 @@ static void strike(struct world *world, enum fault fault, struct node *node, uin
                 break;
         case FAULT_KILL:
         case FAULT_KILL_LOG:
-                if (node->is_up) {
+                if (random_chance(&world->random, 300000)) {
+                        nemesis_kill_event(node, node->life);
+                } else if (node->is_up) {
                         node_kill(node, fault == FAULT_KILL_LOG);
                         node_start_later(node);
                 }

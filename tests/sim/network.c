@@ -56,7 +56,7 @@ int network_dial(void *context, uint32_t link, const struct cmi_endpoint *endpoi
                 return -EINVAL;
         }
         *dealer = (struct dealer){.is_open = true, .serial = (uint32_t)++world->n_cookies};
-        dealer->retry_ns = world->options.lease_ns / 10;
+        dealer->retry_ns = world->options.lease_ns / 20;
         if (!find_node(world, endpoint, &dealer->to)) {
                 return -EINVAL;
         }
@@ -242,7 +242,7 @@ static void connect_now(struct node *node, uint32_t link)
         };
         world->connections = connection;
         dealer->connection = connection;
-        dealer->retry_ns = world->options.lease_ns / 10;
+        dealer->retry_ns = world->options.lease_ns / 20;
         trace(world, "%s connected to node%u, link %u", node->name, dealer->to, link);
         announce_room(world, node->index, link);
 }
@@ -265,7 +265,7 @@ void network_connect_event(struct world *world, const struct event *event)
                 return;
         }
         try_later(node, link, dealer->retry_ns + random_below(&world->random, dealer->retry_ns));
-        if (dealer->retry_ns < world->options.lease_ns) {
+        if (dealer->retry_ns < world->options.retry_ns) {
                 dealer->retry_ns *= 2;
         }
 }

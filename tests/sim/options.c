@@ -26,8 +26,9 @@ static void draw_network(struct options *options, struct random *random)
         options->jitter_ns = options->latency_ns * PICK(random, 1, 2);
         options->spike_ppm = (uint32_t)PICK(random, 0, 0, 1000, 20000);
         options->spike_ns = options->lease_ns * PICK(random, 1, 2) / 2;
-        options->break_ppm = (uint32_t)PICK(random, 0, 0, 2000, 20000);
+        options->break_ppm = (uint32_t)PICK(random, 0, 0, 5000, 100000);
         options->queue_max = (uint32_t)PICK(random, 3, 8, 64, 64);
+        options->retry_ns = options->lease_ns / PICK(random, 1, 10);
         options->discover_ns = options->lease_ns / 2;
         options->log_size = 256u << 10;
 }
@@ -38,11 +39,11 @@ static void draw_apps(struct options *options, struct random *random)
         options->n_readers = (uint32_t)PICK(random, 1, 2, 2, 3);
         options->n_keys = (uint32_t)PICK(random, 1, 2, 4, 6);
         options->n_tags = (uint32_t)random_between(random, 1, 2);
-        options->read_ns = options->lease_ns / PICK(random, 5, 15, 40);
+        options->read_ns = options->lease_ns / PICK(random, 10, 30, 100);
         options->load_ns = options->lease_ns / PICK(random, 1, 10, 100);
         options->pause_ppm = (uint32_t)PICK(random, 0, 10000, 50000);
         options->pause_ns = options->lease_ns * PICK(random, 1, 4) / 2;
-        options->write_ns = options->lease_ns * PICK(random, 1, 2, 6);
+        options->write_ns = options->lease_ns * PICK(random, 1, 3, 12) / 3;
         options->announce_ns = options->lease_ns / PICK(random, 2, 20, 1000);
         options->wait_mesh_ppm = (uint32_t)PICK(random, 200000, 500000, 900000);
         options->wide_ppm = (uint32_t)PICK(random, 0, 100000, 300000);
@@ -54,7 +55,7 @@ static void draw_faults(struct options *options, struct random *random)
 {
         options->interrupt_ppm = (uint32_t)PICK(random, 0, 500, 5000);
         options->chaos_ns = options->lease_ns * PICK(random, 20, 40);
-        options->fault_ns = options->lease_ns * PICK(random, 1, 2, 4) / 2;
+        options->fault_ns = options->lease_ns * PICK(random, 1, 3, 10) / 2;
         options->fault_max_ns = options->gone_ns * PICK(random, 1, 2, 3);
         for (uint32_t i = 0; i < FAULT_KINDS; i++) {
                 options->weights[i] = (uint32_t)PICK(random, 0, 0, 1, 3);

@@ -47,6 +47,7 @@ struct options {
         uint64_t spike_ns;
         uint32_t break_ppm; /* share of frames with which their connection breaks */
         uint32_t queue_max; /* frames that a connection holds */
+        uint64_t retry_ns;  /* longest pause of ZeroMQ between two attempts to connect */
         uint64_t discover_ns;
 
         uint64_t read_ns;   /* mean pause of a reader */

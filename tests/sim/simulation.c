@@ -206,6 +206,11 @@ static void kill_due(struct world *world, const struct event *event)
         nemesis_kill_event(node_of(world, event), event->b);
 }
 
+static void leave_due(struct world *world, const struct event *event)
+{
+        nemesis_leave_event(node_of(world, event), event->b);
+}
+
 static void stopping_due(struct world *world, const struct event *event)
 {
         node_stopping_event(node_of(world, event), event->b);
@@ -251,6 +256,7 @@ static void (*const handlers[EVENT_KINDS])(struct world *world, const struct eve
                 [EVENT_CONNECT] = network_connect_event,
                 [EVENT_BREAK] = network_break_event,
                 [EVENT_KILL] = kill_due,
+                [EVENT_LEAVE] = leave_due,
                 [EVENT_WRITABLE] = network_writable_event,
                 [EVENT_TICK] = tick_due,
                 [EVENT_DISCOVER] = discover_due,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * One simulated mesh: what its parts share. True time starts at 0 and is read by the simulator only; nodes see their
- * own clocks.
+ * One simulated mesh: what its parts share. True time starts at 0 and is read by the simulator
+ * only; nodes see their own clocks.
  *
  * network.c   links and connections, as ZeroMQ gives them
  * node.c      hosts: clocks, and meshd processes around real cores
@@ -42,7 +42,10 @@ struct frame {
         uint8_t bytes[];
 };
 
-/* One TCP connection: from a DEALER to a ROUTER. It outlives its sender while frames are on the way. */
+/*
+ * One TCP connection: from a DEALER to a ROUTER. It outlives its sender while frames are on the
+ * way.
+ */
 struct connection {
         struct connection *next; /* of all that were ever made */
         uint64_t id;
@@ -413,3 +416,4 @@ bool audit_is_whole(struct world *world, char *ret_reason, size_t size);
 void nemesis_fault_event(struct world *world);
 void nemesis_heal_all(struct world *world);
 void nemesis_kill_event(struct node *node, uint64_t life);
+void nemesis_leave_event(struct node *node, uint64_t life);
