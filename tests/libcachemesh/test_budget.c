@@ -30,9 +30,11 @@ static struct cm_region_stats stats_of(struct fixture *f)
 
 static int put_bytes(struct fixture *f, const char *key, size_t len)
 {
-        g_autofree char *value = g_malloc0(len + 1);
+        char *value = g_malloc0(len + 1);
+        int r = cm_put(f->region, key, strlen(key), value, len, cm_token(f->cm), NULL);
 
-        return cm_put(f->region, key, strlen(key), value, len, cm_token(f->cm), NULL);
+        g_free(value);
+        return r;
 }
 
 static void a_full_region_stays_within_its_budget(void)

@@ -400,9 +400,11 @@ static void a_value_that_may_not_be_cached_is_returned_all_the_same(void)
 static int large_load(void *userdata, struct cm_load *load, const void *key, size_t key_len)
 {
         size_t len = *(size_t *)userdata;
-        g_autofree char *bytes = g_malloc0(len);
+        char *bytes = g_malloc0(len);
+        int r = cm_load_set_value(load, bytes, len);
 
-        return cm_load_set_value(load, bytes, len);
+        g_free(bytes);
+        return r;
 }
 
 static void a_value_over_the_budget_is_returned_but_not_cached(void)
