@@ -143,7 +143,7 @@ static void begin_stream(struct log *log, const struct cmi_id *node_id, uint64_t
 
         /* Without the magic word it is no log, should the process die in here. */
         header->magic = 0;
-        atomic_thread_fence(memory_order_release);
+        atomic_signal_fence(memory_order_seq_cst);
         header->version = LOG_VERSION;
         header->node_id = *node_id;
         header->ring_size = log->ring_size;
@@ -153,7 +153,7 @@ static void begin_stream(struct log *log, const struct cmi_id *node_id, uint64_t
         header->head_index = 0;
         header->newest = 0;
         header->is_closed = 0;
-        atomic_thread_fence(memory_order_release);
+        atomic_signal_fence(memory_order_seq_cst);
         header->magic = LOG_MAGIC;
         log->tail = 0;
 }
