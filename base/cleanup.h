@@ -36,8 +36,9 @@ static inline void cmi_close_p(int *fd)
 }
 
 /*
- * A program may be started with its standard descriptors closed; what it opens next would get their numbers, and what
- * it prints would go there. Afterwards writing to those fails as before. Return: false if that could not be prevented.
+ * A program may be started with its standard descriptors closed; what it opens next would get their
+ * numbers, and what it prints would go there. Afterwards writing to those fails as before. Return:
+ * false if that could not be prevented.
  */
 static inline bool cmi_standard_fds_open(void)
 {

@@ -100,9 +100,10 @@ enum cm_log_level {
 typedef void (*cm_log_fn)(void *userdata, enum cm_log_level level, const char *message);
 
 /*
- * Memory for entries (in chunks of up to 1 MiB) and the library's own structures; both functions or none. realloc is not
- * used. They are called with locks of the library held and must not call it. What they gave stays in use until the last
- * value is released, which may be after cm_close(). In a forked child the parent's memory is never given back.
+ * Memory for entries (in chunks of up to 1 MiB) and the library's own structures; both functions or
+ * none. realloc is not used. They are called with locks of the library held and must not call it.
+ * What they gave stays in use until the last value is released, which may be after cm_close(). In a
+ * forked child the parent's memory is never given back.
  */
 struct cm_allocator {
         void *(*allocate)(void *userdata, size_t alignment, size_t size);
@@ -125,7 +126,7 @@ struct cm_options {
 struct cm_region_options {
         size_t size; /* sizeof(struct cm_region_options) */
         enum cm_fresh fresh;
-        size_t budget_bytes; /* memory taken for entries and their table; 0: 64 MiB; at least 64 KiB */
+        size_t budget_bytes; /* memory for entries and their table; 0: 64 MiB; at least 64 KiB */
         uint32_t ttl_ms;     /* 0: no TTL (not allowed for CM_FRESH_TTL) */
         uint32_t negative_ttl_ms;    /* of negative entries; 0: as ttl_ms */
         uint32_t ttl_jitter_percent; /* each entry's TTL is shortened by up to this much; 0 to 50 */

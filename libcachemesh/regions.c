@@ -158,7 +158,8 @@ int cm_region_open(struct cm_region **ret_region, struct cm *cm, const char *nam
         if (r < 0) {
                 return r;
         }
-        /* One that is open here already may have been refused since: no waiting then, but the same answer. */
+        /* One that is open here already may have been refused since: no waiting then, but the same
+         * answer. */
         r = cm->ops->open_region(cm, region, r > 0 ? cm->options.timeout_ms : 0);
         if (r < 0) {
                 return cmi_fail(r, "region %s: %s", name,
@@ -224,8 +225,8 @@ struct cmi_entry *cmi_region_free(struct cm_region *region)
 }
 
 /*
- * Another thread of the parent may have been in the middle of a change, so nothing of what is there can be freed or
- * followed. It stays, shared with the parent until one of the two writes.
+ * Another thread of the parent may have been in the middle of a change, so nothing of what is there
+ * can be freed or followed. It stays, shared with the parent until one of the two writes.
  */
 int cmi_region_after_fork(struct cm_region *region)
 {

@@ -333,7 +333,8 @@ uint64_t log_backlog(const struct log *log, uint64_t after)
         if (after + 1 < log_oldest(log)) {
                 return log->ring_size;
         }
-        /* The nearest known record may be many before, which matters where they are large; so few cannot be more. */
+        /* The nearest known record may be many before, which matters where they are large; so few
+         * cannot be more. */
         bytes = log->tail - nearest(log, after + 1).offset;
         most = (log_newest(log) - after) * (PREFIX + CMI_OP_SIZE_MAX);
         return most < bytes ? most : bytes;

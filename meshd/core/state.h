@@ -57,7 +57,7 @@ struct member {
         bool wants_hello;    /* we need its */
         uint64_t connection; /* inbound, of its newest frame */
 
-        uint64_t copy_incarnation; /* of a later process of its id, not to replace it yet; 0: none */
+        uint64_t copy_incarnation; /* of a later process of its id, not to replace it; 0: none */
         uint64_t copy_seen_ns;     /* when that one first said HELLO */
 
         uint64_t heard_ns;       /* newest frame; 0: never */

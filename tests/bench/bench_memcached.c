@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A hit in the process's own cache against a GET of memcached on a Unix socket, in one process, in
- * alternating slices that are too short to be interrupted often, of which the median counts: 24-byte
- * keys, 100-byte values, keys drawn beforehand, Zipf with exponent 0.99. One request at a time, as
- * code that needs the value asks.
+ * alternating slices that are too short to be interrupted often, of which the median counts:
+ * 24-byte keys, 100-byte values, keys drawn beforehand, Zipf with exponent 0.99. One request at a
+ * time, as code that needs the value asks.
  */
 #include "libcachemesh/cachemesh.h"
 #include "tests/bench/bench.h"

@@ -9,6 +9,8 @@ import tree
 from tap import expect, expect_equal, run
 
 LINES_MAX = 600
+COLUMNS_MAX = 100
+C_ENDINGS = ('.c', '.h', '.cc')
 NOTES = re.compile(r'\b(TODO|FIXME|XXX|HACK)\b')
 # Counting TAP needs the word that the others must not use.
 NOTES_ALLOWED = {'tests/tally.py', 'tests/lint/test_tally.py', 'tests/lint/test_form.py'}
@@ -21,6 +23,12 @@ def without_licence(root):
 
 def too_long(root):
     return [f for f in tree.source_files(root) if tree.read(f, root).count('\n') > LINES_MAX]
+
+
+def too_wide(root):
+    """clang-format breaks code, but neither comments nor what stands between its switches."""
+    return [f'{f}:{number}' for f in tree.source_files(root) if f.endswith(C_ENDINGS)
+            for number, line in enumerate(tree.read(f, root).split('\n'), 1) if len(line) > COLUMNS_MAX]
 
 
 def with_notes(root):
@@ -67,6 +75,16 @@ def a_longer_source_is_found():
     expect_only(too_long, 'wire/planted.c', '\n' * 601)
 
 
+def no_line_of_c_has_more_than_100_columns():
+    expect_equal(too_wide(tree.ROOT), [])
+
+
+def a_wider_line_is_found():
+    comment = ' * ' + 'x' * 98
+    with tree.Planted({'wire/planted.h': f'/*\n{comment}\n */\n', 'wire/good.h': comment[:100]}) as root:
+        expect_equal(too_wide(root), ['wire/planted.h:2'])
+
+
 def no_source_holds_a_note_to_its_author():
     expect_equal(with_notes(tree.ROOT), [])
 
@@ -92,5 +110,6 @@ def a_script_that_does_not_parse_is_found():
 
 
 run([every_source_has_its_licence_line, a_missing_licence_line_is_found, no_source_has_more_than_600_lines,
-     a_longer_source_is_found, no_source_holds_a_note_to_its_author, a_note_to_its_author_is_found, all_c_is_formatted,
-     unformatted_c_is_found, all_scripts_parse, a_script_that_does_not_parse_is_found])
+     a_longer_source_is_found, no_line_of_c_has_more_than_100_columns, a_wider_line_is_found,
+     no_source_holds_a_note_to_its_author, a_note_to_its_author_is_found, all_c_is_formatted, unformatted_c_is_found,
+     all_scripts_parse, a_script_that_does_not_parse_is_found])
