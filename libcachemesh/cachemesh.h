@@ -176,7 +176,8 @@ struct cm_member {
         enum cm_member_state state;
 };
 
-/* Zero it before the first use; cm_result_clear() frees the list. */
+/* Zero it before the first use; cm_result_clear() frees the list. The three counts are of other
+ * nodes, after CM_WAIT_MESH; this one has applied what has a position. Alone, all are 0. */
 struct cm_result {
         uint32_t n_applied;
         uint32_t n_lapsed;

@@ -95,7 +95,7 @@ static int publish(struct cm *cm, const struct cmi_slice *ops, size_t n_ops, enu
         position = source->view.page->apply_seq;
         pthread_mutex_unlock(&source->lock);
         if (r == 0 && ret_result) {
-                *ret_result = (struct cm_result){.n_applied = 1, .position = position};
+                *ret_result = (struct cm_result){.position = position};
         }
         return r;
 }

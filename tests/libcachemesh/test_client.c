@@ -271,6 +271,20 @@ static void a_result_names_the_member_that_is_not_proven(struct fixture *f, cons
         cm_result_clear(&result);
 }
 
+static void a_result_counts_other_nodes_and_only_what_was_waited_for(
+                struct fixture *f, const void *unused)
+{
+        struct cm_result result = {0};
+
+        g_assert_true(await_mesh(f));
+        g_assert_cmpint(cm_invalidate_region(f->regions[0], CM_WAIT_NODE, &result), ==, 0);
+        g_assert_cmpuint(result.n_applied, ==, 0);
+        g_assert_cmpuint(result.position, >, 0);
+        g_assert_cmpint(cm_invalidate_region(f->regions[0], CM_WAIT_MESH, &result), ==, 0);
+        g_assert_cmpuint(result.n_applied, ==, 1);
+        cm_result_clear(&result);
+}
+
 #define CASE(name, function)                                                                       \
         g_test_add("/client/" name, struct fixture, NULL, set_up, function, tear_down)
 
@@ -283,5 +297,6 @@ int main(int argc, char **argv)
         CASE("stopped", a_stopped_meshd_holds_no_call_beyond_its_deadline);
         CASE("fork", children_of_a_busy_parent_work);
         CASE("names", a_result_names_the_member_that_is_not_proven);
+        CASE("counts", a_result_counts_other_nodes_and_only_what_was_waited_for);
         return g_test_run();
 }
