@@ -183,6 +183,11 @@ static void set_state(
                                         : state == CORE_STOPPING ? CMI_PAGE_CLOSED
                                                                  : CMI_PAGE_JOINING);
         core_emit(core, CORE_EVENT_STATE, NULL, reason);
+        /* The others show us, and what we may count on, by what they heard last. Of the end they
+         * hear in the goodbye. */
+        for (uint32_t i = 0; i < core->member_limit && state != CORE_STOPPING; i++) {
+                core->members[i].is_beat_due = true;
+        }
 }
 
 /* Why this node may not be LIVE yet; NULL if it may. */

@@ -14,6 +14,10 @@
 #define HANDSHAKE_NS (5 * CMI_NS_PER_S)       /* a candidate that gave no HELLO is hung up */
 #define REFUSAL_NS (2 * CMI_NS_PER_S)
 #define COPY_NS (500 * CMI_NS_PER_MS) /* frames of a dead process come no later than this */
+/* An incarnation that lies further ahead of our clock (Unix milliseconds) than this is believed of
+ * nobody: soon nothing could go above it any more. A century, so that a node whose clock begins at
+ * 1970 believes those of today. */
+#define INCARNATION_AHEAD_MS (UINT64_C(100) * 365 * 24 * 3600 * 1000)
 
 static struct link *link_find(struct core *core, const struct cmi_endpoint *endpoint)
 {
@@ -201,23 +205,43 @@ static void refuse(struct core *core, struct cmi_time now, const struct cmi_fram
         refuse_send(core, link);
 }
 
+static bool is_far_ahead(struct cmi_time now, uint64_t incarnation)
+{
+        return incarnation > now.real_ns / CMI_NS_PER_MS + INCARNATION_AHEAD_MS;
+}
+
+static void take_refusal(struct core *core, struct cmi_time now, const struct cmi_id *source,
+                const char *reason)
+{
+        core->refused_ns = now.mono_ns;
+        core->refused_by = *source;
+        core_text(core->reason, "refused: ", reason, "");
+        core_emit(core, CORE_EVENT_REFUSED, NULL, reason);
+}
+
+/* The highest incarnation of us that is known is told, so that a node whose clock was set back gets
+ * in again. */
+static void raise_incarnation(struct core *core, struct cmi_time now, const struct cmi_id *source,
+                const struct cmi_refuse *refusal)
+{
+        if (is_far_ahead(now, refusal->incarnation)) {
+                take_refusal(core, now, source,
+                                "told of an incarnation far in the future: meshctl forget this "
+                                "node on the others");
+        } else if (refusal->incarnation >= core->options.incarnation) {
+                core->options.incarnation = refusal->incarnation + 1;
+                core_emit(core, CORE_EVENT_INCARNATION, NULL, refusal->reason);
+        }
+}
+
 void refuse_receive(struct core *core, struct cmi_time now, const struct cmi_id *source,
                 const struct cmi_refuse *refusal)
 {
         if (refusal->code == CMI_REFUSED_INCARNATION) {
-                /* The highest one known is told, so that a node whose clock was set back gets in
-                 * again. */
-                if (refusal->incarnation >= core->options.incarnation &&
-                                refusal->incarnation < UINT64_MAX) {
-                        core->options.incarnation = refusal->incarnation + 1;
-                        core_emit(core, CORE_EVENT_INCARNATION, NULL, refusal->reason);
-                }
-                return;
+                raise_incarnation(core, now, source, refusal);
+        } else {
+                take_refusal(core, now, source, refusal->reason);
         }
-        core->refused_ns = now.mono_ns;
-        core->refused_by = *source;
-        core_text(core->reason, "refused: ", refusal->reason, "");
-        core_emit(core, CORE_EVENT_REFUSED, NULL, refusal->reason);
 }
 
 static const struct member *live_member_of_name(
@@ -423,6 +447,10 @@ void hello_receive(struct core *core, struct cmi_time now, uint64_t connection,
         struct member *member = member_find(core, &header->source);
         bool is_new_link;
 
+        if (is_far_ahead(now, header->source_incarnation)) {
+                core->counters.dropped_incarnation++;
+                return;
+        }
         if (cmi_id_equal(&header->source, &core->options.node_id)) {
                 hello_from_myself(core, now, header, hello);
                 return;

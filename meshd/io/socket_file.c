@@ -29,15 +29,55 @@ static void read_holder(int fd, char ret_text[24])
         }
 }
 
-static int refuse_directory(const char *path, int error, struct fault *fault)
+/* "/run/x/meshd.sock" gives "/run/x", a bare name ".". */
+static void make_directory_path(const char *path, char ret_path[SOCKET_FILE_MAX + 1])
 {
         const char *slash = strrchr(path, '/');
         int n = slash ? (int)(slash - path) : 1;
 
+        snprintf(ret_path, SOCKET_FILE_MAX + 1, "%.*s", n > 0 ? n : 1, slash ? path : ".");
+}
+
+static int refuse_directory(const char *path, int error, struct fault *fault)
+{
+        char directory[SOCKET_FILE_MAX + 1];
+
+        make_directory_path(path, directory);
         return fault_set(fault, FAULT_CONFIG, -error,
-                        "Socket %s: cannot make a file in directory %.*s: %s. Make the directory, "
+                        "Socket %s: cannot make a file in directory %s: %s. Make the directory, "
                         "writable by user %u, or choose another place with --socket.",
-                        path, n > 0 ? n : 1, slash ? path : ".", strerror(error), geteuid());
+                        path, directory, strerror(error), geteuid());
+}
+
+/*
+ * Nobody else may put a socket of their own in the place of ours: apps take the owner of the socket
+ * for meshd. Root may do anything; in a sticky directory only the directory's owner can, and we.
+ */
+static int check_directory(const char *path, struct fault *fault)
+{
+        char directory[SOCKET_FILE_MAX + 1];
+        struct stat status;
+
+        make_directory_path(path, directory);
+        if (stat(directory, &status) < 0) {
+                return refuse_directory(path, errno, fault);
+        }
+        if (status.st_uid != 0 && status.st_uid != geteuid()) {
+                return fault_set(fault, FAULT_CONFIG, -EPERM,
+                                "Socket %s: directory %s belongs to user %u, who could put another "
+                                "socket in its place. Choose one of root or of user %u with "
+                                "--socket, or run meshd as that user.",
+                                path, directory, status.st_uid, geteuid());
+        }
+        if ((status.st_mode & (S_IWGRP | S_IWOTH)) && !(status.st_mode & S_ISVTX)) {
+                return fault_set(fault, FAULT_CONFIG, -EPERM,
+                                "Socket %s: directory %s has mode %04o, so others could put "
+                                "another "
+                                "socket in its place. Take that right away (chmod go-w %s), or "
+                                "choose another place with --socket.",
+                                path, directory, status.st_mode & 07777u, directory);
+        }
+        return 0;
 }
 
 static void make_lock_path(const struct socket_file *file, char ret_path[LOCK_PATH_SIZE])
@@ -134,7 +174,10 @@ int socket_file_open(struct socket_file *ret_file, const char *path, struct faul
 
         assert(strlen(path) <= SOCKET_FILE_MAX);
         memcpy(file.path, path, strlen(path) + 1);
-        r = lock(&file, fault);
+        r = check_directory(path, fault);
+        if (r == 0) {
+                r = lock(&file, fault);
+        }
         if (r == 0) {
                 r = clear_away(&file, fault);
         }

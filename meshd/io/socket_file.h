@@ -25,8 +25,8 @@ struct socket_file {
  *
  * The socket has mode 0660, whatever the umask.
  *
- * Return: 0, -EBUSY (another meshd has it), -EEXIST (something else is there), -ENOENT, -EACCES or
- * another errno, with @fault.
+ * Return: 0, -EBUSY (another meshd has it), -EEXIST (something else is there), -EPERM (another user
+ * could put a socket of his own in its place), -ENOENT, -EACCES or another errno, with @fault.
  */
 int socket_file_open(struct socket_file *ret_file, const char *path, struct fault *fault);
 

@@ -15,6 +15,8 @@
 #include <uuid/uuid.h>
 
 #define FILE_MAX 128
+/* A stored incarnation that lies a century ahead is damage: the others would not believe it. */
+#define INCARNATION_AHEAD_MS (UINT64_C(100) * 365 * 24 * 3600 * 1000)
 
 /*
  * Without a stored id: the same one after a restart, another one for another machine, mesh or
@@ -129,6 +131,15 @@ static int open_directory(struct state_dir *dir, struct fault *fault)
                                 "another directory with --state-dir.",
                                 dir->path, status.st_uid, geteuid(), geteuid());
         }
+        /* Whoever may write there decides which node this is; a sticky bit does not help, since a
+         * missing file may be made by anybody. */
+        if (status.st_mode & (S_IWGRP | S_IWOTH)) {
+                return fault_set(fault, FAULT_CONFIG, -EPERM,
+                                "State directory %.300s: has mode %04o, so others than user %u may "
+                                "write to it. Look at what lies there, take the right away (chmod "
+                                "go-w %.300s), or name another directory with --state-dir.",
+                                dir->path, status.st_mode & 07777u, geteuid(), dir->path);
+        }
         if (fd < 0) {
                 return -EACCES;
         }
@@ -234,8 +245,8 @@ static void raise_incarnation(struct state_dir *dir, uint64_t unix_ms)
         if (dir->fd >= 0) {
                 r = read_text(dir->fd, "incarnation", text);
         }
-        if (r == 0 && sscanf(text, "%" SCNu64, &stored) == 1 && stored < UINT64_MAX) {
-                stored++;
+        if (r == 0 && sscanf(text, "%" SCNu64, &stored) == 1) {
+                stored = stored <= unix_ms + INCARNATION_AHEAD_MS ? stored + 1 : 0;
         }
         dir->incarnation = stored > unix_ms ? stored : unix_ms;
         r = state_dir_store_incarnation(dir, dir->incarnation);

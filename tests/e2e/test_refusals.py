@@ -100,6 +100,16 @@ def a_state_directory_of_another_user_is_refused():
         expect_refusal(mesh.node(state_dir=path), CONFIG, path)
 
 
+def directories_that_others_may_write_to_are_refused():
+    with Mesh() as mesh:
+        for option in ('state_dir', 'socket'):
+            path = os.path.join(mesh.directory, 'open-' + option)
+            os.mkdir(path)
+            os.chmod(path, 0o777)
+            value = path if option == 'state_dir' else os.path.join(path, 'sock')
+            expect_refusal(mesh.node(**{option: value}), CONFIG, 'chmod go-w ' + path)
+
+
 def a_state_directory_of_a_newer_version_is_refused():
     with Mesh() as mesh:
         node, = mesh.start(1)
@@ -248,6 +258,7 @@ if __name__ == '__main__':
          a_socket_in_use_is_refused_and_goes_on_working,
          a_state_directory_in_use_is_refused,
          a_state_directory_of_another_user_is_refused,
+         directories_that_others_may_write_to_are_refused,
          a_state_directory_of_a_newer_version_is_refused,
          a_full_disk_does_not_stop_a_node_but_it_says_so,
          a_port_that_another_program_has_is_refused_with_its_pid,

@@ -145,7 +145,7 @@ static void start(struct rig *rig, uint32_t number, const char *name, bool keeps
         }
         snprintf(text, sizeof(text), "n%u", number);
         options.node_id.bytes[0] = (uint8_t)(identity + 1);
-        options.incarnation = rig->now.real_ns;
+        options.incarnation = rig->now.real_ns / CMI_NS_PER_MS;
         options.random = rig->now.mono_ns + number;
         options.name = name ? name : text;
         options.mesh = "rig";

@@ -399,6 +399,39 @@ static void a_plain_file_of_that_name_is_not_removed(void)
         g_assert_cmpint(rmdir(directory), ==, 0);
 }
 
+static void a_directory_in_which_others_could_swap_the_socket_is_refused(void)
+{
+        static const struct {
+                mode_t mode;
+                int expected;
+        } cases[] = {{0777, -EPERM}, {0770, -EPERM}, {01777, 0}, {01770, 0}, {0755, 0}};
+        char directory[] = "/tmp/local-XXXXXX";
+        g_autofree char *path = NULL;
+        g_autofree char *advice = NULL;
+        struct socket_file file;
+        struct fault fault;
+
+        g_assert_nonnull(g_mkdtemp(directory));
+        path = g_build_filename(directory, "sock", NULL);
+        advice = g_strdup_printf("chmod go-w %s", directory);
+        for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+                g_assert_cmpint(chmod(directory, cases[i].mode), ==, 0);
+                g_assert_cmpint(socket_file_open(&file, path, &fault), ==, cases[i].expected);
+                if (cases[i].expected == 0) {
+                        socket_file_close(&file);
+                        continue;
+                }
+                g_assert_cmpint(fault.status, ==, FAULT_CONFIG);
+                g_assert_nonnull(strstr(fault.text, advice));
+        }
+        if (geteuid() == 0) {
+                g_assert_cmpint(chown(directory, 65534, 65534), ==, 0);
+                g_assert_cmpint(socket_file_open(&file, path, &fault), ==, -EPERM);
+                g_assert_nonnull(strstr(fault.text, "65534"));
+        }
+        g_assert_cmpint(rmdir(directory), ==, 0);
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -413,6 +446,8 @@ int main(int argc, char **argv)
         g_test_add_func("/local/user", one_user_gets_half_of_the_connections);
         g_test_add_func("/local/smuggle", descriptors_that_a_client_sends_do_not_arrive);
         g_test_add_func("/local/name", the_name_is_locked_and_what_a_dead_one_left_is_replaced);
+        g_test_add_func("/local/swap",
+                        a_directory_in_which_others_could_swap_the_socket_is_refused);
         g_test_add_func("/local/file", a_plain_file_of_that_name_is_not_removed);
         return g_test_run();
 }

@@ -182,6 +182,43 @@ static void damaged_and_newer_files_are_refused(void)
         remove_all(path);
 }
 
+static void a_directory_that_others_may_write_to_is_refused_with_advice(void)
+{
+        static const mode_t modes[] = {0777, 0770, 0702, 01777};
+        g_autofree char *path = fresh_path("open");
+        g_autofree char *advice = g_strdup_printf("chmod go-w %s", path);
+        struct state_dir_options options = options_for(path);
+        struct state_dir dir;
+        struct fault fault;
+
+        g_assert_cmpint(g_mkdir(path, 0700), ==, 0);
+        for (size_t i = 0; i < G_N_ELEMENTS(modes); i++) {
+                g_assert_cmpint(chmod(path, modes[i]), ==, 0);
+                g_assert_cmpint(state_dir_open(&dir, &options, &fault), ==, -EPERM);
+                g_assert_cmpint(fault.status, ==, FAULT_CONFIG);
+                g_assert_nonnull(strstr(fault.text, advice));
+        }
+        g_assert_cmpint(chmod(path, 0755), ==, 0);
+        g_assert_cmpint(state_dir_open(&dir, &options, &fault), ==, STATE_DIR_OPENED);
+        state_dir_close(&dir);
+        remove_all(path);
+}
+
+static void an_incarnation_of_the_far_future_counts_as_none(void)
+{
+        g_autofree char *path = fresh_path("future");
+        struct state_dir_options options = options_for(path);
+        struct state_dir dir;
+        struct fault fault;
+
+        g_assert_cmpint(g_mkdir(path, 0700), ==, 0);
+        put(path, "incarnation", "18446744073709551614\n");
+        g_assert_cmpint(state_dir_open(&dir, &options, &fault), ==, STATE_DIR_OPENED);
+        g_assert_cmpuint(dir.incarnation, ==, options.unix_ms);
+        state_dir_close(&dir);
+        remove_all(path);
+}
+
 static void a_file_in_its_place_is_refused(void)
 {
         g_autofree char *path = fresh_path("file");
@@ -212,6 +249,9 @@ int main(int argc, char **argv)
         g_test_add_func("/state_dir/parent", a_missing_parent_gives_a_temporary_id);
         g_test_add_func("/state_dir/full", a_full_disk_gives_a_temporary_id);
         g_test_add_func("/state_dir/damaged", damaged_and_newer_files_are_refused);
+        g_test_add_func("/state_dir/open",
+                        a_directory_that_others_may_write_to_is_refused_with_advice);
+        g_test_add_func("/state_dir/future", an_incarnation_of_the_far_future_counts_as_none);
         g_test_add_func("/state_dir/file", a_file_in_its_place_is_refused);
         r = g_test_run();
         g_rmdir(directory);
