@@ -18,6 +18,8 @@
 
 struct channel {
         int fd;
+        int reader_fd; /* -1: not watched; poll() leaves it out */
+        bool is_reader_gone;
         const char *path; /* borrowed */
         struct progress *progress;
         struct cmi_attached attached;
@@ -83,11 +85,17 @@ static int wait_for(struct channel *channel, short events, uint64_t deadline_ns,
                 struct problem *problem)
 {
         for (;;) {
-                struct pollfd fd = {.fd = channel->fd, .events = events};
+                struct pollfd fds[] = {
+                                {.fd = channel->fd, .events = events}, {.fd = channel->reader_fd}};
                 int left = deadline_left_ms(deadline_ns), next = progress_draw(channel->progress);
                 int timeout = next >= 0 && (left < 0 || next < left) ? next : left;
-                int n = poll(&fd, 1, timeout);
+                int n = poll(fds, 2, timeout);
 
+                if (n > 0 && (fds[1].revents & (POLLERR | POLLHUP))) {
+                        channel->is_reader_gone = true;
+                        return problem_set(problem, STATUS_INCOMPLETE, NULL,
+                                        "nobody reads the output any more");
+                }
                 if (n > 0) {
                         return 0;
                 }
@@ -347,6 +355,7 @@ int channel_open(struct channel **ret_channel, const char *path, uint64_t deadli
         channel = memory_got(calloc(1, sizeof(*channel)));
         channel->path = path;
         channel->progress = progress;
+        channel->reader_fd = -1;
         channel->in = memory_got(malloc(IN_SIZE));
         channel->out = memory_got(malloc(OUT_SIZE));
         channel->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -363,6 +372,16 @@ int channel_open(struct channel **ret_channel, const char *path, uint64_t deadli
         }
         *ret_channel = channel;
         return 0;
+}
+
+void channel_watch_reader(struct channel *channel, int fd)
+{
+        channel->reader_fd = fd;
+}
+
+bool channel_has_reader(const struct channel *channel)
+{
+        return !channel->is_reader_gone;
 }
 
 struct channel *channel_close(struct channel *channel)

@@ -29,6 +29,15 @@ struct channel;
  */
 int channel_open(struct channel **ret_channel, const char *path, uint64_t deadline_ns,
                 struct progress *progress, struct problem *problem);
+/**
+ * channel_watch_reader() - end every wait for meshd when nobody reads our output any more
+ * @fd: of the output; borrowed
+ *
+ * The wait then fails as if the time were over, and channel_has_reader() says false.
+ */
+void channel_watch_reader(struct channel *channel, int fd);
+bool channel_has_reader(const struct channel *channel);
+
 struct channel *channel_close(struct channel *channel);
 
 /**

@@ -9,6 +9,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #define RATE_MAX 10000
 #define RATE_DEFAULT 100
@@ -51,6 +52,7 @@ static int subscribe(struct monitor *monitor, uint64_t *ret_id)
         if (status != 0) {
                 return status;
         }
+        channel_watch_reader(call->channel, STDOUT_FILENO);
         call_arguments_begin(&arguments, 2);
         call_arguments_uint(&arguments, "rate", monitor->rate);
         call_arguments_bool(&arguments, "show_keys", arguments_has(call->arguments, "show-keys"));
@@ -160,6 +162,11 @@ static int ended(const struct monitor *monitor, int status)
 {
         bool is_over = deadline_left_ms(monitor->call->deadline_ns) == 0;
 
+        if (monitor->call->channel && !channel_has_reader(monitor->call->channel)) {
+                /* "| head": whoever reads has seen enough, and wants no message about it. */
+                monitor->call->problem = (struct problem){0};
+                return STATUS_OK;
+        }
         if (status != STATUS_INCOMPLETE || !is_over) {
                 return status;
         }

@@ -53,6 +53,14 @@ static void set_int(json_t *row, const char *key, json_int_t value)
         json_object_set_new(row, key, memory_got(json_integer(value)));
 }
 
+/* Named for completeness: nobody expects an answer of one that is gone or was never met. */
+static bool is_absent(const json_t *row)
+{
+        const char *state = document_str(row, "state", "");
+
+        return strcmp(state, "gone") == 0 || strcmp(state, "seen") == 0;
+}
+
 static void add(json_t *row, const json_t *answer)
 {
         json_int_t answered = document_int(row, "answered", 0);
@@ -61,6 +69,9 @@ static void add(json_t *row, const json_t *answer)
 
         set_int(row, "sent", document_int(row, "sent", 0) + 1);
         json_object_set_new(row, "error", json_string(document_str(answer, "error", "")));
+        if (json_object_get(answer, "state")) {
+                json_object_set(row, "state", json_object_get(answer, "state"));
+        }
         if (rtt < 0) {
                 json_object_set_new(row, "rtt_us", json_null());
                 return;
@@ -119,12 +130,18 @@ static int round_of(struct call *call, json_t *rows)
 
 static int verdict(struct call *call, const json_t *rows, uint64_t n_rounds, uint64_t count)
 {
+        bool is_all = call->arguments->n_operands == 0;
         json_int_t sent = 0, answered = 0;
+        const char *absent = NULL;
         const json_t *row;
         size_t i;
 
         json_array_foreach(rows, i, row)
         {
+                if (is_all && is_absent(row) && document_int(row, "answered", 0) == 0) {
+                        absent = document_str(row, "name", "?");
+                        continue;
+                }
                 sent += document_int(row, "sent", 0);
                 answered += document_int(row, "answered", 0);
         }
@@ -140,7 +157,11 @@ static int verdict(struct call *call, const json_t *rows, uint64_t n_rounds, uin
                                 "the time was over after %" PRIu64 " of %" PRIu64 " rounds",
                                 n_rounds, count);
         }
-        return STATUS_OK;
+        return absent ? problem_set(&call->problem, STATUS_DEGRADED,
+                                        "meshctl peer NAME says since when; meshctl forget NAME if "
+                                        "it does not come back",
+                                        "not all members are there to be asked: %s", absent)
+                      : STATUS_OK;
 }
 
 int verb_ping(struct call *call)

@@ -14,7 +14,7 @@ static void log_about(enum logger_level level, const char *name, const struct co
         const char *peer = event->name && event->name[0] ? event->name : NULL;
 
         /* A line has at least one field; a text that is empty or missing is left out. */
-        logger(level, name, L_TEXT("peer", peer),
+        logger_cause(level, name, L_TEXT("peer", peer),
                         L_TEXT("msg", event->text[0] ? event->text : NULL));
 }
 

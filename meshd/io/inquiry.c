@@ -187,6 +187,20 @@ static int begin_links(struct inquiries *inquiries, struct inquiry *inquiry, str
         return 0;
 }
 
+static int add_ping(struct inquiry *inquiry, const struct core_member *member, bool is_asked)
+{
+        const char *state = admin_member_state(member->state);
+        int r = add_target(inquiry, &member->id, member->name, state);
+
+        if (r == 0) {
+                struct target *target = &inquiry->targets[inquiry->n_targets - 1];
+
+                target->state = is_asked ? TARGET_DUE : TARGET_FAILED;
+                target->error = is_asked ? "" : state;
+        }
+        return r;
+}
+
 static int begin_ping(struct inquiries *inquiries, struct inquiry *inquiry, struct cmi_time now,
                 struct cmi_slice arguments)
 {
@@ -200,16 +214,11 @@ static int begin_ping(struct inquiries *inquiries, struct inquiry *inquiry, stru
         }
         if (name.len > 0) {
                 r = admin_find_member(service, name, now, &member);
-                r = r < 0 ? r : add_target(inquiry, &member.id, member.name, "");
-                if (r == 0) {
-                        inquiry->targets[0].state = TARGET_DUE;
-                }
-                return r;
+                return r < 0 ? r : add_ping(inquiry, &member, true);
         }
         for (uint32_t i = 0; r == 0 && core_member(service->core, now, i, &member) == 0; i++) {
-                if (is_askable(member.state)) {
-                        r = add_target(inquiry, &member.id, member.name, "");
-                        inquiry->targets[inquiry->n_targets - 1].state = TARGET_DUE;
+                if (member.state != MEMBER_LEFT) {
+                        r = add_ping(inquiry, &member, is_askable(member.state));
                 }
         }
         return r;
@@ -404,6 +413,7 @@ static void write_ping(const struct inquiry *inquiry, struct document *document)
                 document_open_map(document, NULL);
                 document_text(document, "name", target->name);
                 document_id(document, "id", &target->id);
+                document_text(document, "state", target->state_text);
                 if (is_answered) {
                         document_uint(document, "rtt_us", target->rtt_ns / CMI_NS_PER_US);
                 } else {

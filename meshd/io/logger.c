@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 struct line {
         char text[LOGGER_LINE_MAX];
@@ -21,6 +23,7 @@ static struct {
         const char *node;
         bool is_journal;
         struct logger_budget budgets[LOGGER_EVENTS_MAX];
+        struct logger_causes causes;
         struct logger_problem problem;
         uint64_t n_suppressed;
 } state = {.level = LOGGER_INFO};
@@ -176,6 +179,39 @@ static struct logger_budget *find_budget(const char *event)
         return &state.budgets[i];
 }
 
+static struct logger_cause *find_cause(struct logger_causes *causes, uint64_t hash)
+{
+        struct logger_cause *oldest = &causes->causes[0];
+
+        for (size_t i = 0; i < LOGGER_CAUSES_MAX; i++) {
+                struct logger_cause *cause = &causes->causes[i];
+
+                if (cause->hash == hash) {
+                        return cause;
+                }
+                if (cause->written_ns < oldest->written_ns) {
+                        oldest = cause;
+                }
+        }
+        *oldest = (struct logger_cause){.hash = hash};
+        return oldest;
+}
+
+int logger_causes_take(struct logger_causes *causes, uint64_t hash, uint64_t now_ns,
+                uint64_t *ret_suppressed)
+{
+        struct logger_cause *cause = find_cause(causes, hash);
+
+        if (cause->written_ns != 0 && now_ns - cause->written_ns < LOGGER_CAUSE_NS) {
+                cause->n_suppressed++;
+                return 0;
+        }
+        cause->written_ns = now_ns;
+        *ret_suppressed = cause->n_suppressed;
+        cause->n_suppressed = 0;
+        return 1;
+}
+
 static void append(struct line *line, const char *key, struct cmi_slice value)
 {
         /* Room for the key, the shortest value and the newline, else the field is left out. */
@@ -271,36 +307,65 @@ static void emit(const struct line *line)
         }
 }
 
-void logger_write(enum logger_level level, const char *event, const struct logger_field *fields)
+static void append_event(struct line *line, const char *event, const struct logger_field *fields)
 {
-        uint64_t now_ns = clock_read_ns(CLOCK_MONOTONIC);
-        uint64_t n_suppressed = 0;
+        append(line, "event", cmi_slice_str(event));
+        for (const struct logger_field *field = fields; field->kind != LOGGER_END; field++) {
+                append_field(line, field);
+        }
+}
+
+/* @n_suppressed: equal lines that were left out before */
+static void write_line(enum logger_level level, const char *event,
+                const struct logger_field *fields, uint64_t now_ns, uint64_t n_suppressed)
+{
+        uint64_t n_over = 0;
         struct line line;
         size_t head;
 
-        if (level > state.level) {
-                return;
-        }
-        if (!logger_budget_take(find_budget(event), now_ns, &n_suppressed)) {
+        if (!logger_budget_take(find_budget(event), now_ns, &n_over)) {
                 state.n_suppressed++;
                 return;
         }
         begin(&line, level);
         head = line.len + 1;
-        append(&line, "event", cmi_slice_str(event));
-        for (const struct logger_field *field = fields; field->kind != LOGGER_END; field++) {
-                append_field(&line, field);
-        }
+        append_event(&line, event, fields);
         if (level <= LOGGER_WARNING) {
                 state.problem.mono_ns = now_ns;
                 snprintf(state.problem.text, sizeof(state.problem.text), "%.*s",
                                 (int)(line.len - head), line.text + head);
         }
-        if (n_suppressed > 0) {
-                append_field(&line, &L_UINT("suppressed", n_suppressed));
+        if (n_suppressed + n_over > 0) {
+                append_field(&line, &L_UINT("suppressed", n_suppressed + n_over));
         }
         line.text[line.len++] = '\n';
         emit(&line);
+}
+
+void logger_write(enum logger_level level, const char *event, const struct logger_field *fields)
+{
+        if (level <= state.level) {
+                write_line(level, event, fields, clock_read_ns(CLOCK_MONOTONIC), 0);
+        }
+}
+
+void logger_write_cause(
+                enum logger_level level, const char *event, const struct logger_field *fields)
+{
+        uint64_t now_ns = clock_read_ns(CLOCK_MONOTONIC);
+        struct line line = {.len = 0};
+        uint64_t n_suppressed = 0;
+
+        if (level > state.level) {
+                return;
+        }
+        append_event(&line, event, fields);
+        if (logger_causes_take(&state.causes, XXH3_64bits(line.text, line.len) | 1, now_ns,
+                            &n_suppressed)) {
+                write_line(level, event, fields, now_ns, n_suppressed);
+        } else {
+                state.n_suppressed++;
+        }
 }
 
 const struct logger_problem *logger_last_problem(void)

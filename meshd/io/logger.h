@@ -4,7 +4,8 @@
  * The log of the program: one line per event to stderr, in logfmt, with a stable event name that
  * people may search for and alert on. Bytes from outside are escaped and cut, so that nobody can
  * forge a line. Each event name has a budget of lines; what is left out is counted and said with
- * the next line of that name.
+ * the next line of that name. What may go on for long without any news in it, such as a refusal, is
+ * written with its cause: the same line comes once, and again once a minute while it goes on.
  *
  * A reader of stderr that stops must not stop meshd: a line that cannot be written at once is
  * dropped, and counted. One thread.
@@ -12,14 +13,17 @@
 #include "base/bytes.h"
 #include "base/endpoint.h"
 #include "base/id.h"
+#include "base/time.h"
 
 #include <stdint.h>
 
 #define LOGGER_LINE_MAX 2048
 #define LOGGER_VALUE_MAX 256 /* bytes of one value before escaping; the rest is cut off */
 #define LOGGER_EVENTS_MAX 128
-#define LOGGER_BURST 20     /* lines of one event at once, */
-#define LOGGER_PER_SECOND 1 /* and then */
+#define LOGGER_BURST 20      /* lines of one event at once, */
+#define LOGGER_PER_SECOND 1  /* and then */
+#define LOGGER_CAUSES_MAX 64 /* remembered; beyond it the one that is longest ago is forgotten */
+#define LOGGER_CAUSE_NS (60 * CMI_NS_PER_S)
 
 enum logger_level {
         LOGGER_ERROR = 3,
@@ -64,6 +68,11 @@ struct logger_field {
         logger_write((level), (event),                                                             \
                         (const struct logger_field[]){__VA_ARGS__, {.kind = LOGGER_END}})
 
+/* The same, for what repeats itself: equal lines come once in LOGGER_CAUSE_NS. */
+#define logger_cause(level, event, ...)                                                            \
+        logger_write_cause((level), (event),                                                       \
+                        (const struct logger_field[]){__VA_ARGS__, {.kind = LOGGER_END}})
+
 struct logger_problem {
         uint64_t mono_ns; /* 0: there was none */
         char text[256];   /* event and its fields, without the time */
@@ -82,6 +91,16 @@ void logger_start(enum logger_level level, const char *node);
  * @fields: ends with LOGGER_END
  */
 void logger_write(enum logger_level level, const char *event, const struct logger_field *fields);
+
+/**
+ * logger_write_cause() - one event that may repeat itself; see the macro logger_cause()
+ *
+ * The first line is written as by logger_write(). An equal one, in all its fields, is counted and
+ * left out until LOGGER_CAUSE_NS have passed; the next one says in "suppressed" how many those
+ * were. Not for changes of a state: the last line about one must be true.
+ */
+void logger_write_cause(
+                enum logger_level level, const char *event, const struct logger_field *fields);
 
 /* The newest error or warning. */
 const struct logger_problem *logger_last_problem(void);
@@ -117,3 +136,23 @@ struct logger_budget {
  * Return: 1 and the number left out since the last one, or 0.
  */
 int logger_budget_take(struct logger_budget *budget, uint64_t now_ns, uint64_t *ret_suppressed);
+
+struct logger_cause {
+        uint64_t hash; /* of the line; 0: free */
+        uint64_t written_ns;
+        uint64_t n_suppressed;
+};
+
+/* What repeats itself; all zero at first. */
+struct logger_causes {
+        struct logger_cause causes[LOGGER_CAUSES_MAX];
+};
+
+/**
+ * logger_causes_take() - is it time to write this line again?
+ * @hash: of the line, not 0
+ *
+ * Return: 1 and the number left out since the last one, or 0.
+ */
+int logger_causes_take(struct logger_causes *causes, uint64_t hash, uint64_t now_ns,
+                uint64_t *ret_suppressed);

@@ -82,6 +82,11 @@ refute_text() {
         ctl a forget b
         [ "$status" -eq 1 ]
         until_true gone
+        ctl a ping
+        [ "$status" -eq 2 ]
+        [[ $output =~ c\ .*\ gone ]]
+        ctl a ping c
+        [ "$status" -eq 75 ]
         ctl a invalidate --region users k
         [ "$status" -eq 75 ]
         [[ $output =~ c\ +unconfirmed ]]

@@ -206,6 +206,16 @@ links_document() {
         expect_error '1 of 2 pings were not answered'
 }
 
+@test "ping of all names those that are gone and ends with 2" {
+        fake <<<'{"answers": {"ping": {"peers": [{"name": "b", "id": "2", "state": "live", "rtt_us": 100, "error": ""}, {"name": "c", "id": "3", "state": "gone", "rtt_us": null, "error": "gone"}]}}}'
+        ctl ping
+        expect_status 2
+        [[ ${lines[2]} =~ ^c\ .*gone$ ]]
+        expect_error 'not all members are there to be asked: c'
+        ctl ping c
+        expect_status 75
+}
+
 @test "ping asks each peer that was named" {
         fake <<<'{"answers": {"ping": [{"peers": [{"name": "b", "id": "2", "rtt_us": 1, "error": ""}]}, {"peers": [{"name": "c", "id": "3", "rtt_us": 1, "error": ""}]}]}}'
         ctl ping b c
@@ -340,6 +350,14 @@ links_document() {
         ctl monitor --timeout 0.3 --count 2
         expect_status 75
         expect_error 'after 1 of 2 events'
+}
+
+@test "monitor ends quietly when nobody reads it any more" {
+        fake <<<'{"events": []}'
+        run --separate-stderr timeout 20 bash -c "'$MESHCTL' --socket '$socket' monitor | head -0; exit \${PIPESTATUS[0]}"
+        expect_status 0
+        expect_no_output
+        expect_no_error
 }
 
 @test "monitor that meshd refuses says so" {

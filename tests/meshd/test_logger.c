@@ -105,6 +105,55 @@ static void a_flood_of_one_event_is_cut_and_counted(void)
         g_assert_cmpint(logger_budget_take(&budget, now_ns, &n_suppressed), ==, 0);
 }
 
+static void a_line_that_repeats_itself_comes_once_a_minute_with_the_count(void)
+{
+        struct logger_causes causes = {0};
+        uint64_t now_ns = CMI_NS_PER_S;
+        uint64_t n_suppressed = 0;
+        int n_written = 0;
+
+        for (int i = 0; i < 240; i++, now_ns += CMI_NS_PER_S / 4) {
+                n_written += logger_causes_take(&causes, 1, now_ns, &n_suppressed);
+        }
+        g_assert_cmpint(n_written, ==, 1);
+        g_assert_cmpint(logger_causes_take(&causes, 2, now_ns, &n_suppressed), ==, 1);
+        g_assert_cmpuint(n_suppressed, ==, 0);
+        g_assert_cmpint(logger_causes_take(&causes, 1, now_ns, &n_suppressed), ==, 1);
+        g_assert_cmpuint(n_suppressed, ==, 239);
+}
+
+static void many_causes_are_bounded_and_the_oldest_is_forgotten(void)
+{
+        struct logger_causes causes = {0};
+        uint64_t n_suppressed;
+
+        for (uint64_t i = 1; i <= LOGGER_CAUSES_MAX + 1; i++) {
+                g_assert_cmpint(logger_causes_take(&causes, i, i, &n_suppressed), ==, 1);
+        }
+        g_assert_cmpint(logger_causes_take(&causes, 2, 100, &n_suppressed), ==, 0);
+        g_assert_cmpint(logger_causes_take(&causes, 1, 100, &n_suppressed), ==, 1);
+}
+
+static void log_like_a_refused_node(void)
+{
+        for (int i = 0; i < 100; i++) {
+                logger_cause(LOGGER_WARNING, "peer.refused", L_TEXT("msg", "a: a copy"));
+                logger_cause(LOGGER_WARNING, "peer.refused", L_TEXT("msg", "b: a copy"));
+        }
+}
+
+static void each_cause_has_a_line_of_its_own(void)
+{
+        if (g_test_subprocess()) {
+                log_like_a_refused_node();
+                return;
+        }
+        g_test_trap_subprocess(NULL, 0, 0);
+        g_test_trap_assert_passed();
+        g_test_trap_assert_stderr("*msg=\"a: a copy\"*msg=\"b: a copy\"*");
+        g_test_trap_assert_stderr_unmatched("*a copy*a copy*a copy*");
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -115,5 +164,9 @@ int main(int argc, char **argv)
         g_test_add_func("/logger/cut", long_values_are_cut_and_say_so);
         g_test_add_func("/logger/fuzz", any_bytes_give_one_printable_line);
         g_test_add_func("/logger/flood", a_flood_of_one_event_is_cut_and_counted);
+        g_test_add_func("/logger/repeated",
+                        a_line_that_repeats_itself_comes_once_a_minute_with_the_count);
+        g_test_add_func("/logger/causes", many_causes_are_bounded_and_the_oldest_is_forgotten);
+        g_test_add_func("/logger/cause", each_cause_has_a_line_of_its_own);
         return g_test_run();
 }
