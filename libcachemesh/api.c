@@ -39,16 +39,19 @@ static int check_put(const struct cm_put_options *options, const void *data, siz
 
 static int put(struct cm_region *region, const struct cmi_put *put)
 {
-        struct cmi_thread *thread = cmi_thread();
-        int r;
+        struct cmi_thread *thread = NULL;
+        int r = cmi_handle_join(region->cm, &thread);
 
-        if (!thread) {
-                return -ENOMEM;
+        if (r < 0) {
+                return r;
         }
         r = cmi_region_store(region, thread, put, NULL);
-        if (r >= 0) {
-                cmi_count(thread, region, region->id, r == 0 ? CMI_COUNT_PUT : CMI_COUNT_REFUSED);
+        if (r < 0) {
+                return cmi_fail(r, "%s",
+                                r == -E2BIG ? "a value has up to an eighth of its region's budget"
+                                            : cm_strerror(r));
         }
+        cmi_count(thread, region, region->id, r == 0 ? CMI_COUNT_PUT : CMI_COUNT_REFUSED);
         return r;
 }
 
@@ -65,9 +68,6 @@ int cm_put(struct cm_region *region, const void *key, size_t key_len, const void
                 return cmi_fail(-EINVAL, "put options begin with their size");
         }
         r = check_put(&copy, data, len);
-        if (r == 0) {
-                r = cmi_handle_enter(region->cm);
-        }
         if (r < 0) {
                 return r;
         }
@@ -105,20 +105,16 @@ static int64_t lease_left_ns(struct cm *cm, struct cmi_thread *thread, uint64_t 
 int cm_state(struct cm *cm, struct cm_state *ret_state)
 {
         struct cmi_source_status status;
-        struct cmi_thread *thread;
+        struct cmi_thread *thread = NULL;
         struct cm_state state = {0};
         int r;
 
         if (!cm || !ret_state) {
                 return cmi_fail(-EINVAL, "cm_state() needs a handle and a place");
         }
-        r = cmi_handle_enter(cm);
+        r = cmi_handle_join(cm, &thread);
         if (r < 0) {
                 return r;
-        }
-        thread = cmi_thread();
-        if (!thread) {
-                return -ENOMEM;
         }
         cm->ops->status(cm, &status);
         state.mode = status.mode;
@@ -132,58 +128,46 @@ int cm_state(struct cm *cm, struct cm_state *ret_state)
         return 0;
 }
 
+static int enter(struct cm *cm)
+{
+        return cm ? cmi_handle_enter(cm) : cmi_fail(-EINVAL, "there is no handle");
+}
+
 int cm_fd(struct cm *cm)
 {
-        int r;
+        int r = enter(cm);
 
-        if (!cm) {
-                return cmi_fail(-EINVAL, "there is no handle");
-        }
-        r = cmi_handle_enter(cm);
         return r < 0 ? r : cm->ops->fd(cm);
 }
 
 int cm_events(struct cm *cm)
 {
-        int r;
+        int r = enter(cm);
 
-        if (!cm) {
-                return cmi_fail(-EINVAL, "there is no handle");
-        }
-        r = cmi_handle_enter(cm);
         return r < 0 ? r : cm->ops->events(cm);
 }
 
 int cm_timeout_ms(struct cm *cm)
 {
-        int r;
+        int r = enter(cm);
 
-        if (!cm) {
-                return cmi_fail(-EINVAL, "there is no handle");
-        }
-        r = cmi_handle_enter(cm);
         return r < 0 ? r : cm->ops->timeout_ms(cm);
 }
 
 int cm_dispatch(struct cm *cm)
 {
-        int r;
+        int r = enter(cm);
 
-        if (!cm) {
-                return cmi_fail(-EINVAL, "there is no handle");
-        }
-        r = cmi_handle_enter(cm);
         return r < 0 ? r : cm->ops->dispatch(cm);
 }
 
 int cm_next_event(struct cm *cm, struct cm_event *ret_event)
 {
-        int r;
+        int r = enter(cm);
 
-        if (!cm || !ret_event) {
-                return cmi_fail(-EINVAL, "cm_next_event() needs a handle and a place");
+        if (r == 0 && !ret_event) {
+                r = cmi_fail(-EINVAL, "there is no place for an event");
         }
-        r = cmi_handle_enter(cm);
         return r < 0 ? r : cm->ops->next_event(cm, ret_event);
 }
 

@@ -41,7 +41,7 @@ int cm_batch_new(struct cm_batch **ret_batch, struct cm *cm)
         }
         batch = cmi_handle_allocate(cm, 16, sizeof(*batch));
         if (!batch) {
-                return -ENOMEM;
+                return cmi_fail(-ENOMEM, "no memory for the batch");
         }
         *batch = (struct cm_batch){.cm = cm};
         *ret_batch = batch;
@@ -126,7 +126,7 @@ static int add(struct cm_batch *batch, struct cm_region *region, struct cmi_slic
                 return cmi_fail(-E2BIG, "a batch has at most %d targets", CM_BATCH_MAX);
         }
         if (grow(batch) < 0) {
-                return -ENOMEM;
+                return cmi_fail(-ENOMEM, "no memory for another target");
         }
         if (key.data) {
                 target.key = keep(batch, key);
@@ -134,7 +134,7 @@ static int add(struct cm_batch *batch, struct cm_region *region, struct cmi_slic
                 target.tag = keep(batch, tag);
         }
         if ((key.data && !target.key.data) || (tag.data && !target.tag.data)) {
-                return -ENOMEM;
+                return cmi_fail(-ENOMEM, "no memory for another target");
         }
         batch->targets[batch->n_targets++] = target;
         return 0;
@@ -257,7 +257,7 @@ static int publish(struct cm_batch *batch, struct cmi_thread *thread, enum cm_wa
         measure(batch, &n_ops, &size);
         ops = cmi_handle_allocate(cm, 16, n_ops * sizeof(*ops) + size);
         if (!ops) {
-                return -ENOMEM;
+                return cmi_fail(-ENOMEM, "no memory for the batch");
         }
         writer = cmi_writer(ops + n_ops, size);
         for (size_t i = 0, step; i < batch->n_targets; i += step) {
@@ -274,25 +274,19 @@ static int publish(struct cm_batch *batch, struct cmi_thread *thread, enum cm_wa
 int cm_batch_publish(struct cm_batch *batch, enum cm_wait wait, uint32_t timeout_ms,
                 struct cm_result *ret_result)
 {
-        struct cmi_thread *thread;
+        struct cmi_thread *thread = NULL;
         int r;
 
         if (!batch || (wait != CM_WAIT_NONE && wait != CM_WAIT_NODE && wait != CM_WAIT_MESH)) {
                 return cmi_fail(-EINVAL, "cm_batch_publish() needs a batch and a wait level");
         }
-        r = cmi_handle_enter(batch->cm);
+        r = cmi_handle_join(batch->cm, &thread);
         if (r < 0) {
                 return r;
         }
         if (batch->n_targets == 0) {
-                if (ret_result) {
-                        *ret_result = (struct cm_result){0};
-                }
+                cmi_result_set(ret_result, (struct cm_result){0});
                 return 0;
-        }
-        thread = cmi_thread();
-        if (!thread) {
-                return -ENOMEM;
         }
         return publish(batch, thread, wait, cmi_timeout(batch->cm, timeout_ms), ret_result);
 }

@@ -14,6 +14,7 @@
 #include "libcachemesh/stats.h"
 #include "libcachemesh/table.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <time.h>
 
@@ -223,6 +224,18 @@ static inline int cmi_handle_enter(struct cm *cm)
                 return 0;
         }
         return cmi_handle_adopt(cm);
+}
+
+/* The same for a call that needs the thread's record. */
+static inline int cmi_handle_join(struct cm *cm, struct cmi_thread **ret_thread)
+{
+        int r = cmi_handle_enter(cm);
+
+        if (r < 0) {
+                return r;
+        }
+        *ret_thread = cmi_thread();
+        return *ret_thread ? 0 : -ENOMEM;
 }
 
 /* The deadline of a call: its own, or the handle's for 0. */

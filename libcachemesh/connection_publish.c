@@ -235,5 +235,8 @@ int cmi_connection_publish(struct cm *cm, const struct cmi_slice *ops, size_t n_
         cmi_connection_lock(connection);
         r = publish_all(connection, ops, n_ops, wait, timeout_ms, ret_result);
         cmi_connection_unlock(connection);
+        if (r == 0 && wait == CM_WAIT_NONE) {
+                cmi_result_set(ret_result, (struct cm_result){0}); /* nobody was asked */
+        }
         return told(r);
 }

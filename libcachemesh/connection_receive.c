@@ -179,20 +179,26 @@ static int known_outcome(int64_t outcome)
         return outcome < 0 && outcome >= INT32_MIN ? (int)outcome : CM_PENDING;
 }
 
+/* Does the caller get the result with it? */
+static bool is_told(int outcome)
+{
+        return outcome == 0 || outcome == CM_PARTIAL || outcome == CM_E_TIMEOUT;
+}
+
 static void finish_wait(struct cmi_connection *connection, struct cmi_publication *publication,
                 struct cmi_result *result)
 {
         struct cmi_waiter *waiter = publication->waiter;
         int outcome = known_outcome(result->outcome);
 
-        if (waiter && waiter->result && outcome != CM_PENDING) {
-                free(waiter->result->members); /* of an earlier call */
-                *waiter->result = (struct cm_result){
-                                .n_applied = result->n_applied,
-                                .n_lapsed = result->n_lapsed,
-                                .n_unconfirmed = result->n_unconfirmed,
-                                .position = result->position,
-                };
+        if (waiter && waiter->result && is_told(outcome)) {
+                cmi_result_set(waiter->result,
+                                (struct cm_result){
+                                                .n_applied = result->n_applied,
+                                                .n_lapsed = result->n_lapsed,
+                                                .n_unconfirmed = result->n_unconfirmed,
+                                                .position = result->position,
+                                });
                 copy_members(waiter->result, result);
         }
         cmi_pending_finish(&connection->pending, publication, outcome);

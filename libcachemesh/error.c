@@ -13,7 +13,6 @@ static const struct {
 } texts[] = {
                 {CM_OK, "success"},
                 {CM_MISS, "not cached, or not known to be fresh"},
-                {CM_STALE, "the last known value, since loading failed"},
                 {CM_PENDING, "queued: it will be sent when meshd answers again"},
                 {CM_PARTIAL, "in the stream, but not every member is proven to have it"},
                 {CM_REFUSED, "not stored: the token is too old, or a fresh value is there"},
@@ -23,8 +22,6 @@ static const struct {
                 {CM_E_FULL, "the budget is exhausted and every entry is pinned"},
                 {CM_E_FORKED, "the handle belongs to the parent process"},
                 {CM_E_TIMEOUT, "the wait did not end in time"},
-                {CM_E_OFFLINE, "meshd does not answer"},
-                {CM_E_PROTOCOL, "meshd speaks another version or sent nonsense"},
                 {CM_E_BUSY, "a limit on concurrent work is reached"},
 };
 

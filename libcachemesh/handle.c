@@ -238,7 +238,7 @@ int cm_open(struct cm **ret_cm, const struct cm_options *options)
                                             : cmi_connection_new(cm, &cm->ops, &cm->source);
         if (r < 0) {
                 free_handle(cm);
-                return r;
+                return cmi_fail(r, "the handle cannot be set up: %s", cm_strerror(r));
         }
         *ret_cm = cm;
         return 0;

@@ -19,6 +19,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #define CMI_TIMEOUT_MS_DEFAULT 5000
 #define CMI_PENDING_MAX_DEFAULT 4096
@@ -91,6 +92,15 @@ int cmi_standalone_new(struct cm *cm, const struct cmi_source_ops **ret_ops,
                 struct cmi_source **ret_source);
 int cmi_connection_new(struct cm *cm, const struct cmi_source_ops **ret_ops,
                 struct cmi_source **ret_source);
+
+/* Fill a caller's result, which may still have the list of an earlier call; NULL is allowed. */
+static inline void cmi_result_set(struct cm_result *ret_result, struct cm_result result)
+{
+        if (ret_result) {
+                free(ret_result->members);
+                *ret_result = result;
+        }
+}
 
 /* For the source half */
 

@@ -36,19 +36,15 @@ static int invalidate(
         struct cm *cm = target->region->cm;
         uint8_t buffer[OP_BUFFER_SIZE];
         struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
-        struct cmi_thread *thread;
+        struct cmi_thread *thread = NULL;
         struct cmi_slice op;
         int r = check_wait(wait);
 
         if (r == 0) {
-                r = cmi_handle_enter(cm);
+                r = cmi_handle_join(cm, &thread);
         }
         if (r < 0) {
                 return r;
-        }
-        thread = cmi_thread();
-        if (!thread) {
-                return -ENOMEM;
         }
         cmi_local_invalidate(cm, thread, target, 1);
         op = encode(target, &writer);
@@ -89,8 +85,5 @@ int cm_invalidate_region(struct cm_region *region, enum cm_wait wait, struct cm_
 
 void cm_result_clear(struct cm_result *result)
 {
-        if (result) {
-                free(result->members);
-                *result = (struct cm_result){0};
-        }
+        cmi_result_set(result, (struct cm_result){0});
 }

@@ -125,7 +125,7 @@ static int hand_over(struct cm_load *load, struct cmi_thread *thread, struct cm_
         }
         pin = cmi_pin_slot(thread, load->region->id);
         if (!pin) {
-                return -ENOMEM;
+                return cmi_fail(-ENOMEM, "no memory for a pin");
         }
         cmi_pin_store(pin, entry);
         memset(ret_value, 0, sizeof(*ret_value));
@@ -175,7 +175,9 @@ static int wait_for(struct cm_load *load, struct cmi_thread *thread, uint64_t ar
                 return cmi_fail(CM_E_TIMEOUT, "another thread's load of the key takes too long");
         }
         r = load->outcome;
-        if (r >= 0) {
+        if (r < 0) {
+                cmi_fail(r, "another thread's load of the key failed: %s", cm_strerror(r));
+        } else {
                 pthread_mutex_unlock(&cm->loads_lock);
                 if (is_new || cmi_region_check(load->region, thread,
                                               atomic_load_explicit(&load->pin->entry,
@@ -208,7 +210,7 @@ static int store(struct cm_load *load, struct cmi_thread *thread, struct cm_toke
         int r = cmi_region_store(region, thread, &put, &load->pin);
 
         if (!load->pin) {
-                return r;
+                return cmi_fail(r, "no memory for the loaded entry");
         }
         cmi_count(thread, region, region->id, r == 0 ? CMI_COUNT_PUT : CMI_COUNT_REFUSED);
         return load->is_negative ? CM_NEGATIVE : 0;
@@ -297,7 +299,7 @@ static int load_or_wait(struct cm_region *region, struct cmi_thread *thread, str
         load = new_load(region, hash, key);
         if (!load) {
                 pthread_mutex_unlock(&cm->loads_lock);
-                return -ENOMEM;
+                return cmi_fail(-ENOMEM, "no memory for a load");
         }
         load->owner = thread;
         load->began = ++cm->load_seq;
@@ -342,12 +344,12 @@ int cm_get_or_load(struct cm_region *region, const void *key, size_t key_len, cm
 }
 
 /* The first error is what the load fails with. */
-static int set_error(struct cm_load *load, int error)
+static int set_error(struct cm_load *load, int error, const char *text)
 {
-        if (load->error == 0) {
+        if (load && load->error == 0) {
                 load->error = error;
         }
-        return error;
+        return cmi_fail(error, "%s", text);
 }
 
 static void *copy(struct cm_load *load, const void *data, size_t len)
@@ -365,12 +367,15 @@ int cm_load_set_value(struct cm_load *load, const void *data, size_t len)
         void *value = NULL;
 
         if (!load || (len > 0 && !data)) {
-                return cmi_fail(-EINVAL, "a value has data if it has a length");
+                return set_error(load, -EINVAL, "a value has data if it has a length");
+        }
+        if (len > CMI_VALUE_MAX) {
+                return set_error(load, -E2BIG, "a value has less than 4 GiB");
         }
         if (len > 0) {
                 value = copy(load, data, len);
                 if (!value) {
-                        return set_error(load, -ENOMEM);
+                        return set_error(load, -ENOMEM, "no memory for the loaded value");
                 }
         }
         if (load->value) {
@@ -403,14 +408,14 @@ int cm_load_add_tag(struct cm_load *load, const void *tag, size_t tag_len)
         void *bytes;
 
         if (!load || !tag || tag_len - 1 >= CM_TAG_MAX) {
-                return load ? set_error(load, -EINVAL) : -EINVAL;
+                return set_error(load, -EINVAL, "a tag has 1 to 255 bytes");
         }
         if (load->n_tags == CM_TAGS_MAX) {
-                return set_error(load, -E2BIG);
+                return set_error(load, -E2BIG, "an entry has at most 16 tags");
         }
         bytes = copy(load, tag, tag_len);
         if (!bytes) {
-                return set_error(load, -ENOMEM);
+                return set_error(load, -ENOMEM, "no memory for a tag");
         }
         load->tags[load->n_tags++] = (struct cm_bytes){bytes, tag_len};
         return 0;

@@ -251,17 +251,23 @@ int cmi_region_after_fork(struct cm_region *region)
         return 0;
 }
 
-void cm_region_clear(struct cm_region *region)
+int cm_region_clear(struct cm_region *region)
 {
         struct cmi_target target = {.region = region};
-        struct cmi_thread *thread;
+        struct cmi_thread *thread = NULL;
+        int r;
 
-        if (!region || cmi_handle_enter(region->cm) < 0 || !(thread = cmi_thread())) {
-                return;
+        if (!region) {
+                return cmi_fail(-EINVAL, "there is no region");
+        }
+        r = cmi_handle_join(region->cm, &thread);
+        if (r < 0) {
+                return r;
         }
         cmi_local_invalidate(region->cm, thread, &target, 1);
         pthread_mutex_lock(&region->lock);
         cmi_region_empty(region);
         cmi_region_reclaim(region);
         pthread_mutex_unlock(&region->lock);
+        return 0;
 }

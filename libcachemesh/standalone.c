@@ -6,6 +6,7 @@
 #include "libcachemesh/cache.h"
 #include "wire/op.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -84,18 +85,16 @@ static int publish(struct cm *cm, const struct cmi_slice *ops, size_t n_ops, enu
         uint64_t position;
         int r = 0;
 
-        if (!source->view.page) {
-                /* A child that got no memory for its page: nothing is cached. */
-                return CM_E_OFFLINE;
-        }
+        /* A child that got no memory for its page fails before it comes here. */
+        assert(source->view.page);
         pthread_mutex_lock(&source->lock);
         for (size_t i = 0; i < n_ops && r == 0; i++) {
                 r = apply(cm, ops[i]);
         }
         position = source->view.page->apply_seq;
         pthread_mutex_unlock(&source->lock);
-        if (r == 0 && ret_result) {
-                *ret_result = (struct cm_result){.position = position};
+        if (r == 0) {
+                cmi_result_set(ret_result, (struct cm_result){.position = position});
         }
         return r;
 }

@@ -507,14 +507,14 @@ static void a_standalone_handle_fits_into_a_loop(void)
 
 static void every_code_has_a_text_of_its_own(void)
 {
+        const int codes[] = {CM_OK, CM_MISS, CM_PENDING, CM_PARTIAL, CM_REFUSED, CM_NEGATIVE,
+                        CM_NO_EVENT, CM_E_CONFIG, CM_E_FULL, CM_E_FORKED, CM_E_TIMEOUT, CM_E_BUSY};
         g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
 
-        for (int code = CM_OK; code <= CM_NO_EVENT; code++) {
-                g_assert_true(g_hash_table_add(seen, (gpointer)cm_strerror(code)));
+        for (size_t i = 0; i < G_N_ELEMENTS(codes); i++) {
+                g_assert_true(g_hash_table_add(seen, (gpointer)cm_strerror(codes[i])));
         }
-        for (int code = CM_E_CONFIG; code >= CM_E_BUSY; code--) {
-                g_assert_true(g_hash_table_add(seen, (gpointer)cm_strerror(code)));
-        }
+        g_assert_false(g_hash_table_contains(seen, "unknown error"));
         g_assert_cmpstr(cm_strerror(-EINVAL), ==, "Invalid argument");
         g_assert_cmpstr(cm_strerror(4711), ==, "unknown error");
         g_assert_cmpstr(cm_strerror(-999999), ==, "unknown error");

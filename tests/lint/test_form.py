@@ -9,6 +9,8 @@ import tree
 from tap import expect, expect_equal, run
 
 LINES_MAX = 600
+# The reference of the whole interface in one header, half of it comments.
+LONGER_ALLOWED = {'libcachemesh/cachemesh.h'}
 COLUMNS_MAX = 100
 C_ENDINGS = ('.c', '.h', '.cc')
 NOTES = re.compile(r'\b(TODO|FIXME|XXX|HACK)\b')
@@ -22,7 +24,8 @@ def without_licence(root):
 
 
 def too_long(root):
-    return [f for f in tree.source_files(root) if tree.read(f, root).count('\n') > LINES_MAX]
+    return [f for f in tree.source_files(root)
+            if f not in LONGER_ALLOWED and tree.read(f, root).count('\n') > LINES_MAX]
 
 
 def too_wide(root):
