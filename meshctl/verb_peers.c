@@ -54,6 +54,28 @@ int verb_peers(struct call *call)
         return status;
 }
 
+static const struct view_column transition_columns[] = {
+                {"AGO", "ago_ms", VIEW_MS},
+                {"FROM", "from", VIEW_TEXT},
+                {"TO", "state", VIEW_STATE},
+                {"WHY", "why", VIEW_TEXT},
+                {NULL},
+};
+
+static const struct view transitions_view = {"transitions", "state", transition_columns};
+
+/* A table of its own below the fields; in JSON they are in the document. */
+static void show_transitions(const json_t *document, const struct output *output)
+{
+        bool is_table = output->format == FORMAT_TABLE || output->format == FORMAT_WIDE;
+
+        if (is_table && !output->is_quiet &&
+                        json_array_size(json_object_get(document, "transitions")) > 0) {
+                fputc('\n', output->file);
+                view_rows(&transitions_view, document, output);
+        }
+}
+
 int verb_peer(struct call *call)
 {
         CM_CLEANUP(json_decref_p) json_t *document = NULL;
@@ -67,6 +89,7 @@ int verb_peer(struct call *call)
                 return status;
         }
         view_fields(document, "name", &call->output);
+        show_transitions(document, &call->output);
         return is_missing(document) ? STATUS_DEGRADED : STATUS_OK;
 }
 

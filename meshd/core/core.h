@@ -29,6 +29,7 @@
 #define CORE_QUERIES_MAX 64
 #define CORE_LINKS_SPARE 16 /* links that are dialled but not yet a member's */
 #define CORE_TEXT_MAX 128
+#define CORE_TRANSITIONS 8 /* changes of a member's state that are remembered */
 
 enum core_state {
         CORE_JOINING = 0, /* serves nothing, answers no wait */
@@ -74,7 +75,7 @@ struct core_options core_options_default(void);
 
 enum core_event_kind {
         CORE_EVENT_STATE = 1,   /* own state; text says why */
-        CORE_EVENT_MEMBER,      /* a member changed its state */
+        CORE_EVENT_MEMBER,      /* a member changed its state; text says why */
         CORE_EVENT_FORGOT,      /* everything cached before is dead; text says why */
         CORE_EVENT_GAP,         /* frames of a member were lost; asked again */
         CORE_EVENT_RESET_SENT,  /* a member was too far behind for the log */
@@ -293,6 +294,12 @@ struct core_status {
 
 void core_status(const struct core *core, struct core_status *ret_status);
 
+struct core_transition {
+        uint64_t at_ns; /* mono */
+        enum member_state from, to;
+        const char *why; /* static */
+};
+
 struct core_member {
         struct cmi_id id;
         uint64_t incarnation;
@@ -315,6 +322,8 @@ struct core_member {
         uint64_t peer_lag_ns;       /* its loop's longest turn */
         uint64_t gaps, resets, lapses, restarts;
         uint64_t frames_received, frames_sent;
+        uint32_t n_transitions;
+        struct core_transition transitions[CORE_TRANSITIONS]; /* the newest first */
 };
 
 /**

@@ -190,9 +190,12 @@ void beat_receive(struct core *core, struct cmi_time now, struct member *member,
         }
         if (beat->is_live && is_mutual(core, member)) {
                 member->was_live = true;
-                member_set_state(core, now, member, MEMBER_LIVE);
+                member_set_state(core, now, member, MEMBER_LIVE,
+                                "it serves, and each hears the other");
         } else if (member->state != MEMBER_JOINING) {
-                member_set_state(core, now, member, MEMBER_JOINING);
+                member_set_state(core, now, member, MEMBER_JOINING,
+                                beat->is_live ? "not yet heard in both directions"
+                                              : "it says that it does not serve");
         }
         if (beat->members != member_digest(core)) {
                 member_list_ask(core, now, member);

@@ -358,7 +358,7 @@ static void new_incarnation(
         member->counts_me = false;
         member->beat_sent_ns = 0;
         /* granted_ns stays: the predecessor's page may still be served on our grant. */
-        member_set_state(core, now, member, MEMBER_JOINING);
+        member_set_state(core, now, member, MEMBER_JOINING, "a new process of it said hello");
 }
 
 static void describe(struct core *core, struct member *member, const struct cmi_hello *hello)

@@ -89,8 +89,28 @@ void member_remove(struct core *core, struct member *member)
         member_sort(core);
 }
 
+static void note_transition(
+                struct member *member, struct cmi_time now, enum member_state to, const char *why)
+{
+        member->transitions[member->n_transitions % CORE_TRANSITIONS] =
+                        (struct core_transition){now.mono_ns, member->state, to, why};
+        member->n_transitions++;
+}
+
+static void copy_transitions(const struct member *member, struct core_member *ret_member)
+{
+        uint32_t n = member->n_transitions < CORE_TRANSITIONS ? member->n_transitions
+                                                              : CORE_TRANSITIONS;
+
+        for (uint32_t i = 0; i < n; i++) {
+                ret_member->transitions[i] = member->transitions[(member->n_transitions - 1 - i) %
+                                                                 CORE_TRANSITIONS];
+        }
+        ret_member->n_transitions = n;
+}
+
 void member_set_state(struct core *core, struct cmi_time now, struct member *member,
-                enum member_state state)
+                enum member_state state, const char *why)
 {
         struct core_event event = {
                         .kind = CORE_EVENT_MEMBER,
@@ -104,6 +124,8 @@ void member_set_state(struct core *core, struct cmi_time now, struct member *mem
         if (member->state == state) {
                 return;
         }
+        note_transition(member, now, state, why);
+        core_text(event.text, why, "", "");
         member->state = state;
         member->state_since_ns = now.mono_ns;
         if (!has_counted && member_counts(member)) {
@@ -124,7 +146,7 @@ void member_heard(
                         member->state == MEMBER_LEFT) {
                 /* It counts again from this frame on: it has given no grant yet, so serving stops
                  * until it does. */
-                member_set_state(core, now, member, MEMBER_JOINING);
+                member_set_state(core, now, member, MEMBER_JOINING, "it was heard");
         }
 }
 
@@ -142,7 +164,8 @@ static void declare_gone(struct core *core, struct cmi_time now, struct member *
         if (!MUTANT(GONE_KEPT) && !(MUTANT(UNMET_KEPT) && member->stream == 0)) {
                 apply_forget(core, member, "a member is gone without a goodbye");
         }
-        member_set_state(core, now, member, MEMBER_GONE);
+        member_set_state(core, now, member, MEMBER_GONE,
+                        member->state == MEMBER_SEEN ? "it never answered" : "it stayed silent");
 }
 
 void member_tick(struct core *core, struct cmi_time now, struct member *member)
@@ -159,7 +182,8 @@ void member_tick(struct core *core, struct cmi_time now, struct member *member)
         case MEMBER_JOINING:
         case MEMBER_LIVE:
                 if (silence >= core->options.lease_ns) {
-                        member_set_state(core, now, member, MEMBER_SILENT);
+                        member_set_state(core, now, member, MEMBER_SILENT,
+                                        "nothing of it came for a lease");
                 }
                 break;
         case MEMBER_SILENT:
@@ -361,5 +385,6 @@ int core_member(const struct core *core, struct cmi_time now, uint32_t index,
         }
         memcpy(ret_member->name, member->name, sizeof(ret_member->name));
         memcpy(ret_member->software, member->software, sizeof(ret_member->software));
+        copy_transitions(member, ret_member);
         return 0;
 }

@@ -97,6 +97,8 @@ struct member {
 
         uint64_t gaps, resets, lapses, restarts;
         uint64_t frames_received, frames_sent;
+        uint32_t n_transitions; /* all there were; the last CORE_TRANSITIONS are in the ring */
+        struct core_transition transitions[CORE_TRANSITIONS];
 };
 
 enum wait_result {
@@ -227,8 +229,9 @@ struct member *member_add(
                 struct core *core, struct cmi_time now, const struct cmi_id *id, const char *name);
 void member_remove(struct core *core, struct member *member);
 void member_sort(struct core *core);
+/* @why: for people; static */
 void member_set_state(struct core *core, struct cmi_time now, struct member *member,
-                enum member_state state);
+                enum member_state state, const char *why);
 void member_heard(
                 struct core *core, struct cmi_time now, struct member *member, uint64_t connection);
 void member_tick(struct core *core, struct cmi_time now, struct member *member);

@@ -187,7 +187,7 @@ void goodbye_receive(struct core *core, struct cmi_time now, struct member *memb
                 member->stream = goodbye->final.stream;
                 member->applied = member->newest = goodbye->final.number;
         }
-        member_set_state(core, now, member, MEMBER_LEFT);
+        member_set_state(core, now, member, MEMBER_LEFT, "it said goodbye");
 }
 
 /* Make the body for everything after @cursor that fits a frame, unless the last one made is just

@@ -320,6 +320,23 @@ static void write_member(struct document *document, const struct core_member *me
         document_uint(document, "frames_sent", member->frames_sent);
 }
 
+static void write_transitions(
+                struct document *document, const struct core_member *member, uint64_t now_ns)
+{
+        document_open_array(document, "transitions");
+        for (uint32_t i = 0; i < member->n_transitions; i++) {
+                const struct core_transition *transition = &member->transitions[i];
+
+                document_open_map(document, NULL);
+                document_age_ms(document, "ago_ms", transition->at_ns, now_ns);
+                document_text(document, "from", admin_member_state(transition->from));
+                document_text(document, "state", admin_member_state(transition->to));
+                document_text(document, "why", transition->why);
+                document_close(document);
+        }
+        document_close(document);
+}
+
 static void do_peers(const struct question *question)
 {
         struct core_status status;
@@ -364,6 +381,7 @@ static void do_peer(const struct question *question)
                 write_self(&answer.document, question);
         } else {
                 write_member(&answer.document, &member, &status, question->now.mono_ns);
+                write_transitions(&answer.document, &member, question->now.mono_ns);
         }
         answer_send(&answer, question);
 }

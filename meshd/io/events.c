@@ -29,7 +29,8 @@ void events_log(const struct core_event *event)
                 logger(member_level(event->to), "peer.state", L_TEXT("peer", event->name),
                                 L_ID("id", &event->id),
                                 L_TEXT("from", admin_member_state(event->from)),
-                                L_TEXT("to", admin_member_state(event->to)));
+                                L_TEXT("to", admin_member_state(event->to)),
+                                L_TEXT("msg", event->text));
                 return;
         case CORE_EVENT_FORGOT:
                 log_about(LOGGER_INFO, "cache.forgotten", event);

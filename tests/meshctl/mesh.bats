@@ -75,6 +75,7 @@ refute_text() {
         until_true degraded
         ctl a peer c
         [ "$status" -eq 2 ]
+        [[ $output =~ live\ +silent\ +nothing\ of\ it\ came\ for\ a\ lease ]]
         ctl a status
         [ "$status" -eq 2 ]
         ctl a links --check

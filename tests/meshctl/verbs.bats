@@ -78,6 +78,18 @@ links_document() {
         json 'd["behind"] == 3'
 }
 
+@test "peer shows the last changes of state and why" {
+        row=$(peers_row false b silent)
+        fake <<<"{\"answers\": {\"peer\": ${row%\}}, \"transitions\": [{\"ago_ms\": 1500, \"from\": \"live\", \"state\": \"silent\", \"why\": \"nothing came\"}]}}}"
+        ctl peer b
+        expect_status 2
+        [[ $output =~ AGO\ +FROM\ +TO\ +WHY.*1.5s\ +live\ +silent\ +nothing\ came ]]
+        ctl peer b -o json
+        json 'd["transitions"][0]["why"] == "nothing came"'
+        ctl peer b -o name
+        [ "$output" = b ]
+}
+
 @test "peer of a silent member ends with 2, of an unknown one with 1" {
         fake <<<"{\"answers\": {\"peer\": [$(peers_row false b silent), {\"error\": [-2, \"no peer \\\"x\\\"\"]}]}}"
         ctl peer b

@@ -411,6 +411,43 @@ static void what_a_newer_version_adds_is_skipped_and_counted(void)
         rig_free(rig);
 }
 
+static void the_last_changes_of_a_members_state_are_remembered_with_their_causes(void)
+{
+        static const struct {
+                enum member_state from, to;
+                const char *why;
+        } expected[] = {
+                        {MEMBER_SILENT, MEMBER_GONE, "it stayed silent"},
+                        {MEMBER_LIVE, MEMBER_SILENT, "nothing of it came for a lease"},
+                        {MEMBER_JOINING, MEMBER_LIVE, "it serves, and each hears the other"},
+        };
+        struct rig *rig = formed(2);
+        struct core_member member;
+        uint64_t before;
+
+        rig->nodes[1].is_mute = true;
+        rig_run(rig, 4000);
+        core_member(rig->nodes[0].core, rig->now, 0, &member);
+        g_assert_cmpuint(member.n_transitions, >, G_N_ELEMENTS(expected));
+        for (size_t i = 0; i < G_N_ELEMENTS(expected); i++) {
+                g_assert_cmpint(member.transitions[i].from, ==, expected[i].from);
+                g_assert_cmpint(member.transitions[i].to, ==, expected[i].to);
+                g_assert_cmpstr(member.transitions[i].why, ==, expected[i].why);
+        }
+        for (int i = 0; i < 5; i++) {
+                rig->nodes[1].is_mute = !rig->nodes[1].is_mute;
+                rig_run(rig, 4000);
+        }
+        core_member(rig->nodes[0].core, rig->now, 0, &member);
+        g_assert_cmpuint(member.n_transitions, ==, CORE_TRANSITIONS);
+        before = rig->now.mono_ns;
+        for (uint32_t i = 0; i < member.n_transitions; i++) {
+                g_assert_cmpuint(member.transitions[i].at_ns, <=, before);
+                before = member.transitions[i].at_ns;
+        }
+        rig_free(rig);
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -435,5 +472,7 @@ int main(int argc, char **argv)
         g_test_add_func("/core/heard", a_node_knows_whether_it_is_heard);
         g_test_add_func("/core/moved", a_node_that_moved_is_followed_also_on_a_link_to_a_candidate);
         g_test_add_func("/core/newer", what_a_newer_version_adds_is_skipped_and_counted);
+        g_test_add_func("/core/transitions",
+                        the_last_changes_of_a_members_state_are_remembered_with_their_causes);
         return g_test_run();
 }
