@@ -157,7 +157,7 @@ typedef void (*cm_log_fn)(void *userdata, enum cm_log_level level, const char *m
 /**
  * struct cm_allocator - where the memory comes from
  *
- * For entries (in chunks of up to 1 MiB) and the library's own structures; both functions or none.
+ * For entries (in chunks of up to 2 MiB) and the library's own structures; both functions or none.
  * What belongs to no handle (the record of each thread, more than 64 pins of one thread, the list
  * of a cm_result) comes from malloc() all the same, and pages are mapped.
  *

@@ -5,41 +5,11 @@
  */
 #include "libcachemesh/handle.h"
 
+#include "libcachemesh/memory.h"
 #include "libcachemesh/region.h"
 #include "wire/text.h"
 
 #include <errno.h>
-#include <sys/mman.h>
-
-#define LARGE_SIZE ((size_t)128 << 10)
-
-/*
- * Large blocks come from the kernel and go back to it: glibc would begin to keep those
- * of each thread in a heap of its own. malloc's blocks suit up to 16; aligned_alloc
- * wastes some for each block.
- */
-static void *default_allocate(void *userdata, size_t alignment, size_t size)
-{
-        void *memory;
-
-        if (size >= LARGE_SIZE) {
-                memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-                                0);
-                return memory == MAP_FAILED ? NULL : memory;
-        }
-        return alignment <= 16 ? malloc(size)
-                               : aligned_alloc(alignment,
-                                                 (size + alignment - 1) & ~(alignment - 1));
-}
-
-static void default_deallocate(void *userdata, void *memory, size_t size)
-{
-        if (size >= LARGE_SIZE) {
-                munmap(memory, size);
-        } else {
-                free(memory);
-        }
-}
 
 void *cmi_handle_allocate(struct cm *cm, size_t alignment, size_t size)
 {
@@ -103,7 +73,7 @@ static int check_options(struct cm_options *options)
                 return cmi_fail(-EINVAL, "unknown flags 0x%x", options->flags);
         }
         if (!allocator->allocate && !allocator->deallocate) {
-                *allocator = (struct cm_allocator){default_allocate, default_deallocate, NULL};
+                *allocator = cmi_memory_allocator;
         }
         if (!allocator->allocate || !allocator->deallocate) {
                 return cmi_fail(-EINVAL, "an allocator needs both functions");

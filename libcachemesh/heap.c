@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "libcachemesh/heap.h"
 
+#include "libcachemesh/memory.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
@@ -15,6 +17,8 @@
 #define CHUNK_MIN ((size_t)4 << 10)
 #define CHUNK_MAX ((size_t)1 << 20)
 #define CHUNK_SHARE 16
+#define HUGE_BUDGET ((size_t)64 << 20)
+#define HUGE_FROM ((size_t)8 << 20)
 
 #define IS_FREE ((size_t)1)
 #define IS_AFTER_FREE ((size_t)2) /* the word before the block is the size of the free one there */
@@ -144,9 +148,18 @@ static struct cmi_heap_block *first_of(struct cmi_heap_chunk *chunk)
         return (struct cmi_heap_block *)((char *)chunk + sizeof(*chunk));
 }
 
+/* Huge once they will soon be full: before that a region would take memory that it may never
+ * need. The last ones before the limit are small again. */
+static size_t next_chunk_size(const struct cmi_heap *heap, size_t bytes_max)
+{
+        return heap->bytes >= heap->huge_from && heap->bytes + CMI_HUGE_PAGE <= bytes_max
+                               ? CMI_HUGE_PAGE
+                               : heap->chunk_size;
+}
+
 static int add_chunk(struct cmi_heap *heap, size_t bytes_max)
 {
-        size_t size = heap->chunk_size;
+        size_t size = next_chunk_size(heap, bytes_max);
         struct cmi_heap_chunk *chunk;
         struct cmi_heap_block *block;
 
@@ -156,6 +169,9 @@ static int add_chunk(struct cmi_heap *heap, size_t bytes_max)
         chunk = heap->allocator.allocate(heap->allocator.userdata, 16, size);
         if (!chunk) {
                 return -ENOMEM;
+        }
+        if (size == CMI_HUGE_PAGE) {
+                cmi_memory_make_huge(&heap->allocator, chunk, size);
         }
         *chunk = (struct cmi_heap_chunk){.next = heap->chunks, .size = size};
         if (chunk->next) {
@@ -196,6 +212,7 @@ struct cmi_heap *cmi_heap_new(const struct cm_allocator *allocator, size_t budge
         memset((void *)heap, 0, sizeof(*heap));
         heap->allocator = *allocator;
         heap->chunk_size = size < CHUNK_MIN ? CHUNK_MIN : size > CHUNK_MAX ? CHUNK_MAX : size;
+        heap->huge_from = budget < HUGE_BUDGET ? SIZE_MAX : HUGE_FROM;
         return heap;
 }
 

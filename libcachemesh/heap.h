@@ -26,8 +26,9 @@ struct cmi_heap_chunk;
 struct cmi_heap {
         struct cm_allocator allocator;
         size_t chunk_size;
-        size_t bytes;    /* taken from the allocator */
-        size_t n_blocks; /* in use */
+        size_t huge_from; /* with so many bytes taken, further chunks are huge pages */
+        size_t bytes;     /* taken from the allocator */
+        size_t n_blocks;  /* in use */
         struct cmi_heap_chunk *chunks;
         uint64_t filled[CMI_HEAP_BINS / 64]; /* bins that are not empty */
         struct cmi_heap_block *bins[CMI_HEAP_BINS];
@@ -36,7 +37,8 @@ struct cmi_heap {
 /**
  * cmi_heap_new() - an empty heap
  * @allocator: copied; the heap itself comes from it
- * @budget:    decides the size of chunks: a sixteenth, between 4 KiB and 1 MiB
+ * @budget:    decides the size of chunks: a sixteenth, between 4 KiB and 1 MiB; from 64 MiB on those
+ *             after the first 8 MiB are huge pages (memory.h)
  *
  * Return: the heap, NULL if memory is short.
  */

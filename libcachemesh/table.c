@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "libcachemesh/table.h"
 
-#include "libcachemesh/handle.h"
+#include "libcachemesh/cache.h"
+#include "libcachemesh/memory.h"
 
 #include <errno.h>
 
 #define N_BUCKETS_MAX (UINT32_C(1) << 30)
+
+/* A budget of about 64 MiB. The beginning stays in small pages: a table that is hardly used
+ * takes hardly any memory. */
+#define HUGE_TABLE ((size_t)12 << 20)
 
 /* Where an entry is. */
 struct place {
@@ -105,6 +110,10 @@ int cmi_table_init(struct cmi_table *table, struct cm *cm, size_t n_entries_max)
         table->buckets = cmi_handle_allocate(cm, 64, n * sizeof(*table->buckets));
         if (!table->buckets) {
                 return -ENOMEM;
+        }
+        if (n * sizeof(*table->buckets) >= HUGE_TABLE) {
+                cmi_memory_make_huge(&cm->options.allocator, (char *)table->buckets + CMI_HUGE_PAGE,
+                                n * sizeof(*table->buckets) - CMI_HUGE_PAGE);
         }
         table->n_buckets_max = (uint32_t)n;
         memset((void *)table->buckets, 0, CMI_TABLE_FIRST * sizeof(*table->buckets));

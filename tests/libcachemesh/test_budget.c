@@ -259,6 +259,67 @@ static void take_memory(int n_threads)
         fixture_close(&f);
 }
 
+/* Bytes of the process's mappings that asked for huge pages ("hg"; not what it got). */
+static size_t huge_bytes(void)
+{
+        g_autofree char *text = NULL;
+        g_auto(GStrv) lines = NULL;
+        size_t bytes = 0;
+        size_t kib = 0;
+
+        g_assert_true(g_file_get_contents("/proc/self/smaps", &text, NULL, NULL));
+        lines = g_strsplit(text, "\n", -1);
+        for (char **line = lines; *line; line++) {
+                if (g_str_has_prefix(*line, "Size:")) {
+                        kib = g_ascii_strtoull(*line + strlen("Size:"), NULL, 10);
+                }
+                if (g_str_has_prefix(*line, "VmFlags:") && strstr(*line, " hg")) {
+                        bytes += kib << 10;
+                }
+        }
+        return bytes;
+}
+
+static void put_many(struct fixture *f, int first, int n)
+{
+        char key[32];
+
+        for (int i = first; i < first + n; i++) {
+                g_snprintf(key, sizeof(key), "key%d", i);
+                g_assert_cmpint(put_bytes(f, key, 1000), ==, 0);
+        }
+}
+
+static void measure_a_large_region(void)
+{
+        const size_t budget = 128 << 20;
+        struct fixture f = open_budget(budget);
+        size_t before;
+
+        mallopt(M_PERTURB, 0);
+        before = resident_bytes();
+        put_many(&f, 0, 1);
+        g_assert_cmpuint(resident_bytes() - before, <=, 1 << 20);
+        put_many(&f, 1, 4000);
+        g_assert_cmpuint(resident_bytes() - before, <=, 6 << 20);
+        put_many(&f, 4001, 60000);
+        /* 8 MiB of small chunks first; the table asks for all that it may need. */
+        g_assert_cmpuint(huge_bytes(), >=, 40 << 20);
+        g_assert_cmpuint(resident_bytes() - before, <=, stats_of(&f).bytes / 100 * 115);
+        fixture_close(&f);
+        g_assert_cmpuint(huge_bytes(), ==, 0);
+}
+
+static void a_large_region_asks_for_huge_pages_once_it_has_grown(void)
+{
+        if (!g_file_test("/sys/kernel/mm/transparent_hugepage", G_FILE_TEST_IS_DIR)) {
+                g_test_skip("a kernel without huge pages");
+                return;
+        }
+        g_test_trap_subprocess("/budget/subprocess/large", 0, G_TEST_SUBPROCESS_INHERIT_STDERR);
+        g_test_trap_assert_passed();
+}
+
 /* In processes of their own, so that nothing is counted that an earlier test
  * gave back to the heap. */
 static void measure_one_thread(void)
@@ -302,6 +363,9 @@ int main(int argc, char **argv)
                 g_test_add_func("/budget/resident",
                                 a_process_takes_at_most_fifteen_percent_more_than_the_budget);
                 g_test_add_func("/budget/resident_threads", so_does_one_with_four_threads);
+                g_test_add_func("/budget/huge",
+                                a_large_region_asks_for_huge_pages_once_it_has_grown);
+                g_test_add_func("/budget/subprocess/large", measure_a_large_region);
                 g_test_add_func("/budget/subprocess/one", measure_one_thread);
                 g_test_add_func("/budget/subprocess/four", measure_four_threads);
         }

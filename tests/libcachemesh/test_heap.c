@@ -14,6 +14,7 @@ struct supply {
         size_t bytes;
         size_t most;
         int n_left; /* until it refuses; -1: never */
+        int n_huge; /* blocks of 2 MiB given */
 };
 
 static void *allocate(void *userdata, size_t alignment, size_t size)
@@ -25,6 +26,7 @@ static void *allocate(void *userdata, size_t alignment, size_t size)
         }
         supply->n_left -= supply->n_left > 0;
         supply->bytes += size;
+        supply->n_huge += size == 2 << 20;
         supply->most = MAX(supply->most, supply->bytes);
         return aligned_alloc(alignment, (size + alignment - 1) & ~(alignment - 1));
 }
@@ -37,15 +39,20 @@ static void deallocate(void *userdata, void *memory, size_t size)
         free(memory);
 }
 
-static struct cmi_heap *new_heap(struct supply *supply)
+static struct cmi_heap *new_heap_for(struct supply *supply, size_t budget)
 {
         struct cm_allocator allocator = {allocate, deallocate, supply};
         struct cmi_heap *heap;
 
         *supply = (struct supply){.n_left = -1};
-        heap = cmi_heap_new(&allocator, BUDGET);
+        heap = cmi_heap_new(&allocator, budget);
         g_assert_nonnull(heap);
         return heap;
+}
+
+static struct cmi_heap *new_heap(struct supply *supply)
+{
+        return new_heap_for(supply, BUDGET);
 }
 
 struct slot {
@@ -156,6 +163,38 @@ static void an_allocator_that_refuses_is_told_from_a_full_heap(void)
         cmi_heap_free(heap);
 }
 
+/* How many blocks of 2 MiB a heap has that was filled up to bytes_max, which it then has used. */
+static int fill_up(size_t budget, size_t bytes_max)
+{
+        g_autoptr(GPtrArray) blocks = g_ptr_array_new();
+        struct supply supply;
+        struct cmi_heap *heap = new_heap_for(&supply, budget);
+        void *memory = NULL;
+
+        while (cmi_heap_take(heap, 5000, bytes_max, &memory) == 0) {
+                g_ptr_array_add(blocks, memory);
+                if (heap->bytes <= (size_t)8 << 20) {
+                        g_assert_cmpint(supply.n_huge, ==, 0);
+                }
+        }
+        g_assert_cmpuint(heap->bytes, ==, bytes_max);
+        for (guint i = 0; i < blocks->len; i++) {
+                cmi_heap_give(heap, g_ptr_array_index(blocks, i));
+        }
+        cmi_heap_free(heap);
+        g_assert_cmpuint(supply.bytes, ==, 0);
+        return supply.n_huge;
+}
+
+static void a_large_heap_takes_huge_chunks_once_it_has_grown(void)
+{
+        const size_t mib = (size_t)1 << 20;
+
+        g_assert_cmpint(fill_up(64 * mib, 64 * mib), ==, 28);
+        g_assert_cmpint(fill_up(64 * mib, 63 * mib), ==, 27);
+        g_assert_cmpint(fill_up(32 * mib, 32 * mib), ==, 0);
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -163,5 +202,6 @@ int main(int argc, char **argv)
         g_test_add_func("/heap/random", random_blocks_keep_their_contents_and_all_goes_back);
         g_test_add_func("/heap/merge", neighbours_merge_in_any_order);
         g_test_add_func("/heap/refuse", an_allocator_that_refuses_is_told_from_a_full_heap);
+        g_test_add_func("/heap/huge", a_large_heap_takes_huge_chunks_once_it_has_grown);
         return g_test_run();
 }
