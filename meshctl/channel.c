@@ -301,17 +301,17 @@ static int attach(struct channel *channel, uint64_t deadline_ns, struct problem 
                         .name = "meshctl"};
         struct cmi_local_head head = {0};
         struct timespec real;
-        uint64_t id = 0;
         int r;
 
         clock_gettime(CLOCK_REALTIME, &real);
         attach.clock.real_ns = (uint64_t)real.tv_sec * CMI_NS_PER_S + (uint64_t)real.tv_nsec;
         attach.clock.mono_ns = deadline_now_ns();
         cmi_attach_write(channel_begin(channel, CMI_LOCAL_ATTACH), &attach);
-        r = channel_send(channel, deadline_ns, &id, problem);
-        if (r == 0) {
-                r = channel_await(channel, deadline_ns, "attach", id, CMI_LOCAL_ATTACHED, &head,
-                                problem);
+        r = channel_send(channel, deadline_ns, NULL, problem);
+        /* Whoever is refused may find the connection closed; why lies in it all the same. */
+        if (r == 0 || r == STATUS_UNREACHABLE) {
+                r = channel_await(channel, deadline_ns, "attach", channel->last_id,
+                                CMI_LOCAL_ATTACHED, &head, problem);
         }
         if (r == 0 && cmi_attached_decode(head.fields, &channel->attached) < 0) {
                 r = problem_nonsense(channel, problem, "a greeting that cannot be read");

@@ -75,6 +75,11 @@ int problem_from_error(struct problem *problem, const char *verb, long code, con
         case -EBUSY:
         case E_BUSY:
                 return problem_set(problem, STATUS_FAILED, NULL, "%s", why);
+        case -EMFILE:
+                return problem_set(problem, STATUS_UNREACHABLE,
+                                "end some of them (as root, meshctl clients lists them), or start "
+                                "meshd with a higher --max-clients",
+                                "meshd takes no more connections: %s", why);
         case -ESHUTDOWN:
                 return problem_set(
                                 problem, STATUS_UNREACHABLE, "try again when it is up", "%s", why);

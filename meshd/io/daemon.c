@@ -2,6 +2,7 @@
 #include "meshd/io/daemon.h"
 
 #include "discovery/peer_file.h"
+#include "meshd/io/admission.h"
 #include "meshd/io/clock.h"
 #include "meshd/io/counters.h"
 #include "meshd/io/events.h"
@@ -90,7 +91,7 @@ static void on_answered(void *context, uint64_t cookie, const struct cmi_answer 
 /* Three descriptors a peer, one a client, and what libzmq, libuv and the files need. */
 static int check_descriptors(const struct config *config, struct fault *fault)
 {
-        rlim_t needed = 3 * config->max_peers + config->max_clients + 64;
+        rlim_t needed = 3 * config->max_peers + config->max_clients + ADMISSION_RESERVE + 64;
         struct rlimit limit;
 
         if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= needed) {

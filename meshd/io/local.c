@@ -2,6 +2,7 @@
 #include "meshd/io/local.h"
 
 #include "base/cleanup.h"
+#include "meshd/io/admission.h"
 #include "meshd/io/clock.h"
 #include "meshd/io/logger.h"
 
@@ -20,7 +21,7 @@ static void on_client_ready(uv_poll_t *handle, int status, int events);
 static bool is_held(const struct client *client)
 {
         return client->local->is_held || client->local->is_stopped || client->is_doomed ||
-               client_n_waiting(client) > LOCAL_OUT_HOLD;
+               client->is_leaving || client_n_waiting(client) > LOCAL_OUT_HOLD;
 }
 
 static void watch(struct client *client)
@@ -102,6 +103,12 @@ void client_drop(struct client *client)
         client->fd = -1;
         unlink_client(client);
         local->poller->is_changed = true;
+}
+
+void client_leave(struct client *client)
+{
+        client->is_leaving = true;
+        client_touch(client);
 }
 
 static void free_dropped(struct local *local)
@@ -397,57 +404,26 @@ void local_flush(struct local *local)
                 if (!client->is_dropped) {
                         send_waiting(client, now_ns);
                 }
+                if (client->is_leaving && !client->is_dropped && client_n_waiting(client) == 0) {
+                        client_drop(client);
+                }
         }
         free_dropped(local);
 }
 
 /* Accepting */
 
-static uint32_t count_user(const struct local *local, uid_t uid)
+static void turn_away(const struct local *local, int fd, const struct ucred *peer)
 {
-        uint32_t n = 0;
+        char why[ADMISSION_TEXT_MAX];
 
-        for (const struct client *client = local->clients; client; client = client->next) {
-                n += client->uid == uid;
-        }
-        return n;
+        admission_describe(local, peer->uid, why);
+        logger(LOGGER_WARNING, "client.refused", L_INT("pid", peer->pid), L_UINT("uid", peer->uid),
+                        L_TEXT("msg", why));
+        admission_refuse(fd, why);
 }
 
-static void refuse(int fd, const char *text)
-{
-        uint8_t bytes[512];
-        struct cmi_writer writer = cmi_writer(bytes, sizeof(bytes));
-        struct cmi_error error = {.code = -EMFILE};
-        size_t begin = cmi_local_begin(&writer, CMI_LOCAL_ERROR, 1);
-
-        snprintf(error.text, sizeof(error.text), "%s", text);
-        cmi_error_write(&writer, &error);
-        cmi_local_end(&writer, begin);
-        /* A courtesy: it is not waited for. */
-        send(fd, bytes, writer.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-        close(fd);
-}
-
-static bool may_enter(struct local *local, int fd, const struct ucred *peer)
-{
-        const char *why = NULL;
-
-        if (local->n_clients >= local->max_clients) {
-                local->counters.refused_full++;
-                why = "too many connections (--max-clients)";
-        } else if (count_user(local, peer->uid) >= local->max_clients / 2) {
-                local->counters.refused_user++;
-                why = "too many connections of this user (half of --max-clients)";
-        }
-        if (why) {
-                logger(LOGGER_WARNING, "client.refused", L_INT("pid", peer->pid),
-                                L_UINT("uid", peer->uid), L_TEXT("msg", why));
-                refuse(fd, why);
-        }
-        return !why;
-}
-
-static void add_client(struct local *local, int fd, const struct ucred *peer)
+static void add_client(struct local *local, int fd, const struct ucred *peer, bool is_reserved)
 {
         struct client *client = calloc(1, sizeof(*client));
 
@@ -460,6 +436,7 @@ static void add_client(struct local *local, int fd, const struct ucred *peer)
         client->fd = fd;
         client->pid = peer->pid;
         client->uid = peer->uid;
+        client->is_reserved = is_reserved;
         client->opened_ns = clock_read_ns(CLOCK_MONOTONIC);
         client->progress_ns = client->opened_ns;
         client->poll.data = client;
@@ -486,7 +463,7 @@ static void shed(struct local *local)
         fd = accept4(local->file.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd >= 0) {
                 local->counters.refused_full++;
-                refuse(fd, "meshd has no descriptor left (ulimit -n)");
+                admission_refuse(fd, "meshd has no descriptor left (ulimit -n)");
         }
         local->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
         logger(LOGGER_WARNING, "client.no_descriptor", L_UINT("clients", local->n_clients),
@@ -501,6 +478,7 @@ static void on_connection(uv_poll_t *handle, int status, int events)
                 struct ucred peer = {0};
                 socklen_t size = sizeof(peer);
                 int fd = accept4(local->file.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+                int admitted;
 
                 if (fd < 0) {
                         if (errno == EMFILE || errno == ENFILE) {
@@ -512,8 +490,13 @@ static void on_connection(uv_poll_t *handle, int status, int events)
                                 size != sizeof(peer)) {
                         local->counters.refused_credentials++;
                         close(fd);
-                } else if (may_enter(local, fd, &peer)) {
-                        add_client(local, fd, &peer);
+                        continue;
+                }
+                admitted = admission_check(local, peer.uid);
+                if (admitted < 0) {
+                        turn_away(local, fd, &peer);
+                } else {
+                        add_client(local, fd, &peer, admitted == ADMISSION_RESERVED);
                 }
         }
 }

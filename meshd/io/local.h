@@ -4,11 +4,12 @@
  * The Unix stream socket: accepts, cuts the bytes into messages, bounds everything, and sends. What
  * a message means is decided by its handler (service.h).
  *
- * Bounds: connections in all and of one user; bytes read in one turn of the loop from one client;
- * bytes that wait for a client to read them. A client that reads slowly is not read from; one that
- * takes nothing at all for a while, or lets more pile up than is allowed, is disconnected. A
- * message that cannot be cut or that the handler calls malformed ends its connection, and is
- * counted. No control buffer is given when receiving, so no descriptor can be smuggled in.
+ * Bounds: connections in all and of one user (admission.h); bytes read in one turn of the loop
+ * from one client; bytes that wait for a client to read them. A client that reads slowly is not
+ * read from; one that takes nothing at all for a while, or lets more pile up than is allowed, is
+ * disconnected. A message that cannot be cut or that the handler calls malformed ends its
+ * connection, and is counted. No control buffer is given when receiving, so no descriptor can be
+ * smuggled in.
  *
  * One thread. Clients are freed at the end of the turn in which they were dropped, not before.
  */
@@ -48,7 +49,9 @@ struct client {
         size_t n_out, n_sent, out_capacity;
         uint64_t bytes_in, bytes_out, requests;
         bool is_dropped;
-        bool is_doomed; /* to be dropped by the next flush */
+        bool is_doomed;   /* to be dropped by the next flush */
+        bool is_leaving;  /* to be dropped once what waits for it is sent */
+        bool is_reserved; /* beyond the shares: see admission.h */
         bool is_dirty;
         bool is_known; /* set by the handler after the first good request */
         bool has_held; /* whole messages may lie in in */
@@ -142,6 +145,9 @@ size_t client_n_waiting(const struct client *client);
 
 /* Have local_flush() look at this client. */
 void client_touch(struct client *client);
+
+/* End the connection once it has got what was sent; requests are taken no more. */
+void client_leave(struct client *client);
 
 /* End the connection. */
 void client_drop(struct client *client);

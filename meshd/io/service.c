@@ -2,6 +2,7 @@
 #include "meshd/io/service.h"
 
 #include "meshd/io/admin.h"
+#include "meshd/io/admission.h"
 #include "meshd/io/clock.h"
 #include "meshd/io/inquiry.h"
 #include "meshd/io/logger.h"
@@ -181,6 +182,25 @@ static void send_attached(
         }
 }
 
+/* A connection of the reserve is for meshctl; an app that got in on it is told why there is no
+ * other for it. Return: whether it was. */
+static bool is_turned_away(struct service *service, struct guest *guest, uint64_t id, bool is_app)
+{
+        struct client *client = guest->client;
+        char why[ADMISSION_TEXT_MAX];
+
+        if (!client->is_reserved || !is_app) {
+                return false;
+        }
+        admission_describe(service->local, client->uid, why);
+        logger(LOGGER_WARNING, "client.refused", L_INT("pid", client->pid),
+                        L_UINT("uid", client->uid), L_TEXT("msg", why));
+        service->local->counters.refused_user++;
+        service_error(client, id, -EMFILE, "%s", why);
+        client_leave(client);
+        return true;
+}
+
 static int do_attach(
                 struct service *service, struct guest *guest, const struct cmi_local_head *head)
 {
@@ -195,6 +215,9 @@ static int do_attach(
                 service_error(guest->client, head->id, -EPROTO,
                                 "meshd speaks versions %d to %d of the local protocol",
                                 CMI_LOCAL_VERSION_MIN, CMI_LOCAL_VERSION_MAX);
+                return 0;
+        }
+        if (is_turned_away(service, guest, head->id, attach.wants_page)) {
                 return 0;
         }
         memcpy(guest->name, attach.name, sizeof(guest->name));
@@ -269,6 +292,9 @@ static int do_region(
 
         if (r < 0) {
                 return r;
+        }
+        if (is_turned_away(service, guest, head->id, true)) {
+                return 0;
         }
         r = core_region(service->core, cmi_slice_str(request.name), &index);
         if (r < 0) {

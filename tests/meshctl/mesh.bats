@@ -187,6 +187,40 @@ shown() {
         [ -s "$BATS_TEST_TMPDIR/out" ]
 }
 
+# hold N: keep so many connections open, until they are closed or the case ends
+hold() {
+        coproc HOLDER { exec python3 -c 'import socket, sys
+sockets = [socket.socket(socket.AF_UNIX) for _ in range(int(sys.argv[2]))]
+for s in sockets:
+    s.connect(sys.argv[1])
+print("held", flush=True)
+sys.stdin.read()' "$BATS_TEST_TMPDIR/a.sock" "$1" 3>&-; }
+        pids[holder$1]=$HOLDER_PID
+        read -r _ <&"${HOLDER[0]}"
+}
+
+@test "meshctl gets in though apps hold all connections of its user, and says why when not" {
+        node a --max-clients 4
+        hold 2
+        ctl a stats
+        [ "$status" -eq 0 ]
+        ctl a invalidate --region r --wait node k
+        [ "$status" -eq 0 ]
+        slay holder2
+        until_true released
+        hold 6
+        ctl a status
+        [ "$status" -eq 69 ]
+        [[ $stderr == *"takes no more connections: too many connections of this user: user "*"has 2, half of --max-clients"* ]]
+        [[ $stderr == *"next: end some of them"* ]]
+        [[ $stderr != *"(-"* ]]
+}
+
+# one connection is that of meshctl itself
+released() {
+        [ "$(field a status clients)" -eq 1 ]
+}
+
 @test "with standard descriptors closed nothing is printed into a socket or file" {
         node a
         run bash -c '"$0" --socket "$1" stats >&- 2>&-' "$MESHCTL" "$BATS_TEST_TMPDIR/a.sock"

@@ -418,6 +418,51 @@ static void damaged_requests_harm_nobody_else(void)
         g_rand_free(random);
 }
 
+static void beyond_a_users_share_meshctl_is_served_and_apps_are_told(void)
+{
+        struct visitor *apps[32];
+        struct visitor *app;
+        struct visitor *tool;
+        struct cmi_attach attach = {.version_min = 1, .version_max = 1, .wants_page = true};
+        uint8_t bytes[256];
+        struct cmi_writer writer = cmi_writer(bytes, sizeof(bytes));
+        size_t begin;
+
+        pair_set_up(1);
+        for (size_t i = 0; i < G_N_ELEMENTS(apps); i++) {
+                apps[i] = visitor_new(0);
+        }
+        TURN_UNTIL(nodes[0].local.n_clients == G_N_ELEMENTS(apps));
+        app = visitor_new(0);
+        begin = cmi_local_begin(&writer, CMI_LOCAL_ATTACH, ++app->id);
+        cmi_attach_write(&writer, &attach);
+        cmi_local_end(&writer, begin);
+        visitor_say(app, &writer);
+        visitor_expect_error(app, app->id, -EMFILE);
+        TURN_UNTIL(!visitor_pull(app));
+
+        tool = visitor_new(0);
+        visitor_attach(tool, false);
+        visitor_ask(tool, CMI_LOCAL_QUERY, "status", NULL, NULL);
+        visitor_expect(tool, CMI_LOCAL_ANSWER, tool->id);
+        visitor_publish(tool, "k", CMI_WAIT_NODE);
+        visitor_expect(tool, CMI_LOCAL_RESULT, tool->id);
+        writer = cmi_writer(bytes, sizeof(bytes));
+        begin = cmi_local_begin(&writer, CMI_LOCAL_REGION, ++tool->id);
+        cmi_region_request_write(&writer, &(struct cmi_region_request){.name = "r"});
+        cmi_local_end(&writer, begin);
+        visitor_say(tool, &writer);
+        visitor_expect_error(tool, tool->id, -EMFILE);
+        TURN_UNTIL(!visitor_pull(tool));
+
+        visitor_free(tool);
+        visitor_free(app);
+        for (size_t i = 0; i < G_N_ELEMENTS(apps); i++) {
+                visitor_free(apps[i]);
+        }
+        pair_tear_down();
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -438,6 +483,8 @@ int main(int argc, char **argv)
                         a_stranger_on_the_mesh_port_is_counted_and_changes_nothing);
         g_test_add_func("/daemon/end", a_clean_end_says_goodbye_and_the_stream_goes_on_after_it);
         g_test_add_func("/daemon/forget", a_gone_node_can_be_forgotten_by_hand);
+        g_test_add_func("/daemon/reserve",
+                        beyond_a_users_share_meshctl_is_served_and_apps_are_told);
         g_test_add_func("/daemon/damaged", damaged_requests_harm_nobody_else);
         return g_test_run();
 }

@@ -6,6 +6,7 @@
 #include "meshd/io/local.h"
 
 #include "base/cleanup.h"
+#include "meshd/io/admission.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -292,25 +293,63 @@ static void a_client_that_lets_too_much_pile_up_is_dropped(void)
         tear_down(&rig);
 }
 
-static void one_user_gets_half_of_the_connections(void)
+static uint32_t count_reserved(const struct rig *rig)
+{
+        uint32_t n = 0;
+
+        for (const struct client *client = rig->local.clients; client; client = client->next) {
+                n += client->is_reserved;
+        }
+        return n;
+}
+
+static void one_user_gets_half_of_the_connections_and_a_small_reserve(void)
 {
         struct rig rig;
-        int fds[8];
+        int fds[12];
 
         set_up(&rig, 8);
-        for (int i = 0; i < 8; i++) {
+        for (int i = 0; i < 12; i++) {
                 fds[i] = dial(&rig);
         }
         TURN_UNTIL(&rig, rig.local.counters.refused_user == 4);
-        g_assert_cmpint(rig.n_opened, ==, 4);
-        for (int i = 0; i < 8; i++) {
+        g_assert_cmpint(rig.n_opened, ==, 4 + ADMISSION_RESERVE_USER);
+        g_assert_cmpuint(count_reserved(&rig), ==, ADMISSION_RESERVE_USER);
+        for (int i = 0; i < 12; i++) {
                 close(fds[i]);
         }
-        TURN_UNTIL(&rig, rig.n_closed == 4);
+        TURN_UNTIL(&rig, rig.n_closed == 8);
         fds[0] = dial(&rig);
-        TURN_UNTIL(&rig, rig.n_opened == 5);
+        TURN_UNTIL(&rig, rig.n_opened == 9);
+        g_assert_cmpuint(count_reserved(&rig), ==, 0);
         close(fds[0]);
         tear_down(&rig);
+}
+
+/* Only the counting: what is counted need not be connected. */
+static void others_cannot_use_up_the_reserve_of_root_and_of_meshds_user(void)
+{
+        struct local local = {.max_clients = 8};
+        struct client clients[8 + 3 * ADMISSION_RESERVE_USER] = {0};
+        uint32_t n = 0;
+
+        for (uid_t uid = 1000; uid < 1003; uid++) {
+                int admitted;
+
+                while ((admitted = admission_check(&local, uid)) >= 0) {
+                        struct client *client = &clients[n++];
+
+                        g_assert_cmpuint(n, <=, G_N_ELEMENTS(clients));
+                        client->uid = uid;
+                        client->is_reserved = admitted == ADMISSION_RESERVED;
+                        client->next = local.clients;
+                        local.clients = client;
+                }
+                g_assert_cmpint(admitted, ==, -EMFILE);
+        }
+        g_assert_cmpuint(n, ==, 8 + ADMISSION_RESERVE_OTHERS);
+        g_assert_cmpint(admission_check(&local, 0), ==, ADMISSION_RESERVED);
+        g_assert_cmpint(admission_check(&local, geteuid()), ==, ADMISSION_RESERVED);
 }
 
 static int count_descriptors(void)
@@ -443,7 +482,9 @@ int main(int argc, char **argv)
         g_test_add_func("/local/held", requests_wait_while_the_core_takes_none_and_none_is_lost);
         g_test_add_func("/local/slow", a_client_that_does_not_read_is_held_and_loses_nothing);
         g_test_add_func("/local/overflow", a_client_that_lets_too_much_pile_up_is_dropped);
-        g_test_add_func("/local/user", one_user_gets_half_of_the_connections);
+        g_test_add_func("/local/user", one_user_gets_half_of_the_connections_and_a_small_reserve);
+        g_test_add_func("/local/reserve",
+                        others_cannot_use_up_the_reserve_of_root_and_of_meshds_user);
         g_test_add_func("/local/smuggle", descriptors_that_a_client_sends_do_not_arrive);
         g_test_add_func("/local/name", the_name_is_locked_and_what_a_dead_one_left_is_replaced);
         g_test_add_func("/local/swap",
