@@ -217,5 +217,6 @@ int main(int argc, char **argv)
         }
         way.start(&way, &options.way);
         run(&way, &options);
+        way.stop(&way);
         return 0;
 }

@@ -233,5 +233,6 @@ int main(int argc, char **argv)
         }
         way.start(&way, &options.way);
         run(&way, &options);
+        way.stop(&way);
         return 0;
 }

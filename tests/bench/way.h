@@ -22,6 +22,7 @@ struct way_options {
 struct way {
         const char *name;
         void (*start)(struct way *way, const struct way_options *options);
+        void (*stop)(struct way *way);
         /* One call for one key. @number: 0 and growing. */
         void (*send)(struct way *way, uint64_t number);
         /* NULL: only single ones. n <= WAY_BATCH_MAX keys in one publication. */

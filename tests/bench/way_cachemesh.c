@@ -97,6 +97,9 @@ static void start(struct way *way, const struct way_options *options)
         struct way_cachemesh *state = calloc(1, sizeof(*state));
         int fds[WAY_RECEIVERS_MAX + 1] = {-1};
 
+        if (!state) {
+                bench_die("no memory");
+        }
         for (unsigned i = 0; i < options->n_receivers; i++) {
                 fds[i + 1] = way->stamp_fds[i];
         }
@@ -107,5 +110,19 @@ static void start(struct way *way, const struct way_options *options)
         way->base = way_cachemesh_wait(way, 0) + 1;
 }
 
-const struct way way_cachemesh = {
-                .name = "cachemesh", .start = start, .send = send_one, .send_batch = send_batch};
+static void stop(struct way *way)
+{
+        struct way_cachemesh *state = way->state;
+
+        cm_batch_free(state->batch);
+        cm_close(state->cm);
+        mesh_stop(&state->mesh);
+        free(state);
+        way->state = NULL;
+}
+
+const struct way way_cachemesh = {.name = "cachemesh",
+                .start = start,
+                .stop = stop,
+                .send = send_one,
+                .send_batch = send_batch};

@@ -17,7 +17,8 @@
 #define FORWARD_MAX (1024 * LOCAL_LEN)
 
 struct raw {
-        int fd; /* of the Unix socket's writer */
+        int fd; /* of the Unix socket's writer; -1: there is none */
+        void *context;
         void *dealers[WAY_RECEIVERS_MAX];
         unsigned n_dealers;
 };
@@ -112,10 +113,9 @@ static void start_routers(struct way *way, unsigned n, char endpoints[][64])
 
 static void connect_dealers(struct raw *raw, unsigned n, char endpoints[][64])
 {
-        void *context = zmq_ctx_new();
-
+        raw->context = zmq_ctx_new();
         for (unsigned i = 0; i < n; i++) {
-                raw->dealers[i] = zmq_socket(context, ZMQ_DEALER);
+                raw->dealers[i] = zmq_socket(raw->context, ZMQ_DEALER);
                 set(raw->dealers[i], ZMQ_IMMEDIATE, 1);
                 set(raw->dealers[i], ZMQ_SNDHWM, 64);
                 set(raw->dealers[i], ZMQ_LINGER, 0);
@@ -147,6 +147,34 @@ static void send_local(struct way *way, uint64_t number)
         way_write(raw->fd, message, sizeof(message));
 }
 
+static struct raw *new_raw(void)
+{
+        struct raw *raw = calloc(1, sizeof(*raw));
+
+        if (!raw) {
+                bench_die("no memory");
+        }
+        raw->fd = -1;
+        return raw;
+}
+
+static void stop(struct way *way)
+{
+        struct raw *raw = way->state;
+
+        for (unsigned i = 0; i < raw->n_dealers; i++) {
+                zmq_close(raw->dealers[i]);
+        }
+        if (raw->context) {
+                zmq_ctx_term(raw->context);
+        }
+        if (raw->fd >= 0) {
+                close(raw->fd);
+        }
+        free(raw);
+        way->state = NULL;
+}
+
 static int open_local(struct raw *raw)
 {
         int fds[2];
@@ -160,7 +188,7 @@ static int open_local(struct raw *raw)
 
 static void start_unix(struct way *way, const struct way_options *options)
 {
-        struct raw *raw = calloc(1, sizeof(*raw));
+        struct raw *raw = new_raw();
         int fd = open_local(raw);
 
         if (bench_fork() == 0) {
@@ -173,7 +201,7 @@ static void start_unix(struct way *way, const struct way_options *options)
 
 static void start_zmq(struct way *way, const struct way_options *options)
 {
-        struct raw *raw = calloc(1, sizeof(*raw));
+        struct raw *raw = new_raw();
         char endpoints[WAY_RECEIVERS_MAX][64];
 
         start_routers(way, options->n_receivers, endpoints);
@@ -214,7 +242,7 @@ static void forward(int fd, struct raw *raw)
 
 static void start_chain(struct way *way, const struct way_options *options)
 {
-        struct raw *raw = calloc(1, sizeof(*raw));
+        struct raw *raw = new_raw();
         char endpoints[WAY_RECEIVERS_MAX][64];
         int fd = open_local(raw);
 
@@ -228,6 +256,7 @@ static void start_chain(struct way *way, const struct way_options *options)
         way->state = raw;
 }
 
-const struct way way_unix = {.name = "unix", .start = start_unix, .send = send_local};
-const struct way way_zmq = {.name = "zmq", .start = start_zmq, .send = send_zmq};
-const struct way way_chain = {.name = "chain", .start = start_chain, .send = send_local};
+const struct way way_unix = {.name = "unix", .start = start_unix, .stop = stop, .send = send_local};
+const struct way way_zmq = {.name = "zmq", .start = start_zmq, .stop = stop, .send = send_zmq};
+const struct way way_chain = {
+                .name = "chain", .start = start_chain, .stop = stop, .send = send_local};

@@ -132,8 +132,20 @@ static struct text *new_text(int fd)
 {
         struct text *state = calloc(1, sizeof(*state));
 
+        if (!state) {
+                bench_die("no memory");
+        }
         state->fd = fd;
         return state;
+}
+
+static void stop(struct way *way)
+{
+        struct text *state = way->state;
+
+        close(state->fd);
+        free(state);
+        way->state = NULL;
 }
 
 static void send_text(struct text *state, const char *text, size_t len)
@@ -248,9 +260,11 @@ static void send_nats_batch(struct way *way, uint64_t first, unsigned n)
 
 const struct way way_redis = {.name = "redis",
                 .start = start_redis,
+                .stop = stop,
                 .send = send_redis,
                 .send_batch = send_redis_batch};
 const struct way way_nats = {.name = "nats",
                 .start = start_nats,
+                .stop = stop,
                 .send = send_nats,
                 .send_batch = send_nats_batch};
