@@ -9,6 +9,11 @@
 
 #include <stdlib.h>
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+
 #define STACK_SIZE (512u << 10)
 
 static void perform(struct node *node)
@@ -48,17 +53,93 @@ static void perform(struct node *node)
         node->is_call_over = true;
 }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define MAY_SWITCH_STACKS false /* the sanitizers follow no stack that is left for ever */
+#ifdef __SANITIZE_THREAD__
+#define MAY_SWITCH_STACKS false /* one thread, in which there is nothing to find */
 #else
 #define MAY_SWITCH_STACKS true
 #endif
 
 static struct node *entered; /* makecontext() passes ints only */
 
+/*
+ * ASan has to be told which stack is used. What it keeps of a stack for its own use is @saved;
+ * a call that never returns leaves that behind, and the node's next call takes it over.
+ */
+#ifdef __SANITIZE_ADDRESS__
+static const void *main_stack;
+static size_t main_stack_size;
+
+static void begin_switch(void **ret_saved, const void *stack, size_t size)
+{
+        __sanitizer_start_switch_fiber(ret_saved, stack, size);
+}
+
+static void end_switch(void *saved)
+{
+        __sanitizer_finish_switch_fiber(saved, NULL, NULL);
+}
+
+/* The first thing on a new stack. */
+static void end_first_switch(void *saved)
+{
+        __sanitizer_finish_switch_fiber(saved, &main_stack, &main_stack_size);
+        __asan_handle_no_return(); /* no frame of an earlier call counts */
+}
+
+static void begin_switch_back(void **ret_saved)
+{
+        __sanitizer_start_switch_fiber(ret_saved, main_stack, main_stack_size);
+}
+
+static void clear_stack(void *stack)
+{
+        __asan_unpoison_memory_region(stack, STACK_SIZE);
+}
+#else
+static void begin_switch(void **ret_saved, const void *stack, size_t size)
+{
+        (void)ret_saved, (void)stack, (void)size;
+}
+
+static void end_switch(void *saved)
+{
+        (void)saved;
+}
+
+static void end_first_switch(void *saved)
+{
+        (void)saved;
+}
+
+static void begin_switch_back(void **ret_saved)
+{
+        (void)ret_saved;
+}
+
+static void clear_stack(void *stack)
+{
+        (void)stack;
+}
+#endif
+
 static void perform_on_stack(void)
 {
-        perform(entered);
+        struct node *node = entered;
+
+        end_first_switch(node->saved_stack);
+        perform(node);
+        node->saved_stack = NULL;
+        begin_switch_back(NULL);
+}
+
+/* Goes on in the call's stack until the call is over or interrupted. */
+static void enter(struct node *node)
+{
+        void *saved = NULL;
+
+        begin_switch(&saved, node->stack, STACK_SIZE);
+        swapcontext(&node->return_context, &node->context);
+        end_switch(saved);
 }
 
 static void run_on_stack(struct node *node)
@@ -75,13 +156,16 @@ static void run_on_stack(struct node *node)
         node->context.uc_link = &node->return_context;
         makecontext(&node->context, perform_on_stack, 0);
         entered = node;
-        swapcontext(&node->return_context, &node->context);
+        clear_stack(node->stack);
+        enter(node);
 }
 
 void node_interruption(struct node *node)
 {
         if (node->interrupt_at > 0 && --node->interrupt_at == 0) {
+                begin_switch_back(&node->saved_stack);
                 swapcontext(&node->context, &node->return_context);
+                end_switch(node->saved_stack);
         }
 }
 
@@ -183,7 +267,7 @@ void node_return_event(struct node *node, uint64_t life)
                 return;
         }
         trace(node->world, "%s returns into its call", node->name);
-        swapcontext(&node->return_context, &node->context);
+        enter(node);
         finish_call(node);
         node_wake(node);
 }

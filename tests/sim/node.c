@@ -39,8 +39,10 @@ void node_init(struct world *world, uint32_t index)
         struct node *node = &world->nodes[index];
         int64_t most = (int64_t)world->options.drift_ppm * 45 / 100;
         void *stack = node->stack;
+        void *saved_stack = node->saved_stack;
 
-        *node = (struct node){.world = world, .index = index, .stack = stack};
+        *node = (struct node){
+                        .world = world, .index = index, .stack = stack, .saved_stack = saved_stack};
         snprintf(node->name, sizeof(node->name), "node%u", index);
         memset(node->id.bytes, (int)index + 1, sizeof(node->id.bytes));
         node->drift_ppm = (int64_t)random_below(&world->random, (uint64_t)(2 * most + 1)) - most;

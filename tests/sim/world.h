@@ -168,6 +168,7 @@ struct node {
         bool is_call_over;
         ucontext_t context, return_context;
         void *stack;
+        void *saved_stack; /* ASan's */
 
         /* Audit */
         uint64_t seen_stream[NODES_MAX];
