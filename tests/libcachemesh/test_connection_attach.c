@@ -1,40 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Attaching: whom the client believes, and what it does when it does not. */
-#include "tests/libcachemesh/fake_handle.h"
-#include "tests/libcachemesh/fake_meshd.h"
+#include "tests/libcachemesh/connection_fixture.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-
-struct fixture {
-        char *path;
-        struct fake_meshd *meshd;
-        struct cm *cm;
-};
-
-static void set_up(struct fixture *f, const void *unused)
-{
-        f->path = fake_path_new();
-}
-
-static void tear_down(struct fixture *f, const void *unused)
-{
-        f->cm = fake_handle_close(f->cm);
-        if (f->meshd) {
-                fake_meshd_kill(f->meshd);
-        }
-        fake_path_free(f->path);
-}
-
-static void start(struct fixture *f, const struct fake_meshd_script *script)
-{
-        f->meshd = fake_meshd_start(f->path, script);
-        f->cm = fake_handle_open(f->path, NULL);
-        g_assert_nonnull(f->cm);
-}
 
 static unsigned n_open_descriptors(void)
 {
@@ -50,7 +22,7 @@ static unsigned n_open_descriptors(void)
 
 static void a_page_and_an_index_for_each_region_arrive(struct fixture *f, const void *unused)
 {
-        start(f, NULL);
+        fixture_start(f, NULL);
         g_assert_cmpint(fake_handle_region(f->cm, "a", 5000), ==, 0);
         g_assert_cmpint(fake_handle_region(f->cm, "b", 5000), ==, 0);
         g_assert_cmpuint(f->cm->n_installs, ==, 1);
@@ -66,7 +38,7 @@ static void after_a_restart_a_new_page_comes_and_indices_are_asked_for_again(
 {
         uint64_t epoch;
 
-        start(f, NULL);
+        fixture_start(f, NULL);
         fake_handle_region(f->cm, "a", 5000);
         epoch = cmi_mapping_epoch(f->cm);
         fake_meshd_kill(f->meshd);
@@ -85,7 +57,7 @@ static void another_time_namespace_gets_no_page_and_is_told_once(
         struct cmi_source_status status;
 
         script.mono_shift_ns = 6 * (int64_t)CMI_NS_PER_S;
-        start(f, &script);
+        fixture_start(f, &script);
         g_assert_cmpint(fake_handle_region(f->cm, "a", 5000), ==, 0);
         g_assert_cmpuint(f->cm->n_installs, ==, 0);
         f->cm->ops->status(f->cm, &status);
@@ -104,7 +76,7 @@ static void a_shift_of_either_clock_is_noticed(struct fixture *f, const void *un
         struct fake_meshd_script script = fake_meshd_script();
 
         script.real_shift_ns = -30 * (int64_t)CMI_NS_PER_MS;
-        start(f, &script);
+        fixture_start(f, &script);
         fake_handle_region(f->cm, "a", 5000);
         g_assert_cmpuint(f->cm->n_installs, ==, 0);
 }
@@ -114,7 +86,7 @@ static void an_answer_that_is_looked_at_late_still_gives_a_page(
 {
         gint64 end_us;
 
-        start(f, NULL);
+        fixture_start(f, NULL);
         g_assert_true(fake_meshd_await_accepted(f->meshd, 1));
         /* Time passes in which the app does not look; the width of the bracket must not matter. */
         end_us = g_get_monotonic_time() + 60000;
@@ -158,7 +130,7 @@ static void a_meshd_that_gives_no_page_is_bypassed(struct fixture *f, const void
         struct fake_meshd_script script = fake_meshd_script();
 
         script.n_descriptors = 0;
-        start(f, &script);
+        fixture_start(f, &script);
         /* Size 0 and no descriptor: meshd gives no page, which is allowed. */
         fake_handle_region(f->cm, "a", 5000);
         g_assert_cmpuint(f->cm->n_installs, ==, 0);
@@ -240,7 +212,7 @@ static void a_conflict_of_region_options_is_returned_and_told(struct fixture *f,
         struct fake_meshd_script script = fake_meshd_script();
 
         script.region_error = CM_E_CONFIG;
-        start(f, &script);
+        fixture_start(f, &script);
         g_assert_cmpint(fake_handle_region(f->cm, "a", 5000), ==, CM_E_CONFIG);
         g_assert_nonnull(strstr(fake_handle_find_event(f->cm, CM_EVENT_CONFIG), "region a"));
         g_assert_cmpint(fake_handle_invalidate(f->cm, "a", "k", CM_WAIT_NODE, 5000, NULL), ==, 0);
@@ -251,7 +223,7 @@ static void a_region_that_meshd_has_no_room_for_is_refused(struct fixture *f, co
         struct fake_meshd_script script = fake_meshd_script();
 
         script.region_error = -ENOSPC;
-        start(f, &script);
+        fixture_start(f, &script);
         g_assert_cmpint(fake_handle_region(f->cm, "a", 5000), ==, -ENOSPC);
         g_assert_cmpint(fake_handle_invalidate(f->cm, "a", "k", CM_WAIT_NODE, 5000, NULL), ==, 0);
 }
@@ -344,7 +316,8 @@ static void attempts_to_connect_keep_the_back_off(struct fixture *f, const void 
 }
 
 #define CASE(name, function)                                                                       \
-        g_test_add("/connection_attach/" name, struct fixture, NULL, set_up, function, tear_down)
+        g_test_add("/connection_attach/" name, struct fixture, NULL, fixture_set_up, function,     \
+                        fixture_tear_down)
 
 int main(int argc, char **argv)
 {

@@ -1,39 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /* Loop integration, state and events, and forked children. */
-#include "tests/libcachemesh/fake_handle.h"
-#include "tests/libcachemesh/fake_meshd.h"
+#include "tests/libcachemesh/connection_fixture.h"
 
 #include "wire/op.h"
 
+#include <errno.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-struct fixture {
-        char *path;
-        struct fake_meshd *meshd;
-        struct cm *cm;
-};
-
-static void set_up(struct fixture *f, const void *unused)
+static void without_a_descriptor_there_is_no_loop_and_the_rest_goes_on(
+                struct fixture *f, const void *unused)
 {
-        f->path = fake_path_new();
-}
+        struct rlimit limit;
+        struct rlimit none;
 
-static void tear_down(struct fixture *f, const void *unused)
-{
-        f->cm = fake_handle_close(f->cm);
-        if (f->meshd) {
-                fake_meshd_kill(f->meshd);
-        }
-        fake_path_free(f->path);
-}
-
-static void start(struct fixture *f, const struct fake_meshd_script *script)
-{
-        f->meshd = fake_meshd_start(f->path, script);
-        f->cm = fake_handle_open(f->path, NULL);
-        g_assert_cmpint(fake_handle_region(f->cm, "r", 5000), ==, 0);
+        fixture_start_region(f, NULL);
+        g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &limit), ==, 0);
+        none = (struct rlimit){0, limit.rlim_max};
+        setrlimit(RLIMIT_NOFILE, &none);
+        g_assert_cmpint(f->cm->ops->fd(f->cm), ==, -EMFILE);
+        g_assert_cmpint(f->cm->ops->dispatch(f->cm), ==, 0);
+        setrlimit(RLIMIT_NOFILE, &limit);
+        g_assert_true(fake_handle_is_live(f->cm, NULL));
+        g_assert_cmpint(f->cm->ops->fd(f->cm), >=, 0);
 }
 
 static bool is_readable(struct cm *cm, int timeout_ms)
@@ -55,7 +46,7 @@ static void the_descriptor_stays_the_same_over_reconnects(struct fixture *f, con
 {
         int fd;
 
-        start(f, NULL);
+        fixture_start_region(f, NULL);
         fd = f->cm->ops->fd(f->cm);
         g_assert_cmpint(fd, >=, 0);
         for (int i = 0; i < 3; i++) {
@@ -70,7 +61,7 @@ static void the_descriptor_stays_the_same_over_reconnects(struct fixture *f, con
 static void the_descriptor_is_readable_while_events_are_queued(
                 struct fixture *f, const void *unused)
 {
-        start(f, NULL);
+        fixture_start_region(f, NULL);
         g_assert_true(is_readable(f->cm, 0));
         drain_events(f->cm);
         g_assert_false(is_readable(f->cm, 0));
@@ -78,7 +69,7 @@ static void the_descriptor_is_readable_while_events_are_queued(
 
 static void a_dead_meshd_makes_the_descriptor_readable(struct fixture *f, const void *unused)
 {
-        start(f, NULL);
+        fixture_start_region(f, NULL);
         drain_events(f->cm);
         g_assert_false(is_readable(f->cm, 0));
         f->meshd = fake_meshd_kill(f->meshd);
@@ -93,7 +84,7 @@ static void a_dead_meshd_makes_the_descriptor_readable(struct fixture *f, const 
 
 static void an_idle_live_handle_asks_for_no_busy_loop(struct fixture *f, const void *unused)
 {
-        start(f, NULL);
+        fixture_start_region(f, NULL);
         drain_events(f->cm);
         g_assert_true(fake_handle_is_live(f->cm, NULL));
         g_assert_cmpint(f->cm->ops->timeout_ms(f->cm), >, 1000);
@@ -103,7 +94,7 @@ static void the_end_of_the_lease_is_an_event(struct fixture *f, const void *unus
 {
         struct cmi_source_status status;
 
-        start(f, NULL);
+        fixture_start_region(f, NULL);
         drain_events(f->cm);
         fake_meshd_page(f->meshd)->lease_end_mono_ns = 1;
         f->cm->ops->dispatch(f->cm);
@@ -120,7 +111,7 @@ static void a_get_that_misses_reconnects(struct fixture *f, const void *unused)
 {
         gint64 end_us = g_get_monotonic_time() + 10 * G_USEC_PER_SEC;
 
-        start(f, NULL);
+        fixture_start_region(f, NULL);
         fake_meshd_kill(f->meshd);
         f->meshd = fake_meshd_start(f->path, NULL);
         while (f->cm->n_installs < 2 && g_get_monotonic_time() < end_us) {
@@ -161,7 +152,7 @@ static void a_forked_child_makes_its_own_connection(struct fixture *f, const voi
         pid_t pid;
         int fd;
 
-        start(f, NULL);
+        fixture_start_region(f, NULL);
         fd = f->cm->ops->fd(f->cm);
         drain_events(f->cm);
         pid = fork();
@@ -250,7 +241,7 @@ static void a_child_keeps_no_copy_of_the_parent_s_socket(struct fixture *f, cons
         pid_t pid;
         int leash;
 
-        start(f, NULL);
+        fixture_start_region(f, NULL);
         pid = fork_idle(f, true, &leash);
         f->cm = fake_handle_close(f->cm);
         g_assert_true(fake_meshd_await_closed(f->meshd, 1));
@@ -268,7 +259,7 @@ static void a_lost_socket_leaves_the_loop_even_if_a_child_holds_a_copy(
         pid_t pid;
         int leash;
 
-        start(f, NULL);
+        fixture_start_region(f, NULL);
         g_assert_cmpint(f->cm->ops->fd(f->cm), >=, 0);
         f->cm->ops->dispatch(f->cm);
         pid = fork_idle(f, false, &leash);
@@ -281,12 +272,14 @@ static void a_lost_socket_leaves_the_loop_even_if_a_child_holds_a_copy(
 }
 
 #define CASE(name, function)                                                                       \
-        g_test_add("/connection_loop/" name, struct fixture, NULL, set_up, function, tear_down)
+        g_test_add("/connection_loop/" name, struct fixture, NULL, fixture_set_up, function,       \
+                        fixture_tear_down)
 
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
         g_test_set_nonfatal_assertions();
+        CASE("no_fd", without_a_descriptor_there_is_no_loop_and_the_rest_goes_on);
         CASE("fd", the_descriptor_stays_the_same_over_reconnects);
         CASE("readable", the_descriptor_is_readable_while_events_are_queued);
         CASE("dead", a_dead_meshd_makes_the_descriptor_readable);

@@ -1,36 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Invalidations: what arrives, in which order, and what the call says about it. */
-#include "tests/libcachemesh/fake_handle.h"
-#include "tests/libcachemesh/fake_meshd.h"
+#include "tests/libcachemesh/connection_fixture.h"
 
 #include <errno.h>
-
-struct fixture {
-        char *path;
-        struct fake_meshd *meshd;
-        struct cm *cm;
-};
-
-static void set_up(struct fixture *f, const void *unused)
-{
-        f->path = fake_path_new();
-}
-
-static void tear_down(struct fixture *f, const void *unused)
-{
-        f->cm = fake_handle_close(f->cm);
-        if (f->meshd) {
-                fake_meshd_kill(f->meshd);
-        }
-        fake_path_free(f->path);
-}
-
-static void start(struct fixture *f, const struct fake_meshd_script *script)
-{
-        f->meshd = fake_meshd_start(f->path, script);
-        f->cm = fake_handle_open(f->path, NULL);
-        g_assert_cmpint(fake_handle_region(f->cm, "r", 5000), ==, 0);
-}
 
 static void open_without_meshd(struct fixture *f, uint32_t pending_max)
 {
@@ -61,7 +33,7 @@ static void expect_keys_in_order(struct fixture *f, unsigned n)
 
 static void each_wait_level_returns_success(struct fixture *f, const void *unused)
 {
-        start(f, NULL);
+        fixture_start_region(f, NULL);
         g_assert_cmpint(invalidate(f, 0, CM_WAIT_NONE, 5000), ==, 0);
         g_assert_cmpint(invalidate(f, 1, CM_WAIT_NODE, 5000), ==, 0);
         g_assert_cmpint(invalidate(f, 2, CM_WAIT_MESH, 5000), ==, 0);
@@ -71,7 +43,7 @@ static void each_wait_level_returns_success(struct fixture *f, const void *unuse
 
 static void many_without_wait_arrive_once_and_in_order(struct fixture *f, const void *unused)
 {
-        start(f, NULL);
+        fixture_start_region(f, NULL);
         for (unsigned i = 0; i < 20000; i++) {
                 g_assert_cmpint(invalidate(f, i, CM_WAIT_NONE, 5000), ==, 0);
         }
@@ -85,7 +57,7 @@ static void a_partial_result_names_the_members(struct fixture *f, const void *un
         struct cm_result result = {0};
 
         script.mesh_outcome = CM_PARTIAL;
-        start(f, &script);
+        fixture_start_region(f, &script);
         g_assert_cmpint(fake_handle_invalidate(f->cm, "r", "k", CM_WAIT_MESH, 5000, &result), ==,
                         CM_PARTIAL);
         g_assert_cmpuint(result.n_applied, ==, 2);
@@ -98,13 +70,41 @@ static void a_partial_result_names_the_members(struct fixture *f, const void *un
         free(result.members);
 }
 
+static void a_result_is_filled_only_by_what_is_known(struct fixture *f, const void *unused)
+{
+        struct fake_meshd_script script = fake_meshd_script();
+        struct cm_result result = {.n_members = 1, .members = calloc(1, sizeof(struct cm_member))};
+
+        fixture_start_region(f, NULL);
+        result.position = 77;
+        g_assert_cmpint(fake_handle_invalidate(f->cm, "r", "k", CM_WAIT_NONE, 5000, &result), ==,
+                        0);
+        g_assert_null(result.members);
+        g_assert_cmpuint(result.position, ==, 0);
+        result.position = 77;
+        script.mesh_outcome = CM_PENDING;
+        fake_meshd_set_script(f->meshd, &script);
+        g_assert_cmpint(fake_handle_invalidate(f->cm, "r", "k", CM_WAIT_MESH, 5000, &result), ==,
+                        CM_PENDING);
+        script.publish_error = -EPERM;
+        fake_meshd_set_script(f->meshd, &script);
+        g_assert_cmpint(fake_handle_invalidate(f->cm, "r", "k", CM_WAIT_MESH, 5000, &result), ==,
+                        -EPERM);
+        script.publish_error = 0;
+        script.mesh_outcome = -EIO;
+        fake_meshd_set_script(f->meshd, &script);
+        g_assert_cmpint(fake_handle_invalidate(f->cm, "r", "k", CM_WAIT_MESH, 5000, &result), ==,
+                        -EIO);
+        g_assert_cmpuint(result.position, ==, 77);
+}
+
 static void meshd_says_that_the_wait_was_too_short(struct fixture *f, const void *unused)
 {
         struct fake_meshd_script script = fake_meshd_script();
         struct cm_result result = {0};
 
         script.mesh_outcome = CM_E_TIMEOUT;
-        start(f, &script);
+        fixture_start_region(f, &script);
         g_assert_cmpint(fake_handle_invalidate(f->cm, "r", "k", CM_WAIT_MESH, 5000, &result), ==,
                         CM_E_TIMEOUT);
         g_assert_cmpuint(result.n_unconfirmed, ==, 1);
@@ -118,7 +118,7 @@ static void a_silent_meshd_costs_the_deadline_and_no_more(struct fixture *f, con
         gint64 begin_us;
 
         script.answers_mesh = false;
-        start(f, &script);
+        fixture_start_region(f, &script);
         begin_us = g_get_monotonic_time();
         g_assert_cmpint(invalidate(f, 0, CM_WAIT_MESH, 100), ==, CM_PENDING);
         g_assert_cmpint(g_get_monotonic_time() - begin_us, >=, 100000);
@@ -135,7 +135,7 @@ static void a_refusal_is_returned_and_not_repeated(struct fixture *f, const void
         struct fake_meshd_script script = fake_meshd_script();
 
         script.publish_error = -EPERM;
-        start(f, &script);
+        fixture_start_region(f, &script);
         g_assert_cmpint(invalidate(f, 0, CM_WAIT_MESH, 5000), ==, -EPERM);
         g_assert_cmpint(invalidate(f, 1, CM_WAIT_NODE, 5000), ==, -EPERM);
         g_assert_false(f->cm->is_pending);
@@ -147,7 +147,7 @@ static void what_meshd_cannot_take_now_is_queued_again(struct fixture *f, const 
         struct fake_meshd_script script = fake_meshd_script();
 
         script.publish_error = -ESHUTDOWN;
-        start(f, &script);
+        fixture_start_region(f, &script);
         g_assert_cmpint(invalidate(f, 0, CM_WAIT_MESH, 5000), ==, CM_PENDING);
         g_assert_true(f->cm->is_pending);
         script.publish_error = 0;
@@ -162,7 +162,7 @@ static void too_many_waits_at_meshd_cost_the_wait_only(struct fixture *f, const 
 
         script.publish_error = CM_E_BUSY;
         script.errs_once = true;
-        start(f, &script);
+        fixture_start_region(f, &script);
         g_assert_cmpint(invalidate(f, 0, CM_WAIT_MESH, 5000), ==, CM_PENDING);
         g_assert_true(fake_handle_await(f->cm, fake_handle_is_flushed, NULL));
         expect_keys_in_order(f, 1);
@@ -221,7 +221,7 @@ static void a_queue_without_memory_overflows_rather_than_forgets(
 {
         g_autofree char *seen = NULL;
 
-        start(f, NULL);
+        fixture_start_region(f, NULL);
         f->cm->is_out_of_memory = true;
         g_assert_cmpint(invalidate(f, 0, CM_WAIT_MESH, 5000), ==, CM_PENDING);
         g_assert_true(f->cm->is_pending);
@@ -254,7 +254,7 @@ static void a_call_cut_off_by_a_killed_meshd_is_queued_again(struct fixture *f, 
         pthread_t thread;
 
         script.answers_mesh = false;
-        start(f, &script);
+        fixture_start_region(f, &script);
         pthread_create(&thread, NULL, run_call, &call);
         g_assert_true(fake_meshd_await_published(f->meshd, 1));
         fake_meshd_kill(f->meshd);
@@ -268,7 +268,7 @@ static void a_call_cut_off_by_a_killed_meshd_is_queued_again(struct fixture *f, 
 
 static void a_restarted_meshd_is_found_by_the_call_itself(struct fixture *f, const void *unused)
 {
-        start(f, NULL);
+        fixture_start_region(f, NULL);
         g_assert_cmpint(invalidate(f, 0, CM_WAIT_MESH, 5000), ==, 0);
         for (int i = 0; i < 5; i++) {
                 enum cm_wait wait = i % 2 ? CM_WAIT_MESH : CM_WAIT_NONE;
@@ -291,7 +291,7 @@ static void a_stopped_meshd_delays_each_call_to_its_deadline_only(
         unsigned n = 0;
         int r = 0;
 
-        start(f, NULL);
+        fixture_start_region(f, NULL);
         fake_meshd_pause(f->meshd);
         begin_us = g_get_monotonic_time();
         g_assert_cmpint(invalidate(f, n++, CM_WAIT_NODE, 50), ==, CM_PENDING);
@@ -336,7 +336,7 @@ static void room_in_the_socket_alone_ends_the_wait_of_a_sender(
         unsigned n = 0;
 
         script.confirms_nothing = true;
-        start(f, &script);
+        fixture_start_region(f, &script);
         fake_meshd_pause(f->meshd);
         while (invalidate(f, n++, CM_WAIT_NONE, 20) == 0 && n < 3000) {
         }
@@ -389,7 +389,7 @@ static void a_long_wait_delays_no_other_answer(struct fixture *f, const void *un
         pthread_t threads[3];
 
         script.answers_mesh = false;
-        start(f, &script);
+        fixture_start_region(f, &script);
         for (unsigned i = 0; i < 3; i++) {
                 calls[i] = (struct call){f, CM_WAIT_MESH, 30000, i, -1};
                 pthread_create(&threads[i], NULL, run_call, &calls[i]);
@@ -438,7 +438,7 @@ static void many_threads_share_the_connection(struct fixture *f, const void *unu
         struct call calls[4];
         pthread_t threads[4];
 
-        start(f, NULL);
+        fixture_start_region(f, NULL);
         for (unsigned i = 0; i < 4; i++) {
                 calls[i] = (struct call){f, CM_WAIT_NONE, 0, 0, -1};
                 pthread_create(&threads[i], NULL, hammer, &calls[i]);
@@ -458,7 +458,7 @@ static void threads_survive_a_meshd_that_hangs_up_again_and_again(
         struct call calls[4];
         pthread_t threads[4];
 
-        start(f, NULL);
+        fixture_start_region(f, NULL);
         for (unsigned i = 0; i < 4; i++) {
                 calls[i] = (struct call){f, CM_WAIT_NONE, 0, 0, -1};
                 pthread_create(&threads[i], NULL, hammer, &calls[i]);
@@ -483,7 +483,7 @@ static void a_batch_of_operations_waits_for_its_last(struct fixture *f, const vo
         uint8_t bytes[3][64];
         struct cmi_slice ops[3];
 
-        start(f, NULL);
+        fixture_start_region(f, NULL);
         for (unsigned i = 0; i < 3; i++) {
                 struct cmi_writer writer = cmi_writer(bytes[i], sizeof(bytes[i]));
                 char key = (char)('0' + i);
@@ -521,7 +521,8 @@ static void closing_does_not_wait_where_nobody_listens(struct fixture *f, const 
 }
 
 #define CASE(name, function)                                                                       \
-        g_test_add("/connection_publish/" name, struct fixture, NULL, set_up, function, tear_down)
+        g_test_add("/connection_publish/" name, struct fixture, NULL, fixture_set_up, function,    \
+                        fixture_tear_down)
 
 int main(int argc, char **argv)
 {
@@ -530,6 +531,7 @@ int main(int argc, char **argv)
         CASE("levels", each_wait_level_returns_success);
         CASE("many", many_without_wait_arrive_once_and_in_order);
         CASE("partial", a_partial_result_names_the_members);
+        CASE("result", a_result_is_filled_only_by_what_is_known);
         CASE("timeout", meshd_says_that_the_wait_was_too_short);
         CASE("deadline", a_silent_meshd_costs_the_deadline_and_no_more);
         CASE("refused", a_refusal_is_returned_and_not_repeated);

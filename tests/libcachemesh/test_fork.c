@@ -38,9 +38,12 @@ static void a_child_starts_empty_and_works(void)
 {
         struct fixture f = fixture_open(NULL, 0);
         struct cm_region *other;
+        struct cm_batch *batch;
         pid_t child;
 
         g_assert_cmpint(cm_region_open(&other, f.cm, "other", NULL), ==, 0);
+        g_assert_cmpint(cm_batch_new(&batch, f.cm), ==, 0);
+        g_assert_cmpint(cm_batch_add_key(batch, other, "c", 1), ==, 0);
         put_text(f.region, "a", "parent", cm_token(f.cm));
         put_text(other, "a", "parent", cm_token(f.cm));
         child = fork();
@@ -56,6 +59,10 @@ static void a_child_starts_empty_and_works(void)
                 CHILD_EXPECT(cm_invalidate(other, "b", 1, CM_WAIT_NODE, NULL) == 0);
                 CHILD_EXPECT(!has(other, "b", "child"));
                 CHILD_EXPECT(cm_region_open(&again, f.cm, "other", NULL) == 0 && again == other);
+                CHILD_EXPECT(put_text(other, "c", "child", cm_token(f.cm)) == 0);
+                CHILD_EXPECT(cm_batch_publish(batch, CM_WAIT_NODE, 0, NULL) == 0);
+                CHILD_EXPECT(!has(other, "c", "child"));
+                CHILD_EXPECT(cm_batch_free(batch) == NULL);
                 CHILD_EXPECT(cm_region_stats(f.region, &stats) == 0);
                 CHILD_EXPECT(stats.n_entries == 1 && stats.n_hits == 1 && stats.n_puts == 1);
                 CHILD_EXPECT(cm_close(f.cm) == NULL);
@@ -64,6 +71,7 @@ static void a_child_starts_empty_and_works(void)
         expect_good_end(child);
         assert_hit(f.region, "a", "parent");
         assert_hit(other, "a", "parent");
+        cm_batch_free(batch);
         g_assert_cmpint(put_text(f.region, "b", "parent", cm_token(f.cm)), ==, 0);
         assert_hit(f.region, "b", "parent");
         fixture_close(&f);
@@ -113,11 +121,20 @@ static void pins_of_the_parent_stay_readable_in_the_child(void)
         fixture_close(&f);
 }
 
+static int never(void *userdata, struct cm_load *load, const void *key, size_t key_len)
+{
+        abort();
+}
+
 static void a_handle_may_refuse_to_be_inherited(void)
 {
         struct fixture f = fixture_open(NULL, CM_OPEN_NO_FORK);
         struct cm_value value = {0};
+        struct cm_batch *inherited;
         pid_t child;
+
+        g_assert_cmpint(cm_batch_new(&inherited, f.cm), ==, 0);
+        cm_batch_add_key(inherited, f.region, "b", 1);
 
         put_text(f.region, "a", "pinned", cm_token(f.cm));
         g_assert_cmpint(cm_get(f.region, "a", 1, &value), ==, 0);
@@ -128,6 +145,9 @@ static void a_handle_may_refuse_to_be_inherited(void)
                 struct cm_state state;
                 struct cm_batch *batch;
                 struct cm_region_stats stats = {.size = sizeof(stats)};
+                struct cm_bytes key = {"a", 1};
+                struct cm_event event;
+                int outcome = 0;
 
                 CHILD_EXPECT(cm_get(f.region, "a", 1, &other) == CM_E_FORKED);
                 CHILD_EXPECT(put_text(f.region, "a", "x", cm_token(f.cm)) == CM_E_FORKED);
@@ -137,12 +157,25 @@ static void a_handle_may_refuse_to_be_inherited(void)
                 CHILD_EXPECT(cm_batch_new(&batch, f.cm) == CM_E_FORKED);
                 CHILD_EXPECT(cm_region_stats(f.region, &stats) == CM_E_FORKED);
                 CHILD_EXPECT(cm_fd(f.cm) == CM_E_FORKED && cm_dispatch(f.cm) == CM_E_FORKED);
+                CHILD_EXPECT(cm_events(f.cm) == CM_E_FORKED);
+                CHILD_EXPECT(cm_timeout_ms(f.cm) == CM_E_FORKED);
+                CHILD_EXPECT(cm_next_event(f.cm, &event) == CM_E_FORKED);
+                CHILD_EXPECT(cm_region_clear(f.region) == CM_E_FORKED);
+                CHILD_EXPECT(cm_get_many(f.region, &key, 1, &other, &outcome) == 0);
+                CHILD_EXPECT(outcome == CM_E_FORKED);
+                CHILD_EXPECT(cm_get_or_load(f.region, "a", 1, never, NULL, &other) == CM_E_FORKED);
+                CHILD_EXPECT(cm_invalidate_tag(f.region, "a", 1, CM_WAIT_NONE, NULL) ==
+                                CM_E_FORKED);
+                CHILD_EXPECT(cm_invalidate_region(f.region, CM_WAIT_NONE, NULL) == CM_E_FORKED);
+                CHILD_EXPECT(cm_batch_publish(inherited, CM_WAIT_NONE, 0, NULL) == CM_E_FORKED);
+                CHILD_EXPECT(cm_batch_free(inherited) == NULL);
                 CHILD_EXPECT(memcmp(value.data, "pinned", 6) == 0);
                 cm_release(&value);
                 CHILD_EXPECT(cm_close(f.cm) == NULL);
                 _exit(0);
         }
         expect_good_end(child);
+        cm_batch_free(inherited);
         assert_hit(f.region, "a", "pinned");
         cm_release(&value);
         fixture_close(&f);

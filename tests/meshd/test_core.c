@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/meshd/rig.h"
 
+#include <errno.h>
 #include <glib.h>
 
 static struct rig *formed(uint32_t n)
@@ -44,6 +45,27 @@ static void a_waited_invalidation_is_everywhere(void)
         g_assert_cmpuint(rig->nodes[0].outcome.n_applied, ==, 2);
         g_assert_true(rig_is_stamped(rig, 1, "k", token1));
         g_assert_true(rig_is_stamped(rig, 2, "k", token2));
+        rig_free(rig);
+}
+
+static void more_calls_than_may_wait_are_refused_and_leave_no_trace(void)
+{
+        struct rig *rig = formed(2);
+        uint64_t token;
+
+        rig->nodes[1].is_deaf = rig->nodes[1].is_mute = true;
+        for (uint32_t i = 0; i < CORE_WAITS_MAX; i++) {
+                g_assert_cmpint(rig_publish(rig, 0, "k", CMI_WAIT_MESH, 0), ==, 0);
+        }
+        token = rig_token(rig, 0);
+        g_assert_cmpint(rig_publish(rig, 0, "late", CMI_WAIT_MESH, 0), ==, -EBUSY);
+        g_assert_false(rig_is_stamped(rig, 0, "late", token));
+        g_assert_cmpint(rig_publish(rig, 0, "late", CMI_WAIT_NONE, 0), ==, 0);
+        g_assert_true(rig_is_stamped(rig, 0, "late", token));
+        g_assert_cmpuint(rig->nodes[0].n_done, ==, 0);
+        rig_run(rig, 1030);
+        g_assert_cmpuint(rig->nodes[0].n_done, ==, CORE_WAITS_MAX);
+        g_assert_cmpint(rig_publish(rig, 0, "late", CMI_WAIT_MESH, 0), ==, 0);
         rig_free(rig);
 }
 
@@ -454,6 +476,7 @@ int main(int argc, char **argv)
         g_test_set_nonfatal_assertions();
         g_test_add_func("/core/form", three_nodes_that_know_one_of_them_form_a_full_mesh);
         g_test_add_func("/core/wait", a_waited_invalidation_is_everywhere);
+        g_test_add_func("/core/waits", more_calls_than_may_wait_are_refused_and_leave_no_trace);
         g_test_add_func("/core/deaf", a_dead_member_costs_one_lease_once);
         g_test_add_func("/core/cut", a_member_cut_off_both_ways_is_gone_and_leads_to_partial);
         g_test_add_func("/core/lost", lost_frames_are_asked_for_again_within_a_beat);
