@@ -12,6 +12,7 @@
 #define LOG_VERSION 1
 #define LOG_HEADER_SIZE 4096
 #define PREFIX CMI_OP_PREFIX_SIZE
+#define RECORD_SIZE_MIN (PREFIX + 1) /* of one byte; "all" has two */
 
 struct log_head {
         uint64_t offset; /* of the oldest record */
@@ -171,9 +172,9 @@ int log_open(struct log *log, void *memory, size_t size, const struct cmi_id *no
         log->header = memory;
         log->ring = (uint8_t *)memory + LOG_HEADER_SIZE;
         log->ring_size = size - LOG_HEADER_SIZE;
-        /* The smallest operation takes some 8 bytes with its prefix; step by as many as make the
-         * index reach. */
-        log->index_step = log->ring_size / 8 / LOG_INDEX_SIZE + 1;
+        /* As many as make the index reach over a ring full of the smallest records: past that a
+         * place in it would be that of a later operation. */
+        log->index_step = log->ring_size / RECORD_SIZE_MIN / LOG_INDEX_SIZE + 1;
         is_intact = is_ours(log, node_id);
         log->was_closed = is_intact && log->header->is_closed;
         if (MUTANT(STREAM_NOT_DURABLE)) {

@@ -106,6 +106,36 @@ static void the_oldest_go_when_it_is_full_and_the_rest_stays_whole(
                         ==, -ENOENT);
 }
 
+/* "All" takes two bytes. Among them each @step-th one says which it is. */
+static void append_small(struct fixture *f, uint64_t n, uint64_t step)
+{
+        for (uint64_t i = 1; i <= n; i++) {
+                struct cmi_writer writer = cmi_writer(f->op, sizeof(f->op));
+
+                cmi_op_write_all(&writer);
+                log_append(&f->log, i % step == 0 ? make_op(f, i, 8) : cmi_written(&writer));
+        }
+}
+
+static void the_smallest_operations_are_found_under_their_numbers(
+                struct fixture *f, gconstpointer data)
+{
+        const uint64_t n = 40000, step = 500;
+        uint32_t count;
+
+        append_small(f, n, step);
+        g_assert_cmpuint(log_oldest(&f->log), <, n / 10);
+        for (uint64_t i = n / 10; i <= n; i += step) {
+                int64_t len = log_read(&f->log, i, f->buffer, sizeof(f->buffer), &count);
+                struct cmi_slice run = cmi_slice(f->buffer, (size_t)len), op;
+
+                g_assert_cmpint(len, >, 0);
+                g_assert_cmpint(cmi_op_run_next(&run, &op), ==, 1);
+                g_assert_cmpuint(op.len, >, 8);
+                g_assert_cmpuint(op.len > 8 ? number_in(op) : 0, ==, i);
+        }
+}
+
 static void a_dead_process_leaves_a_log_that_is_continued(struct fixture *f, gconstpointer data)
 {
         for (uint64_t i = 1; i <= 3000; i++) {
@@ -240,6 +270,7 @@ int main(int argc, char **argv)
         g_test_set_nonfatal_assertions();
         ADD("/log/order", what_was_appended_is_read_back_in_order);
         ADD("/log/full", the_oldest_go_when_it_is_full_and_the_rest_stays_whole);
+        ADD("/log/small", the_smallest_operations_are_found_under_their_numbers);
         ADD("/log/continued", a_dead_process_leaves_a_log_that_is_continued);
         ADD("/log/closed", a_log_closed_in_order_says_so_once);
         ADD("/log/other", the_log_of_another_node_is_not_continued);
