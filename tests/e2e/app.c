@@ -383,7 +383,7 @@ static const struct {
                 {"until", 5, app_until},
                 {"pump-start", 4, app_pump_start},
                 {"pump-stop", 1, app_pump_stop},
-                {"mix", 6, app_mix},
+                {"mix", 7, app_mix},
 };
 
 static void run(struct app *app, char *line)

@@ -17,8 +17,9 @@
 
 /* One row of what stands for a database; shared by all processes of a test through a file. */
 struct app_row {
-        _Atomic uint64_t version; /* committed */
-        _Atomic uint64_t done;    /* newest version that was told to be invalidated everywhere */
+        _Atomic uint64_t version;   /* committed */
+        _Atomic uint64_t done;      /* newest version that was told to be invalidated everywhere */
+        _Atomic uint64_t published; /* and the newest one that was told to be in a stream */
 };
 
 struct app {
@@ -26,6 +27,8 @@ struct app {
         struct app_row *rows; /* APP_ROWS; NULL: no database */
         /* Newest version whose invalidation returned here, with any outcome. */
         _Atomic uint64_t own_done[APP_ROWS];
+        /* Newest version that was in a stream a lease ago, and a little: see app_mix(). */
+        _Atomic uint64_t due[APP_ROWS];
 };
 
 /* How calls ended, and how long the longest one took. */

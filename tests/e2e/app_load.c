@@ -8,6 +8,7 @@
 
 #define THREADS_MAX 16
 #define NAP_NS 200000
+#define SAMPLES 32 /* in the time after which something is late */
 
 /* Between two looks at something that another process changes. */
 static void nap(void)
@@ -112,23 +113,28 @@ void app_pump_stop(struct app *app, char **words)
 /*
  * mix: threads that read through the cache and change rows of the database, each change announced.
  * A read is stale if it returns an older version than one whose invalidation had returned before
- * the read began: done everywhere, or with any outcome in this process.
+ * the read began: done everywhere, or with any outcome in this process. It is late if it returns an
+ * older one than was in a stream a lease, and a little, before: by then it has arrived, or its
+ * origin is silent and the lease is over.
  */
 struct mix {
         struct app *app;
         struct cm_region *region;
         unsigned n_rows;
-        enum cm_wait wait;
+        const char *wait; /* or "any": another one each time */
         uint64_t end_ns;
+        uint64_t late_ns; /* 0: nothing is late */
 };
 
 struct mixer {
         const struct mix *mix;
+        bool is_reader; /* only: a write may wait, and what is not read is not judged */
         uint64_t random;
         uint64_t n_hits;
         uint64_t n_misses;
         uint64_t n_stale;
         uint64_t n_stale_here;
+        uint64_t n_late;
         struct app_tally reads;
         struct app_tally writes;
 };
@@ -159,6 +165,7 @@ static void mix_read(struct mixer *mixer, unsigned row)
         struct app *app = mixer->mix->app;
         uint64_t done = atomic_load(&app->rows[row].done);
         uint64_t own_done = atomic_load(&app->own_done[row]);
+        uint64_t due = atomic_load(&app->due[row]);
         uint64_t began_ns = app_now_ns(), version;
         struct cm_value value = {0};
         char key[32];
@@ -179,24 +186,44 @@ static void mix_read(struct mixer *mixer, unsigned row)
                 mixer->n_hits++;
                 mixer->n_stale += version < done;
                 mixer->n_stale_here += version < own_done;
+                mixer->n_late += version < due;
                 cm_release(&value);
         }
+}
+
+static enum cm_wait draw_wait(struct mixer *mixer)
+{
+        static const enum cm_wait waits[] = {CM_WAIT_NONE, CM_WAIT_NODE, CM_WAIT_MESH};
+        const char *word = mixer->mix->wait;
+
+        return strcmp(word, "any") == 0 ? waits[(draw(mixer) >> 16) % 3] : app_wait(word);
+}
+
+/* Without a wait the outcome says only that it was handed over. */
+static bool is_in_stream(enum cm_wait wait, int outcome)
+{
+        return wait != CM_WAIT_NONE &&
+               (outcome == 0 || outcome == CM_PARTIAL || outcome == CM_E_TIMEOUT);
 }
 
 static void mix_write(struct mixer *mixer, unsigned row)
 {
         struct app *app = mixer->mix->app;
+        enum cm_wait wait = draw_wait(mixer);
         uint64_t version = atomic_fetch_add(&app->rows[row].version, 1) + 1;
         uint64_t began_ns = app_now_ns();
         char key[32];
         int len = row_key(key, row);
-        int r = cm_invalidate(mixer->mix->region, key, (size_t)len, mixer->mix->wait, NULL);
+        int r = cm_invalidate(mixer->mix->region, key, (size_t)len, wait, NULL);
 
         app_tally_add(&mixer->writes, r, began_ns);
         if (r >= 0 || r == CM_E_TIMEOUT) {
                 raise_to(&app->own_done[row], version);
         }
-        if (r == 0 && mixer->mix->wait == CM_WAIT_MESH) {
+        if (is_in_stream(wait, r)) {
+                raise_to(&app->rows[row].published, version);
+        }
+        if (r == 0 && wait == CM_WAIT_MESH) {
                 raise_to(&app->rows[row].done, version);
         }
 }
@@ -209,11 +236,48 @@ static void *mix_run(void *argument)
                 uint64_t number = draw(mixer);
                 unsigned row = (unsigned)(number >> 16) % mixer->mix->n_rows;
 
-                if (number % 64 == 0) {
+                if (number % 64 == 0 && !mixer->is_reader) {
                         mix_write(mixer, row);
                 } else {
                         mix_read(mixer, row);
                 }
+        }
+        return NULL;
+}
+
+/* What was published when, as it was seen; the time is from after the look. */
+struct sample {
+        uint64_t at_ns;
+        uint64_t published[APP_ROWS];
+};
+
+static void take_sample(const struct mix *mix, struct sample *sample)
+{
+        for (unsigned row = 0; row < mix->n_rows; row++) {
+                sample->published[row] = atomic_load(&mix->app->rows[row].published);
+        }
+        sample->at_ns = app_now_ns();
+}
+
+static void *sampler_run(void *argument)
+{
+        const struct mix *mix = argument;
+        static struct sample samples[SAMPLES];
+        uint64_t n = 0, next_due = 0;
+
+        while (app_now_ns() < mix->end_ns) {
+                if (n < next_due + SAMPLES) {
+                        take_sample(mix, &samples[n++ % SAMPLES]);
+                }
+                for (; next_due < n &&
+                                samples[next_due % SAMPLES].at_ns + mix->late_ns < app_now_ns();
+                                next_due++) {
+                        for (unsigned row = 0; row < mix->n_rows; row++) {
+                                raise_to(&mix->app->due[row],
+                                                samples[next_due % SAMPLES].published[row]);
+                        }
+                }
+                nanosleep(&(struct timespec){.tv_nsec = (long)(mix->late_ns / SAMPLES)}, NULL);
         }
         return NULL;
 }
@@ -227,6 +291,7 @@ static void add_mixer(struct mixer *sum, const struct mixer *mixer)
         sum->n_misses += mixer->n_misses;
         sum->n_stale += mixer->n_stale;
         sum->n_stale_here += mixer->n_stale_here;
+        sum->n_late += mixer->n_late;
         for (int i = 0; i < 2; i++) {
                 for (int j = 0; j <= CM_PARTIAL; j++) {
                         to[i]->n_by_outcome[j] += from[i]->n_by_outcome[j];
@@ -240,31 +305,44 @@ static void add_mixer(struct mixer *sum, const struct mixer *mixer)
         }
 }
 
-/* mix REGION THREADS ROWS WAIT MS */
+/* mix REGION THREADS ROWS WAIT MS LATE_MS */
 void app_mix(struct app *app, char **words)
 {
         struct mix mix = {
                         .app = app,
                         .region = app_region(app, words[1]),
                         .n_rows = (unsigned)atoi(words[3]),
-                        .wait = app_wait(words[4]),
+                        .wait = words[4],
                         .end_ns = app_now_ns() + strtoul(words[5], NULL, 10) * 1000000u,
+                        .late_ns = strtoul(words[6], NULL, 10) * 1000000u,
         };
         struct mixer mixers[THREADS_MAX] = {0};
         struct mixer sum = {0};
         pthread_t threads[THREADS_MAX];
+        pthread_t sampler = 0;
         int n = atoi(words[2]);
 
+        if (mix.late_ns > 0) {
+                pthread_create(&sampler, NULL, sampler_run, &mix);
+        }
         for (int i = 0; i < n && i < THREADS_MAX; i++) {
-                mixers[i] = (struct mixer){.mix = &mix, .random = app_now_ns() * 2 + 1};
+                mixers[i] = (struct mixer){
+                                .mix = &mix,
+                                .is_reader = i == 0 && mix.late_ns > 0,
+                                .random = app_now_ns() * 2 + 1,
+                };
                 pthread_create(&threads[i], NULL, mix_run, &mixers[i]);
         }
         for (int i = 0; i < n && i < THREADS_MAX; i++) {
                 pthread_join(threads[i], NULL);
                 add_mixer(&sum, &mixers[i]);
         }
-        printf("hits=%lu misses=%lu stale=%lu stale_here=%lu longest_read_ms=%.1f read_errors=%lu ",
-                        sum.n_hits, sum.n_misses, sum.n_stale, sum.n_stale_here,
+        if (mix.late_ns > 0) {
+                pthread_join(sampler, NULL);
+        }
+        printf("hits=%lu misses=%lu stale=%lu stale_here=%lu late=%lu longest_read_ms=%.1f "
+               "read_errors=%lu ",
+                        sum.n_hits, sum.n_misses, sum.n_stale, sum.n_stale_here, sum.n_late,
                         (double)sum.reads.longest_ns / 1e6, sum.reads.n_errors);
         app_tally_print(&sum.writes);
 }

@@ -44,7 +44,7 @@ def mix(program, seconds, n_rows=64, has_faults=True):
             expect_equal(app.ask(f'db {mesh.directory}/db')['rc'], 0)
         end = time.monotonic() + seconds
         for app in apps:
-            app.send(f'mix r 3 {n_rows} mesh {int(seconds * 1000)}')
+            app.send(f'mix r 3 {n_rows} mesh {int(seconds * 1000)} 0')
         faults = []
         while has_faults and time.monotonic() < end - 1.5:
             faults.append(strike(source, source.choice(nodes)))

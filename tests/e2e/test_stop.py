@@ -55,7 +55,7 @@ def a_rolling_restart_loses_no_change_and_makes_no_other_node_forget():
             app.ask(f'db {mesh.directory}/db')
         forgot = nodes[2].stats()['forgot']
         for app in apps:
-            app.send('mix r 2 64 mesh 7000')
+            app.send('mix r 2 64 mesh 7000 0')
         for node in nodes:
             # Its own restart ends the count.
             expect_equal(nodes[2].stats()['forgot'], forgot)
