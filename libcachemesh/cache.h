@@ -75,6 +75,7 @@ struct cm_region {
         struct cmi_heap *heap;
         uint64_t n_evicted;
         _Atomic(struct cmi_counters *) counters;
+        _Atomic uint64_t owner; /* of the index in binding, as meshd told it */
         uint32_t number;
         struct cm_region_options options;
         char name[CM_REGION_NAME_MAX + 1];

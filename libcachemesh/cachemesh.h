@@ -329,8 +329,9 @@ CM_API struct cm *cm_close(struct cm *cm);
  * Open regions before tokens are taken: a token from before the first opening of a region on this
  * node is refused for it, since invalidations from before then are not known there.
  *
- * Return: 0, -EINVAL (name, options), -ENAMETOOLONG, -ENOSPC (CM_REGIONS_MAX, of the handle or of
- *         the node), -ENOMEM, CM_E_CONFIG (the handle has it with other options, or another process
+ * Return: 0, -EINVAL (name, options), -ENAMETOOLONG, -ENOSPC (CM_REGIONS_MAX are open in the
+ *         handle or on the node, or 768 by this user; a later call asks again), -ENOMEM,
+ *         CM_E_CONFIG (the handle has it with other options, or another process
  *         of the node with other fresh or ttl_ms).
  */
 CM_API int cm_region_open(struct cm_region **ret_region, struct cm *cm, const char *name,

@@ -312,11 +312,11 @@ void cmi_connection_lose(struct cmi_connection *connection, const char *reason)
         cmi_connection_mode(connection, &ignored);
 }
 
-static bool write_request(struct cmi_connection *connection)
+static bool write_request(struct cmi_connection *connection, uint32_t number)
 {
-        struct cm_region *region = cmi_handle_region(connection->cm, connection->n_requested);
+        struct cm_region *region = cmi_handle_region(connection->cm, number);
         const struct cm_region_options *options = cmi_region_options(region);
-        struct cmi_request *state = &connection->requests[connection->n_requested];
+        struct cmi_request *state = &connection->requests[number];
         struct cmi_region_request request = {
                         .fresh = options->fresh,
                         .ttl_ms = options->ttl_ms,
@@ -337,8 +337,15 @@ static bool write_request(struct cmi_connection *connection)
         cmi_region_request_write(&writer, &request);
         cmi_local_end(&writer, begin);
         cmi_channel_end(&connection->channel, &writer);
-        connection->n_requested++;
         return true;
+}
+
+void cmi_connection_ask_again(struct cmi_connection *connection, uint32_t number)
+{
+        if (connection->state == CMI_CONNECTION_ATTACHED &&
+                        connection->requests[number].state == CMI_REQUEST_REFUSED) {
+                write_request(connection, number);
+        }
 }
 
 /* meshd's answer shall arrive before the caller's own deadline, so it gets a little less time. */
@@ -391,7 +398,11 @@ static bool write_next(struct cmi_connection *connection)
                 return false;
         }
         if (connection->n_requested < cmi_handle_n_regions(connection->cm)) {
-                return write_request(connection);
+                if (!write_request(connection, connection->n_requested)) {
+                        return false;
+                }
+                connection->n_requested++;
+                return true;
         }
         return connection->pending.unwritten && write_publication(connection);
 }

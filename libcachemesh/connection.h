@@ -81,6 +81,8 @@ struct cmi_connection {
 
         struct cmi_request requests[CM_REGIONS_MAX]; /* by the region's number in the handle */
         uint32_t n_requested; /* below it all are written on this connection */
+        char refusal[CMI_LOCAL_TEXT_MAX +
+                        1]; /* meshd's words about the region that it refused last */
 
         struct cmi_pending pending;
         bool is_overflowed;   /* the queue was dropped; whole regions instead, at the next attach */
@@ -142,6 +144,9 @@ bool cmi_connection_try(struct cmi_connection *connection);
  * @reason: static text for people
  */
 void cmi_connection_lose(struct cmi_connection *connection, const char *reason);
+
+/* A region that meshd refused on this connection: things may have changed since. */
+void cmi_connection_ask_again(struct cmi_connection *connection, uint32_t number);
 
 /* Write what may be written now (regions first, then publications in order) and send it. */
 void cmi_connection_pump(struct cmi_connection *connection);

@@ -143,7 +143,7 @@ static int handle_region_opened(struct cmi_connection *connection,
         request->state = CMI_REQUEST_ANSWERED;
         if (connection->serial != 0) {
                 cmi_region_set_index(cmi_handle_region(connection->cm, number), connection->serial,
-                                (uint32_t)opened.index);
+                                (uint32_t)opened.index, opened.owner);
         }
         cmi_waiters_wake(&connection->waiters, CMI_WAITER_REGION);
         return 0;
@@ -261,6 +261,7 @@ static void handle_region_error(struct cmi_connection *connection, struct cmi_re
 
         request->state = CMI_REQUEST_REFUSED;
         request->error = (int)error->code;
+        memcpy(connection->refusal, error->text, sizeof(connection->refusal));
         snprintf(detail, sizeof(detail), "region %.40s: %.70s", name, error->text);
         if (!request->is_noticed) {
                 request->is_noticed = true;

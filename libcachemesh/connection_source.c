@@ -91,18 +91,25 @@ static void await_region(struct cmi_connection *connection, const struct cmi_req
 static int source_open_region(struct cm *cm, struct cm_region *region, uint32_t timeout_ms)
 {
         struct cmi_connection *connection = cmi_connection(cm);
-        const struct cmi_request *request = &connection->requests[region_number(cm, region)];
+        uint32_t number = region_number(cm, region);
+        const struct cmi_request *request = &connection->requests[number];
+        char refusal[sizeof(connection->refusal)];
         int r;
 
         cmi_connection_lock(connection);
         step(connection);
+        if (region_outcome(request) < 0) {
+                cmi_connection_ask_again(connection, number);
+                timeout_ms = cmi_handle_options(cm)->timeout_ms;
+        }
         cmi_connection_pump(connection);
         if (timeout_ms > 0) {
                 await_region(connection, request, cmi_connection_now_ns() + cmi_ms(timeout_ms));
         }
         r = region_outcome(request);
+        memcpy(refusal, connection->refusal, sizeof(refusal));
         cmi_connection_unlock(connection);
-        return r;
+        return r < 0 ? cmi_fail(r, "region %s: %s", cmi_region_name(region), refusal) : 0;
 }
 
 static void source_status(struct cm *cm, struct cmi_source_status *ret_status)

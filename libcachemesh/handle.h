@@ -54,8 +54,9 @@ struct cmi_source_ops {
         /*
          * A region was opened: get it an index in the current page (and in each later one) and tell
          * it with cmi_region_set_index(). Waits for the answer up to timeout_ms if connected, does
-         * not fail if not. Returns 0, or CM_E_CONFIG when the region's options differ from those of
-         * others (it is open all the same).
+         * not fail if not. Returns 0, or with a detail (it is open all the same): CM_E_CONFIG when
+         * the region's options differ from those of others, -ENOSPC when meshd has none to give.
+         * Called again for one that was refused, it asks again, and waits.
          */
         int (*open_region)(struct cm *cm, struct cm_region *region, uint32_t timeout_ms);
 
@@ -168,9 +169,11 @@ const struct cm_region_options *cmi_region_options(const struct cm_region *regio
  * @serial: of the mapping in which the index holds
  * @index:  below the page's n_regions, checked by the caller;
  *          CMI_REGION_INDEX_UNKNOWN takes it back
+ * @owner:  what the page says there as long as the index is this region's: cmi_page_owner()
  *
  * Until a region has an index in the current mapping its gets miss (CM_REASON_OFFLINE)
  * and its puts are refused.
  */
-void cmi_region_set_index(struct cm_region *region, uint32_t serial, uint32_t index);
+void cmi_region_set_index(
+                struct cm_region *region, uint32_t serial, uint32_t index, uint64_t owner);
 uint32_t cmi_region_index(const struct cm_region *region, uint32_t serial);

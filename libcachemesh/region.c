@@ -85,13 +85,32 @@ static void make_head(union head *head, struct cm_region *region, struct cmi_thr
         cmi_entry_set_lengths(entry, put->key.len, put->value.len);
 }
 
+/*
+ * Is the index still this region's? meshd gives it to another one once our connection has ended,
+ * which we may not have noticed; stamps for this region do not come there any more then. Asked
+ * after the token was taken, this keeps out what the stamp at that moment does not kill. The index
+ * is forgotten, so that the next get misses and looks at the connection.
+ */
+static bool is_ours(struct cm_region *region, const struct cmi_mapping *mapping, uint32_t index)
+{
+        uint64_t binding = (uint64_t)mapping->serial << 32 | index;
+
+        if (cmi_page_owner(&mapping->view, index) ==
+                        atomic_load_explicit(&region->owner, memory_order_relaxed)) {
+                return true;
+        }
+        atomic_compare_exchange_strong(&region->binding, &binding,
+                        (uint64_t)mapping->serial << 32 | CMI_REGION_INDEX_UNKNOWN);
+        return false;
+}
+
 /* Is the token good, and nothing there that is fresh? Lock held. */
 static bool may_store(struct cm_region *region, const struct cmi_mapping *mapping, uint32_t index,
                 const struct cmi_entry *entry, struct cmi_slice key)
 {
         struct cmi_entry *old;
 
-        if (!mapping || index == CMI_REGION_INDEX_UNKNOWN ||
+        if (!mapping || index == CMI_REGION_INDEX_UNKNOWN || !is_ours(region, mapping, index) ||
                         cmi_check_stamps(mapping, index, entry) != CM_REASON_NONE ||
                         !cmi_local_allows(region, entry)) {
                 return false;
@@ -266,7 +285,7 @@ enum cm_reason cmi_region_check(
 
         if (mapping) {
                 index = cmi_region_index_in(region, mapping);
-                if (index != CMI_REGION_INDEX_UNKNOWN) {
+                if (index != CMI_REGION_INDEX_UNKNOWN && is_ours(region, mapping, index)) {
                         reason = cmi_check(region, mapping, index, entry);
                 }
         }

@@ -158,13 +158,10 @@ int cm_region_open(struct cm_region **ret_region, struct cm *cm, const char *nam
         if (r < 0) {
                 return r;
         }
-        /* One that is open here already may have been refused since: no waiting then, but the same
-         * answer. */
+        /* One that was refused since is asked for again. */
         r = cm->ops->open_region(cm, region, r > 0 ? cm->options.timeout_ms : 0);
         if (r < 0) {
-                return cmi_fail(r, "region %s: %s", name,
-                                r == -ENOSPC ? "meshd has no room for another one"
-                                             : "options differ elsewhere");
+                return r;
         }
         *ret_region = region;
         return 0;
@@ -190,8 +187,9 @@ const struct cm_region_options *cmi_region_options(const struct cm_region *regio
         return &region->options;
 }
 
-void cmi_region_set_index(struct cm_region *region, uint32_t serial, uint32_t index)
+void cmi_region_set_index(struct cm_region *region, uint32_t serial, uint32_t index, uint64_t owner)
 {
+        atomic_store_explicit(&region->owner, owner, memory_order_relaxed);
         atomic_store_explicit(
                         &region->binding, (uint64_t)serial << 32 | index, memory_order_release);
 }

@@ -101,7 +101,7 @@ static int publish(struct cm *cm, const struct cmi_slice *ops, size_t n_ops, enu
 
 static int open_region(struct cm *cm, struct cm_region *region, uint32_t timeout_ms)
 {
-        cmi_region_set_index(region, cm->source->serial, region->number);
+        cmi_region_set_index(region, cm->source->serial, region->number, 0);
         return 0;
 }
 

@@ -41,6 +41,7 @@ enum {
 
 enum {
         REGION_OPENED_INDEX = 1,
+        REGION_OPENED_OWNER = 2,
 };
 
 enum {
@@ -287,19 +288,27 @@ int cmi_region_request_decode(struct cmi_slice bytes, struct cmi_region_request 
 
 void cmi_region_opened_write(struct cmi_writer *writer, const struct cmi_region_opened *opened)
 {
-        cmi_write_map(writer, 1);
+        cmi_write_map(writer, 2);
         cmi_write_field_uint(writer, REGION_OPENED_INDEX, opened->index);
+        cmi_write_field_uint(writer, REGION_OPENED_OWNER, opened->owner);
 }
 
 int cmi_region_opened_decode(struct cmi_slice bytes, struct cmi_region_opened *ret_opened)
 {
         struct cmi_reader reader = cmi_reader(bytes);
-        struct cmi_fields fields = cmi_fields(&reader, REGION_OPENED_INDEX);
+        struct cmi_fields fields = cmi_fields(&reader, REGION_OPENED_OWNER);
         uint64_t key;
 
         *ret_opened = (struct cmi_region_opened){0};
         while (cmi_fields_next(&fields, &key)) {
-                ret_opened->index = cmi_read_uint(&reader, UINT64_MAX);
+                switch (key) {
+                case REGION_OPENED_INDEX:
+                        ret_opened->index = cmi_read_uint(&reader, UINT64_MAX);
+                        break;
+                case REGION_OPENED_OWNER:
+                        ret_opened->owner = cmi_read_uint(&reader, UINT64_MAX);
+                        break;
+                }
         }
         return cmi_fields_done(&fields);
 }

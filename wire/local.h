@@ -108,6 +108,7 @@ struct cmi_region_request {
 
 struct cmi_region_opened {
         uint64_t index;
+        uint64_t owner; /* see cmi_page_owner() */
 };
 
 enum cmi_wait {

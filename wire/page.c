@@ -16,7 +16,7 @@ static size_t align_up(size_t size)
         return (size + PAGE_ALIGN - 1) & ~(size_t)(PAGE_ALIGN - 1);
 }
 
-/* The one place that knows the order of the tables: regions, keys, tags, sessions, each on
+/* The one place that knows the order of the tables: regions, owners, keys, tags, sessions, each on
  * its own memory page. */
 static struct cmi_page layout(const struct cmi_page_geometry *geometry)
 {
@@ -27,7 +27,8 @@ static struct cmi_page layout(const struct cmi_page_geometry *geometry)
         page.session_slots = geometry->session_slots;
         page.region_slots = CMI_PAGE_REGIONS;
         page.regions_offset = align_up(sizeof(struct cmi_page));
-        page.keys_offset = page.regions_offset + align_up(CMI_PAGE_REGIONS * sizeof(uint64_t));
+        page.owners_offset = page.regions_offset + align_up(CMI_PAGE_REGIONS * sizeof(uint64_t));
+        page.keys_offset = page.owners_offset + align_up(CMI_PAGE_REGIONS * sizeof(uint64_t));
         page.tags_offset = page.keys_offset + align_up(geometry->key_slots * sizeof(uint64_t));
         page.sessions_offset = page.tags_offset + align_up(geometry->tag_slots * sizeof(uint64_t));
         page.size = page.sessions_offset + align_up(geometry->session_slots * sizeof(uint64_t));
@@ -62,6 +63,7 @@ void cmi_page_init(struct cmi_page *page, const struct cmi_page_geometry *geomet
         page->tags_offset = shape.tags_offset;
         page->sessions_offset = shape.sessions_offset;
         page->regions_offset = shape.regions_offset;
+        page->owners_offset = shape.owners_offset;
         page->lease_ns = lease_ns;
         page->magic = CMI_PAGE_MAGIC;
 }
@@ -88,7 +90,8 @@ int cmi_page_check(const struct cmi_page *page, size_t size)
                         page->keys_offset != shape.keys_offset ||
                         page->tags_offset != shape.tags_offset ||
                         page->sessions_offset != shape.sessions_offset ||
-                        page->regions_offset != shape.regions_offset || page->epoch == 0) {
+                        page->regions_offset != shape.regions_offset ||
+                        page->owners_offset != shape.owners_offset || page->epoch == 0) {
                 return -EBADMSG;
         }
         return 0;
@@ -104,6 +107,7 @@ struct cmi_page_view cmi_page_view(struct cmi_page *page)
                         .tags = (_Atomic uint64_t *)(base + page->tags_offset),
                         .sessions = (_Atomic uint64_t *)(base + page->sessions_offset),
                         .regions = (_Atomic uint64_t *)(base + page->regions_offset),
+                        .owners = (_Atomic uint64_t *)(base + page->owners_offset),
                         .epoch = page->epoch,
                         .seed = page->seed,
                         .key_mask = page->key_slots - 1,

@@ -27,7 +27,7 @@
 static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "the page needs lock-free 8-byte atomics");
 
 #define CMI_PAGE_MAGIC UINT64_C(0x3165676170206d63) /* "cm page1" in memory, little endian */
-#define CMI_PAGE_VERSION 1
+#define CMI_PAGE_VERSION 2
 #define CMI_PAGE_INTENT_FLAG (UINT64_C(1) << 63)
 #define CMI_PAGE_REGIONS 1024 /* slots by exact index */
 #define CMI_PAGE_SLOTS_MIN (1 << 8)
@@ -70,6 +70,7 @@ struct cmi_page {
         uint64_t sessions_offset;
         uint64_t regions_offset;
         uint64_t lease_ns; /* L, for display */
+        uint64_t owners_offset;
 
         _Alignas(64) _Atomic uint64_t
                         lease_end_mono_ns;  /* CLOCK_MONOTONIC_COARSE must be below it */
@@ -130,6 +131,7 @@ struct cmi_page_view {
         _Atomic uint64_t *tags;
         _Atomic uint64_t *sessions;
         _Atomic uint64_t *regions;
+        _Atomic uint64_t *owners; /* by the region's index, see cmi_page_set_owner() */
         uint64_t epoch;
         uint64_t seed;
         uint32_t key_mask;
@@ -207,6 +209,28 @@ static inline void cmi_page_stamp_region(
 {
         assert(region < view->n_regions);
         cmi_page_stamp(&view->regions[region], seq);
+}
+
+/*
+ * An index is given to a region, which may have been another's before: @owner is a number that no
+ * region of this page had. The stamp of the region's slot follows, in the same publication or a
+ * later one: a reader whose token is not below that stamp then sees the new owner.
+ */
+static inline void cmi_page_set_owner(
+                const struct cmi_page_view *view, uint32_t region, uint64_t owner)
+{
+        assert(region < view->n_regions);
+        atomic_store_explicit(&view->owners[region], owner, memory_order_release);
+}
+
+/*
+ * Whose is this index? Asked after the token was taken, and before anything is stored under it: a
+ * reader that does not see its own number any more has lost the index, and no stamps for its region
+ * come there. What it had stored before is dead by the stamp.
+ */
+static inline uint64_t cmi_page_owner(const struct cmi_page_view *view, uint32_t region)
+{
+        return atomic_load_explicit(&view->owners[region], memory_order_acquire);
 }
 
 /* Every token taken before this publication is dead: "forget everything". */

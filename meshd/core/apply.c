@@ -5,66 +5,13 @@
  */
 #include "meshd/core/state.h"
 
-#include <errno.h>
-
-static uint32_t region_bucket(struct cmi_slice name)
+void apply_region(struct core *core, uint32_t index)
 {
-        return (uint32_t)XXH3_64bits(name.data, name.len) & (REGION_BUCKETS - 1);
-}
+        uint64_t seq = cmi_page_begin(&core->page);
 
-/* Index of a region, or NONE; *ret_bucket is where it is or would be. */
-static uint32_t region_find(const struct core *core, struct cmi_slice name, uint32_t *ret_bucket)
-{
-        uint32_t bucket = region_bucket(name);
-
-        for (; core->region_buckets[bucket] != 0; bucket = (bucket + 1) & (REGION_BUCKETS - 1)) {
-                uint32_t index = core->region_buckets[bucket] - 1u;
-
-                if (cmi_slice_equal(name, core_region_name(core, index))) {
-                        *ret_bucket = bucket;
-                        return index;
-                }
-        }
-        *ret_bucket = bucket;
-        return NONE;
-}
-
-/*
- * Operations on a region without a number change nothing, since no entry of it can exist here. But
- * a token may be older than the number, so the region's slot is stamped when the number is given:
- * what was loaded before is refused.
- */
-int core_region(struct core *core, struct cmi_slice name, uint32_t *ret_index)
-{
-        uint32_t bucket, index;
-        uint64_t seq;
-
-        if (name.len == 0 || name.len > CMI_REGION_NAME_MAX) {
-                return -EINVAL;
-        }
-        index = region_find(core, name, &bucket);
-        if (index == NONE) {
-                if (core->n_regions == CMI_PAGE_REGIONS) {
-                        return -ENOSPC;
-                }
-                index = core->n_regions++;
-                core->region_buckets[bucket] = (uint16_t)(index + 1);
-                core->regions[index].len = (uint8_t)name.len;
-                memcpy(core->regions[index].name, name.data, name.len);
-                seq = cmi_page_begin(&core->page);
-                cmi_page_stamp_region(&core->page, index, seq);
-                cmi_page_publish(&core->page, seq);
-        }
-        *ret_index = index;
-        return 0;
-}
-
-struct cmi_slice core_region_name(const struct core *core, uint32_t index)
-{
-        if (index >= core->n_regions) {
-                return cmi_slice(NULL, 0);
-        }
-        return cmi_slice(core->regions[index].name, core->regions[index].len);
+        cmi_page_set_owner(&core->page, index, core_region_owner(core, index));
+        cmi_page_stamp_region(&core->page, index, seq);
+        cmi_page_publish(&core->page, seq);
 }
 
 void apply_forget(struct core *core, const struct member *member, const char *reason)
@@ -79,7 +26,7 @@ void apply_forget(struct core *core, const struct member *member, const char *re
 
 static void apply_invalidate(struct core *core, struct cmi_op op)
 {
-        uint32_t bucket, region = region_find(core, op.region, &bucket);
+        uint32_t region = region_find(core, op.region);
         uint64_t seq;
 
         if (region == NONE) {

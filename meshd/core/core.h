@@ -228,9 +228,19 @@ void core_cancel(struct core *core, uint64_t cookie);
 /**
  * core_region() - index of a region in the page, assigned at the first call
  *
- * Return: 0, -EINVAL (name), -ENOSPC (CMI_PAGE_REGIONS in use).
+ * It is the region's until somebody needs an index for another one and nobody holds it.
+ *
+ * Return: 0, -EINVAL (name), -ENOSPC (CMI_PAGE_REGIONS are held).
  */
 int core_region(struct core *core, struct cmi_slice name, uint32_t *ret_index);
+
+/* Hold an index that core_region() gave, as long as somebody may rely on it; each is dropped once.
+ */
+void core_region_hold(struct core *core, uint32_t index);
+void core_region_drop(struct core *core, uint32_t index);
+
+/* What the page says at that index, see cmi_page_owner(). */
+uint64_t core_region_owner(const struct core *core, uint32_t index);
 
 /* Queries between nodes */
 
@@ -333,5 +343,5 @@ struct core_member {
 int core_member(const struct core *core, struct cmi_time now, uint32_t index,
                 struct core_member *ret_member);
 
-/* Region @index in the order of assignment: its name, borrowed; empty past the last one. */
+/* Name of the region that has this index now, borrowed; empty past the last one. */
 struct cmi_slice core_region_name(const struct core *core, uint32_t index);

@@ -11,7 +11,8 @@
  *   stream.c  operations from and to other nodes: NACK, RESET, GOODBYE
  *   lease.c   beats, grants, the lease end in the page
  *   wait.c    who waits for which operation, and when that is over
- *   apply.c   operations on the page, region numbers
+ *   apply.c   operations on the page
+ *   region.c  which region has which index in the page
  *   query.c   questions between nodes
  */
 #include "meshd/core/core.h"
@@ -127,6 +128,10 @@ struct query {
 };
 
 struct region {
+        uint64_t hash;   /* of the name */
+        uint64_t owner;  /* in the page, never given twice */
+        uint64_t unheld; /* order in which regions were held by nobody any more */
+        uint32_t n_holders;
         uint8_t len;
         char name[CMI_REGION_NAME_MAX];
 };
@@ -179,7 +184,9 @@ struct core {
         struct cmi_result_member *wait_members; /* max_peers, for one outcome */
 
         struct query queries[CORE_QUERIES_MAX];
-        uint32_t n_regions;
+        uint64_t n_owners;
+        uint64_t n_unheld;
+        uint32_t n_regions;       /* indexes given so far */
         struct region *regions;   /* CMI_PAGE_REGIONS */
         uint16_t *region_buckets; /* REGION_BUCKETS: index + 1 */
         struct core_counters counters;
@@ -312,6 +319,11 @@ void apply_own(struct core *core, const struct cmi_op *op, uint64_t number);
 void apply_foreign(struct core *core, struct cmi_slice bytes, const struct member *source,
                 uint64_t number);
 void apply_forget(struct core *core, const struct member *member, const char *reason);
+/* An index was given to a region. */
+void apply_region(struct core *core, uint32_t index);
+
+/* region.c */
+uint32_t region_find(const struct core *core, struct cmi_slice name); /* NONE: it has no index */
 
 /* query.c */
 void query_receive(struct core *core, struct cmi_time now, struct member *member,

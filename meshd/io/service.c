@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define NO_WAIT UINT32_MAX
+#define NO_REGION UINT32_MAX
 #define TIMEOUT_MAX_MS UINT64_C(86400000)
 
 /* Codes of the public header, which programs do not include. */
@@ -237,11 +238,35 @@ static struct guest_region *find_region(struct guest *guest, uint32_t index)
         return NULL;
 }
 
+/* From now on the guest has it open, until it goes. */
+static int add_region(struct service *service, struct guest *guest, uint32_t index,
+                struct guest_region **ret_region)
+{
+        struct guest_region *regions =
+                        reallocarray(guest->regions, guest->n_regions + 1, sizeof(*regions));
+        int r;
+
+        if (!regions) {
+                return -ENOMEM;
+        }
+        guest->regions = regions;
+        r = share_take(&service->shares, guest->client->uid, index);
+        if (r < 0) {
+                return r;
+        }
+        core_region_hold(service->core, index);
+        service->regions[index].n_clients++;
+        *ret_region = &guest->regions[guest->n_regions++];
+        **ret_region = (struct guest_region){.index = index};
+        return 0;
+}
+
 static int note_region(struct service *service, struct guest *guest, uint32_t index,
                 const struct cmi_region_request *request)
 {
         struct service_region *region = &service->regions[index];
         struct guest_region *own = find_region(guest, index);
+        int r;
 
         if (region->n_clients > 0 &&
                         (region->fresh != request->fresh || region->ttl_ms != request->ttl_ms)) {
@@ -249,14 +274,10 @@ static int note_region(struct service *service, struct guest *guest, uint32_t in
                 return E_CONFIG;
         }
         if (!own) {
-                own = reallocarray(guest->regions, guest->n_regions + 1, sizeof(*own));
-                if (!own) {
-                        return -ENOMEM;
+                r = add_region(service, guest, index, &own);
+                if (r < 0) {
+                        return r;
                 }
-                guest->regions = own;
-                own = &guest->regions[guest->n_regions++];
-                *own = (struct guest_region){.index = index};
-                region->n_clients++;
         }
         region->fresh = request->fresh;
         region->ttl_ms = request->ttl_ms;
@@ -269,8 +290,11 @@ static int note_region(struct service *service, struct guest *guest, uint32_t in
 static void forget_regions(struct service *service, struct guest *guest)
 {
         for (uint32_t i = 0; i < guest->n_regions; i++) {
-                struct service_region *region = &service->regions[guest->regions[i].index];
+                uint32_t index = guest->regions[i].index;
+                struct service_region *region = &service->regions[index];
 
+                core_region_drop(service->core, index);
+                share_return(&service->shares, guest->client->uid, index);
                 region->budget_bytes -= guest->regions[i].budget_bytes;
                 if (--region->n_clients == 0) {
                         *region = (struct service_region){0};
@@ -279,14 +303,44 @@ static void forget_regions(struct service *service, struct guest *guest)
         free(guest->regions);
 }
 
+static void refuse_region(struct service *service, struct guest *guest, uint64_t id, int error,
+                const char *name, uint32_t index)
+{
+        switch (error) {
+        case E_CONFIG:
+                logger(LOGGER_WARNING, "region.conflict", L_TEXT("region", name),
+                                L_TEXT("client", guest->name), L_INT("pid", guest->client->pid),
+                                L_TEXT("msg", "opened with other options than before; refused"));
+                service_error(guest->client, id, error,
+                                "another process has it open with fresh %llu, ttl %llu ms",
+                                (unsigned long long)service->regions[index].fresh,
+                                (unsigned long long)service->regions[index].ttl_ms);
+                return;
+        case -ENOSPC:
+                logger(LOGGER_WARNING, "region.refused", L_TEXT("region", name),
+                                L_TEXT("client", guest->name), L_INT("pid", guest->client->pid),
+                                L_UINT("uid", guest->client->uid),
+                                L_TEXT("msg", index == NO_REGION ? "all regions are in use"
+                                                                 : "its user has its share open"));
+                service_error(guest->client, id, error,
+                                index == NO_REGION ? "all %d regions of this node are open"
+                                                   : "this user has %d regions open, its share of "
+                                                     "this node's",
+                                index == NO_REGION ? CMI_PAGE_REGIONS : SHARE_REGIONS_MAX);
+                return;
+        default:
+                service_error(guest->client, id, error, "meshd cannot open it: %s",
+                                strerror(-error));
+        }
+}
+
 static int do_region(
                 struct service *service, struct guest *guest, const struct cmi_local_head *head)
 {
         struct cmi_region_request request;
         struct cmi_region_opened opened;
-        struct client *client = guest->client;
         struct cmi_writer writer;
-        uint32_t index;
+        uint32_t index = NO_REGION;
         size_t begin;
         int r = cmi_region_request_decode(head->fields, &request);
 
@@ -297,28 +351,18 @@ static int do_region(
                 return 0;
         }
         r = core_region(service->core, cmi_slice_str(request.name), &index);
-        if (r < 0) {
-                service_error(client, head->id, r,
-                                r == -ENOSPC ? "there are %d regions already"
-                                             : "not a region's name",
-                                CMI_PAGE_REGIONS);
-                return 0;
+        if (r == 0) {
+                r = note_region(service, guest, index, &request);
         }
-        r = note_region(service, guest, index, &request);
         if (r < 0) {
-                logger(LOGGER_WARNING, "region.conflict", L_TEXT("region", request.name),
-                                L_TEXT("client", guest->name), L_INT("pid", client->pid),
-                                L_TEXT("msg", "opened with other options than before; refused"));
-                service_error(client, head->id, r,
-                                "another process has region %s open with fresh %llu, ttl %llu ms",
-                                request.name, (unsigned long long)service->regions[index].fresh,
-                                (unsigned long long)service->regions[index].ttl_ms);
+                refuse_region(service, guest, head->id, r, request.name, index);
                 return 0;
         }
         opened.index = index;
+        opened.owner = core_region_owner(service->core, index);
         writer = service_begin(service, CMI_LOCAL_REGION_OPENED, head->id, &begin);
         cmi_region_opened_write(&writer, &opened);
-        service_send(client, &writer, begin, head->id);
+        service_send(guest->client, &writer, begin, head->id);
         return 0;
 }
 

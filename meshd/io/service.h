@@ -13,6 +13,7 @@
 #include "meshd/io/link.h"
 #include "meshd/io/local.h"
 #include "meshd/io/page_file.h"
+#include "meshd/io/share.h"
 #include "meshd/io/state_dir.h"
 
 #define SERVICE_SOFTWARE "meshd " MESHD_VERSION
@@ -74,6 +75,7 @@ struct service {
         struct inquiries *inquiries;
         struct monitor *monitor;
         struct service_region regions[CMI_PAGE_REGIONS];
+        struct share *shares;       /* of them, by user */
         struct service_wait *waits; /* CORE_WAITS_MAX */
         uint32_t free_wait;
         uint32_t n_waits;

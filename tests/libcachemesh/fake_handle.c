@@ -237,7 +237,7 @@ const struct cm_region_options *cmi_region_options(const struct cm_region *regio
         return &region->options;
 }
 
-void cmi_region_set_index(struct cm_region *region, uint32_t serial, uint32_t index)
+void cmi_region_set_index(struct cm_region *region, uint32_t serial, uint32_t index, uint64_t owner)
 {
         region->serial = serial;
         region->index = index;

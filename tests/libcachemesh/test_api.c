@@ -83,10 +83,10 @@ static void an_invalidation_before_the_region_has_an_index_counts(void)
         uint32_t serial = cmi_mapping_serial(f.cm);
         struct cm_token old;
 
-        cmi_region_set_index(f.region, serial, CMI_REGION_INDEX_UNKNOWN);
+        cmi_region_set_index(f.region, serial, CMI_REGION_INDEX_UNKNOWN, 0);
         old = cm_token(f.cm);
         g_assert_cmpint(cm_invalidate(f.region, "a", 1, CM_WAIT_NONE, NULL), ==, CM_PENDING);
-        cmi_region_set_index(f.region, serial, 0);
+        cmi_region_set_index(f.region, serial, 0, 0);
         g_assert_cmpint(put_text(f.region, "a", "old", old), ==, CM_REFUSED);
         g_assert_cmpint(put_text(f.region, "a", "new", cm_token(f.cm)), ==, 0);
         assert_hit(f.region, "a", "new");

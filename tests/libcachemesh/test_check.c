@@ -319,7 +319,7 @@ static void a_new_page_forgets_what_was_stored_under_the_old_one(void)
         g_assert_cmpuint(cmi_mapping_epoch(f.cm), ==, 4711);
         assert_miss(f.region, "a", CM_REASON_OFFLINE); /* no index there yet */
         g_assert_cmpint(put_text(f.region, "a", "one", cm_token(f.cm)), ==, CM_REFUSED);
-        cmi_region_set_index(f.region, serial, 7);
+        cmi_region_set_index(f.region, serial, 7, 0);
         g_assert_cmpuint(cmi_region_index(f.region, serial), ==, 7);
         assert_miss(f.region, "a", CM_REASON_ABSENT);
         g_assert_cmpint(put_text(f.region, "a", "one", old), ==, CM_REFUSED);
@@ -334,12 +334,44 @@ static void the_same_page_mapped_again_forgets_too(void)
         struct fixture f = fixture_open(NULL, 0);
         uint32_t serial = install(f.cm, 4711);
 
-        cmi_region_set_index(f.region, serial, 7);
+        cmi_region_set_index(f.region, serial, 7, 0);
         g_assert_cmpint(put_text(f.region, "a", "one", cm_token(f.cm)), ==, 0);
         assert_hit(f.region, "a", "one");
         serial = install(f.cm, 4711);
-        cmi_region_set_index(f.region, serial, 7);
+        cmi_region_set_index(f.region, serial, 7, 0);
         assert_miss(f.region, "a", CM_REASON_FORGOTTEN);
+        fixture_close(&f);
+}
+
+/*
+ * What an app sees whose connection ended without its knowledge: meshd gives the region's index to
+ * another one, and invalidations of its own region do not come there any more.
+ */
+static void an_index_that_is_another_regions_now_takes_nothing_more(void)
+{
+        struct fixture f = fixture_open(NULL, 0);
+        uint32_t serial = install(f.cm, 4711);
+        struct cmi_page_view view = atomic_load(&f.cm->mapping)->view;
+        struct cm_token before;
+        uint64_t seq;
+
+        cmi_page_set_owner(&view, 7, 5);
+        cmi_region_set_index(f.region, serial, 7, 5);
+        g_assert_cmpint(put_text(f.region, "a", "one", cm_token(f.cm)), ==, 0);
+        assert_hit(f.region, "a", "one");
+        before = cm_token(f.cm);
+        cmi_page_set_owner(&view, 7, 6);
+        seq = cmi_page_begin(&view);
+        cmi_page_stamp_region(&view, 7, seq);
+        cmi_page_publish(&view, seq);
+        assert_miss(f.region, "a", CM_REASON_INVALIDATED);
+        g_assert_cmpint(put_text(f.region, "a", "two", cm_token(f.cm)), ==, CM_REFUSED);
+        /* From here on it looks at its connection. */
+        assert_miss(f.region, "a", CM_REASON_OFFLINE);
+        cmi_region_set_index(f.region, serial, 7, 6);
+        g_assert_cmpint(put_text(f.region, "a", "two", before), ==, CM_REFUSED);
+        g_assert_cmpint(put_text(f.region, "a", "two", cm_token(f.cm)), ==, 0);
+        assert_hit(f.region, "a", "two");
         fixture_close(&f);
 }
 
@@ -394,6 +426,7 @@ int main(int argc, char **argv)
         g_test_add_func("/check/epoch", a_token_of_another_epoch_is_refused);
         g_test_add_func("/check/new_page", a_new_page_forgets_what_was_stored_under_the_old_one);
         g_test_add_func("/check/same_page", the_same_page_mapped_again_forgets_too);
+        g_test_add_func("/check/owner", an_index_that_is_another_regions_now_takes_nothing_more);
         g_test_add_func("/check/no_page", without_a_page_gets_miss_and_puts_are_refused);
         g_test_add_func("/check/inside", a_replaced_page_stays_while_a_reader_is_inside);
         return g_test_run();

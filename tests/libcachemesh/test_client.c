@@ -3,6 +3,7 @@
  * can happen to a meshd. */
 #include "tests/libcachemesh/real_meshd.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -285,6 +286,62 @@ static void a_result_counts_other_nodes_and_only_what_was_waited_for(
         cm_result_clear(&result);
 }
 
+static struct cm *open_at(const struct real_meshd *node)
+{
+        struct cm_options options = {.size = sizeof(options), .socket_path = node->socket};
+        struct cm *cm = NULL;
+
+        g_assert_cmpint(cm_open(&cm, &options), ==, 0);
+        return cm;
+}
+
+static int open_number(struct cm *cm, char prefix, int number)
+{
+        struct cm_region_options options = {.size = sizeof(options), .budget_bytes = 64 << 10};
+        struct cm_region *region;
+        char name[16];
+
+        snprintf(name, sizeof(name), "%c%d", prefix, number);
+        return cm_region_open(&region, cm, name, &options);
+}
+
+/* All apps of the test are of one user. */
+static void regions_of_a_client_that_left_are_there_for_others(
+                struct fixture *f, const void *unused)
+{
+        struct cm *greedy = open_at(&f->nodes[0]);
+        struct cm *late = open_at(&f->nodes[0]);
+        gint64 end_us = g_get_monotonic_time() + 20 * G_USEC_PER_SEC;
+        int n = 1; /* "rows" */
+        int value = -1;
+        int r;
+
+        while ((r = open_number(greedy, 'g', n)) == 0 && n < CM_REGIONS_MAX) {
+                n++;
+        }
+        g_assert_cmpint(r, ==, -ENOSPC);
+        g_assert_cmpint(n, ==, 768);
+        g_assert_nonnull(strstr(cm_error_detail(greedy), "this user has 768 regions"));
+        g_assert_cmpint(open_number(late, 'l', 0), ==, -ENOSPC);
+        cm_close(greedy);
+        /* It is asked for again by the same handle; meshd needs a moment to see the end. */
+        while ((r = open_number(late, 'l', 0)) == -ENOSPC && g_get_monotonic_time() < end_us) {
+                g_thread_yield();
+        }
+        g_assert_cmpint(r, ==, 0);
+        for (int i = 1; i < 767; i++) {
+                g_assert_cmpint(open_number(late, 'l', i), ==, 0);
+        }
+        g_assert_cmpint(open_number(late, 'l', 767), ==, -ENOSPC);
+        /* What was open all the time works as before. */
+        g_assert_true(await_mesh(f));
+        g_assert_cmpint(put(f, 0, 1, 41), ==, 0);
+        g_assert_cmpint(get(f, 0, 1, &value), ==, 0);
+        g_assert_cmpint(invalidate(f, 1, 1, CM_WAIT_MESH), ==, 0);
+        g_assert_cmpint(get(f, 0, 1, &value), ==, CM_MISS);
+        cm_close(late);
+}
+
 #define CASE(name, function)                                                                       \
         g_test_add("/client/" name, struct fixture, NULL, set_up, function, tear_down)
 
@@ -297,6 +354,7 @@ int main(int argc, char **argv)
         CASE("stopped", a_stopped_meshd_holds_no_call_beyond_its_deadline);
         CASE("fork", children_of_a_busy_parent_work);
         CASE("names", a_result_names_the_member_that_is_not_proven);
+        CASE("regions", regions_of_a_client_that_left_are_there_for_others);
         CASE("counts", a_result_counts_other_nodes_and_only_what_was_waited_for);
         return g_test_run();
 }

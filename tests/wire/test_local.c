@@ -52,7 +52,7 @@ MESSAGE(region_request, {
                                         .version = 3,
                                         .budget_bytes = 67108864,
                         })
-MESSAGE(region_opened, {.index = 200})
+MESSAGE(region_opened, {.index = 200, .owner = 300})
 MESSAGE(publish, {
                                  .op = {"\x95\x01\xa4tree\x91\xc4\x02k1\x90\xc2", 14},
                                  .wait = CMI_WAIT_MESH,
@@ -179,7 +179,7 @@ static struct cmi_slice region_message(void)
         struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
         size_t begin = cmi_local_begin(&writer, CMI_LOCAL_REGION_OPENED, 9);
 
-        cmi_region_opened_write(&writer, &(struct cmi_region_opened){200});
+        cmi_region_opened_write(&writer, &(struct cmi_region_opened){200, 5});
         cmi_local_end(&writer, begin);
         g_assert_cmpint(writer.error, ==, 0);
         return cmi_written(&writer);
@@ -225,13 +225,14 @@ static void a_message_is_length_type_id_and_fields(void)
         struct cmi_region_opened opened;
 
         assert_same_bytes(region_message(),
-                        cmi_slice("\x08\x00\x00\x00\x93\xcc\x82\x09\x81\x01\xcc\xc8", 12));
-        g_assert_cmpint(cmi_local_split(region_message(), CMI_LOCAL_ANSWER_MAX, &payload), ==, 12);
+                        cmi_slice("\x0a\x00\x00\x00\x93\xcc\x82\x09\x82\x01\xcc\xc8\x02\x05", 14));
+        g_assert_cmpint(cmi_local_split(region_message(), CMI_LOCAL_ANSWER_MAX, &payload), ==, 14);
         g_assert_cmpint(cmi_local_decode(payload, &head), ==, 0);
         g_assert_cmpuint(head.type, ==, CMI_LOCAL_REGION_OPENED);
         g_assert_cmpuint(head.id, ==, 9);
         g_assert_cmpint(cmi_region_opened_decode(head.fields, &opened), ==, 0);
         g_assert_cmpuint(opened.index, ==, 200);
+        g_assert_cmpuint(opened.owner, ==, 5);
 }
 
 static void several_messages_share_a_writer_and_are_split_in_order(void)
@@ -337,7 +338,7 @@ static void a_message_that_does_not_fit_leaves_an_error_and_nothing_outside(void
                 struct cmi_writer writer = cmi_writer(buffer, capacity);
                 size_t begin = cmi_local_begin(&writer, CMI_LOCAL_REGION_OPENED, 9);
 
-                cmi_region_opened_write(&writer, &(struct cmi_region_opened){200});
+                cmi_region_opened_write(&writer, &(struct cmi_region_opened){200, 5});
                 cmi_local_end(&writer, begin);
                 g_assert_cmpint(writer.error, ==, -EMSGSIZE);
         }

@@ -41,7 +41,9 @@ static void a_page_that_lies_about_its_sizes_is_refused(void)
                 g_autofree struct cmi_page *page = new_page();
                 bool is_free_word = (i >= offsetof(struct cmi_page, epoch) &&
                                                     i < offsetof(struct cmi_page, key_slots)) ||
-                                    i >= offsetof(struct cmi_page, lease_ns) ||
+                                    i >= offsetof(struct cmi_page, owners_offset) + 8 ||
+                                    (i >= offsetof(struct cmi_page, lease_ns) &&
+                                                    i < offsetof(struct cmi_page, owners_offset)) ||
                                     (i >= offsetof(struct cmi_page, keys_offset) + 8 &&
                                                     i < offsetof(struct cmi_page, tags_offset));
 
@@ -53,6 +55,23 @@ static void a_page_that_lies_about_its_sizes_is_refused(void)
         g_autofree struct cmi_page *page = new_page();
         g_assert_cmpint(cmi_page_check(page, size - 8), ==, -EBADMSG);
         g_assert_cmpint(cmi_page_check(page, 100), ==, -EBADMSG);
+}
+
+static void an_owner_is_no_stamp(void)
+{
+        g_autofree struct cmi_page *page = new_page();
+        struct cmi_page_view view = cmi_page_view(page);
+
+        cmi_page_set_owner(&view, CMI_PAGE_REGIONS - 1, 99);
+        cmi_page_stamp_region(&view, CMI_PAGE_REGIONS - 1, 7);
+        cmi_page_stamp_region(&view, 0, 8);
+        g_assert_cmpuint(cmi_page_owner(&view, CMI_PAGE_REGIONS - 1), ==, 99);
+        g_assert_cmpuint(cmi_page_owner(&view, 0), ==, 0);
+        g_assert_cmpuint(view.regions[CMI_PAGE_REGIONS - 1], ==, 7);
+        g_assert_cmpuint(page->owners_offset, >=,
+                        page->regions_offset + CMI_PAGE_REGIONS * sizeof(uint64_t));
+        g_assert_cmpuint(page->owners_offset + CMI_PAGE_REGIONS * sizeof(uint64_t), <=,
+                        page->keys_offset);
 }
 
 static void a_stamp_is_larger_than_every_token_from_before(void)
@@ -92,6 +111,7 @@ int main(int argc, char **argv)
         g_test_set_nonfatal_assertions();
         g_test_add_func("/page/odd_counts", a_count_that_is_no_power_of_two_has_no_size);
         g_test_add_func("/page/fresh", a_fresh_page_passes_its_own_check);
+        g_test_add_func("/page/owners", an_owner_is_no_stamp);
         g_test_add_func("/page/lies", a_page_that_lies_about_its_sizes_is_refused);
         g_test_add_func("/page/stamp", a_stamp_is_larger_than_every_token_from_before);
         g_test_add_func("/page/flag", a_stamp_keeps_the_intent_flag);

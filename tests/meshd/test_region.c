@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/* Which region has which index, and what becomes of one that nobody holds. */
+#include "tests/meshd/rig.h"
+
+#include <errno.h>
+#include <glib.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct rig *started(void)
+{
+        struct rig *rig = rig_new(1);
+
+        rig_start(rig, 0, NULL, true);
+        return rig;
+}
+
+static int hold(struct rig *rig, uint32_t number, uint32_t *ret_index)
+{
+        char name[16];
+        int r;
+
+        snprintf(name, sizeof(name), "r%u", number);
+        r = core_region(rig->nodes[0].core, cmi_slice_str(name), ret_index);
+        if (r == 0) {
+                core_region_hold(rig->nodes[0].core, *ret_index);
+        }
+        return r;
+}
+
+static uint64_t region_stamp(const struct rig *rig, uint32_t index)
+{
+        return cmi_page_view(rig->nodes[0].page).regions[index];
+}
+
+static void an_index_that_nobody_holds_is_given_to_another_region(void)
+{
+        struct rig *rig = started();
+        struct core *core = rig->nodes[0].core;
+        struct cmi_page_view view = cmi_page_view(rig->nodes[0].page);
+        uint32_t index, again;
+        uint64_t owner, token;
+
+        for (uint32_t i = 0; i < CMI_PAGE_REGIONS; i++) {
+                g_assert_cmpint(hold(rig, i, &index), ==, 0);
+                g_assert_cmpuint(index, ==, i);
+        }
+        g_assert_cmpint(hold(rig, 5000, &index), ==, -ENOSPC);
+        core_region_hold(core, 300); /* a second one */
+        core_region_drop(core, 300);
+        g_assert_cmpint(hold(rig, 5000, &index), ==, -ENOSPC);
+        core_region_drop(core, 700);
+        core_region_drop(core, 300);
+        /* Nobody needed it meanwhile. */
+        owner = core_region_owner(core, 700);
+        g_assert_cmpint(hold(rig, 700, &index), ==, 0);
+        g_assert_cmpuint(index, ==, 700);
+        g_assert_cmpuint(core_region_owner(core, 700), ==, owner);
+        core_region_drop(core, 700);
+
+        token = rig_token(rig, 0);
+        owner = core_region_owner(core, 300);
+        g_assert_cmpuint(cmi_page_owner(&view, 300), ==, owner);
+        g_assert_cmpint(hold(rig, 5000, &index), ==, 0); /* held by nobody for longest */
+        g_assert_cmpuint(index, ==, 300);
+        g_assert_cmpuint(core_region_owner(core, 300), >, owner);
+        g_assert_cmpuint(cmi_page_owner(&view, 300), ==, core_region_owner(core, 300));
+        g_assert_cmpuint(region_stamp(rig, 300), >, token);
+
+        /* The region that lost it gets another one, and what was known of it is dead there too. */
+        token = rig_token(rig, 0);
+        g_assert_cmpint(hold(rig, 300, &again), ==, 0);
+        g_assert_cmpuint(again, ==, 700);
+        g_assert_cmpuint(region_stamp(rig, 700), >, token);
+        g_assert_cmpint(hold(rig, 700, &index), ==, -ENOSPC);
+        rig_free(rig);
+}
+
+static void an_operation_on_a_region_that_lost_its_index_stamps_nothing(void)
+{
+        struct rig *rig = started();
+        struct core_status status;
+        uint32_t index;
+        uint64_t token;
+
+        g_assert_cmpint(rig_publish(rig, 0, "k", CMI_WAIT_NODE, 0), ==, 0); /* of region r */
+        for (uint32_t i = 0; i < CMI_PAGE_REGIONS; i++) {
+                g_assert_cmpint(hold(rig, i, &index), ==, 0);
+        }
+        token = rig_token(rig, 0);
+        g_assert_cmpint(rig_publish(rig, 0, "k", CMI_WAIT_NODE, 0), ==, 0);
+        g_assert_cmpuint(rig_token(rig, 0), ==, token);
+        core_status(rig->nodes[0].core, &status);
+        g_assert_cmpuint(status.counters.unknown_regions, ==, 1);
+        rig_free(rig);
+}
+
+/* Names come and go at random: each that is held keeps its index, and is found. */
+static void names_that_come_and_go_keep_what_they_hold(void)
+{
+        enum { N_NAMES = 3000 };
+        struct rig *rig = started();
+        uint32_t indexes[N_NAMES];
+        uint32_t n_held = 0;
+        uint32_t index;
+
+        memset(indexes, 0xff, sizeof(indexes));
+        for (int step = 0; step < 20000; step++) {
+                uint32_t number = (uint32_t)g_random_int_range(0, N_NAMES);
+                bool is_held = indexes[number] != UINT32_MAX;
+
+                if (is_held && g_random_boolean()) {
+                        core_region_drop(rig->nodes[0].core, indexes[number]);
+                        indexes[number] = UINT32_MAX;
+                        n_held--;
+                } else if (hold(rig, number, &index) == 0 && is_held) {
+                        g_assert_cmpuint(index, ==, indexes[number]);
+                        core_region_drop(rig->nodes[0].core, index);
+                } else if (n_held == CMI_PAGE_REGIONS) {
+                        g_assert_cmpint(hold(rig, number, &index), ==, -ENOSPC);
+                } else {
+                        indexes[number] = index;
+                        n_held++;
+                }
+        }
+        g_assert_cmpuint(n_held, >, CMI_PAGE_REGIONS / 2);
+        rig_free(rig);
+}
+
+int main(int argc, char **argv)
+{
+        g_test_init(&argc, &argv, NULL);
+        g_test_set_nonfatal_assertions();
+        g_test_add_func("/region/index", an_index_that_nobody_holds_is_given_to_another_region);
+        g_test_add_func("/region/lost_index",
+                        an_operation_on_a_region_that_lost_its_index_stamps_nothing);
+        g_test_add_func("/region/names", names_that_come_and_go_keep_what_they_hold);
+        return g_test_run();
+}
