@@ -11,14 +11,23 @@ static int nothing(void *userdata, struct cm_load *load, const void *key, size_t
         return 0;
 }
 
-/* The detail must be of this call, not of the one before: another error is made in between. */
-#define expect_error(call, code)                                                                   \
-        do {                                                                                       \
-                g_assert_cmpint(cm_load_set_ttl(NULL, 1), ==, -EINVAL);                            \
-                g_assert_cmpstr(cm_error_detail(NULL), ==, "there is no load");                    \
-                g_assert_cmpint(call, ==, code);                                                   \
-                g_assert_cmpstr(cm_error_detail(NULL), !=, "there is no load");                    \
-        } while (0)
+static void make_another_error(void)
+{
+        g_assert_cmpint(cm_load_set_ttl(NULL, 1), ==, -EINVAL);
+        g_assert_cmpstr(cm_error_detail(NULL), ==, "there is no load");
+}
+
+static void expect_failed(int r, int code, int line)
+{
+        if (r != code) {
+                g_test_message("line %d", line);
+        }
+        g_assert_cmpint(r, ==, code);
+        g_assert_cmpstr(cm_error_detail(NULL), !=, "there is no load");
+}
+
+/* The detail must be of this call, not of the one before. */
+#define expect_error(call, code) (make_another_error(), expect_failed(call, code, __LINE__))
 
 static void handles_and_regions_are_not_opened_with_nonsense(void)
 {
