@@ -139,37 +139,19 @@ static void usage(void)
                   "WAY: unix, zmq, chain, cachemesh, redis or nats");
 }
 
-static const struct way *find_way(const char *name)
-{
-        for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
-                if (name && strcmp(ways[i]->name, name) == 0) {
-                        return ways[i];
-                }
-        }
-        usage();
-        return NULL;
-}
-
 static void parse(int argc, char **argv, struct options *options)
 {
         static const struct option known[] = {
-                        {"receivers", required_argument, NULL, 'r'},
                         {"count", required_argument, NULL, 'c'},
                         {"rate", required_argument, NULL, 'f'},
                         {"wait", no_argument, NULL, 'w'},
-                        {"meshd", required_argument, NULL, 'd'},
-                        {"meshctl", required_argument, NULL, 'm'},
-                        {"address", required_argument, NULL, 'a'},
-                        {"local", required_argument, NULL, 'l'},
+                        WAY_OPTIONS,
                         {0},
         };
         int option;
 
         while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
                 switch (option) {
-                case 'r':
-                        options->way.n_receivers = (unsigned)atoi(optarg);
-                        break;
                 case 'c':
                         options->count = (unsigned)atoi(optarg);
                         break;
@@ -179,24 +161,13 @@ static void parse(int argc, char **argv, struct options *options)
                 case 'w':
                         options->is_waiting = true;
                         break;
-                case 'd':
-                        options->way.meshd = optarg;
-                        break;
-                case 'm':
-                        options->way.meshctl = optarg;
-                        break;
-                case 'a':
-                        options->way.address = optarg;
-                        break;
-                case 'l':
-                        options->way.local = optarg;
-                        break;
                 default:
-                        usage();
+                        if (!way_option(&options->way, option, optarg)) {
+                                usage();
+                        }
                 }
         }
-        if (options->way.n_receivers < 1 || options->way.n_receivers > WAY_RECEIVERS_MAX ||
-                        options->count < 1 || options->count > STAMPS_SIZE - 1) {
+        if (options->count < 1 || options->count > STAMPS_SIZE - 1) {
                 usage();
         }
 }
@@ -208,14 +179,13 @@ int main(int argc, char **argv)
 
         bench_start();
         parse(argc, argv, &options);
-        way = *find_way(argv[optind]);
-        for (unsigned i = 0; i < options.way.n_receivers; i++) {
-                way.stamps[i] = stamps_new(&way.stamp_fds[i]);
+        if (!way_find(ways, sizeof(ways) / sizeof(ways[0]), argv[optind], &way)) {
+                usage();
         }
         if (options.is_waiting && strcmp(way.name, "cachemesh") != 0) {
                 usage();
         }
-        way.start(&way, &options.way);
+        way_start(&way, &options.way);
         run(&way, &options);
         way.stop(&way);
         return 0;

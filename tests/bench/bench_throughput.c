@@ -167,47 +167,28 @@ static void usage(void)
 static void parse(int argc, char **argv, struct options *options)
 {
         static const struct option known[] = {
-                        {"receivers", required_argument, NULL, 'r'},
                         {"batch", required_argument, NULL, 'b'},
                         {"seconds", required_argument, NULL, 's'},
-                        {"meshd", required_argument, NULL, 'd'},
-                        {"meshctl", required_argument, NULL, 'm'},
-                        {"address", required_argument, NULL, 'a'},
-                        {"local", required_argument, NULL, 'l'},
+                        WAY_OPTIONS,
                         {0},
         };
         int option;
 
         while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
                 switch (option) {
-                case 'r':
-                        options->way.n_receivers = (unsigned)atoi(optarg);
-                        break;
                 case 'b':
                         options->batch = (unsigned)atoi(optarg);
                         break;
                 case 's':
                         options->seconds = atof(optarg);
                         break;
-                case 'd':
-                        options->way.meshd = optarg;
-                        break;
-                case 'm':
-                        options->way.meshctl = optarg;
-                        break;
-                case 'a':
-                        options->way.address = optarg;
-                        break;
-                case 'l':
-                        options->way.local = optarg;
-                        break;
                 default:
-                        usage();
+                        if (!way_option(&options->way, option, optarg)) {
+                                usage();
+                        }
                 }
         }
-        if (options->way.n_receivers < 1 || options->way.n_receivers > WAY_RECEIVERS_MAX ||
-                        options->batch < 1 || options->batch > WAY_BATCH_MAX ||
-                        options->seconds <= 0) {
+        if (options->batch < 1 || options->batch > WAY_BATCH_MAX || options->seconds <= 0) {
                 usage();
         }
 }
@@ -215,23 +196,15 @@ static void parse(int argc, char **argv, struct options *options)
 int main(int argc, char **argv)
 {
         struct options options = {.way.n_receivers = 1, .batch = WAY_BATCH_MAX, .seconds = 2};
-        const struct way *ways[] = {&way_cachemesh, &way_redis, &way_nats};
-        struct way way = {0};
+        static const struct way *const ways[] = {&way_cachemesh, &way_redis, &way_nats};
+        struct way way;
 
         bench_start();
         parse(argc, argv, &options);
-        for (size_t i = 0; i < 3 && argv[optind]; i++) {
-                if (strcmp(ways[i]->name, argv[optind]) == 0) {
-                        way = *ways[i];
-                }
-        }
-        if (!way.name) {
+        if (!way_find(ways, sizeof(ways) / sizeof(ways[0]), argv[optind], &way)) {
                 usage();
         }
-        for (unsigned i = 0; i < options.way.n_receivers; i++) {
-                way.stamps[i] = stamps_new(&way.stamp_fds[i]);
-        }
-        way.start(&way, &options.way);
+        way_start(&way, &options.way);
         run(&way, &options);
         way.stop(&way);
         return 0;

@@ -7,6 +7,8 @@
  */
 #include "tests/bench/stamps.h"
 
+#include <stdbool.h>
+
 #define WAY_RECEIVERS_MAX 16
 #define WAY_KEY_LEN 10 /* "b:" and 8 hex digits */
 #define WAY_BATCH_MAX 64
@@ -28,7 +30,7 @@ struct way {
         /* NULL: only single ones. n <= WAY_BATCH_MAX keys in one publication. */
         void (*send_batch)(struct way *way, uint64_t first, unsigned n);
 
-        struct stamps *stamps[WAY_RECEIVERS_MAX]; /* made before start() */
+        struct stamps *stamps[WAY_RECEIVERS_MAX]; /* made by way_start() */
         int stamp_fds[WAY_RECEIVERS_MAX];
         uint64_t base; /* the first message, number 0, is recorded under this one */
         void *state;
@@ -40,6 +42,24 @@ extern const struct way way_chain; /* both floors in a row, with an idle process
 extern const struct way way_cachemesh;
 extern const struct way way_redis; /* client tracking in broadcast mode */
 extern const struct way way_nats;
+
+/* Arguments for getopt_long(), read by way_option(). */
+#define WAY_OPTIONS                                                                                \
+        {"receivers", required_argument, NULL, 'r'}, {"meshd", required_argument, NULL, 'd'},      \
+                        {"meshctl", required_argument, NULL, 'm'},                                 \
+                        {"address", required_argument, NULL, 'a'},                                 \
+        {                                                                                          \
+                "local", required_argument, NULL, 'l'                                              \
+        }
+
+/* One of these arguments; false if it is none of them, or its value is wrong. */
+bool way_option(struct way_options *options, int option, const char *value);
+
+/* A copy of the way of this name, which may be NULL. False if there is none. */
+bool way_find(const struct way *const *ways, size_t n_ways, const char *name, struct way *ret_way);
+
+/* Makes the pages of the receivers, and starts it. */
+void way_start(struct way *way, const struct way_options *options);
 
 /* Read text that holds keys, in pieces of any length, until it ends; record each key. For a
  * receiver's process. */
