@@ -10,7 +10,7 @@ import pages
 import shape
 
 # Pages that begin where another mesh already runs: this many nodes; the first one's socket is in CACHEMESH_SOCKET.
-MESHES = {'docs/man/meshctl.1.scd': 3}
+MESHES = {'docs/man/meshctl.1.scd': 3, 'docs/how-to/troubleshoot.md': 2}
 HELP_OF = {}
 
 

@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""docs/reference/meshd.md knows each option of meshd --help, each log event in the sources, and nothing else."""
+"""
+docs/reference/meshd.md knows each option of meshd --help, its exit statuses and each log event in the sources, and nothing else;
+so does docs/how-to/troubleshoot.md with the reasons that meshd and the library give, and meshctl's manual with its statuses.
+"""
 import os
 import re
 
@@ -8,12 +11,14 @@ import tree
 from tap import Skip, expect_equal, run
 
 PAGE = 'docs/reference/meshd.md'
+TROUBLE = 'docs/how-to/troubleshoot.md'
+MANUAL = 'docs/man/meshctl.1.scd'
 EVENT = re.compile(r'(?:logger|log_about)\([^;]*?"([a-z]+\.[a-z_]+)"')
 
 
-def page_cells(title):
-    """First cells of the first table below a heading."""
-    text = tree.read(PAGE).split(f'## {title}\n', 1)[1].split('\n## ', 1)[0]
+def page_cells(title, page=PAGE):
+    """First cells of the tables below a heading."""
+    text = tree.read(page).split(f'## {title}\n', 1)[1].split('\n## ', 1)[0]
     return ' '.join(re.findall(r'^\| ([^|]*) \|', text, re.MULTILINE))
 
 
@@ -35,4 +40,75 @@ def each_event_is_described():
     expect_equal(sorted(described), sorted(events))
 
 
-run([each_option_is_described, each_event_is_described])
+def code(*paths):
+    """The sources without comments, strings that go over several lines as one."""
+    return re.sub(r'"\s*"', '', ''.join(tree.without_comments(tree.read(path)) for path in paths))
+
+
+def in_code(*names):
+    """Names as the page has them between backquotes."""
+    return sorted(set(re.findall(r'`([^`]+)`', ' '.join(names))))
+
+
+def function(name, text):
+    return re.search(rf'^\S[^;{{}}]*\b{name}\([^;{{}}]*\)\n{{\n(.*?)^}}', text, re.MULTILINE | re.DOTALL)[1]
+
+
+def each_reason_why_a_node_is_not_live_is_explained():
+    text = code('meshd/core/core.c')
+    reasons = re.findall(r'return "([^"]+)"', function('obstacle', text))
+    reasons += re.findall(r'set_state\(core, now, CORE_JOINING, "([^"]+)"', text)
+    reasons += [found + '...' for found in re.findall(r'core_text\(core->reason, "(refused: )"', code('meshd/core/link.c'))]
+    expect_equal(in_code(page_cells('This node is not live', TROUBLE)), sorted(set(reasons)))
+
+
+def each_refusal_is_explained():
+    texts = [text for text in re.findall(r'"([^"\n]*)"', code('meshd/core/link.c')) if text.count(' ') > 1]
+    expect_equal(in_code(page_cells('Refused', TROUBLE)), sorted(set(texts)))
+
+
+def each_cause_of_forgetting_is_explained():
+    core = code(*[path for path in tree.c_files(tree.ROOT) if path.startswith('meshd/core/') and path.endswith('.c')])
+    texts = re.findall(r'apply_forget\([^;"]*"([^"]+)"', core)
+    cells = page_cells('The cache was forgotten', TROUBLE)
+    expect_equal(in_code(cells.replace('`msg`', '')), sorted(set(texts)))
+
+
+def each_state_of_a_connection_is_explained():
+    text = code(*[path for path in tree.c_files(tree.ROOT) if re.match(r'libcachemesh/connection\w*\.c', path)])
+    reasons = re.findall(r'(?:lose|go_without_page)\(connection,\s*"([^"]+)"', text)
+    for statement in re.findall(r'reason = ([^;]*);', text):
+        reasons += re.findall(r'"([^"]+)"', statement)
+    for name in ('bypass_reason', 'connect_reason'):
+        reasons += re.findall(r'return "([^"]+)"', function(name, text))
+    expect_equal(in_code(page_cells('What an app says of its connection', TROUBLE)), sorted(set(reasons)))
+
+
+def each_reason_of_a_miss_is_explained():
+    reasons = re.findall(r'\b(CM_REASON_\w+) =', tree.read('libcachemesh/cachemesh.h'))
+    expect_equal(in_code(page_cells('The cache does not hit', TROUBLE)), sorted(reasons))
+
+
+def each_state_of_a_member_is_explained():
+    states = re.findall(r'"(\w+)"', function('admin_member_state', code('meshd/io/admin.c')))
+    described = in_code(page_cells('A peer is not live', TROUBLE))
+    expect_equal(sorted(described + ['live']), sorted(set(states) - {'unknown'}))
+
+
+def statuses_of(text):
+    return sorted(int(number) for number in re.findall(r'(?:^|[,:])\s*(\d+) ', text))
+
+
+def exit_statuses_are_those_of_the_help():
+    for program, described in (('meshd', re.findall(r'\b\d+\b', page_cells('Signals and exit status'))),
+                               ('meshctl', re.findall(r'^\|[\[ ]\s*(\d+)$', tree.read(MANUAL), re.MULTILINE))):
+        path = os.path.join(tree.BUILD, program, program)
+        if not os.path.exists(path):
+            raise Skip(f'{program} is not built')
+        text = re.search(r'^exit status: (.*)', tree.output(path, '--help'), re.MULTILINE | re.DOTALL | re.IGNORECASE)[1]
+        expect_equal((program, sorted(map(int, described))), (program, statuses_of(text.replace('\n', ' '))))
+
+
+run([each_option_is_described, each_event_is_described, each_reason_why_a_node_is_not_live_is_explained,
+     each_refusal_is_explained, each_cause_of_forgetting_is_explained, each_state_of_a_connection_is_explained,
+     each_reason_of_a_miss_is_explained, each_state_of_a_member_is_explained, exit_statuses_are_those_of_the_help])
