@@ -12,6 +12,7 @@ from tap import Skip, expect_equal, run
 
 PAGE = 'docs/reference/meshd.md'
 TROUBLE = 'docs/how-to/troubleshoot.md'
+CORE = [path for path in tree.c_files(tree.ROOT) if path.startswith('meshd/core/') and path.endswith('.c')]
 MANUAL = 'docs/man/meshctl.1.scd'
 EVENT = re.compile(r'(?:logger|log_about)\([^;]*?"([a-z]+\.[a-z_]+)"')
 
@@ -63,15 +64,24 @@ def each_reason_why_a_node_is_not_live_is_explained():
 
 
 def each_refusal_is_explained():
-    texts = [text for text in re.findall(r'"([^"\n]*)"', code('meshd/core/link.c')) if text.count(' ') > 1]
+    text = re.sub(r'member_set_state\([^;]*;', '', code('meshd/core/link.c'))
+    texts = [one for one in re.findall(r'"([^"\n]*)"', text) if one.count(' ') > 1]
     expect_equal(in_code(page_cells('Refused', TROUBLE)), sorted(set(texts)))
 
 
 def each_cause_of_forgetting_is_explained():
-    core = code(*[path for path in tree.c_files(tree.ROOT) if path.startswith('meshd/core/') and path.endswith('.c')])
+    core = code(*CORE)
     texts = re.findall(r'apply_forget\([^;"]*"([^"]+)"', core)
     cells = page_cells('The cache was forgotten', TROUBLE)
     expect_equal(in_code(cells.replace('`msg`', '')), sorted(set(texts)))
+
+
+def each_cause_of_a_change_is_explained():
+    texts = []
+    for statement in re.findall(r'member_set_state\(([^;]*);', code(*CORE)):
+        texts += re.findall(r'"([^"]+)"', statement)
+    cells = page_cells('Why a peer changed its state', TROUBLE)
+    expect_equal(in_code(cells), sorted(set(texts)))
 
 
 def each_state_of_a_connection_is_explained():
@@ -110,5 +120,5 @@ def exit_statuses_are_those_of_the_help():
 
 
 run([each_option_is_described, each_event_is_described, each_reason_why_a_node_is_not_live_is_explained,
-     each_refusal_is_explained, each_cause_of_forgetting_is_explained, each_state_of_a_connection_is_explained,
-     each_reason_of_a_miss_is_explained, each_state_of_a_member_is_explained, exit_statuses_are_those_of_the_help])
+     each_refusal_is_explained, each_cause_of_forgetting_is_explained, each_cause_of_a_change_is_explained,
+     each_state_of_a_connection_is_explained, each_reason_of_a_miss_is_explained, each_state_of_a_member_is_explained, exit_statuses_are_those_of_the_help])
