@@ -181,6 +181,9 @@ int log_open(struct log *log, void *memory, size_t size, const struct cmi_id *no
                 memcpy(&stream, node_id, sizeof(stream));
                 is_intact = false;
         }
+        if (MUTANT(TAIL_FORGOTTEN) && is_intact && log_newest(log) >= head(log)->number) {
+                atomic_fetch_sub(&log->header->newest, 1);
+        }
         if (is_intact && log->header->ring_size == log->ring_size && scan(log)) {
                 log->header->is_closed = 0;
                 return LOG_CONTINUED;

@@ -19,6 +19,7 @@
         X(FULL_QUEUE_DROPS)        /* what a full queue refuses is skipped */                      \
         X(LOST_LOG_KEPT)           /* a new stream of a known node is no reason to forget */       \
         X(STREAM_NOT_DURABLE)      /* each start begins the same stream again, from 1 */           \
+        X(TAIL_FORGOTTEN)          /* a start gives the newest operation's number away again */    \
         X(UNKNOWN_STREAM_CURRENT)  /* an unknown stream is begun at its newest position */         \
         X(UNKNOWN_OP_SKIPPED)      /* an operation of an unknown kind has no effect */             \
         X(ACK_BEFORE_BUMP)         /* acknowledged when received, not when applied */              \

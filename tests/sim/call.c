@@ -2,7 +2,8 @@
 /*
  * Calls of a core. One may be interrupted at any call of its sink, to go on later (SIGSTOP) or
  * never (SIGKILL), so the order of what a core does within one event is tested too; for that the
- * call runs on a stack of its own.
+ * call runs on a stack of its own. Inside of the log, which calls no sink, a publication can be cut
+ * off between any two stores.
  */
 #include "meshd/core/mutant.h"
 #include "tests/sim/world.h"
@@ -15,6 +16,7 @@
 #endif
 
 #define STACK_SIZE (512u << 10)
+#define LOG_HEADER_SIZE 4096 /* of the log's file */
 
 static void perform(struct node *node)
 {
@@ -229,10 +231,84 @@ static void choose_interruption(struct node *node)
         }
 }
 
+/* The word of the header that counts records is written last of all. */
+static void uncount(uint8_t *memory, const uint8_t *before, uint64_t number)
+{
+        for (size_t at = LOG_HEADER_SIZE; at > 0; at -= sizeof(uint64_t)) {
+                uint64_t *word = (uint64_t *)(void *)(memory + at) - 1;
+                uint64_t old;
+
+                memcpy(&old, before + at - sizeof(old), sizeof(old));
+                if (*word == number && old == number - 1) {
+                        *word = old;
+                        return;
+                }
+        }
+        abort();
+}
+
+/* Only a first part of what changed in the ring was written. */
+static void cut_off(struct random *random, uint8_t *memory, const uint8_t *before, size_t size)
+{
+        size_t first = LOG_HEADER_SIZE;
+        size_t cut;
+
+        while (first < size && memory[first] == before[first]) {
+                first++;
+        }
+        while (size > first && memory[size - 1] == before[size - 1]) {
+                size--;
+        }
+        cut = random_between(random, first, size);
+        memcpy(memory + cut, before + cut, size - cut);
+}
+
+/*
+ * What a process that dies in log_append() leaves: the record is counted, and nobody has learnt of
+ * it; or it is not, and some or all of its bytes are there, over those of the oldest ones.
+ */
+static void tear_append(struct node *node, struct cmi_slice op)
+{
+        struct random *random = &node->world->random;
+        size_t size = node->world->options.log_size;
+        uint8_t *memory = node->log_memory;
+        uint8_t *before = sim_allocate(size);
+        uint64_t number;
+
+        memcpy(before, memory, size);
+        number = log_append(&node->log, op);
+        if (random_chance(random, 600000)) {
+                uncount(memory, before, number);
+                if (random_chance(random, 500000)) {
+                        cut_off(random, memory, before, size);
+                }
+        }
+        trace(node->world, "%s is killed when it logs %llu, which is %s", node->name,
+                        (unsigned long long)number,
+                        log_newest(&node->log) == number ? "counted" : "not counted");
+        free(before);
+}
+
+static bool is_torn(struct node *node, const struct call *call)
+{
+        struct world *world = node->world;
+
+        return call->kind == CALL_PUBLISH && world->stage == STAGE_CHAOS &&
+               call->write->stage == WRITE_HANDED && node->stopping == STOP_NO &&
+               random_chance(&world->random, world->options.tear_ppm);
+}
+
 void node_call(struct node *node, const struct call *call)
 {
         struct world *world = node->world;
 
+        if (is_torn(node, call)) {
+                tear_append(node, cmi_slice(call->write->op, call->write->op_len));
+                world->tally.n_torn++;
+                node_kill(node, false);
+                node_start_later(node);
+                return;
+        }
         world->tally.n_calls++;
         note_gap(node);
         node->began_ns = world->now_ns;

@@ -148,10 +148,10 @@ static void print_tally(const struct world *world, double seconds)
 
         printf("# %.0f s simulated in %.1f s: %.0f times real time\n", simulated, seconds,
                         simulated / seconds);
-        printf("# events %llu, calls %llu, interrupted %llu, frames %llu, starts %llu, faults "
-               "%llu\n",
+        printf("# events %llu, calls %llu, interrupted %llu, cut off in the log %llu, frames %llu, "
+               "starts %llu, faults %llu\n",
                         (unsigned long long)tally->n_events, (unsigned long long)tally->n_calls,
-                        (unsigned long long)tally->n_interrupts,
+                        (unsigned long long)tally->n_interrupts, (unsigned long long)tally->n_torn,
                         (unsigned long long)tally->n_frames, (unsigned long long)tally->n_starts,
                         (unsigned long long)tally->n_faults);
         printf("# hits %llu, misses %llu, writes %llu, waits: 0 %llu, PARTIAL %llu, PENDING %llu, "

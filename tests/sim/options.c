@@ -54,6 +54,7 @@ static void draw_apps(struct options *options, struct random *random)
 static void draw_faults(struct options *options, struct random *random)
 {
         options->interrupt_ppm = (uint32_t)PICK(random, 0, 500, 5000);
+        options->tear_ppm = (uint32_t)PICK(random, 0, 0, 5000, 50000);
         options->chaos_ns = options->lease_ns * PICK(random, 20, 40);
         options->fault_ns = options->lease_ns * PICK(random, 1, 3, 10) / 2;
         options->fault_max_ns = options->gone_ns * PICK(random, 1, 2, 3);

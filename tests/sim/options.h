@@ -62,6 +62,7 @@ struct options {
         uint32_t fat_ppm;     /* operations that fill the log */
 
         uint32_t interrupt_ppm; /* share of the core's calls that are paused or killed half-way */
+        uint32_t tear_ppm;      /* share of publications that kill their meshd inside of the log */
         uint64_t turn_ns;       /* longest turn of a loop, usually */
         uint64_t chaos_ns;
         uint64_t fault_ns; /* mean time between faults */

@@ -272,7 +272,7 @@ enum stage {
 struct tally {
         uint64_t n_events, n_calls, n_frames, n_hits, n_misses, n_writes, n_acknowledged, n_partial,
                         n_pending, n_timeouts, n_faults, n_forgot, n_resets, n_starts, n_interrupts,
-                        n_wasted;
+                        n_torn, n_wasted;
         uint64_t virtual_ns;
 };
 
