@@ -106,12 +106,8 @@ static int add_person(sqlite3 *db, const char *name, struct store_change *change
 int store_add_person(struct store *store, const char *name, struct store_change *ret_change)
 {
         struct store_change change = {0};
-        int r;
+        int r = name_is_person(name) ? begin(store) : STORE_BAD_NAME;
 
-        if (!name_is_person(name)) {
-                return STORE_BAD_NAME;
-        }
-        r = begin(store);
         return r == 0 ? end(store, add_person(store->db, name, &change), &change, ret_change) : r;
 }
 
@@ -156,12 +152,8 @@ int store_add_folder(struct store *store, const char *person, int64_t parent, co
                 struct store_change *ret_change)
 {
         struct store_change change = {0};
-        int r;
+        int r = name_is_folder(name) ? begin(store) : STORE_BAD_NAME;
 
-        if (!name_is_folder(name)) {
-                return STORE_BAD_NAME;
-        }
-        r = begin(store);
         if (r != 0) {
                 return r;
         }
@@ -193,12 +185,8 @@ int store_rename_folder(struct store *store, const char *person, int64_t folder,
                 struct store_change *ret_change)
 {
         struct store_change change = {0};
-        int r;
+        int r = name_is_folder(name) ? begin(store) : STORE_BAD_NAME;
 
-        if (!name_is_folder(name)) {
-                return STORE_BAD_NAME;
-        }
-        r = begin(store);
         return r == 0 ? end(store, rename_folder(store->db, person, folder, name, &change), &change,
                                         ret_change)
                       : r;
@@ -285,17 +273,11 @@ int store_share_folder(struct store *store, const char *person, int64_t folder, 
                 struct store_change *ret_change)
 {
         struct store_change change = {0};
-        int r;
+        int r = name_is_person(with) ? begin(store) : STORE_BAD_NAME;
 
-        if (!name_is_person(with)) {
-                return STORE_BAD_NAME;
-        }
-        r = begin(store);
-        if (r != 0) {
-                return r;
-        }
-        return end(store, share_folder(store->db, person, folder, with, &change), &change,
-                        ret_change);
+        return r == 0 ? end(store, share_folder(store->db, person, folder, with, &change), &change,
+                                        ret_change)
+                      : r;
 }
 
 static int unshare_folder(sqlite3 *db, const char *person, int64_t folder, const char *with)

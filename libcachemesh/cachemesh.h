@@ -158,8 +158,10 @@ typedef void (*cm_log_fn)(void *userdata, enum cm_log_level level, const char *m
  * struct cm_allocator - where the memory comes from
  *
  * For entries (in chunks of up to 2 MiB) and the library's own structures; both functions or none.
- * What belongs to no handle (the record of each thread, more than 64 pins of one thread, the list
- * of a cm_result) comes from malloc() all the same, and pages are mapped.
+ * A region asks for its whole table at once, about a quarter of its budget, of which it touches
+ * what it needs: memory that is resident from the start would be taken in vain. What belongs to no
+ * handle (the record of each thread, more than 64 pins of one thread, the list of a cm_result)
+ * comes from malloc() all the same, and pages are mapped.
  *
  * Both are called from any thread, also several at a time and with locks of the library held: they
  * must not call it. What they gave stays in use until the last value is released, which may be

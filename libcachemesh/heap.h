@@ -37,8 +37,8 @@ struct cmi_heap {
 /**
  * cmi_heap_new() - an empty heap
  * @allocator: copied; the heap itself comes from it
- * @budget:    decides the size of chunks: a sixteenth, between 4 KiB and 1 MiB; from 64 MiB on those
- *             after the first 8 MiB are huge pages (memory.h)
+ * @budget:    decides the size of chunks: a sixteenth, between 4 KiB and 1 MiB; from 64 MiB on
+ *             those after the first 8 MiB are huge pages (memory.h)
  *
  * Return: the heap, NULL if memory is short.
  */

