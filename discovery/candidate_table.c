@@ -471,15 +471,6 @@ void candidate_table_disconnected(
         }
 }
 
-void candidate_table_wake(struct candidate_table *table, const struct cmi_id *id, uint64_t now_ns)
-{
-        struct candidate *candidate = find_id(table, id);
-
-        if (candidate && candidate->state == CANDIDATE_PAUSED) {
-                candidate_end_pause(candidate, now_ns);
-        }
-}
-
 bool candidate_table_is_missing(const struct candidate_table *table)
 {
         bool is_alone = true;

@@ -218,14 +218,6 @@ void candidate_table_disconnected(
                 struct candidate_table *table, const struct cmi_id *id, uint64_t now_ns);
 
 /**
- * candidate_table_wake() - a node was heard by other means: its HELLO came in
- * @table:  to update
- * @id:     an unknown one is ignored: add it first
- * @now_ns: its pause ends now, unless it was dialled less than CANDIDATE_GAP_MS ago
- */
-void candidate_table_wake(struct candidate_table *table, const struct cmi_id *id, uint64_t now_ns);
-
-/**
  * candidate_table_forget() - stop dialling a node that left for good, was forgotten by
  * hand, or was gone for a day
  * @table: to update

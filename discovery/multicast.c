@@ -381,23 +381,3 @@ void multicast_get_status(const struct multicast *multicast, struct multicast_st
                         .links = multicast->links,
         };
 }
-
-size_t multicast_list_addresses(const struct multicast *multicast, uint8_t family, uint16_t port,
-                struct cmi_endpoint *ret, size_t max)
-{
-        size_t n = 0;
-
-        for (int is_loopback = 0; is_loopback <= 1; is_loopback++) {
-                for (size_t i = 0; i < multicast->n_links && n < max; i++) {
-                        struct cmi_endpoint address = multicast->links[i].address;
-
-                        if (address.family == 0 || (family && address.family != family) ||
-                                        cmi_endpoint_is_loopback(&address) != is_loopback) {
-                                continue;
-                        }
-                        address.port = port;
-                        ret[n++] = address;
-                }
-        }
-        return n;
-}

@@ -152,17 +152,3 @@ void multicast_get_status(const struct multicast *multicast, struct multicast_st
  * @ret_advice: one line without a full stop; empty if all is well
  */
 void multicast_advise(const struct multicast_link *link, char ret_advice[MULTICAST_ADVICE_SIZE]);
-
-/**
- * multicast_list_addresses() - own addresses that others of the group can dial, for a
- * node that listens on all
- * @multicast: open
- * @family:    4 or 6, or 0 for both
- * @port:      of the listener, put into each
- * @ret:       room for @max; those of other interfaces come before those of lo
- * @max:       how many at most
- *
- * Return: how many there are.
- */
-size_t multicast_list_addresses(const struct multicast *multicast, uint8_t family, uint16_t port,
-                struct cmi_endpoint *ret, size_t max);

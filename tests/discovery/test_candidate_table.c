@@ -305,22 +305,6 @@ static void nonsense_is_not_added(struct fixture *f, gconstpointer data)
         g_assert_cmpuint(f->table.n_used, ==, 1);
 }
 
-static void a_hello_from_elsewhere_ends_the_pause(struct fixture *f, gconstpointer data)
-{
-        struct candidate_dial begun;
-        struct cmi_id who = id(1);
-
-        add(f, CANDIDATE_DISK, 1);
-        fail_dials(f, 3600000);
-        f->now_ns = candidate_table_deadline(&f->table);
-        begun = dial(f);
-        candidate_table_failed(&f->table, begun.slot, CANDIDATE_REFUSED, f->now_ns);
-        f->now_ns += cmi_ms(1000);
-        assert_no_dial(f);
-        candidate_table_wake(&f->table, &who, f->now_ns);
-        dial(f);
-}
-
 static void who_is_forgotten_is_not_dialled_but_for_static_ones(
                 struct fixture *f, gconstpointer data)
 {
@@ -417,7 +401,6 @@ int main(int argc, char **argv)
         CASE("/candidate_table/usable", only_usable_endpoints_are_taken);
         CASE("/candidate_table/loopback", without_a_key_nothing_leaves_the_host);
         CASE("/candidate_table/nonsense", nonsense_is_not_added);
-        CASE("/candidate_table/wake", a_hello_from_elsewhere_ends_the_pause);
         CASE("/candidate_table/forget", who_is_forgotten_is_not_dialled_but_for_static_ones);
         CASE("/candidate_table/met", a_link_that_came_by_itself_rests_too);
         CASE("/candidate_table/find_dial", a_dial_is_found_by_its_endpoint);
