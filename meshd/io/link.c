@@ -226,6 +226,7 @@ void links_close(struct links *links, int linger_ms)
         if (links->context) {
                 zmq_ctx_term(links->context);
         }
+        intake_deinit(&links->intake);
         free(links->dealers);
         links->dealers = NULL;
         links->router = NULL;
@@ -359,10 +360,19 @@ static uint64_t name_connection(zmq_msg_t *routing_id)
         return XXH3_64bits(zmq_msg_data(routing_id), zmq_msg_size(routing_id));
 }
 
-/* Receives all parts of one message, keeps the first three. Return: their number, 0 if
- * there is no message. */
-static int receive_parts(void *socket, zmq_msg_t parts[PARTS])
+/* Of a part in ZMTP: flags, length, bytes. */
+static uint64_t wire_size(const zmq_msg_t *part)
 {
+        size_t n = zmq_msg_size(part);
+
+        return n + (n > UINT8_MAX ? 9 : 2);
+}
+
+/* Receives all parts of one message, keeps the first three. Return: their number, 0 if
+ * there is no message. @ret_size: of all but the routing id, on the wire. */
+static int receive_parts(void *socket, zmq_msg_t parts[PARTS], uint64_t *ret_size)
+{
+        uint64_t size = 0;
         int n = 0;
         bool has_more = true;
 
@@ -380,11 +390,13 @@ static int receive_parts(void *socket, zmq_msg_t parts[PARTS])
                         return n < PARTS ? n : PARTS + 1;
                 }
                 has_more = zmq_msg_more(part) != 0;
+                size += n > 0 ? wire_size(part) : 0;
                 if (n >= PARTS) {
                         zmq_msg_close(part);
                 }
                 n++;
         }
+        *ret_size = size;
         return n;
 }
 
@@ -392,11 +404,13 @@ int links_receive(struct links *links, struct link_message *ret_message)
 {
         for (;;) {
                 zmq_msg_t parts[PARTS];
-                int n = receive_parts(links->router, parts);
+                uint64_t size = 0;
+                int n = receive_parts(links->router, parts, &size);
 
                 if (n == 0) {
                         return 0;
                 }
+                intake_handed_over(&links->intake, zmq_msg_get(&parts[0], ZMQ_SRCFD), size);
                 if (n == PARTS) {
                         ret_message->connection = name_connection(&parts[0]);
                         zmq_msg_close(&parts[0]);
@@ -448,18 +462,44 @@ static void count_event(struct links *links, uint16_t event)
 void links_drain_monitor(struct links *links)
 {
         zmq_msg_t parts[PARTS];
+        uint64_t size;
         int n;
 
-        for (n = receive_parts(links->monitor, parts); n > 0;
-                        n = receive_parts(links->monitor, parts)) {
+        for (n = receive_parts(links->monitor, parts, &size); n > 0;
+                        n = receive_parts(links->monitor, parts, &size)) {
                 uint16_t event = 0;
+                uint32_t value = 0;
 
-                if (zmq_msg_size(&parts[0]) >= sizeof(event)) {
-                        memcpy(&event, zmq_msg_data(&parts[0]), sizeof(event));
+                if (zmq_msg_size(&parts[0]) >= sizeof(event) + sizeof(value)) {
+                        const char *bytes = zmq_msg_data(&parts[0]);
+
+                        memcpy(&event, bytes, sizeof(event));
+                        memcpy(&value, bytes + sizeof(event), sizeof(value));
                         count_event(links, event);
+                }
+                if (event == ZMQ_EVENT_ACCEPTED) {
+                        intake_opened(&links->intake, (int)value);
                 }
                 for (int i = 0; i < n && i < PARTS; i++) {
                         zmq_msg_close(&parts[i]);
                 }
+        }
+}
+
+void links_check(struct links *links, uint64_t now_ns)
+{
+        struct cmi_endpoint endpoint = {0};
+        int n;
+
+        if (now_ns - links->checked_ns < cmi_ms(LINK_CHECK_MS)) {
+                return;
+        }
+        links->checked_ns = now_ns;
+        n = intake_check(&links->intake, &endpoint);
+        if (n > 0) {
+                links->counters.endless += (uint64_t)n;
+                logger(LOGGER_WARNING, "mesh.endless", L_ENDPOINT("peer", &endpoint),
+                                L_TEXT("msg", "a connection was ended: it sent a message without "
+                                              "an end"));
         }
 }

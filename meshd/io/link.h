@@ -13,6 +13,7 @@
 #include "base/endpoint.h"
 
 #include "meshd/fault.h"
+#include "meshd/io/intake.h"
 
 #include <stdbool.h>
 #include <zmq.h>
@@ -23,6 +24,7 @@
 #define LINK_PORT_MIN 10240 /* of a random port: above the well-known, below the ephemeral ones */
 #define LINK_PORT_MAX 32767
 #define LINK_BIND_TRIES 100
+#define LINK_CHECK_MS 100
 
 struct link_counters {
         uint64_t received;
@@ -30,6 +32,7 @@ struct link_counters {
         uint64_t accepted, handshaken; /* connections */
         uint64_t rejected; /* of these, ended in their handshake: not ZeroMQ, or too slow */
         uint64_t dials, hangups;
+        uint64_t endless; /* connections ended since a message on them had no end */
 };
 
 struct links {
@@ -44,6 +47,8 @@ struct links {
         uint64_t shared_id;
         bool has_shared;
         struct link_counters counters;
+        struct intake intake;
+        uint64_t checked_ns;
 };
 
 struct links_options {
@@ -102,6 +107,10 @@ struct link_message {
  */
 int links_receive(struct links *links, struct link_message *ret_message);
 void link_message_close(struct link_message *message);
+
+/* End connections that stuff this process with a message without an end: see intake.h. Call it
+ * each turn; it looks a few times a second. */
+void links_check(struct links *links, uint64_t now_ns);
 
 /* Count what the ROUTER's monitor tells. */
 void links_drain_monitor(struct links *links);

@@ -184,6 +184,7 @@ void loop_turn(struct loop *loop, int max_ms)
                 loop->poller->is_changed = false;
                 uv_run(&loop->poller->uv, UV_RUN_NOWAIT);
         }
+        links_check(loop->links, woken_ns);
         local_resume(loop->local);
         if (loop->discover) {
                 discover_turn(loop->discover);

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+#include "meshd/io/intake.h"
+
+#include "base/cleanup.h"
+
+#include <fcntl.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+static uint64_t read_cookie(int fd)
+{
+        uint64_t cookie = 0;
+        socklen_t size = sizeof(cookie);
+
+        return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) < 0 ? 0 : cookie;
+}
+
+/* Bytes that libzmq has read from the connection. */
+static uint64_t read_received(int fd)
+{
+        struct tcp_info info = {0};
+        socklen_t size = sizeof(info);
+        int n_unread = 0;
+
+        if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0 ||
+                        ioctl(fd, FIONREAD, &n_unread) < 0) {
+                return 0;
+        }
+        return info.tcpi_bytes_received > (uint64_t)n_unread
+                               ? info.tcpi_bytes_received - (uint64_t)n_unread
+                               : 0;
+}
+
+static bool make_room(struct intake *intake, int fd)
+{
+        struct intake_connection *connections;
+        int n = intake->n > 0 ? intake->n : 64;
+
+        if (fd < intake->n) {
+                return true;
+        }
+        while (n <= fd) {
+                n *= 2;
+        }
+        connections = reallocarray(intake->connections, (size_t)n, sizeof(*connections));
+        if (!connections) {
+                return false;
+        }
+        for (int i = intake->n; i < n; i++) {
+                connections[i] = (struct intake_connection){0};
+        }
+        intake->connections = connections;
+        intake->n = n;
+        return true;
+}
+
+void intake_opened(struct intake *intake, int fd)
+{
+        if (fd < 0 || fd >= INTAKE_FDS_MAX || !make_room(intake, fd)) {
+                return;
+        }
+        intake->connections[fd] = (struct intake_connection){
+                        .cookie = read_cookie(fd), .handed_over = read_received(fd)};
+}
+
+void intake_handed_over(struct intake *intake, int fd, uint64_t n_bytes)
+{
+        if (fd >= 0 && fd < intake->n) {
+                intake->connections[fd].handed_over += n_bytes;
+        }
+}
+
+/*
+ * The duplicate is the socket that was meant, or not; the number alone could change at any time.
+ * Disconnecting also throws away what the kernel holds and libzmq would go on reading.
+ */
+static bool end_connection(int fd, uint64_t cookie, struct cmi_endpoint *ret_endpoint)
+{
+        CM_CLEANUP(cmi_close_p) int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+        const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
+        struct sockaddr_storage address;
+        socklen_t size = sizeof(address);
+
+        if (own < 0 || read_cookie(own) != cookie) {
+                return false;
+        }
+        if (getpeername(own, (struct sockaddr *)&address, &size) == 0) {
+                cmi_endpoint_from_sockaddr((const struct sockaddr *)&address, ret_endpoint);
+        }
+        return connect(own, &nowhere, sizeof(nowhere)) == 0;
+}
+
+/* Return: whether it has kept too much back for two looks. */
+static bool is_stuffed(struct intake_connection *connection, uint64_t received)
+{
+        bool is_over;
+        bool is_stuffed;
+
+        if (connection->handed_over > received) {
+                connection->handed_over = received; /* what came before it was watched */
+        }
+        is_over = received - connection->handed_over > INTAKE_PENDING_MAX;
+        is_stuffed = is_over && connection->was_over &&
+                     connection->handed_over == connection->handed_over_before;
+        connection->was_over = is_over;
+        connection->handed_over_before = connection->handed_over;
+        return is_stuffed;
+}
+
+int intake_check(struct intake *intake, struct cmi_endpoint *ret_endpoint)
+{
+        int n_ended = 0;
+
+        for (int fd = 0; fd < intake->n; fd++) {
+                struct intake_connection *connection = &intake->connections[fd];
+
+                if (connection->cookie == 0) {
+                        continue;
+                }
+                if (read_cookie(fd) != connection->cookie) {
+                        connection->cookie = 0; /* closed */
+                } else if (is_stuffed(connection, read_received(fd)) &&
+                                end_connection(fd, connection->cookie, ret_endpoint)) {
+                        connection->cookie = 0;
+                        n_ended++;
+                }
+        }
+        intake->n_ended += (uint64_t)n_ended;
+        return n_ended;
+}
+
+void intake_deinit(struct intake *intake)
+{
+        free(intake->connections);
+        *intake = (struct intake){0};
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * What came in over each connection of the ROUTER and was never handed over. libzmq 4.3.4 hands a
+ * message over once its last part is there, and bounds the size of a part (ZMQ_MAXMSGSIZE) and the
+ * number of messages (ZMQ_RCVHWM), but not the number of parts: of a message without an end it
+ * keeps every part, 64 bytes for two on the wire. So the kernel's count of received bytes is
+ * compared with the bytes of the messages that were handed over, and a connection that is far ahead
+ * of these, and has handed over nothing for a while, is ended. libzmq then frees what it kept.
+ *
+ * It decides only when; who connects and what is received is link.h's. Descriptors are libzmq's,
+ * and may have become another socket's meanwhile: each one is known by the kernel's cookie.
+ * One thread.
+ */
+#include "base/endpoint.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define INTAKE_PENDING_MAX (1u << 20) /* a frame has two parts of at most 64 KiB */
+#define INTAKE_FDS_MAX 65536
+
+struct intake_connection {
+        uint64_t cookie; /* 0: not watched */
+        uint64_t handed_over;
+        uint64_t handed_over_before; /* at the last look */
+        bool was_over;               /* the bound, at the last look */
+};
+
+struct intake {
+        struct intake_connection *connections; /* by descriptor */
+        int n;
+        uint64_t n_ended;
+};
+
+/* A connection was accepted. Without memory it is not watched. */
+void intake_opened(struct intake *intake, int fd);
+
+/* A message of so many bytes on the wire came over it. */
+void intake_handed_over(struct intake *intake, int fd, uint64_t n_bytes);
+
+/**
+ * intake_check() - look at all connections, and end those that keep too much back
+ * @ret_endpoint: of the last one that was ended
+ *
+ * Call it a few times a second. A connection is ended when two looks in a row find it over the
+ * bound, with nothing handed over between them.
+ *
+ * Return: how many were ended.
+ */
+int intake_check(struct intake *intake, struct cmi_endpoint *ret_endpoint);
+
+void intake_deinit(struct intake *intake);
