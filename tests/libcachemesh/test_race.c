@@ -323,13 +323,28 @@ static void a_renewed_lease_does_not_revive_an_older_look_at_the_slots(void)
         fixture_close(&race.fixture);
 }
 
-static _Atomic(struct race *) interrupted;
+/* All that a handler may touch, found beforehand. */
+static struct cmi_page_view page;
+static _Atomic uint64_t *key_slot;
 static _Atomic uint64_t n_renewed;
 
 static void renew_inside(int number)
 {
-        renew(atomic_load(&interrupted));
+        uint64_t far = UINT64_MAX / 2;
+        uint64_t seq = cmi_page_begin(&page);
+
+        cmi_page_stamp(key_slot, seq);
+        cmi_page_publish(&page, seq);
+        cmi_page_set_lease(&page, far, far);
         atomic_fetch_add(&n_renewed, 1);
+}
+
+static void find_page(struct race *race)
+{
+        page = fixture_page(&race->fixture);
+        key_slot = &page.keys[cmi_page_slot(
+                        cmi_page_hash(page.seed, CMI_PAGE_KEY, 0, KEY, strlen(KEY)),
+                        page.key_mask)];
 }
 
 /* The end of the lapse as an interruption of a get: all of it falls between two instructions, on
@@ -342,7 +357,7 @@ static void a_get_may_be_interrupted_anywhere_by_a_renewed_lease(void)
         uint64_t version = 0;
         bool was_hit = true;
 
-        atomic_store(&interrupted, &race);
+        find_page(&race);
         signal(SIGALRM, renew_inside);
         while (version < LAPSES && race.n_stale == 0 && g_get_monotonic_time() < end) {
                 uint64_t done = n_renewed;
