@@ -508,7 +508,8 @@ CM_API int cm_get_or_load(struct cm_region *region, const void *key, size_t key_
  * before the call returns, also if it fails (but for the errors of an argument, of memory and of
  * forking). CM_WAIT_NONE takes one system call and waits only for room in the socket, if at all;
  * CM_WAIT_NODE takes one round trip on the Unix socket, CM_WAIT_MESH also one in the mesh. None
- * takes longer than the handle's timeout.
+ * takes longer than the handle's timeout. What CM_WAIT_NONE left in the socket of a meshd that then
+ * dies is sent again by this handle's next calls, or by cm_dispatch(): not before.
  *
  * While meshd is away invalidations are queued in memory and lost with the process; while some are
  * queued, the handle's gets of bounded regions miss. docs/explanation/connection.md has it all.

@@ -54,10 +54,10 @@ class Rig:
         return stats['applied'], [self.victim.peer(node)['applied'] for node in self.nodes[:2]], stats['forgot']
 
 
-def cache_all(app, prefix):
+def cache_all(app, prefix, n=N_KEYS):
     """Also where the load has just invalidated a key that shares its slot: such a one is a miss, and is stored again."""
-    app.ask(f'fill r {prefix} 0 {N_KEYS}')
-    return app.ask(f'scan r {prefix} 0 {N_KEYS}')['hits'] == N_KEYS
+    app.ask(f'fill r {prefix} 0 {n}')
+    return app.ask(f'scan r {prefix} 0 {n}')['hits'] == n
 
 
 def restart(rig):
@@ -196,6 +196,25 @@ def e7_after_a_hundred_kills_and_restarts_under_load_every_invalidation_arrives(
     restarts(TIMES_LONG)
 
 
+def e7_what_a_killed_meshd_had_not_read_arrives_with_the_next_calls_of_its_app():
+    with Mesh() as mesh:
+        nodes, (writer, reader) = mesh.start_with_apps(2)
+        expect_equal(reader.ask('fill r k 0 100')['stored'], 100)
+        nodes[0].pause()
+        done = writer.ask('publish r k 0 100 none')
+        expect_equal((done['ok'], done['error']), (100, 0))
+        nodes[0].kill()
+        nodes[0].start()
+        mesh.wait_live()
+        # It was dropped meanwhile, and everything forgotten; what is stored now is not.
+        until('all are cached', lambda: cache_all(reader.wait_mode('live'), 'k', 100))
+        until('the app has sent it', lambda: writer.ask('state')['pending'] == 0 and writer.is_live())
+        expect_equal(writer.ask('invalidate r other node')['rc'], 0)
+        until('it has arrived', lambda: nodes[1].peer(nodes[0])['applied'] == nodes[0].status()['position'])
+        seen = reader.ask('scan r k 0 100')
+        expect_equal((seen['hits'], seen['invalidated'] + seen['forgotten']), (0, 100))
+
+
 def e7_a_write_that_waits_while_the_peer_is_killed_ends_within_the_lease():
     with Mesh() as mesh:
         nodes, apps = mesh.start_with_apps(3)
@@ -220,4 +239,5 @@ if __name__ == '__main__':
         run([e7_after_a_kill_and_restart_on_the_same_port_under_load_every_invalidation_arrives,
              e7_a_lease_after_it_was_in_a_stream_nobody_reads_what_was_before_whichever_meshd_are_killed,
              without_leases_old_values_are_read_and_this_test_notices,
+             e7_what_a_killed_meshd_had_not_read_arrives_with_the_next_calls_of_its_app,
              e7_a_write_that_waits_while_the_peer_is_killed_ends_within_the_lease])
