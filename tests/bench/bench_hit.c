@@ -7,6 +7,9 @@
  * several gets at once (ratio: throughput), and with each key known only after the value before was
  * read (ratio_dependent: latency).
  *
+ * The library puts large regions into huge pages, which plain malloc does not; floor_huge is the
+ * same floor in huge pages, and ratio_huge compares with that one.
+ *
  * Times are processor time of the thread, since the machine may be busy. Prints one JSON document;
  * ratios are what counts, medians over the rounds.
  */
@@ -47,6 +50,7 @@ struct bench {
         struct cm *cm;
         struct cm_region *region;
         struct floor *floor;
+        struct floor *floor_huge;
         char (*keys)[KEY_LEN];
         uint32_t *order[THREADS]; /* which keys, drawn beforehand */
         size_t n_ops;
@@ -55,8 +59,10 @@ struct bench {
 enum kind {
         FLOOR,
         FLOOR_DEPENDENT,
+        FLOOR_HUGE,
         CACHE,
         CACHE_DEPENDENT,
+        N_KINDS,
 };
 
 struct run {
@@ -171,10 +177,9 @@ static volatile uint64_t nothing;
 
 /* Dependent: the next key is known only when the value was read, as for an app
  * that uses what it got. */
-static inline __attribute__((always_inline)) void run_floor(
-                struct run *run, const struct batch *batch, bool is_dependent)
+static inline __attribute__((always_inline)) void run_floor(struct run *run,
+                const struct floor *floor, const struct batch *batch, bool is_dependent)
 {
-        const struct floor *floor = run->bench->floor;
         uint64_t zero = nothing;
         char value[VALUE_LEN];
         uint64_t sum = 0;
@@ -217,16 +222,21 @@ static void run_batch(struct run *run, const struct batch *batch)
 {
         switch (run->kind) {
         case FLOOR:
-                run_floor(run, batch, false);
+                run_floor(run, run->bench->floor, batch, false);
                 break;
         case FLOOR_DEPENDENT:
-                run_floor(run, batch, true);
+                run_floor(run, run->bench->floor, batch, true);
+                break;
+        case FLOOR_HUGE:
+                run_floor(run, run->bench->floor_huge, batch, false);
                 break;
         case CACHE:
                 run_cache(run, batch, false);
                 break;
         case CACHE_DEPENDENT:
                 run_cache(run, batch, true);
+                break;
+        case N_KINDS:
                 break;
         }
 }
@@ -308,6 +318,8 @@ static void fill(struct bench *bench, size_t n_keys)
                 if (cm_put(bench->region, bench->keys[i], KEY_LEN, value, VALUE_LEN,
                                     cm_token(bench->cm), &options) != 0 ||
                                 floor_put(bench->floor, bench->keys[i], KEY_LEN, tag,
+                                                (size_t)tag_len, value, VALUE_LEN) != 0 ||
+                                floor_put(bench->floor_huge, bench->keys[i], KEY_LEN, tag,
                                                 (size_t)tag_len, value, VALUE_LEN) != 0) {
                         die("cannot fill the cache");
                 }
@@ -324,7 +336,8 @@ static void open_bench(struct bench *bench, const struct workload *workload)
                         cm_region_open(&bench->region, bench->cm, "bench", &region) != 0) {
                 die("cannot open");
         }
-        bench->floor = floor_new(workload->n_keys, SLOTS);
+        bench->floor = floor_new(workload->n_keys, SLOTS, false);
+        bench->floor_huge = floor_new(workload->n_keys, SLOTS, true);
         bench->keys = malloc(workload->n_keys * KEY_LEN);
         bench->n_ops = workload->n_ops;
         for (unsigned i = 0; i < THREADS; i++) {
@@ -339,6 +352,7 @@ static void close_bench(struct bench *bench)
 {
         cm_close(bench->cm);
         floor_free(bench->floor);
+        floor_free(bench->floor_huge);
         free(bench->keys);
         for (unsigned i = 0; i < THREADS; i++) {
                 free(bench->order[i]);
@@ -363,9 +377,10 @@ static double print_figure(const char *name, double *samples, unsigned n, bool i
 
 static void measure(const struct workload *workload, unsigned n_rounds, bool is_last)
 {
-        double ns[4][ROUNDS_MAX];
+        double ns[N_KINDS][ROUNDS_MAX];
         double two_ns[ROUNDS_MAX];
         double ratio[ROUNDS_MAX];
+        double ratio_huge[ROUNDS_MAX];
         double dependent[ROUNDS_MAX];
         double scale[ROUNDS_MAX];
         struct bench bench = {0};
@@ -374,11 +389,12 @@ static void measure(const struct workload *workload, unsigned n_rounds, bool is_
         run_threads(&bench, FLOOR, 1);
         run_threads(&bench, CACHE, 1);
         for (unsigned i = 0; i < n_rounds; i++) {
-                for (unsigned kind = FLOOR; kind <= CACHE_DEPENDENT; kind++) {
+                for (unsigned kind = FLOOR; kind < N_KINDS; kind++) {
                         ns[kind][i] = run_threads(&bench, (enum kind)kind, 1);
                 }
                 two_ns[i] = run_threads(&bench, CACHE, 2);
                 ratio[i] = ns[CACHE][i] / ns[FLOOR][i];
+                ratio_huge[i] = ns[CACHE][i] / ns[FLOOR_HUGE][i];
                 dependent[i] = ns[CACHE_DEPENDENT][i] / ns[FLOOR_DEPENDENT][i];
                 scale[i] = 2 * ns[CACHE][i] / two_ns[i];
         }
@@ -386,6 +402,8 @@ static void measure(const struct workload *workload, unsigned n_rounds, bool is_
         print_figure("floor_ns", ns[FLOOR], n_rounds, false);
         print_figure("hit_ns", ns[CACHE], n_rounds, false);
         print_figure("ratio", ratio, n_rounds, false);
+        print_figure("floor_huge_ns", ns[FLOOR_HUGE], n_rounds, false);
+        print_figure("ratio_huge", ratio_huge, n_rounds, false);
         print_figure("floor_dependent_ns", ns[FLOOR_DEPENDENT], n_rounds, false);
         print_figure("hit_dependent_ns", ns[CACHE_DEPENDENT], n_rounds, false);
         print_figure("ratio_dependent", dependent, n_rounds, false);

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #define XXH_INLINE_ALL
@@ -34,9 +35,48 @@ struct floor {
         uint32_t slot_mask;
         volatile uint64_t lease_end_mono_ns;
         volatile uint64_t lease_end_real_ns;
+
+        /* For the one in huge pages: one block for the places and all entries. */
+        char *block;
+        size_t block_size;
+        size_t n_taken;
 };
 
-EXPORT struct floor *floor_new(size_t n_entries, uint32_t n_slots)
+#define HUGE_PAGE ((size_t)2 << 20)
+#define ENTRY_SIZE_MAX ((size_t)512)
+
+static bool map_block(struct floor *floor, size_t size)
+{
+        char *memory = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+        if (memory == MAP_FAILED) {
+                return false;
+        }
+        floor->block = memory;
+        floor->block_size = size + HUGE_PAGE;
+        floor->n_taken = HUGE_PAGE - (uintptr_t)memory % HUGE_PAGE;
+        (void)madvise(memory + floor->n_taken, size, MADV_HUGEPAGE);
+        return true;
+}
+
+static void *take(struct floor *floor, size_t size)
+{
+        char *memory;
+
+        if (!floor->block) {
+                return malloc(size);
+        }
+        size = (size + 15) & ~(size_t)15;
+        if (size > floor->block_size - floor->n_taken) {
+                return NULL;
+        }
+        memory = floor->block + floor->n_taken;
+        floor->n_taken += size;
+        return memory;
+}
+
+EXPORT struct floor *floor_new(size_t n_entries, uint32_t n_slots, bool is_huge)
 {
         struct floor *floor = calloc(1, sizeof(*floor));
         uint64_t n = 64;
@@ -45,7 +85,11 @@ EXPORT struct floor *floor_new(size_t n_entries, uint32_t n_slots)
                 n *= 2;
         }
         floor->mask = n - 1;
-        floor->places = calloc(n, sizeof(*floor->places));
+        if (is_huge && map_block(floor, n * sizeof(*floor->places) + n_entries * ENTRY_SIZE_MAX)) {
+                floor->places = take(floor, n * sizeof(*floor->places));
+        } else {
+                floor->places = calloc(n, sizeof(*floor->places));
+        }
         floor->slot_mask = n_slots - 1;
         floor->stamps = malloc(n_slots * sizeof(uint64_t));
         floor->tag_stamps = malloc(n_slots * sizeof(uint64_t));
@@ -60,10 +104,14 @@ EXPORT struct floor *floor_new(size_t n_entries, uint32_t n_slots)
 
 EXPORT struct floor *floor_free(struct floor *floor)
 {
-        for (uint64_t i = 0; i <= floor->mask; i++) {
-                free(floor->places[i].entry);
+        if (floor->block) {
+                munmap(floor->block, floor->block_size);
+        } else {
+                for (uint64_t i = 0; i <= floor->mask; i++) {
+                        free(floor->places[i].entry);
+                }
+                free(floor->places);
         }
-        free(floor->places);
         free(floor->stamps);
         free(floor->tag_stamps);
         free(floor);
@@ -75,7 +123,7 @@ EXPORT int floor_put(struct floor *floor, const void *key, size_t key_len, const
 {
         XXH128_hash_t hash = XXH3_128bits_withSeed(key, key_len, SEED);
         XXH128_hash_t tag_hash = XXH3_128bits_withSeed(tag, tag_len, SEED);
-        struct entry *entry = malloc(sizeof(*entry) + key_len + len);
+        struct entry *entry = take(floor, sizeof(*entry) + key_len + len);
         uint64_t i = hash.low64 & floor->mask;
 
         if (!entry) {

@@ -186,6 +186,8 @@ def measure_hit(suite, rounds):
         suite.summary(what + 'floor', run['floor_ns'], 'ns')
         suite.summary(what + 'hit', run['hit_ns'], 'ns')
         suite.summary(what + 'hit / floor', run['ratio'], 'x', f'<= {limit}', at_most(limit))
+        suite.summary(what + 'floor in huge pages', run['floor_huge_ns'], 'ns')
+        suite.summary(what + 'hit / floor in huge pages', run['ratio_huge'], 'x')
         suite.summary(what + 'two threads / one', run['two_threads_over_one'], 'x', '>= 1.9', at_least(1.9))
 
 
