@@ -673,7 +673,7 @@ enum cm_event_kind {
         CM_EVENT_PAGE = 2,     /* a new page: everything cached before is gone */
         CM_EVENT_FLUSHED = 3,  /* queued invalidations are in the stream */
         CM_EVENT_OVERFLOW = 4, /* too many were queued: whole regions are invalidated instead */
-        CM_EVENT_CONFIG = 5,   /* a region was refused: its options differ elsewhere, or no room */
+        CM_EVENT_CONFIG = 5,   /* a region has other options elsewhere, or was refused */
 };
 
 /** struct cm_event - one event of a handle */

@@ -253,20 +253,26 @@ static int handle_publish_error(struct cmi_connection *connection,
         return 0;
 }
 
-static void handle_region_error(struct cmi_connection *connection, struct cmi_request *request,
-                uint32_t number, const struct cmi_error *error)
+static void tell_region(
+                struct cmi_connection *connection, uint32_t number, const struct cmi_error *error)
 {
         const char *name = cmi_region_name(cmi_handle_region(connection->cm, number));
         char detail[128];
 
+        snprintf(detail, sizeof(detail), "region %.40s: %.70s", name, error->text);
+        cmi_connection_event(connection, CM_EVENT_CONFIG, detail);
+        cmi_connection_note(connection, CM_LOG_WARNING, "%s", detail);
+}
+
+static void handle_region_error(struct cmi_connection *connection, struct cmi_request *request,
+                uint32_t number, const struct cmi_error *error)
+{
         request->state = CMI_REQUEST_REFUSED;
         request->error = (int)error->code;
         memcpy(connection->refusal, error->text, sizeof(connection->refusal));
-        snprintf(detail, sizeof(detail), "region %.40s: %.70s", name, error->text);
         if (!request->is_noticed) {
                 request->is_noticed = true;
-                cmi_connection_event(connection, CM_EVENT_CONFIG, detail);
-                cmi_connection_note(connection, CM_LOG_WARNING, "%s", detail);
+                tell_region(connection, number, error);
         }
         cmi_waiters_wake(&connection->waiters, CMI_WAITER_REGION);
 }
@@ -301,6 +307,22 @@ static int handle_error(struct cmi_connection *connection, const struct cmi_loca
         return 0;
 }
 
+/* A region is open, and something is wrong with it elsewhere. */
+static int handle_notice(struct cmi_connection *connection, const struct cmi_local_head *head,
+                const char **ret_reason)
+{
+        struct cmi_error error;
+        uint32_t number;
+
+        if (cmi_error_decode(head->fields, &error) < 0) {
+                return nonsense(ret_reason);
+        }
+        if (find_request(connection, head->id, &number)) {
+                tell_region(connection, number, &error);
+        }
+        return 0;
+}
+
 int cmi_connection_handle(struct cmi_connection *connection, struct cmi_slice payload,
                 const char **ret_reason)
 {
@@ -321,6 +343,8 @@ int cmi_connection_handle(struct cmi_connection *connection, struct cmi_slice pa
                 return handle_result(connection, &head, ret_reason);
         case CMI_LOCAL_ERROR:
                 return handle_error(connection, &head, ret_reason);
+        case CMI_LOCAL_NOTICE:
+                return handle_notice(connection, &head, ret_reason);
         default:
                 return 0; /* of a newer version */
         }

@@ -22,6 +22,7 @@ static const struct view_column region_columns[] = {
                 {"BUDGET", "budget_bytes", VIEW_BYTES},
                 {"CLIENTS", "clients", VIEW_COUNT},
                 {"CONFLICT", "is_conflicting", VIEW_BOOL},
+                {"ELSEWHERE", "elsewhere", VIEW_TEXT},
                 {"INDEX", "index", VIEW_COUNT, true},
                 {NULL},
 };

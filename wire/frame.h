@@ -36,6 +36,7 @@ enum cmi_frame_type {
         CMI_FRAME_MEMBERS = 8, /* a page of the sender's member list, or a request for it */
         CMI_FRAME_QUERY = 9,
         CMI_FRAME_ANSWER = 10,
+        CMI_FRAME_REGIONS = 11,
 };
 
 struct cmi_frame_header {
@@ -92,6 +93,7 @@ struct cmi_beat {
         bool is_live;                /* the sender's own state */
         uint64_t members;            /* digest, as in HELLO */
         uint64_t lag_ns;             /* longest turn of the sender's loop since its last beat */
+        uint64_t regions; /* digest of the receiver's newest REGIONS; 1: none came, 0: not known */
 };
 
 #define CMI_OPS_WANT_ACK 1u /* somebody waits: answer with a beat once applied */
@@ -131,6 +133,21 @@ struct cmi_refuse {
         uint64_t code;        /* enum cmi_refusal, or a newer one */
         uint64_t incarnation; /* highest one known of the refused id */
         char reason[CMI_REASON_MAX + 1];
+};
+
+#define CMI_REGIONS_MAX 1024 /* as many as a page has */
+
+struct cmi_region {
+        uint64_t name;  /* hash of it: XXH3, 64 bits */
+        uint64_t fresh; /* enum cm_fresh */
+        uint64_t ttl_ms;
+};
+
+/* Options of the regions that apps of the sender have open. */
+struct cmi_regions {
+        uint64_t digest; /* of the list, made by the sender: to be said in beats; above 0 */
+        uint32_t n_regions;
+        struct cmi_region regions[CMI_REGIONS_MAX];
 };
 
 #define CMI_MEMBERS_PAGE 64 /* entries of one frame */
@@ -202,3 +219,5 @@ void cmi_query_write(struct cmi_writer *writer, const struct cmi_query *query);
 int cmi_query_decode(struct cmi_slice body, struct cmi_query *ret_query);
 void cmi_answer_write(struct cmi_writer *writer, const struct cmi_answer *answer);
 int cmi_answer_decode(struct cmi_slice body, struct cmi_answer *ret_answer);
+void cmi_regions_write(struct cmi_writer *writer, const struct cmi_regions *regions);
+int cmi_regions_decode(struct cmi_slice body, struct cmi_regions *ret_regions);

@@ -36,6 +36,7 @@ enum {
         BEAT_LAG_NS = 10,
         BEAT_SENT = 11,
         BEAT_HELD_NS = 12,
+        BEAT_REGIONS = 13,
 };
 
 enum {
@@ -137,7 +138,7 @@ int cmi_hello_decode(struct cmi_slice body, struct cmi_hello *ret_hello)
 
 void cmi_beat_write(struct cmi_writer *writer, const struct cmi_beat *beat)
 {
-        cmi_write_map(writer, 12);
+        cmi_write_map(writer, 13);
         cmi_write_field_time(writer, BEAT_CLOCK, beat->clock);
         cmi_write_field_time(writer, BEAT_ECHO, beat->echo);
         cmi_write_field_position(writer, BEAT_NEWEST, beat->newest);
@@ -150,6 +151,7 @@ void cmi_beat_write(struct cmi_writer *writer, const struct cmi_beat *beat)
         cmi_write_field_uint(writer, BEAT_LAG_NS, beat->lag_ns);
         cmi_write_field_uint(writer, BEAT_SENT, beat->sent);
         cmi_write_field_uint(writer, BEAT_HELD_NS, beat->held_ns);
+        cmi_write_field_uint(writer, BEAT_REGIONS, beat->regions);
 }
 
 static void read_beat_field(struct cmi_reader *reader, uint64_t key, struct cmi_beat *beat)
@@ -191,13 +193,16 @@ static void read_beat_field(struct cmi_reader *reader, uint64_t key, struct cmi_
         case BEAT_HELD_NS:
                 beat->held_ns = cmi_read_uint(reader, UINT64_MAX);
                 break;
+        case BEAT_REGIONS:
+                beat->regions = cmi_read_uint(reader, UINT64_MAX);
+                break;
         }
 }
 
 int cmi_beat_decode(struct cmi_slice body, struct cmi_beat *ret_beat)
 {
         struct cmi_reader reader = cmi_frame_body(body);
-        struct cmi_fields fields = cmi_fields(&reader, BEAT_HELD_NS);
+        struct cmi_fields fields = cmi_fields(&reader, BEAT_REGIONS);
         uint64_t key;
 
         memset(ret_beat, 0, sizeof(*ret_beat));

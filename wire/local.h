@@ -45,6 +45,7 @@ enum cmi_local_type {
         CMI_LOCAL_RESULT = 131,
         CMI_LOCAL_ANSWER = 132,
         CMI_LOCAL_EVENT = 192,
+        CMI_LOCAL_NOTICE = 193, /* fields of ERROR, about what a request opened, any time later */
         CMI_LOCAL_ERROR = 255,
 };
 

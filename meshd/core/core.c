@@ -41,6 +41,7 @@ struct tables {
         struct cmi_result_member *wait_members;
         struct region *regions;
         uint16_t *region_buckets;
+        struct cmi_region *member_regions;
 };
 
 static void *take(uintptr_t *at, size_t size)
@@ -68,6 +69,8 @@ static size_t lay_out(uintptr_t origin, uint32_t max_peers, struct tables *ret_t
                         .wait_members = take(&at, max_peers * sizeof(struct cmi_result_member)),
                         .regions = take(&at, CMI_PAGE_REGIONS * sizeof(struct region)),
                         .region_buckets = take(&at, REGION_BUCKETS * sizeof(uint16_t)),
+                        .member_regions = take(&at, (size_t)max_peers * CMI_REGIONS_MAX *
+                                                                    sizeof(struct cmi_region)),
         };
         return at - origin;
 }
@@ -93,6 +96,7 @@ static void set_tables(struct core *core, uint32_t max_peers)
         core->wait_members = tables.wait_members;
         core->regions = tables.regions;
         core->region_buckets = tables.region_buckets;
+        core->member_regions = tables.member_regions;
         core->max_links = max_peers + CORE_LINKS_SPARE;
 }
 

@@ -87,6 +87,7 @@ enum core_event_kind {
         CORE_EVENT_MET, /* a link turned out to lead to a member (id, endpoint): stop dialling it */
         CORE_EVENT_LINK_FAILED, /* a dialled endpoint gave no HELLO in time and was hung up */
         CORE_EVENT_SELF,        /* a dialled endpoint is our own */
+        CORE_EVENT_REGION, /* a member has region number open with other options; text says which */
 };
 
 struct core_event {
@@ -238,6 +239,26 @@ int core_region(struct core *core, struct cmi_slice name, uint32_t *ret_index);
  */
 void core_region_hold(struct core *core, uint32_t index);
 void core_region_drop(struct core *core, uint32_t index);
+
+/**
+ * core_region_describe() - with which options the apps here have a held region open
+ *
+ * Other nodes are told, and differences are told as CORE_EVENT_REGION, also from inside this call.
+ * Forgotten when the last holder drops it.
+ */
+void core_region_describe(struct core *core, uint32_t index, uint64_t fresh, uint64_t ttl_ms);
+
+/* A region with other options on another node. */
+struct core_region {
+        const char *node; /* name, borrowed */
+        uint64_t fresh;
+        uint64_t ttl_ms;
+};
+
+/* The next node that has it open with other options than here; *cursor begins with 0. False: no
+ * more. */
+bool core_region_differs(const struct core *core, uint32_t index, uint32_t *cursor,
+                struct core_region *ret_region);
 
 /* What the page says at that index, see cmi_page_owner(). */
 uint64_t core_region_owner(const struct core *core, uint32_t index);

@@ -77,6 +77,17 @@ static int receive_answer(struct core *core, struct cmi_time now, struct member 
         return r;
 }
 
+static int receive_regions(struct core *core, struct cmi_time now, struct member *member,
+                struct cmi_slice body)
+{
+        int r = cmi_regions_decode(body, &core->decoded.regions);
+
+        if (r >= 0) {
+                option_receive(core, member, &core->decoded.regions);
+        }
+        return r;
+}
+
 typedef int (*receive_fn)(struct core *core, struct cmi_time now, struct member *member,
                 struct cmi_slice body);
 
@@ -89,6 +100,7 @@ static const receive_fn receivers[] = {
                 [CMI_FRAME_MEMBERS] = receive_members,
                 [CMI_FRAME_QUERY] = receive_query,
                 [CMI_FRAME_ANSWER] = receive_answer,
+                [CMI_FRAME_REGIONS] = receive_regions,
 };
 
 static void receive_from_member(struct core *core, struct cmi_time now, uint64_t connection,

@@ -13,6 +13,7 @@
  *   wait.c    who waits for which operation, and when that is over
  *   apply.c   operations on the page
  *   region.c  which region has which index in the page
+ *   option.c  options of regions, compared between nodes
  *   query.c   questions between nodes
  */
 #include "meshd/core/core.h"
@@ -96,6 +97,10 @@ struct member {
         uint64_t beat_sent_ns;
         uint64_t next_beat_ns;
 
+        uint32_t n_regions;       /* in its newest list of options */
+        uint64_t regions_digest;  /* of that list; 0: none came */
+        uint64_t regions_told_ns; /* when ours was sent to it; 0: never */
+
         uint64_t gaps, resets, lapses, restarts;
         uint64_t frames_received, frames_sent;
         uint32_t n_transitions; /* all there were; the last CORE_TRANSITIONS are in the ring */
@@ -132,6 +137,9 @@ struct region {
         uint64_t owner;  /* in the page, never given twice */
         uint64_t unheld; /* order in which regions were held by nobody any more */
         uint32_t n_holders;
+        bool is_described;
+        struct cmi_region options;          /* of the apps that have it open */
+        uint64_t told[CORE_PEERS_MAX / 64]; /* members that were said to differ */
         uint8_t len;
         char name[CMI_REGION_NAME_MAX];
 };
@@ -186,9 +194,11 @@ struct core {
         struct query queries[CORE_QUERIES_MAX];
         uint64_t n_owners;
         uint64_t n_unheld;
-        uint32_t n_regions;       /* indexes given so far */
-        struct region *regions;   /* CMI_PAGE_REGIONS */
-        uint16_t *region_buckets; /* REGION_BUCKETS: index + 1 */
+        uint64_t options_digest;           /* of all that are described; 0: none */
+        struct cmi_region *member_regions; /* max_peers x CMI_REGIONS_MAX */
+        uint32_t n_regions;                /* indexes given so far */
+        struct region *regions;            /* CMI_PAGE_REGIONS */
+        uint16_t *region_buckets;          /* REGION_BUCKETS: index + 1 */
         struct core_counters counters;
 
         /* The newest body of operations, shared by all links that are at the same position. */
@@ -204,6 +214,7 @@ struct core {
                 struct cmi_hello hello;
                 struct cmi_members members;
                 struct cmi_answer answer;
+                struct cmi_regions regions;
         } decoded; /* too large for the stack; valid during one core_receive() */
 };
 
@@ -324,6 +335,14 @@ void apply_region(struct core *core, uint32_t index);
 
 /* region.c */
 uint32_t region_find(const struct core *core, struct cmi_slice name); /* NONE: it has no index */
+
+/* option.c */
+uint64_t option_digest_had(const struct member *member); /* for a beat to it */
+void option_tell(struct core *core, struct cmi_time now, struct member *member, uint64_t has);
+void option_receive(struct core *core, struct member *member, const struct cmi_regions *list);
+/* The region is nobody's any more; the member is another one. */
+void option_forget(struct core *core, uint32_t index);
+void option_forget_member(struct core *core, struct member *member);
 
 /* query.c */
 void query_receive(struct core *core, struct cmi_time now, struct member *member,

@@ -401,6 +401,34 @@ static const char *fresh_text(const struct service_region *region)
         return region->n_clients == 0 ? "" : region->fresh == 0 ? "bounded" : "ttl";
 }
 
+/* Which other nodes have it open with other options: as many as fit, and how many more. */
+static void write_elsewhere(struct document *document, const struct core *core, uint32_t index)
+{
+        struct core_region other;
+        char text[256] = "";
+        uint32_t cursor = 0;
+        uint32_t n_more = 0;
+        size_t len = 0;
+
+        while (core_region_differs(core, index, &cursor, &other)) {
+                int n = snprintf(text + len, sizeof(text) - 32 - len, "%s%s: %s %llu ms",
+                                len > 0 ? ", " : "", other.node,
+                                other.fresh == 0 ? "bounded" : "ttl",
+                                (unsigned long long)other.ttl_ms);
+
+                if (n_more > 0 || n < 0 || (size_t)n >= sizeof(text) - 32 - len) {
+                        text[len] = '\0';
+                        n_more++;
+                } else {
+                        len += (size_t)n;
+                }
+        }
+        if (n_more > 0) {
+                snprintf(text + len, sizeof(text) - len, ", and %u more", n_more);
+        }
+        document_text(document, "elsewhere", text);
+}
+
 static void do_regions(const struct question *question)
 {
         struct answer answer;
@@ -424,6 +452,7 @@ static void do_regions(const struct question *question)
                 document_uint(&answer.document, "budget_bytes", region->budget_bytes);
                 document_uint(&answer.document, "clients", region->n_clients);
                 document_bool(&answer.document, "is_conflicting", region->is_conflicting);
+                write_elsewhere(&answer.document, question->service->core, i);
                 document_close(&answer.document);
         }
         document_close(&answer.document);

@@ -61,6 +61,10 @@ static void on_event(void *context, const struct core_event *event)
                         logger(LOGGER_WARNING, "state.unstored", L_TEXT("error", strerror(-r)));
                 }
         }
+        if (event->kind == CORE_EVENT_REGION) {
+                service_region_differs(&daemon->service, (uint32_t)event->number, event->name,
+                                event->text);
+        }
         if (event->kind == CORE_EVENT_MEMBER || event->kind == CORE_EVENT_MET) {
                 peer_store_note(&daemon->peers);
         }

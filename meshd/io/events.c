@@ -63,6 +63,8 @@ void events_log(const struct core_event *event)
         case CORE_EVENT_LINK_FAILED:
                 logger(LOGGER_DEBUG, "peer.unreachable", L_ENDPOINT("address", &event->endpoint));
                 return;
+        case CORE_EVENT_REGION:
+                return; /* told by service_region_differs(), which knows the region's name */
         case CORE_EVENT_SELF:
                 logger(LOGGER_INFO, "peer.self", L_ENDPOINT("address", &event->endpoint),
                                 L_TEXT("msg", "this address leads back to this node"));

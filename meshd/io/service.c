@@ -43,20 +43,27 @@ void service_send(struct client *client, struct cmi_writer *writer, size_t begin
         client_send(client, cmi_written(writer));
 }
 
-void service_error(struct client *client, uint64_t id, int64_t code, const char *format, ...)
+static void send_error(struct client *client, enum cmi_local_type type, uint64_t id,
+                const struct cmi_error *error)
 {
         uint8_t bytes[CMI_LOCAL_TEXT_MAX + 64];
         struct cmi_writer writer = cmi_writer(bytes, sizeof(bytes));
+        size_t begin = cmi_local_begin(&writer, type, id);
+
+        cmi_error_write(&writer, error);
+        cmi_local_end(&writer, begin);
+        client_send(client, cmi_written(&writer));
+}
+
+void service_error(struct client *client, uint64_t id, int64_t code, const char *format, ...)
+{
         struct cmi_error error = {.code = code};
-        size_t begin = cmi_local_begin(&writer, CMI_LOCAL_ERROR, id);
         va_list arguments;
 
         va_start(arguments, format);
         vsnprintf(error.text, sizeof(error.text), format, arguments);
         va_end(arguments);
-        cmi_error_write(&writer, &error);
-        cmi_local_end(&writer, begin);
-        client_send(client, cmi_written(&writer));
+        send_error(client, CMI_LOCAL_ERROR, id, &error);
 }
 
 static void send_result(struct client *client, uint64_t id, uint64_t position,
@@ -239,7 +246,7 @@ static struct guest_region *find_region(struct guest *guest, uint32_t index)
 }
 
 /* From now on the guest has it open, until it goes. */
-static int add_region(struct service *service, struct guest *guest, uint32_t index,
+static int add_region(struct service *service, struct guest *guest, uint64_t id, uint32_t index,
                 struct guest_region **ret_region)
 {
         struct guest_region *regions =
@@ -257,11 +264,11 @@ static int add_region(struct service *service, struct guest *guest, uint32_t ind
         core_region_hold(service->core, index);
         service->regions[index].n_clients++;
         *ret_region = &guest->regions[guest->n_regions++];
-        **ret_region = (struct guest_region){.index = index};
+        **ret_region = (struct guest_region){.index = index, .request = id};
         return 0;
 }
 
-static int note_region(struct service *service, struct guest *guest, uint32_t index,
+static int note_region(struct service *service, struct guest *guest, uint64_t id, uint32_t index,
                 const struct cmi_region_request *request)
 {
         struct service_region *region = &service->regions[index];
@@ -274,7 +281,7 @@ static int note_region(struct service *service, struct guest *guest, uint32_t in
                 return E_CONFIG;
         }
         if (!own) {
-                r = add_region(service, guest, index, &own);
+                r = add_region(service, guest, id, index, &own);
                 if (r < 0) {
                         return r;
                 }
@@ -282,6 +289,7 @@ static int note_region(struct service *service, struct guest *guest, uint32_t in
         region->fresh = request->fresh;
         region->ttl_ms = request->ttl_ms;
         region->version = request->version;
+        core_region_describe(service->core, index, request->fresh, request->ttl_ms);
         region->budget_bytes += request->budget_bytes - own->budget_bytes;
         own->budget_bytes = request->budget_bytes;
         return 0;
@@ -352,7 +360,7 @@ static int do_region(
         }
         r = core_region(service->core, cmi_slice_str(request.name), &index);
         if (r == 0) {
-                r = note_region(service, guest, index, &request);
+                r = note_region(service, guest, head->id, index, &request);
         }
         if (r < 0) {
                 refuse_region(service, guest, head->id, r, request.name, index);
@@ -364,6 +372,24 @@ static int do_region(
         cmi_region_opened_write(&writer, &opened);
         service_send(guest->client, &writer, begin, head->id);
         return 0;
+}
+
+void service_region_differs(
+                struct service *service, uint32_t index, const char *node, const char *text)
+{
+        struct cmi_slice name = core_region_name(service->core, index);
+        struct cmi_error notice = {.code = E_CONFIG};
+
+        logger(LOGGER_WARNING, "region.differs", L_BYTES("region", name), L_TEXT("peer", node),
+                        L_TEXT("msg", text));
+        snprintf(notice.text, sizeof(notice.text), "differs on node %s: %s", node, text);
+        for (struct client *client = service->local->clients; client; client = client->next) {
+                struct guest_region *own = client->guest ? find_region(client->guest, index) : NULL;
+
+                if (own) {
+                        send_error(client, CMI_LOCAL_NOTICE, own->request, &notice);
+                }
+        }
 }
 
 static void refuse_publish(struct client *client, uint64_t id, int error)

@@ -22,6 +22,7 @@
 /* What a client said about a region; it counts while the client is connected. */
 struct guest_region {
         uint32_t index;
+        uint64_t request; /* that opened it first */
         uint64_t budget_bytes;
 };
 
@@ -95,6 +96,10 @@ struct local_handler service_handler(struct service *service);
 
 /* core_sink.done */
 void service_done(struct service *service, uint64_t cookie, const struct core_outcome *outcome);
+
+/* Another node has a region open with other options: the clients that have it open are told. */
+void service_region_differs(
+                struct service *service, uint32_t index, const char *node, const char *text);
 
 /* Answering, for admin.h, inquiry.h and monitor.h */
 

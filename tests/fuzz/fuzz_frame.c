@@ -76,6 +76,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         case CMI_FRAME_QUERY:
                 ROUND_TRIP(query);
                 break;
+        case CMI_FRAME_REGIONS:
+                ROUND_TRIP(regions);
+                break;
         default:
                 ROUND_TRIP(answer);
         }

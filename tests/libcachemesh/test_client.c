@@ -342,6 +342,41 @@ static void regions_of_a_client_that_left_are_there_for_others(
         cm_close(late);
 }
 
+static bool await_config_event(struct cm *cm, const char *detail)
+{
+        gint64 end_us = g_get_monotonic_time() + 20 * G_USEC_PER_SEC;
+        struct cm_event event = {0};
+
+        while (g_get_monotonic_time() < end_us) {
+                cm_dispatch(cm);
+                while (cm_next_event(cm, &event) == 0) {
+                        if (event.kind == CM_EVENT_CONFIG) {
+                                return strstr(event.detail, detail) != NULL;
+                        }
+                }
+                g_thread_yield();
+        }
+        return false;
+}
+
+static void apps_are_told_when_a_region_has_other_options_on_another_node(
+                struct fixture *f, const void *unused)
+{
+        struct cm_region_options options = {.size = sizeof(options), .ttl_ms = 1000};
+        struct cm_region *region;
+
+        g_assert_true(await_mesh(f));
+        g_assert_cmpint(cm_region_open(&region, f->apps[0], "equal", &options), ==, 0);
+        g_assert_cmpint(cm_region_open(&region, f->apps[1], "equal", &options), ==, 0);
+        g_assert_cmpint(cm_region_open(&region, f->apps[0], "unlike", &options), ==, 0);
+        options.ttl_ms = 2000;
+        g_assert_cmpint(cm_region_open(&region, f->apps[1], "unlike", &options), ==, 0);
+        g_assert_true(await_config_event(
+                        f->apps[0], "unlike: differs on node two: bounded, ttl 2000 ms there"));
+        g_assert_true(await_config_event(
+                        f->apps[1], "unlike: differs on node one: bounded, ttl 1000 ms there"));
+}
+
 #define CASE(name, function)                                                                       \
         g_test_add("/client/" name, struct fixture, NULL, set_up, function, tear_down)
 
@@ -355,6 +390,7 @@ int main(int argc, char **argv)
         CASE("fork", children_of_a_busy_parent_work);
         CASE("names", a_result_names_the_member_that_is_not_proven);
         CASE("regions", regions_of_a_client_that_left_are_there_for_others);
+        CASE("unlike", apps_are_told_when_a_region_has_other_options_on_another_node);
         CASE("counts", a_result_counts_other_nodes_and_only_what_was_waited_for);
         return g_test_run();
 }

@@ -77,6 +77,7 @@ static void on_event(void *context, const struct core_event *event)
 
         node->n_forgot += event->kind == CORE_EVENT_FORGOT;
         node->n_gaps += event->kind == CORE_EVENT_GAP;
+        node->n_differences += event->kind == CORE_EVENT_REGION;
         if (event->kind == CORE_EVENT_REFUSED) {
                 memcpy(node->refused, event->text, sizeof(node->refused));
         }

@@ -29,6 +29,7 @@ struct rig_node {
         struct core_outcome outcome;
         uint32_t n_forgot;
         uint32_t n_gaps;
+        uint32_t n_differences; /* of regions, told */
         char refused[CORE_TEXT_MAX];
 };
 

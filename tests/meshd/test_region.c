@@ -127,6 +127,96 @@ static void names_that_come_and_go_keep_what_they_hold(void)
         rig_free(rig);
 }
 
+static uint32_t describe(struct rig *rig, uint32_t node, const char *name, uint64_t ttl_ms)
+{
+        struct core *core = rig->nodes[node].core;
+        uint32_t index = 0;
+
+        g_assert_cmpint(core_region(core, cmi_slice_str(name), &index), ==, 0);
+        core_region_hold(core, index);
+        core_region_describe(core, index, 0, ttl_ms);
+        return index;
+}
+
+static bool differs(const struct rig *rig, uint32_t node, uint32_t index, const char *other,
+                uint64_t ttl_ms)
+{
+        struct core_region region;
+        uint32_t cursor = 0;
+
+        while (core_region_differs(rig->nodes[node].core, index, &cursor, &region)) {
+                if (strcmp(region.node, other) == 0) {
+                        return region.ttl_ms == ttl_ms;
+                }
+        }
+        return false;
+}
+
+static void options_that_differ_between_nodes_are_told_on_both_once(void)
+{
+        struct rig *rig = rig_new(3);
+        uint32_t same, unlike[3];
+
+        rig_form(rig);
+        for (uint32_t i = 0; i < 3; i++) {
+                same = describe(rig, i, "same", 7);
+                unlike[i] = describe(rig, i, "unlike", i == 2 ? 200 : 100);
+                rig_run(rig, 1500);
+        }
+        g_assert_cmpuint(rig->nodes[0].n_differences, ==, 1);
+        g_assert_cmpuint(rig->nodes[1].n_differences, ==, 1);
+        g_assert_cmpuint(rig->nodes[2].n_differences, ==, 2);
+        g_assert_true(differs(rig, 0, unlike[0], "n2", 200));
+        g_assert_true(differs(rig, 2, unlike[2], "n0", 100));
+        g_assert_true(differs(rig, 2, unlike[2], "n1", 100));
+        g_assert_false(differs(rig, 0, unlike[0], "n1", 100));
+        g_assert_false(differs(rig, 0, same, "n2", 7));
+        /* The last app there ends, and comes back with the options of the others. */
+        core_region_drop(rig->nodes[2].core, unlike[2]);
+        rig_run(rig, 1500);
+        g_assert_false(differs(rig, 0, unlike[0], "n2", 200));
+        describe(rig, 2, "unlike", 100);
+        rig_run(rig, 1500);
+        g_assert_false(differs(rig, 2, unlike[2], "n0", 100));
+        g_assert_cmpuint(rig->nodes[0].n_differences, ==, 1);
+        rig_free(rig);
+}
+
+static void a_list_of_options_that_was_lost_is_sent_again(void)
+{
+        struct rig *rig = rig_new(2);
+        uint32_t index;
+
+        rig_form(rig);
+        index = describe(rig, 0, "r", 100);
+        rig->nodes[1].is_deaf = true;
+        describe(rig, 1, "r", 200);
+        rig_run(rig, 300);
+        rig->nodes[1].is_deaf = false;
+        rig_run(rig, 3000);
+        g_assert_true(differs(rig, 0, index, "n1", 200));
+        g_assert_cmpuint(rig->nodes[1].n_differences, ==, 1);
+        rig_free(rig);
+}
+
+static void a_full_list_of_options_fits_a_frame(void)
+{
+        struct rig *rig = rig_new(2);
+        char name[16];
+        uint32_t index = 0;
+
+        rig_form(rig);
+        for (uint32_t i = 0; i < CMI_PAGE_REGIONS; i++) {
+                snprintf(name, sizeof(name), "r%u", i);
+                describe(rig, 0, name, UINT64_MAX);
+                index = describe(rig, 1, name, UINT64_MAX - 1);
+        }
+        rig_run(rig, 3000);
+        g_assert_cmpuint(rig->nodes[0].n_differences, ==, CMI_PAGE_REGIONS);
+        g_assert_true(differs(rig, 1, index, "n0", UINT64_MAX));
+        rig_free(rig);
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -135,5 +225,8 @@ int main(int argc, char **argv)
         g_test_add_func("/region/lost_index",
                         an_operation_on_a_region_that_lost_its_index_stamps_nothing);
         g_test_add_func("/region/names", names_that_come_and_go_keep_what_they_hold);
+        g_test_add_func("/region/differs", options_that_differ_between_nodes_are_told_on_both_once);
+        g_test_add_func("/region/again", a_list_of_options_that_was_lost_is_sent_again);
+        g_test_add_func("/region/full", a_full_list_of_options_fits_a_frame);
         return g_test_run();
 }

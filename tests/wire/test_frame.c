@@ -77,6 +77,7 @@ MESSAGE(beat, {
                               .lag_ns = 1500000,
                               .sent = 290,
                               .held_ns = 150000,
+                              .regions = 0x6162636465666768,
               })
 MESSAGE(nack, {.stream = 0x0102030405060708, .after = 300})
 MESSAGE(reset, {.at = {0x0102030405060708, 300}})
@@ -104,6 +105,10 @@ MESSAGE(members,
                                                                 .state = 4,
                                                                 .name = "beta"}},
                 })
+MESSAGE(regions, {.digest = 0x6162636465666768,
+                                 .n_regions = 2,
+                                 .regions = {{0x7172737475767778, 1, 60000},
+                                                 {0x8182838485868788, 0, 0}}})
 MESSAGE(query, {.id = 7, .kind = CMI_QUERY_LINKS})
 MESSAGE(answer, {
                                 .id = 7,
@@ -163,6 +168,7 @@ static const struct message messages[] = {
                 {.name = "members", .write_golden = write_members, .recode = recode_members},
                 {.name = "query", .write_golden = write_query, .recode = recode_query},
                 {.name = "answer", .write_golden = write_answer, .recode = recode_answer},
+                {.name = "regions", .write_golden = write_regions, .recode = recode_regions},
 };
 
 static int decode_header(struct cmi_slice bytes)

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Options of regions, as the apps of each node have them: a region that is bounded here and serves
+ * by its TTL there is a mistake that nobody would notice. Each node tells the others its list; a
+ * beat says by a digest which list of the receiver the sender has, so one that was lost is sent
+ * again. Nothing is refused for a difference: new options are rolled out node by node. It is told
+ * once for each region and node, until they agree.
+ */
+#include "meshd/core/state.h"
+
+#include <stdio.h>
+
+#define LIST_PAUSE_NS CMI_NS_PER_S
+#define DIGEST_FIRST 2 /* 0: the sender knows nothing of regions; 1: it has no list */
+
+static uint64_t hash_of(const struct cmi_region *region)
+{
+        const uint64_t words[3] = {region->name, region->fresh, region->ttl_ms};
+
+        return XXH3_64bits(words, sizeof(words));
+}
+
+static bool are_equal(const struct cmi_region *a, const struct cmi_region *b)
+{
+        return a->fresh == b->fresh && a->ttl_ms == b->ttl_ms;
+}
+
+static uint64_t own_digest(const struct core *core)
+{
+        if (core->options_digest == 0) {
+                return 1;
+        }
+        return core->options_digest < DIGEST_FIRST ? core->options_digest + DIGEST_FIRST
+                                                   : core->options_digest;
+}
+
+uint64_t option_digest_had(const struct member *member)
+{
+        return member->regions_digest ? member->regions_digest : 1;
+}
+
+static struct cmi_region *list_of(const struct core *core, const struct member *member)
+{
+        return core->member_regions + (size_t)member_index(core, member) * CMI_REGIONS_MAX;
+}
+
+static const struct cmi_region *find(
+                const struct core *core, const struct member *member, uint64_t name)
+{
+        const struct cmi_region *list = list_of(core, member);
+
+        for (uint32_t i = 0; i < member->n_regions; i++) {
+                if (list[i].name == name) {
+                        return &list[i];
+                }
+        }
+        return NULL;
+}
+
+static void emit(struct core *core, const struct member *member, uint32_t index,
+                const struct cmi_region *theirs)
+{
+        const struct cmi_region *ours = &core->regions[index].options;
+        struct core_event event = {
+                        .kind = CORE_EVENT_REGION,
+                        .id = member->id,
+                        .name = member->name,
+                        .number = index,
+        };
+
+        snprintf(event.text, sizeof(event.text), "%s, ttl %llu ms there; %s, ttl %llu ms here",
+                        theirs->fresh == 0 ? "bounded" : "ttl", (unsigned long long)theirs->ttl_ms,
+                        ours->fresh == 0 ? "bounded" : "ttl", (unsigned long long)ours->ttl_ms);
+        core->sink.event(core->sink.context, &event);
+}
+
+static void compare(struct core *core, const struct member *member, uint32_t index)
+{
+        struct region *region = &core->regions[index];
+        uint32_t number = member_index(core, member);
+        uint64_t bit = UINT64_C(1) << number % 64;
+        uint64_t *told = &region->told[number / 64];
+        const struct cmi_region *theirs = find(core, member, region->hash);
+
+        if (!theirs) {
+                return;
+        }
+        if (are_equal(theirs, &region->options)) {
+                *told &= ~bit;
+        } else if (!(*told & bit)) {
+                *told |= bit;
+                emit(core, member, index, theirs);
+        }
+}
+
+void core_region_describe(struct core *core, uint32_t index, uint64_t fresh, uint64_t ttl_ms)
+{
+        struct region *region = &core->regions[index];
+        struct cmi_region options = {region->hash, fresh, ttl_ms};
+
+        if (region->is_described && are_equal(&region->options, &options)) {
+                return;
+        }
+        option_forget(core, index);
+        region->is_described = true;
+        region->options = options;
+        core->options_digest ^= hash_of(&options);
+        for (uint32_t i = 0; i < core->member_limit; i++) {
+                if (core->members[i].is_used && member_counts(&core->members[i])) {
+                        compare(core, &core->members[i], index);
+                }
+        }
+}
+
+void option_forget(struct core *core, uint32_t index)
+{
+        struct region *region = &core->regions[index];
+
+        if (region->is_described) {
+                core->options_digest ^= hash_of(&region->options);
+                region->is_described = false;
+                memset(region->told, 0, sizeof(region->told));
+        }
+}
+
+/* The other node's beat says which list of ours it has. */
+void option_tell(struct core *core, struct cmi_time now, struct member *member, uint64_t has)
+{
+        struct link *link = link_ready(core, member);
+        struct cmi_regions *list = &core->decoded.regions;
+        struct cmi_writer writer = cmi_writer(core->run, sizeof(core->run));
+
+        if (has == 0 || has == own_digest(core) || !link ||
+                        (member->regions_told_ns != 0 &&
+                                        now.mono_ns - member->regions_told_ns < LIST_PAUSE_NS)) {
+                return;
+        }
+        list->digest = own_digest(core);
+        list->n_regions = 0;
+        for (uint32_t i = 0; i < core->n_regions; i++) {
+                if (core->regions[i].is_described) {
+                        list->regions[list->n_regions++] = core->regions[i].options;
+                }
+        }
+        cmi_regions_write(&writer, list);
+        if (link_send(core, link, member, CMI_FRAME_REGIONS, cmi_written(&writer), 0) == 0) {
+                member->regions_told_ns = now.mono_ns;
+        }
+}
+
+void option_receive(struct core *core, struct member *member, const struct cmi_regions *list)
+{
+        memcpy(list_of(core, member), list->regions, list->n_regions * sizeof(*list->regions));
+        member->n_regions = list->n_regions;
+        member->regions_digest = list->digest;
+        for (uint32_t i = 0; i < core->n_regions; i++) {
+                if (core->regions[i].is_described) {
+                        compare(core, member, i);
+                }
+        }
+}
+
+void option_forget_member(struct core *core, struct member *member)
+{
+        uint32_t number = member_index(core, member);
+
+        member->n_regions = 0;
+        member->regions_digest = 0;
+        for (uint32_t i = 0; i < core->n_regions; i++) {
+                core->regions[i].told[number / 64] &= ~(UINT64_C(1) << number % 64);
+        }
+}
+
+bool core_region_differs(const struct core *core, uint32_t index, uint32_t *cursor,
+                struct core_region *ret_region)
+{
+        const struct region *region = &core->regions[index];
+
+        while (region->is_described && *cursor < core->n_members) {
+                const struct member *member = &core->members[core->order[(*cursor)++]];
+                const struct cmi_region *theirs =
+                                member_counts(member) ? find(core, member, region->hash) : NULL;
+
+                if (theirs && !are_equal(theirs, &region->options)) {
+                        *ret_region = (struct core_region){
+                                        member->name, theirs->fresh, theirs->ttl_ms};
+                        return true;
+                }
+        }
+        return false;
+}
