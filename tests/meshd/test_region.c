@@ -171,6 +171,10 @@ static void options_that_differ_between_nodes_are_told_on_both_once(void)
         g_assert_true(differs(rig, 2, unlike[2], "n1", 100));
         g_assert_false(differs(rig, 0, unlike[0], "n1", 100));
         g_assert_false(differs(rig, 0, same, "n2", 7));
+        /* A new list with the same difference in it is no news. */
+        describe(rig, 2, "more", 1);
+        rig_run(rig, 1500);
+        g_assert_cmpuint(rig->nodes[0].n_differences, ==, 1);
         /* The last app there ends, and comes back with the options of the others. */
         core_region_drop(rig->nodes[2].core, unlike[2]);
         rig_run(rig, 1500);
