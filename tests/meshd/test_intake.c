@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Whose connection is ended, and whose is not: real connections on loopback, with the test in
+ * libzmq's place as their reader.
+ */
+#include "meshd/io/intake.h"
+
+#include <arpa/inet.h>
+#include <glib.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define N_LOOKS 50000
+
+struct pair {
+        int sender;
+        int receiver;
+        atomic_bool is_over;
+        pthread_t thread;
+};
+
+static void make_pair(struct pair *pair)
+{
+        struct sockaddr_in address = {
+                        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        socklen_t size = sizeof(address);
+        int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        *pair = (struct pair){.sender = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+        g_assert_cmpint(bind(listener, (struct sockaddr *)&address, size), ==, 0);
+        g_assert_cmpint(listen(listener, 1), ==, 0);
+        g_assert_cmpint(getsockname(listener, (struct sockaddr *)&address, &size), ==, 0);
+        g_assert_cmpint(connect(pair->sender, (struct sockaddr *)&address, size), ==, 0);
+        pair->receiver = accept(listener, NULL, NULL);
+        g_assert_cmpint(pair->receiver, >=, 0);
+        close(listener);
+}
+
+static void close_pair(struct pair *pair)
+{
+        close(pair->sender);
+        close(pair->receiver);
+}
+
+static void *send_on(void *argument)
+{
+        static const char bytes[1 << 10];
+        struct pair *pair = argument;
+
+        while (!atomic_load(&pair->is_over) &&
+                        send(pair->sender, bytes, sizeof(bytes), MSG_NOSIGNAL) > 0) {
+        }
+        shutdown(pair->sender, SHUT_WR);
+        return NULL;
+}
+
+/* Sends so much and takes it at the other end, but hands nothing over. */
+static void stuff(struct pair *pair, size_t n)
+{
+        static char bytes[1 << 16];
+
+        while (n > 0) {
+                ssize_t sent = send(pair->sender, bytes, sizeof(bytes), MSG_NOSIGNAL);
+
+                g_assert_cmpint(sent, >, 0);
+                g_assert_cmpint(recv(pair->receiver, bytes, (size_t)sent, MSG_WAITALL), ==, sent);
+                n -= n < (size_t)sent ? n : (size_t)sent;
+        }
+}
+
+static void two_looks_in_a_row_end_what_keeps_too_much_back(void)
+{
+        struct cmi_endpoint endpoint;
+        struct intake intake = {0};
+        struct pair pair;
+
+        make_pair(&pair);
+        intake_opened(&intake, pair.receiver);
+        stuff(&pair, INTAKE_PENDING_MAX);
+        g_assert_cmpint(intake_check(&intake, &endpoint), ==, 0);
+        stuff(&pair, 1);
+        g_assert_cmpint(intake_check(&intake, &endpoint), ==, 0);
+        intake_handed_over(&intake, pair.receiver, 1);
+        g_assert_cmpint(intake_check(&intake, &endpoint), ==, 0);
+        g_assert_cmpint(intake_check(&intake, &endpoint), ==, 1);
+        g_assert_cmpuint(intake.n_ended, ==, 1);
+        g_assert_cmpint(intake_check(&intake, &endpoint), ==, 0);
+        intake_deinit(&intake);
+        close_pair(&pair);
+}
+
+/* A long life under load: what arrives between two of a look's questions to the kernel must not add
+ * up, or a legal peer is ended some day. */
+static void what_comes_during_a_look_is_not_held_against_the_sender(void)
+{
+        static char bytes[1 << 16];
+        struct cmi_endpoint endpoint;
+        struct intake intake = {0};
+        uint64_t n_received = 0;
+        struct pair pair;
+        ssize_t n;
+
+        make_pair(&pair);
+        intake_opened(&intake, pair.receiver);
+        pthread_create(&pair.thread, NULL, send_on, &pair);
+        for (int i = 0; i < N_LOOKS; i++) {
+                n = recv(pair.receiver, bytes, sizeof(bytes), 0);
+                g_assert_cmpint(n, >, 0);
+                n_received += (uint64_t)n;
+                intake_handed_over(&intake, pair.receiver, (uint64_t)n);
+                g_assert_cmpint(intake_check(&intake, &endpoint), ==, 0);
+        }
+        atomic_store(&pair.is_over, true);
+        while ((n = recv(pair.receiver, bytes, sizeof(bytes), 0)) > 0) {
+                n_received += (uint64_t)n;
+                intake_handed_over(&intake, pair.receiver, (uint64_t)n);
+        }
+        pthread_join(pair.thread, NULL);
+        g_test_message("%" PRIu64 " bytes, %" PRIu64 " of them held against the sender", n_received,
+                        n_received - intake.connections[pair.receiver].handed_over);
+        g_assert_cmpuint(intake.connections[pair.receiver].handed_over, ==, n_received);
+        intake_deinit(&intake);
+        close_pair(&pair);
+}
+
+static void another_socket_with_the_same_number_is_left_alone(void)
+{
+        struct cmi_endpoint endpoint;
+        struct intake intake = {0};
+        struct pair pair;
+        struct pair next;
+        int number;
+
+        make_pair(&pair);
+        number = pair.receiver;
+        intake_opened(&intake, number);
+        stuff(&pair, INTAKE_PENDING_MAX + 1);
+        g_assert_cmpint(intake_check(&intake, &endpoint), ==, 0);
+        make_pair(&next);
+        stuff(&next, INTAKE_PENDING_MAX + 1);
+        g_assert_cmpint(dup2(next.receiver, number), ==, number);
+        g_assert_cmpint(intake_check(&intake, &endpoint), ==, 0);
+        g_assert_cmpint(intake_check(&intake, &endpoint), ==, 0);
+        g_assert_cmpint(send(next.sender, "x", 1, MSG_NOSIGNAL), ==, 1);
+        intake_deinit(&intake);
+        close_pair(&pair);
+        close_pair(&next);
+}
+
+int main(int argc, char **argv)
+{
+        g_test_init(&argc, &argv, NULL);
+        g_test_set_nonfatal_assertions();
+        g_test_add_func("/intake/two looks in a row end what keeps too much back",
+                        two_looks_in_a_row_end_what_keeps_too_much_back);
+        g_test_add_func("/intake/what comes during a look is not held against the sender",
+                        what_comes_during_a_look_is_not_held_against_the_sender);
+        g_test_add_func("/intake/another socket with the same number is left alone",
+                        another_socket_with_the_same_number_is_left_alone);
+        return g_test_run();
+}
