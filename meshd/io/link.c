@@ -368,6 +368,15 @@ static uint64_t wire_size(const zmq_msg_t *part)
         return n + (n > UINT8_MAX ? 9 : 2);
 }
 
+/*
+ * Which connection a message came over. libzmq 4.3.4 forgets it in the routing id if the socket was
+ * polled before the message was received; the part after it, which is always there, has it.
+ */
+static int find_fd(const zmq_msg_t parts[PARTS], int n)
+{
+        return n > 1 ? zmq_msg_get(&parts[1], ZMQ_SRCFD) : -1;
+}
+
 /* Receives all parts of one message, keeps the first three. Return: their number, 0 if
  * there is no message. @ret_size: of all but the routing id, on the wire. */
 static int receive_parts(void *socket, zmq_msg_t parts[PARTS], uint64_t *ret_size)
@@ -410,7 +419,7 @@ int links_receive(struct links *links, struct link_message *ret_message)
                 if (n == 0) {
                         return 0;
                 }
-                intake_handed_over(&links->intake, zmq_msg_get(&parts[0], ZMQ_SRCFD), size);
+                intake_handed_over(&links->intake, find_fd(parts, n), size);
                 if (n == PARTS) {
                         ret_message->connection = name_connection(&parts[0]);
                         zmq_msg_close(&parts[0]);
