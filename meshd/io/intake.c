@@ -97,27 +97,31 @@ static bool end_connection(int fd, uint64_t cookie, struct cmi_endpoint *ret_end
         return connect(own, &nowhere, sizeof(nowhere)) == 0;
 }
 
-/* Return: whether it has kept too much back for two looks. */
-static bool is_stuffed(struct intake_connection *connection, uint64_t received)
+/* Return: whether it has kept more than @max back for two looks. */
+static bool is_stuffed(struct intake *intake, struct intake_connection *connection,
+                uint64_t received, uint64_t max)
 {
-        bool is_over;
-        bool is_stuffed;
+        bool is_idle = connection->handed_over == connection->handed_over_before;
+        bool was_over = connection->was_over;
+        uint64_t n_pending;
 
         if (connection->handed_over > received) {
                 connection->handed_over = received; /* what came before it was watched */
         }
-        is_over = received - connection->handed_over > INTAKE_PENDING_MAX;
-        is_stuffed = is_over && connection->was_over &&
-                     connection->handed_over == connection->handed_over_before;
-        connection->was_over = is_over;
+        n_pending = received - connection->handed_over;
+        intake->n_pending += is_idle ? n_pending : 0;
+        connection->was_over = n_pending > max;
         connection->handed_over_before = connection->handed_over;
-        return is_stuffed;
+        return is_idle && was_over && connection->was_over;
 }
 
 int intake_check(struct intake *intake, struct cmi_endpoint *ret_endpoint)
 {
+        uint64_t max = intake->n_pending > INTAKE_TOTAL_MAX ? INTAKE_PENDING_LOW
+                                                            : INTAKE_PENDING_MAX;
         int n_ended = 0;
 
+        intake->n_pending = 0;
         for (int fd = 0; fd < intake->n; fd++) {
                 struct intake_connection *connection = &intake->connections[fd];
 
@@ -126,7 +130,7 @@ int intake_check(struct intake *intake, struct cmi_endpoint *ret_endpoint)
                 }
                 if (read_cookie(fd) != connection->cookie) {
                         connection->cookie = 0; /* closed */
-                } else if (is_stuffed(connection, read_received(fd)) &&
+                } else if (is_stuffed(intake, connection, read_received(fd), max) &&
                                 end_connection(fd, connection->cookie, ret_endpoint)) {
                         connection->cookie = 0;
                         n_ended++;

@@ -6,7 +6,9 @@
  * number of messages (ZMQ_RCVHWM), but not the number of parts: of a message without an end it
  * keeps every part, 64 bytes for two on the wire. So the kernel's count of received bytes is
  * compared with the bytes of the messages that were handed over, and a connection that is far ahead
- * of these, and has handed over nothing for a while, is ended. libzmq then frees what it kept.
+ * of these, and has handed over nothing for a while, is ended. libzmq then frees what it kept. Many
+ * connections that stay below the bound are one stranger as a rule: when they keep too much back
+ * together, each one has a lower bound.
  *
  * It decides only when; who connects and what is received is link.h's. Descriptors are libzmq's,
  * and may have become another socket's meanwhile: each one is known by the kernel's cookie.
@@ -19,6 +21,8 @@
 #include <stdint.h>
 
 #define INTAKE_PENDING_MAX (1u << 20) /* a frame has two parts of at most 64 KiB */
+#define INTAKE_TOTAL_MAX (8u << 20)   /* of all connections; beyond it they have */
+#define INTAKE_PENDING_LOW (1u << 14)
 #define INTAKE_FDS_MAX 65536
 
 struct intake_connection {
@@ -31,6 +35,7 @@ struct intake_connection {
 struct intake {
         struct intake_connection *connections; /* by descriptor */
         int n;
+        uint64_t n_pending; /* at the last look, of those that had handed over nothing since */
         uint64_t n_ended;
 };
 

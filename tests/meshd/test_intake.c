@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define N_LOOKS 50000
+#define N_PAIRS 16
 
 struct pair {
         int sender;
@@ -64,11 +65,12 @@ static void stuff(struct pair *pair, size_t n)
         static char bytes[1 << 16];
 
         while (n > 0) {
-                ssize_t sent = send(pair->sender, bytes, sizeof(bytes), MSG_NOSIGNAL);
+                ssize_t sent = send(pair->sender, bytes, n < sizeof(bytes) ? n : sizeof(bytes),
+                                MSG_NOSIGNAL);
 
                 g_assert_cmpint(sent, >, 0);
                 g_assert_cmpint(recv(pair->receiver, bytes, (size_t)sent, MSG_WAITALL), ==, sent);
-                n -= n < (size_t)sent ? n : (size_t)sent;
+                n -= (size_t)sent;
         }
 }
 
@@ -82,7 +84,7 @@ static void two_looks_in_a_row_end_what_keeps_too_much_back(void)
         intake_opened(&intake, pair.receiver);
         stuff(&pair, INTAKE_PENDING_MAX);
         g_assert_cmpint(intake_check(&intake, &endpoint), ==, 0);
-        stuff(&pair, 1);
+        stuff(&pair, 2);
         g_assert_cmpint(intake_check(&intake, &endpoint), ==, 0);
         intake_handed_over(&intake, pair.receiver, 1);
         g_assert_cmpint(intake_check(&intake, &endpoint), ==, 0);
@@ -91,6 +93,41 @@ static void two_looks_in_a_row_end_what_keeps_too_much_back(void)
         g_assert_cmpint(intake_check(&intake, &endpoint), ==, 0);
         intake_deinit(&intake);
         close_pair(&pair);
+}
+
+/* Each below its own bound, but together too much. */
+static void many_that_keep_little_back_are_ended_together(void)
+{
+        struct cmi_endpoint endpoint;
+        struct intake intake = {0};
+        struct pair pairs[N_PAIRS];
+        struct pair small;
+        int n_ended = 0;
+
+        make_pair(&small);
+        intake_opened(&intake, small.receiver);
+        stuff(&small, 1000);
+        for (int i = 0; i < N_PAIRS; i++) {
+                make_pair(&pairs[i]);
+                intake_opened(&intake, pairs[i].receiver);
+        }
+        for (int i = 0; i < N_PAIRS - 1; i++) {
+                stuff(&pairs[i], INTAKE_TOTAL_MAX / (N_PAIRS - 1) - 1000);
+        }
+        for (int i = 0; i < 4; i++) {
+                g_assert_cmpint(intake_check(&intake, &endpoint), ==, 0);
+        }
+        stuff(&pairs[N_PAIRS - 1], INTAKE_PENDING_MAX - 1000);
+        for (int i = 0; i < 4; i++) {
+                n_ended += intake_check(&intake, &endpoint);
+        }
+        g_assert_cmpint(n_ended, ==, N_PAIRS);
+        g_assert_cmpuint(intake.n_pending, ==, 1000);
+        intake_deinit(&intake);
+        close_pair(&small);
+        for (int i = 0; i < N_PAIRS; i++) {
+                close_pair(&pairs[i]);
+        }
 }
 
 /* A long life under load: what arrives between two of a look's questions to the kernel must not add
@@ -157,6 +194,8 @@ int main(int argc, char **argv)
         g_test_set_nonfatal_assertions();
         g_test_add_func("/intake/two looks in a row end what keeps too much back",
                         two_looks_in_a_row_end_what_keeps_too_much_back);
+        g_test_add_func("/intake/many that keep little back are ended together",
+                        many_that_keep_little_back_are_ended_together);
         g_test_add_func("/intake/what comes during a look is not held against the sender",
                         what_comes_during_a_look_is_not_held_against_the_sender);
         g_test_add_func("/intake/another socket with the same number is left alone",
