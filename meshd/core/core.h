@@ -87,7 +87,7 @@ enum core_event_kind {
         CORE_EVENT_MET, /* a link turned out to lead to a member (id, endpoint): stop dialling it */
         CORE_EVENT_LINK_FAILED, /* a dialled endpoint gave no HELLO in time and was hung up */
         CORE_EVENT_SELF,        /* a dialled endpoint is our own */
-        CORE_EVENT_REGION, /* a member has region number open with other options; text says which */
+        CORE_EVENT_REGION,      /* a member has region number open with other options */
 };
 
 struct core_event {
@@ -97,6 +97,7 @@ struct core_event {
         enum member_state from, to;   /* MEMBER */
         struct cmi_endpoint endpoint; /* MET, LINK_FAILED, SELF */
         uint64_t number;
+        struct cmi_region theirs, ours; /* REGION */
         char text[CORE_TEXT_MAX];
 };
 

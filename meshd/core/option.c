@@ -8,8 +8,6 @@
  */
 #include "meshd/core/state.h"
 
-#include <stdio.h>
-
 #define LIST_PAUSE_NS CMI_NS_PER_S
 #define DIGEST_FIRST 2 /* 0: the sender knows nothing of regions; 1: it has no list */
 
@@ -60,17 +58,15 @@ static const struct cmi_region *find(
 static void emit(struct core *core, const struct member *member, uint32_t index,
                 const struct cmi_region *theirs)
 {
-        const struct cmi_region *ours = &core->regions[index].options;
         struct core_event event = {
                         .kind = CORE_EVENT_REGION,
                         .id = member->id,
                         .name = member->name,
                         .number = index,
+                        .theirs = *theirs,
+                        .ours = core->regions[index].options,
         };
 
-        snprintf(event.text, sizeof(event.text), "%s, ttl %llu ms there; %s, ttl %llu ms here",
-                        theirs->fresh == 0 ? "bounded" : "ttl", (unsigned long long)theirs->ttl_ms,
-                        ours->fresh == 0 ? "bounded" : "ttl", (unsigned long long)ours->ttl_ms);
         core->sink.event(core->sink.context, &event);
 }
 

@@ -62,8 +62,7 @@ static void on_event(void *context, const struct core_event *event)
                 }
         }
         if (event->kind == CORE_EVENT_REGION) {
-                service_region_differs(&daemon->service, (uint32_t)event->number, event->name,
-                                event->text);
+                service_region_differs(&daemon->service, event);
         }
         if (event->kind == CORE_EVENT_MEMBER || event->kind == CORE_EVENT_MET) {
                 peer_store_note(&daemon->peers);

@@ -374,15 +374,21 @@ static int do_region(
         return 0;
 }
 
-void service_region_differs(
-                struct service *service, uint32_t index, const char *node, const char *text)
+void service_region_differs(struct service *service, const struct core_event *event)
 {
+        uint32_t index = (uint32_t)event->number;
         struct cmi_slice name = core_region_name(service->core, index);
         struct cmi_error notice = {.code = E_CONFIG};
+        char text[CORE_TEXT_MAX];
 
-        logger(LOGGER_WARNING, "region.differs", L_BYTES("region", name), L_TEXT("peer", node),
-                        L_TEXT("msg", text));
-        snprintf(notice.text, sizeof(notice.text), "differs on node %s: %s", node, text);
+        snprintf(text, sizeof(text), "%s, ttl %llu ms there; %s, ttl %llu ms here",
+                        event->theirs.fresh == 0 ? "bounded" : "ttl",
+                        (unsigned long long)event->theirs.ttl_ms,
+                        event->ours.fresh == 0 ? "bounded" : "ttl",
+                        (unsigned long long)event->ours.ttl_ms);
+        logger(LOGGER_WARNING, "region.differs", L_BYTES("region", name),
+                        L_TEXT("peer", event->name), L_TEXT("msg", text));
+        snprintf(notice.text, sizeof(notice.text), "differs on node %s: %s", event->name, text);
         for (struct client *client = service->local->clients; client; client = client->next) {
                 struct guest_region *own = client->guest ? find_region(client->guest, index) : NULL;
 

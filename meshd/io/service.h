@@ -98,8 +98,7 @@ struct local_handler service_handler(struct service *service);
 void service_done(struct service *service, uint64_t cookie, const struct core_outcome *outcome);
 
 /* Another node has a region open with other options: the clients that have it open are told. */
-void service_region_differs(
-                struct service *service, uint32_t index, const char *node, const char *text);
+void service_region_differs(struct service *service, const struct core_event *event);
 
 /* Answering, for admin.h, inquiry.h and monitor.h */
 

@@ -74,11 +74,13 @@ def a_batch_larger_than_a_frame_is_dead_everywhere():
     with Mesh(lease_ms=1000) as mesh:
         _, apps = mesh.start_with_apps(2)
         prefix = 'k' * 60
-        expect_equal(apps[1].ask(f'fill r {prefix} 0 10000')['stored'], 10000)
-        answer = apps[0].ask(f'batch r {prefix} 0 9999 mesh 10000')
+        expect_equal(apps[1].ask(f'fill r {prefix} 0 10032')['stored'], 10032)
+        answer = apps[0].ask(f'batch r {prefix} 0 10000 mesh 10000')
         expect_equal((answer['rc'], answer['applied']), (0, 1))
-        seen = apps[1].ask(f'scan r {prefix} 0 10000')
-        expect_equal((seen['hits'], seen['forgotten']), (1, 0))
+        expect_equal(apps[1].ask(f'scan r {prefix} 0 10000')['hits'], 0)
+        # 10,000 of 65,536 slots are stamped, so one of the other keys in seven is dead by collision.
+        seen = apps[1].ask(f'scan r {prefix} 10000 32')
+        expect(seen['hits'] > 16 and seen['forgotten'] == 0, f'{seen}')
 
 
 def a_region_with_other_options_is_refused_on_the_same_node():
