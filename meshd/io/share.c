@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "meshd/io/share.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -40,6 +41,7 @@ void share_return(struct share **shares, uid_t uid, uint32_t index)
         struct share **place = find(shares, uid);
         struct share *share = *place;
 
+        assert(share);
         if (--share->n_clients[index] == 0 && --share->n_regions == 0) {
                 *place = share->next;
                 free(share);

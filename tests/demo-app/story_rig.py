@@ -2,6 +2,7 @@
 """Runs of demo-app/story for its tests: in a temporary directory of their own, so that all they leave behind is found."""
 import os
 import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,12 @@ def command_lines():
     return found
 
 
+def restore_signals():
+    """What a shell starts in the background ignores Ctrl-C, and so would the story."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Run:
     """demo-app/story with some arguments, as a context manager that at its end demands that nothing is left."""
 
@@ -38,7 +45,8 @@ class Run:
         self.text = ''
         environment = {**os.environ, 'TMPDIR': self.directory.name, 'NO_COLOR': '1'}
         self.process = subprocess.Popen([os.path.join(ROOT, 'demo-app', 'story'), build, *arguments], env=environment,
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                        preexec_fn=restore_signals)
         self.deadline = time.monotonic() + DEADLINE_S
 
     def __enter__(self):

@@ -54,7 +54,7 @@ def die_with_parent(parent):
     return prepare
 
 
-def clean_environment(program):
+def clean_environment(program=''):
     environment = {name: value for name, value in os.environ.items() if not name.startswith(('MESHD_', 'CACHEMESH_'))}
     if program.endswith('/meshd'):
         # libzmq is not built for TSan, which then takes each message for a race; core and library have tests without it.

@@ -17,12 +17,12 @@
 static void exec_meshd(const struct real_meshd *node, const char *listen)
 {
         const char *program = getenv("MESHD");
+        g_autofree char *lease = g_strdup_printf("%u", node->lease_ms);
         const char *arguments[32] = {program, "--socket", node->socket, "--mesh", node->mesh,
                         "--name", node->name, "--state-dir", node->directory, "--runtime-dir",
-                        node->directory, "--multicast", "off", "--lease-ms",
-                        G_STRINGIFY(REAL_LEASE_MS), "--key-slots", "65536", "--tag-slots", "4096",
-                        "--session-slots", "256", "--start-ms", "200", "--alone-ms", "200",
-                        "--listen", listen};
+                        node->directory, "--multicast", "off", "--lease-ms", lease, "--key-slots",
+                        "65536", "--tag-slots", "4096", "--session-slots", "256", "--start-ms",
+                        "200", "--alone-ms", "200", "--listen", listen};
         int log = open(node->log, O_WRONLY | O_CREAT | O_APPEND, 0600);
 
         if (node->peer) {
@@ -68,9 +68,11 @@ static void run(struct real_meshd *node)
         }
 }
 
-void real_meshd_start(struct real_meshd *node, const char *name, const struct real_meshd *other)
+void real_meshd_start(struct real_meshd *node, const char *name, const struct real_meshd *other,
+                unsigned lease_ms)
 {
-        *node = (struct real_meshd){.directory = g_dir_make_tmp("cachemesh-XXXXXX", NULL)};
+        *node = (struct real_meshd){.directory = g_dir_make_tmp("cachemesh-XXXXXX", NULL),
+                        .lease_ms = lease_ms};
         node->socket = g_build_filename(node->directory, "meshd.sock", NULL);
         node->log = g_build_filename(node->directory, "log", NULL);
         node->name = g_strdup(name);

@@ -2,7 +2,7 @@
 #pragma once
 /*
  * meshd processes for tests: the program of $MESHD, on loopback, with a mesh name, a directory and
- * ports of its own, and a short lease. A test that dies takes them with it.
+ * ports of its own. A test that dies takes them with it.
  */
 #include "libcachemesh/cachemesh.h"
 
@@ -10,7 +10,10 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#define REAL_LEASE_MS 300
+/* Short for tests that wait for its end; a busy machine that does not run meshd for half of it ends
+ * it. Long for those that expect hits. */
+#define REAL_LEASE_SHORT_MS 300
+#define REAL_LEASE_LONG_MS 3000
 
 struct real_meshd {
         char *directory;
@@ -19,13 +22,15 @@ struct real_meshd {
         char *mesh;
         char *peer; /* ADDRESS:PORT of another node; NULL: none */
         char *name;
+        unsigned lease_ms;
         unsigned port; /* its own; 0 before the first start */
         pid_t pid;     /* 0: not running */
 };
 
 /* A node that joins @other, or begins a mesh if that is NULL. It is started, but
  * perhaps not live yet. */
-void real_meshd_start(struct real_meshd *node, const char *name, const struct real_meshd *other);
+void real_meshd_start(struct real_meshd *node, const char *name, const struct real_meshd *other,
+                unsigned lease_ms);
 
 /* After real_meshd_kill(): the same node on the same port and directory. */
 void real_meshd_restart(struct real_meshd *node);

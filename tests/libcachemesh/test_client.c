@@ -27,7 +27,8 @@ static void set_up(struct fixture *f, const void *unused)
         for (int i = 0; i < 2; i++) {
                 struct cm_options options = {.size = sizeof(options)};
 
-                real_meshd_start(&f->nodes[i], names[i], i ? &f->nodes[0] : NULL);
+                real_meshd_start(&f->nodes[i], names[i], i ? &f->nodes[0] : NULL,
+                                REAL_LEASE_SHORT_MS);
                 options.socket_path = f->nodes[i].socket;
                 g_assert_cmpint(cm_open(&f->apps[i], &options), ==, 0);
                 g_assert_cmpint(cm_region_open(&f->regions[i], f->apps[i], "rows", NULL), ==, 0);

@@ -108,7 +108,7 @@ int main(int argc, char **argv)
 
         g_test_init(&argc, &argv, NULL);
         g_test_set_nonfatal_assertions();
-        real_meshd_start(&node, "examples", NULL);
+        real_meshd_start(&node, "examples", NULL, REAL_LEASE_LONG_MS);
         await_live();
         g_test_add_data_func("/examples/hello/alone", NULL, hello_misses_hits_and_misses_again);
         g_test_add_data_func("/examples/hello/meshd", "", hello_misses_hits_and_misses_again);
