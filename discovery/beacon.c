@@ -267,6 +267,8 @@ const char *beacon_error_text(int error)
                 return "bad_identity";
         case BEACON_BAD_ENDPOINT:
                 return "bad_endpoint";
+        case BEACON_BAD_SEAL:
+                return "bad_seal";
         case BEACON_N_ERRORS:
                 break;
         }

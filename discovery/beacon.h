@@ -3,8 +3,8 @@
 /*
  * Beacon: the datagram that says "this node is here, dial it there". This file decides the
  * bytes. It leaves to others what a beacon is good for (candidate.h), when one is sent
- * (schedule.h), how it travels (multicast.h), and the MAC: there is room for one, which is
- * carried and not computed here.
+ * (schedule.h), how it travels (multicast.h), and the MAC, which is computed in beacon_seal.h and
+ * only carried here.
  *
  * Layout, all numbers in network byte order:
  *
@@ -54,6 +54,7 @@ enum beacon_error {
         BEACON_BAD_LAYOUT,   /* contradicting sizes, or a reserved byte that is not zero */
         BEACON_BAD_IDENTITY, /* a node id, incarnation or counter of zero */
         BEACON_BAD_ENDPOINT, /* none, too many, or one that nobody can dial */
+        BEACON_BAD_SEAL,     /* no MAC by a key of this mesh; one, where there is no key */
         BEACON_N_ERRORS,
 };
 
@@ -72,8 +73,7 @@ uint64_t beacon_mesh_hash(const char *name);
  * @ret_bytes: BEACON_SIZE_MAX bytes of room
  * @ret_size:  how many were written
  *
- * For a MAC: encode with has_mac, compute it over the first beacon_body_size() bytes,
- * and write it behind them.
+ * With a MAC: beacon_seal().
  *
  * Return: BEACON_OK, BEACON_BAD_IDENTITY or BEACON_BAD_ENDPOINT.
  */
@@ -92,7 +92,7 @@ int beacon_encode(
  * Checks sizes, magic, version, mesh and then the rest. A newer minor version may carry what this
  * one does not know; it is not looked at. Bounded, allocates nothing, any thread.
  *
- * Return: an enum beacon_error.
+ * Return: an enum beacon_error, but not BEACON_BAD_SEAL.
  */
 int beacon_decode(const void *bytes, size_t size, uint64_t mesh, struct beacon *ret_beacon);
 
