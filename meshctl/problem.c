@@ -72,6 +72,10 @@ int problem_from_error(struct problem *problem, const char *verb, long code, con
         case E_PROTOCOL:
                 return problem_set(problem, STATUS_FAILED,
                                 "use the meshctl that came with this meshd", "%s", why);
+        case -ENOKEY:
+        case -EEXIST:
+        case -ENOTUNIQ:
+        case -ENOSPC:
         case -EBUSY:
         case E_BUSY:
                 return problem_set(problem, STATUS_FAILED, NULL, "%s", why);

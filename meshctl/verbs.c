@@ -175,6 +175,21 @@ const struct verb verbs[] = {
                                 .run = verb_forget,
                 },
                 {
+                                .name = "key",
+                                .operands = "new FILE | list | install FILE | use KEY | remove KEY",
+                                .operands_min = 1,
+                                .operands_max = 2,
+                                .timeout_ms = ANSWER_MS,
+                                .summary = "make a mesh key, and exchange those of this node",
+                                .help = "new makes FILE, and needs no meshd. The others change "
+                                        "meshd and its key file: a key is exchanged by install\n"
+                                        "on every node, then use on every node, then remove of the "
+                                        "old one on every node. KEY is a fingerprint as list\n"
+                                        "shows it, or its first digits. Exit status 78: FILE is no "
+                                        "key file.\n",
+                                .run = verb_key,
+                },
+                {
                                 .name = "version",
                                 .operands = "",
                                 .timeout_ms = ANSWER_MS,

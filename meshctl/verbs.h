@@ -22,3 +22,4 @@ int verb_invalidate(struct call *call);
 int verb_monitor(struct call *call);
 int verb_wait(struct call *call);
 int verb_forget(struct call *call);
+int verb_key(struct call *call);

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * key: make a key file, and exchange the keys of a running node. A key goes from a file to meshd;
+ * it is shown nowhere, keys are named by their fingerprints.
+ */
+#include "meshctl/document.h"
+#include "meshctl/verbs.h"
+
+#include "base/cleanup.h"
+#include "wire/key_file.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+static const struct view_column key_columns[] = {
+                {"KEY", "key", VIEW_TEXT},
+                {"IN USE", "is_used", VIEW_BOOL},
+                {NULL},
+};
+
+static const struct view key_view = {"keys", "key", key_columns};
+
+/* A new key file */
+
+static int write_new(const char *path, const char *text, size_t n)
+{
+        CM_CLEANUP(cmi_close_p)
+        int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+        int r = 0;
+
+        if (fd < 0) {
+                return -errno;
+        }
+        errno = ENOSPC; /* of a short write */
+        /* Whatever the umask is, nobody else may read it. */
+        if (fchmod(fd, 0600) < 0 || write(fd, text, n) != (ssize_t)n || fsync(fd) < 0) {
+                r = -errno;
+                unlink(path);
+        }
+        return r;
+}
+
+static int make_key(const char *path)
+{
+        struct cmi_key_file file = {.n_keys = 1};
+        char text[CMI_KEY_FILE_TEXT_SIZE];
+        int r;
+
+        if (getrandom(file.keys[0], CMI_KEY_SIZE, 0) != CMI_KEY_SIZE) {
+                return -EIO;
+        }
+        r = write_new(path, text, cmi_key_file_format(&file, text));
+        explicit_bzero(&file, sizeof(file));
+        explicit_bzero(text, sizeof(text));
+        return r;
+}
+
+static int do_new(struct call *call, const char *path)
+{
+        CM_CLEANUP(json_decref_p) json_t *document = NULL;
+        int r = make_key(path);
+
+        if (r == -EEXIST) {
+                return problem_set(&call->problem, STATUS_FAILED,
+                                "name another file; a key that is in use is exchanged by install, "
+                                "use and remove",
+                                "%.300s exists, and is not overwritten", path);
+        }
+        if (r < 0) {
+                return problem_set(&call->problem, STATUS_FAILED, NULL, "%.300s: %s", path,
+                                strerror(-r));
+        }
+        document = json_pack("{s:s, s:s}", "schema", "cachemesh.key/1", "file", path);
+        view_fields(document, "file", &call->output);
+        return STATUS_OK;
+}
+
+/* The keys of a node */
+
+static int show(struct call *call, const char *verb, struct cmi_slice arguments)
+{
+        CM_CLEANUP(json_decref_p) json_t *document = NULL;
+        int status = call_query(call, verb, arguments, &document);
+
+        if (status == STATUS_OK) {
+                view_rows(&key_view, document, &call->output);
+        }
+        return status;
+}
+
+static int do_list(struct call *call, const char *operand)
+{
+        return show(call, "keys", cmi_slice(NULL, 0));
+}
+
+static int ask(struct call *call, const char *verb, const char *key)
+{
+        struct call_arguments arguments;
+        int status;
+
+        call_arguments_begin(&arguments, 1);
+        call_arguments_str(&arguments, "key", key);
+        status = show(call, verb, call_arguments_end(&arguments));
+        explicit_bzero(&arguments, sizeof(arguments));
+        return status;
+}
+
+/* The key that the file says is to be used, as 64 hex digits. */
+static int read_key(struct call *call, const char *path, char ret_hex[2 * CMI_KEY_SIZE + 1])
+{
+        CM_CLEANUP(cmi_close_p) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        struct cmi_key_file file;
+        char text[CMI_KEY_FILE_MAX + 1];
+        uint32_t line = 0;
+        ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+        int r = n < 0 ? -errno : cmi_key_file_parse(cmi_slice(text, (size_t)n), &file, &line);
+
+        explicit_bzero(text, sizeof(text));
+        if (n < 0) {
+                return problem_set(&call->problem, STATUS_FAILED, NULL, "%.300s: %s", path,
+                                strerror(-r));
+        }
+        if (r < 0) {
+                return problem_set(&call->problem, STATUS_CONFIG,
+                                "meshctl key new makes a key file", "%.300s: no key file (line %u)",
+                                path, line);
+        }
+        for (int i = 0; i < CMI_KEY_SIZE; i++) {
+                snprintf(ret_hex + (size_t)i * 2, 3, "%02x", file.keys[file.used][i]);
+        }
+        explicit_bzero(&file, sizeof(file));
+        return STATUS_OK;
+}
+
+static int do_install(struct call *call, const char *path)
+{
+        char hex[2 * CMI_KEY_SIZE + 1];
+        int status = read_key(call, path, hex);
+
+        if (status == STATUS_OK) {
+                status = ask(call, "key_install", hex);
+                explicit_bzero(hex, sizeof(hex));
+        }
+        return status;
+}
+
+static int do_use(struct call *call, const char *key)
+{
+        return ask(call, "key_use", key);
+}
+
+static int do_remove(struct call *call, const char *key)
+{
+        return ask(call, "key_remove", key);
+}
+
+static const struct step {
+        const char *name;
+        const char *operand; /* NULL: it takes none */
+        int (*run)(struct call *call, const char *operand);
+} steps[] = {
+                {"new", "FILE", do_new},
+                {"list", NULL, do_list},
+                {"install", "FILE", do_install},
+                {"use", "KEY", do_use},
+                {"remove", "KEY", do_remove},
+};
+
+int verb_key(struct call *call)
+{
+        const struct arguments *arguments = call->arguments;
+
+        for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+                const struct step *step = &steps[i];
+
+                if (strcmp(arguments->operands[0], step->name) != 0) {
+                        continue;
+                }
+                if (arguments->n_operands != (step->operand ? 2 : 1)) {
+                        return problem_set(&call->problem, STATUS_USAGE, "meshctl key --help",
+                                        "key %s takes %s", step->name,
+                                        step->operand ? step->operand : "no operand");
+                }
+                return step->run(call, step->operand ? arguments->operands[1] : NULL);
+        }
+        return problem_set(&call->problem, STATUS_USAGE, "meshctl key --help",
+                        "key %.40s: want new, list, install, use or remove",
+                        arguments->operands[0]);
+}
