@@ -2,14 +2,14 @@
 #include "meshd/config.h"
 
 #include "meshd/core/core.h"
+#include "meshd/host.h"
 #include "meshd/io/logger.h"
+#include "meshd/nearest.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <net/if.h>
-#include <netdb.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #define OFFSET(member) offsetof(struct config, member)
@@ -45,6 +45,10 @@ static const struct option options[] = {
                                 "of this node, unique in the mesh; default: the host name"},
                 {"mesh", OPTION_NAME, TEXT_AT(mesh), 1, "cachemesh", "NAME",
                                 "only nodes of one mesh talk to each other"},
+                /* Before the addresses: which ones are possible depends on it. */
+                {"key", OPTION_TEXT, TEXT_AT(key), 1, NULL, "FILE",
+                                "with the mesh's keys, as \"meshctl key new\" makes it; without "
+                                "one only this host is reached"},
                 {"listen", OPTION_LISTEN, OFFSET(listen), 0, 0, NULL, "ADDR:PORT",
                                 "for other nodes; port 0: any free one from 10240 to 32767; "
                                 "default: "
@@ -68,7 +72,7 @@ static const struct option options[] = {
                 {"port", OPTION_NUMBER, OFFSET(port), 65535, 1, "6780", "PORT",
                                 "UDP port of the group, shared by all nodes of a host"},
                 {"interface", OPTION_TEXT, TEXT_AT(interface), 0, "", "NAME",
-                                "for multicast; without a mesh key: lo only"},
+                                "for multicast; default: all that are up; without a mesh key: lo"},
                 {"max-peers", OPTION_NUMBER, OFFSET(max_peers), CORE_PEERS_MAX, 1, "256", "N",
                                 "more nodes than these are refused"},
                 {"max-clients", OPTION_NUMBER, OFFSET(max_clients), 65536, 2, "1024", "N",
@@ -195,7 +199,8 @@ static int parse_level(uint64_t *target, const struct source *source)
         return refuse(source, "want error, warning, info or debug");
 }
 
-static int parse_endpoint(struct cmi_endpoint *target, const struct source *source)
+static int parse_endpoint(const struct config *config, struct cmi_endpoint *target,
+                const struct source *source)
 {
         struct cmi_endpoint endpoint;
         int r = cmi_endpoint_parse(source->text, &endpoint);
@@ -207,10 +212,10 @@ static int parse_endpoint(struct cmi_endpoint *target, const struct source *sour
                 return refuse(source, "a multicast address is no place to listen or connect");
         }
         /* Encryption needs a key, and nothing goes unencrypted beyond this host. */
-        if (!cmi_endpoint_is_loopback(&endpoint)) {
+        if (!config->key[0] && !cmi_endpoint_is_loopback(&endpoint)) {
                 return refuse(source, "without a mesh key only addresses of this host itself are "
-                                      "possible "
-                                      "(127.0.0.0/8 or [::1]), since nothing would be encrypted");
+                                      "possible (127.0.0.0/8 or [::1]), since nothing would be "
+                                      "encrypted; see --key");
         }
         *target = endpoint;
         return 0;
@@ -223,37 +228,26 @@ static int parse_advertise(struct config *config, const struct source *source)
         if (config->n_advertise == CMI_ENDPOINTS_MAX) {
                 return refuse(source, "more than 4 addresses");
         }
-        r = parse_endpoint(&config->advertise[config->n_advertise], source);
+        r = parse_endpoint(config, &config->advertise[config->n_advertise], source);
         if (r == 0 && config->advertise[config->n_advertise].port == 0) {
                 return refuse(source, "others need the port's number");
+        }
+        if (r == 0 && cmi_endpoint_is_unspecified(&config->advertise[config->n_advertise])) {
+                return refuse(source, "nobody can be reached there");
         }
         config->n_advertise += r == 0;
         return r;
 }
 
-/* Host names are looked up once, here: without a key only names of this host pass anyway. */
+/* Host names are looked up once, here. */
 static int resolve(const struct source *source, char ret_text[CMI_ENDPOINT_TEXT_SIZE])
 {
-        struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
-        struct addrinfo *found = NULL;
-        char host[CMI_ENDPOINT_HOST_SIZE];
+        const char *why;
         struct cmi_endpoint endpoint;
-        uint16_t port;
-        int r = cmi_endpoint_split(source->text, host, &port);
 
-        if (r != CMI_ENDPOINT_OK) {
-                return refuse(source, cmi_endpoint_error_text(r));
+        if (host_resolve(source->text, &endpoint, &why) < 0) {
+                return refuse(source, why);
         }
-        r = getaddrinfo(host, NULL, &hints, &found);
-        if (r != 0) {
-                return refuse(source, gai_strerror(r));
-        }
-        r = cmi_endpoint_from_sockaddr(found->ai_addr, &endpoint);
-        freeaddrinfo(found);
-        if (r < 0) {
-                return refuse(source, "neither an IPv4 nor an IPv6 host");
-        }
-        endpoint.port = port;
         cmi_endpoint_format(&endpoint, ret_text);
         return 0;
 }
@@ -275,7 +269,7 @@ static int parse_peer(struct config *config, const struct source *source)
                 }
                 numeric.text = text;
         }
-        r = parse_endpoint(target, &numeric);
+        r = parse_endpoint(config, target, &numeric);
         if (r == 0 && (target->port == 0 || cmi_endpoint_is_unspecified(target))) {
                 return refuse(source, "nobody can be reached there");
         }
@@ -316,7 +310,7 @@ static int set(struct config *config, const struct option *option, const struct 
                 return parse_switch(target, source);
         case OPTION_LISTEN:
                 config->is_listen_chosen = true;
-                return parse_endpoint(target, source);
+                return parse_endpoint(config, target, source);
         case OPTION_ADVERTISE:
                 return parse_advertise(config, source);
         case OPTION_PEER:
@@ -339,36 +333,13 @@ static void clear_list(struct config *config, const struct option *option)
         }
 }
 
-/* Edits that turn one word into the other (Levenshtein 1965), for words of up to 31 characters. */
-static unsigned int distance(const char *a, const char *b)
-{
-        unsigned int row[32];
-        size_t n = strnlen(b, 31);
-
-        for (size_t j = 0; j <= n; j++) {
-                row[j] = (unsigned int)j;
-        }
-        for (size_t i = 0; a[i] && i < 31; i++) {
-                unsigned int diagonal = row[0]++;
-
-                for (size_t j = 0; j < n; j++) {
-                        unsigned int best = diagonal + (a[i] != b[j]);
-
-                        best = row[j] + 1 < best ? row[j] + 1 : best;
-                        best = row[j + 1] + 1 < best ? row[j + 1] + 1 : best;
-                        diagonal = row[j + 1];
-                        row[j + 1] = best;
-                }
-        }
-        return row[n];
-}
-
 static int refuse_unknown(const char *argument, const char *name, struct fault *fault)
 {
         const struct option *nearest = &options[0];
 
         for (size_t i = 0; i < N_OPTIONS; i++) {
-                if (distance(name, options[i].flag) < distance(name, nearest->flag)) {
+                if (nearest_distance(name, options[i].flag) <
+                                nearest_distance(name, nearest->flag)) {
                         nearest = &options[i];
                 }
         }
@@ -387,15 +358,19 @@ static const struct option *find(const char *name)
         return NULL;
 }
 
-/* Reads one flag and its value; returns how many arguments that were, or a negative errno. */
-static int load_flag(struct config *config, char *const *argv, bool *is_seen, struct fault *fault)
-{
+/* One flag of the command line, and what follows it. */
+struct given {
+        const struct option *option;
         char label[72];
+        const char *text; /* its value */
+        int n_arguments;
+};
+
+static int read_flag(char *const *argv, struct given *ret_given, struct fault *fault)
+{
         char name[64];
         const char *argument = argv[0];
         const char *equals = strchr(argument, '=');
-        const struct option *option;
-        struct source source = {label, NULL, fault};
 
         if (strncmp(argument, "--", 2) != 0 || argument[2] == '\0') {
                 return fault_set(fault, FAULT_USAGE, -EINVAL,
@@ -406,24 +381,49 @@ static int load_flag(struct config *config, char *const *argv, bool *is_seen, st
         snprintf(name, sizeof(name), "%.*s",
                         equals ? (int)(equals - argument - 2) : (int)strlen(argument) - 2,
                         argument + 2);
-        option = find(name);
-        if (!option) {
+        ret_given->option = find(name);
+        if (!ret_given->option) {
                 return refuse_unknown(argument, name, fault);
         }
-        snprintf(label, sizeof(label), "--%s", name);
-        source.text = equals ? equals + 1 : option->kind == OPTION_SET ? "on" : argv[1];
-        if (!source.text) {
-                return fault_set(fault, FAULT_USAGE, -EINVAL, "%s: needs a value, %s.", label,
-                                option->value);
+        snprintf(ret_given->label, sizeof(ret_given->label), "--%s", name);
+        ret_given->text = equals                                  ? equals + 1
+                          : ret_given->option->kind == OPTION_SET ? "on"
+                                                                  : argv[1];
+        if (!ret_given->text) {
+                return fault_set(fault, FAULT_USAGE, -EINVAL, "%s: needs a value, %s.",
+                                ret_given->label, ret_given->option->value);
         }
-        if (!is_seen[option - options]) {
-                clear_list(config, option);
-                is_seen[option - options] = true;
+        ret_given->n_arguments = equals || ret_given->option->kind == OPTION_SET ? 1 : 2;
+        return 0;
+}
+
+/* With @only no other option is looked at. Return: 0, -EINVAL with @fault. */
+static int load_flags(struct config *config, char *const *argv, const struct option *only,
+                struct fault *fault)
+{
+        bool is_seen[N_OPTIONS] = {false};
+        struct given given;
+
+        for (char *const *at = argv + (argv[0] != NULL); *at; at += given.n_arguments) {
+                struct source source = {given.label, NULL, fault};
+                int r = read_flag(at, &given, fault);
+
+                if (r < 0) {
+                        return r;
+                }
+                if (only && given.option != only) {
+                        continue;
+                }
+                if (!is_seen[given.option - options]) {
+                        clear_list(config, given.option);
+                        is_seen[given.option - options] = true;
+                }
+                source.text = given.text;
+                if (set(config, given.option, &source) < 0) {
+                        return -EINVAL;
+                }
         }
-        if (set(config, option, &source) < 0) {
-                return -EINVAL;
-        }
-        return equals || option->kind == OPTION_SET ? 1 : 2;
+        return 0;
 }
 
 static void environment_name(const struct option *option, char ret_name[64])
@@ -530,7 +530,7 @@ static int check_together(const struct config *config, struct fault *fault)
                                 (unsigned long long)config->gone_ms,
                                 (unsigned long long)config->lease_ms);
         }
-        if (interface[0] && strcmp(interface, "lo") != 0) {
+        if (!config->key[0] && interface[0] && strcmp(interface, "lo") != 0) {
                 return fault_set(fault, FAULT_CONFIG, -EINVAL,
                                 "--interface %s: without a mesh key multicast stays on lo, since "
                                 "nothing would be encrypted.",
@@ -548,20 +548,15 @@ static int check_together(const struct config *config, struct fault *fault)
 int config_load(struct config *ret_config, char *const *argv, char *(*get)(const char *name),
                 struct fault *fault)
 {
-        bool is_seen[N_OPTIONS] = {false};
         int r;
 
         memset(ret_config, 0, sizeof(*ret_config));
         load_defaults(ret_config);
-        r = load_environment(ret_config, get, fault);
+        r = load_flags(ret_config, argv, find("key"), fault);
+        r = r < 0 ? r : load_environment(ret_config, get, fault);
+        r = r < 0 ? r : load_flags(ret_config, argv, NULL, fault);
         if (r < 0) {
                 return r;
-        }
-        for (char *const *at = argv + (argv[0] != NULL); *at; at += r) {
-                r = load_flag(ret_config, at, is_seen, fault);
-                if (r < 0) {
-                        return r;
-                }
         }
         if (ret_config->is_help || ret_config->is_version) {
                 return 0;

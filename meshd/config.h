@@ -23,6 +23,7 @@
 struct config {
         char name[CMI_NAME_MAX + 1];
         char mesh[CMI_NAME_MAX + 1];
+        char key[CONFIG_PATH_MAX + 1]; /* "": none, and nothing but loopback */
         struct cmi_endpoint listen;
         bool is_listen_chosen; /* else another port will do if the default one is taken */
         struct cmi_endpoint advertise[CMI_ENDPOINTS_MAX];
@@ -36,7 +37,7 @@ struct config {
         bool is_multicast;
         char group[CONFIG_GROUP_MAX + 1]; /* a numeric address; "": the defaults of IPv4 and IPv6 */
         uint64_t port;                    /* UDP */
-        char interface[CONFIG_INTERFACE_MAX + 1]; /* "": the loopback */
+        char interface[CONFIG_INTERFACE_MAX + 1]; /* "": all, without a key the loopback */
         uint64_t max_peers;
         uint64_t max_clients;
         uint64_t log_level; /* enum logger_level */

@@ -4,6 +4,7 @@
 #include "meshd/io/arguments.h"
 #include "meshd/io/clock.h"
 #include "meshd/io/inquiry.h"
+#include "meshd/io/key_admin.h"
 #include "meshd/io/logger.h"
 
 #include <errno.h>
@@ -577,6 +578,9 @@ int admin_answer(struct service *service, struct guest *guest, uint64_t id,
                         verbs[i].answer(&question);
                         return 0;
                 }
+        }
+        if (key_admin_answer(service, guest, id, query)) {
+                return 0;
         }
         service_error(guest->client, id, -EOPNOTSUPP, "meshd does not know this verb: %.*s",
                         (int)(query->verb.len < 64 ? query->verb.len : 64),

@@ -3,11 +3,13 @@
 
 #include "discovery/peer_file.h"
 #include "meshd/io/admission.h"
+#include "meshd/io/advertise.h"
 #include "meshd/io/clock.h"
 #include "meshd/io/counters.h"
 #include "meshd/io/events.h"
 #include "meshd/io/logger.h"
 #include "meshd/io/monitor.h"
+#include "meshd/io/redial.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -91,17 +93,33 @@ static void on_answered(void *context, uint64_t cookie, const struct cmi_answer 
 
 /* Parts of the start */
 
-/* Three descriptors a peer, one a client, and what libzmq, libuv and the files need. */
-static int check_descriptors(const struct config *config, struct fault *fault)
+/*
+ * Three descriptors a peer, one a client, and what libzmq, libuv and the files need. What can be
+ * had beyond that goes to inbound connections of strangers and to the exchange of keys, and nothing
+ * else does: apps and files always find theirs.
+ */
+static int check_descriptors(struct daemon *daemon, struct fault *fault)
 {
+        const struct config *config = daemon->config;
         rlim_t needed = 3 * config->max_peers + config->max_clients + ADMISSION_RESERVE + 64;
+        rlim_t wanted = needed + LINK_SPARE_CONNECTIONS + 2 * REDIAL_TRIALS_MAX;
         struct rlimit limit;
 
-        if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= needed) {
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0) {
                 return 0;
         }
-        limit.rlim_cur = limit.rlim_max < needed ? limit.rlim_max : needed;
-        if (setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur >= needed) {
+        if (limit.rlim_cur < wanted) {
+                rlim_t before = limit.rlim_cur;
+
+                limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+                if (setrlimit(RLIMIT_NOFILE, &limit) < 0) {
+                        limit.rlim_cur = before;
+                }
+        }
+        if (limit.rlim_cur >= needed) {
+                daemon->n_spare = limit.rlim_cur >= wanted
+                                                  ? LINK_SPARE_CONNECTIONS
+                                                  : (uint32_t)(limit.rlim_cur - needed) / 2;
                 return 0;
         }
         return fault_set(fault, FAULT_CONFIG, -EMFILE,
@@ -181,17 +199,20 @@ static int open_links(struct daemon *daemon, struct fault *fault)
                         .listen = daemon->config->listen,
                         .is_port_chosen = daemon->config->is_listen_chosen,
                         .n_links = (uint32_t)daemon->config->max_peers + CORE_LINKS_SPARE,
+                        .ring = daemon->keys.ring,
+                        .open_max = (uint32_t)daemon->config->max_peers + CORE_LINKS_SPARE +
+                                    daemon->n_spare,
         };
         int r = links_open(&daemon->links, &options, fault);
 
         if (r < 0) {
                 return r;
         }
+        daemon->keys.links = &daemon->links;
         daemon->n_advertised = daemon->config->n_advertise;
         memcpy(daemon->advertised, daemon->config->advertise, sizeof(daemon->advertised));
         if (daemon->n_advertised == 0) {
-                daemon->advertised[0] = daemon->links.bound;
-                daemon->n_advertised = 1;
+                daemon->n_advertised = advertise_list(&daemon->links.bound, daemon->advertised);
         }
         return 0;
 }
@@ -281,6 +302,7 @@ static int make_service(struct daemon *daemon, struct fault *fault)
         service->state = &daemon->state;
         service->page = &daemon->page;
         service->links = &daemon->links;
+        service->keys = &daemon->keys;
         service->advertised = daemon->advertised;
         service->n_advertised = daemon->n_advertised;
         service->discovery_text = discovery_text;
@@ -311,6 +333,7 @@ static int start_discovery(struct daemon *daemon, struct fault *fault)
                         .poller = &daemon->poller,
                         .core = daemon->core,
                         .config = daemon->config,
+                        .ring = daemon->keys.ring,
                         .id = daemon->state.id,
                         .incarnation = daemon->state.incarnation,
                         .advertised = daemon->advertised,
@@ -393,8 +416,9 @@ static void watch_signals(struct daemon *daemon)
 static int start(struct daemon *daemon, struct fault *fault)
 {
         bool is_clean;
-        int r = check_descriptors(daemon->config, fault);
+        int r = check_descriptors(daemon, fault);
 
+        r = r < 0 ? r : keys_open(&daemon->keys, daemon->config->key, fault);
         r = r < 0 ? r : socket_file_open(&daemon->local.file, daemon->config->socket, fault);
         r = r < 0 ? r : open_state(daemon, fault);
         r = r < 0 ? r : open_links(daemon, fault);
@@ -441,6 +465,7 @@ int daemon_start(struct daemon *daemon, const struct config *config, struct faul
         daemon->config = config;
         daemon->local.file = (struct socket_file){.lock = -1, .fd = -1};
         daemon->state = (struct state_dir){.fd = -1, .lock = -1};
+        daemon->links.listener.fd = -1;
         logger_start((enum logger_level)config->log_level, config->name);
         if (uv_loop_init(&daemon->poller.uv) < 0) {
                 return fault_set(fault, FAULT_FAILED, -ENOMEM, "No event loop from the kernel.");
@@ -450,6 +475,7 @@ int daemon_start(struct daemon *daemon, const struct config *config, struct faul
         if (r < 0) {
                 socket_file_close(&daemon->local.file);
                 links_close(&daemon->links, 0);
+                keys_close(&daemon->keys);
                 return r;
         }
         warn_about_port(&daemon->links.bound);
@@ -457,6 +483,9 @@ int daemon_start(struct daemon *daemon, const struct config *config, struct faul
                         L_TEXT("mesh", config->mesh), L_ID("id", &daemon->state.id),
                         L_UINT("incarnation", daemon->state.incarnation),
                         L_ENDPOINT("listen", &daemon->links.bound),
+                        L_TEXT("key", daemon->keys.ring ? key_ring_used(daemon->keys.ring)
+                                                                          ->fingerprint
+                                                        : NULL),
                         L_TEXT("socket", config->socket),
                         L_TEXT("multicast", daemon->discover.text),
                         L_UINT("position", log_newest(&daemon->log)));
@@ -499,6 +528,7 @@ static void release(struct daemon *daemon)
         daemon->service.monitor = monitor_free(daemon->service.monitor);
         service_deinit(&daemon->service);
         links_close(&daemon->links, DAEMON_LINGER_MS);
+        keys_close(&daemon->keys);
         page_file_close(&daemon->page);
         log_file_close(&daemon->log_file);
         state_dir_close(&daemon->state);

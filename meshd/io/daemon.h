@@ -7,6 +7,7 @@
 #include "meshd/config.h"
 #include "meshd/core/core.h"
 #include "meshd/io/discover.h"
+#include "meshd/io/keys.h"
 #include "meshd/io/link.h"
 #include "meshd/io/local.h"
 #include "meshd/io/log_file.h"
@@ -27,6 +28,7 @@ struct daemon {
         struct log_file log_file;
         struct log log;
         struct page_file page;
+        struct keys keys;
         struct links links;
         struct local local;
         struct service service;
@@ -38,6 +40,7 @@ struct daemon {
         size_t core_size;
         struct cmi_endpoint advertised[CMI_ENDPOINTS_MAX];
         uint32_t n_advertised;
+        uint32_t n_spare; /* descriptors for inbound connections beyond the mesh's own */
         uv_signal_t signals[DAEMON_SIGNALS];
         bool is_ending;
 };

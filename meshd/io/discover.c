@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "meshd/io/discover.h"
 
+#include "discovery/beacon_seal.h"
 #include "meshd/io/clock.h"
 #include "meshd/io/logger.h"
 
@@ -50,7 +51,9 @@ static void send_beacon(struct discover *discover)
         int r;
 
         discover->beacon.counter++;
-        r = beacon_encode(&discover->beacon, bytes, &size);
+        r = discover->ring ? beacon_seal(&discover->beacon, key_ring_used(discover->ring)->beacon,
+                                             bytes, &size)
+                           : beacon_encode(&discover->beacon, bytes, &size);
         if (r != BEACON_OK) {
                 logger(LOGGER_WARNING, "beacon.own", L_TEXT("error", beacon_error_text(r)),
                                 L_TEXT("msg", "others cannot find this node: see --advertise"));
@@ -165,6 +168,38 @@ static void tell_copy(struct discover *discover, const struct beacon *beacon,
         }
 }
 
+/* By any key of the ring: while keys are exchanged others may use another one. */
+static bool is_sealed(const struct discover *discover, const struct beacon *beacon,
+                const struct multicast_datagram *datagram)
+{
+        if (!discover->ring) {
+                return !beacon->has_mac;
+        }
+        for (uint32_t i = 0; i < discover->ring->file.n_keys; i++) {
+                if (beacon_is_sealed(datagram->bytes, beacon, discover->ring->entries[i].beacon)) {
+                        return true;
+                }
+        }
+        return false;
+}
+
+static int read_beacon(const struct discover *discover, const struct multicast_datagram *datagram,
+                struct beacon *ret_beacon)
+{
+        int r = beacon_decode(datagram->bytes, datagram->size, discover->beacon.mesh, ret_beacon);
+
+        if (r == BEACON_OK && !is_sealed(discover, ret_beacon, datagram)) {
+                r = BEACON_BAD_SEAL;
+                logger(LOGGER_WARNING, "beacon.forged", L_ENDPOINT("source", &datagram->source),
+                                L_TEXT("msg", discover->ring ? "a beacon of this mesh without "
+                                                               "a key of it was ignored"
+                                                             : "a beacon of a node with a mesh "
+                                                               "key was ignored: this node has "
+                                                               "none, see --key"));
+        }
+        return r;
+}
+
 static void on_datagrams(uv_poll_t *handle, int status, int events)
 {
         struct discover *discover = handle->data;
@@ -179,7 +214,7 @@ static void on_datagrams(uv_poll_t *handle, int status, int events)
                 }
                 discover->counters.received++;
                 discover->is_changed = true;
-                r = beacon_decode(datagram.bytes, datagram.size, discover->beacon.mesh, &beacon);
+                r = read_beacon(discover, &datagram, &beacon);
                 discover->counters.errors[r]++;
                 if (r != BEACON_OK) {
                         continue;
@@ -237,6 +272,17 @@ static void watch(struct discover *discover)
         }
 }
 
+/* Nothing leaves this host without a key; and nothing need, if nobody could connect from there. */
+static bool is_loopback_only(const struct discover *discover)
+{
+        for (int i = 0; discover->ring && i < discover->beacon.n_endpoints; i++) {
+                if (!cmi_endpoint_is_loopback(&discover->beacon.endpoints[i])) {
+                        return false;
+                }
+        }
+        return discover->config->interface[0] == '\0' || !discover->ring;
+}
+
 static void open_multicast(struct discover *discover)
 {
         const struct config *config = discover->config;
@@ -244,7 +290,7 @@ static void open_multicast(struct discover *discover)
         bool is_v6 = strchr(config->group, ':') != NULL;
         struct multicast_options options = {
                         .port = (uint16_t)config->port,
-                        .is_loopback_only = true, /* there is no mesh key */
+                        .is_loopback_only = is_loopback_only(discover),
                         .interfaces = &interface,
                         .n_interfaces = interface[0] != '\0',
         };
@@ -367,7 +413,7 @@ static void set_own(struct discover *discover, const struct discover_options *op
         beacon->n_endpoints = (uint8_t)options->n_advertised;
         memcpy(beacon->endpoints, options->advertised,
                         options->n_advertised * sizeof(*options->advertised));
-        candidate_table_set_loopback_only(&discover->table, true);
+        candidate_table_set_loopback_only(&discover->table, options->ring == NULL);
         candidate_table_set_own(&discover->table, options->incarnation, options->advertised,
                         beacon->n_endpoints);
 }
@@ -388,6 +434,7 @@ int discover_start(struct discover *discover, const struct discover_options *opt
         discover->poller = options->poller;
         discover->core = options->core;
         discover->config = options->config;
+        discover->ring = options->ring;
         snprintf(discover->text, sizeof(discover->text), "off");
         uv_timer_init(&options->poller->uv, &discover->timer);
         discover->timer.data = discover;

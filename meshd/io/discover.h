@@ -15,6 +15,7 @@
 #include "meshd/config.h"
 #include "meshd/core/core.h"
 #include "meshd/io/poller.h"
+#include "meshd/key_ring.h"
 
 #define DISCOVER_DATAGRAMS_PER_TURN 64
 #define DISCOVER_FDS 3
@@ -29,6 +30,7 @@ struct discover {
         struct poller *poller;
         struct core *core;
         const struct config *config;
+        const struct key_ring *ring; /* NULL: beacons have no MAC, and stay on loopback */
         struct multicast *multicast; /* NULL: not wanted, or not possible yet */
         uv_poll_t polls[DISCOVER_FDS];
         uint32_t n_polls;
@@ -48,6 +50,7 @@ struct discover_options {
         struct poller *poller;
         struct core *core;
         const struct config *config;
+        const struct key_ring *ring; /* NULL: none */
         struct cmi_id id;
         uint64_t incarnation;
         const struct cmi_endpoint *advertised; /* copied */

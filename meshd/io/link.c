@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 #include "meshd/io/link.h"
 
+#include "base/time.h"
+#include "meshd/io/curve.h"
+#include "meshd/io/inbound.h"
 #include "meshd/io/logger.h"
 #include "meshd/io/port_holder.h"
+#include "meshd/io/proof.h"
+#include "meshd/io/redial.h"
+#include "meshd/io/zap.h"
 #include "wire/page.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-
-#define MONITOR "inproc://mesh-monitor"
-#define PARTS 3 /* routing id, header, body */
 
 struct setting {
         int option;
@@ -53,17 +55,8 @@ static int apply_common(void *socket, const struct cmi_endpoint *endpoint)
         return apply(socket, settings, sizeof(settings) / sizeof(settings[0]));
 }
 
-static void format(const struct cmi_endpoint *endpoint, char ret_text[CMI_ENDPOINT_TEXT_SIZE + 8])
-{
-        char text[CMI_ENDPOINT_TEXT_SIZE];
-
-        cmi_endpoint_format(endpoint, text);
-        snprintf(ret_text, CMI_ENDPOINT_TEXT_SIZE + 8, "tcp://%s", text);
-}
-
 static int make_router(struct links *links, const struct cmi_endpoint *endpoint)
 {
-        static const char domain[] = "cachemesh";
         const struct setting settings[] = {
                         {ZMQ_RCVHWM, LINK_RCVHWM},
                         {ZMQ_BACKLOG, 1024},
@@ -78,71 +71,13 @@ static int make_router(struct links *links, const struct cmi_endpoint *endpoint)
         if (r == 0) {
                 r = apply(links->router, settings, sizeof(settings) / sizeof(settings[0]));
         }
-        /* With a domain old protocol versions are refused, by which any bytes
-         * would pass as messages. */
-        if (r == 0 && zmq_setsockopt(links->router, ZMQ_ZAP_DOMAIN, domain, sizeof(domain) - 1) <
-                                        0) {
+        if (r == 0 && links->ring) {
+                r = curve_serve(links->router, key_ring_used(links->ring));
+        } else if (r == 0 && zmq_setsockopt(links->router, ZMQ_ZAP_DOMAIN, CURVE_DOMAIN,
+                                             strlen(CURVE_DOMAIN)) < 0) {
+                /* With a domain old protocol versions are refused, by which any bytes would pass as
+                 * messages. */
                 r = -errno;
-        }
-        return r;
-}
-
-static int watch_router(struct links *links)
-{
-        int linger = 0;
-
-        if (zmq_socket_monitor(links->router, MONITOR,
-                            ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED |
-                                            ZMQ_EVENT_DISCONNECTED) < 0) {
-                return -errno;
-        }
-        links->monitor = zmq_socket(links->context, ZMQ_PAIR);
-        if (!links->monitor ||
-                        zmq_setsockopt(links->monitor, ZMQ_LINGER, &linger, sizeof(linger)) < 0 ||
-                        zmq_connect(links->monitor, MONITOR) < 0) {
-                return -errno;
-        }
-        return 0;
-}
-
-static int bind_one(struct links *links, const struct cmi_endpoint *endpoint)
-{
-        char text[CMI_ENDPOINT_TEXT_SIZE + 8];
-
-        format(endpoint, text);
-        if (zmq_bind(links->router, text) < 0) {
-                return -errno;
-        }
-        links->bound = *endpoint;
-        return 0;
-}
-
-static int bind_random(struct links *links, struct cmi_endpoint endpoint)
-{
-        int r = -EADDRINUSE;
-
-        for (int i = 0; i < LINK_BIND_TRIES && r == -EADDRINUSE; i++) {
-                uint32_t random;
-
-                if (getrandom(&random, sizeof(random), 0) != sizeof(random)) {
-                        return -EIO;
-                }
-                endpoint.port = (uint16_t)(LINK_PORT_MIN +
-                                           random % (LINK_PORT_MAX - LINK_PORT_MIN + 1));
-                r = bind_one(links, &endpoint);
-        }
-        return r;
-}
-
-static int bind_router(struct links *links, const struct links_options *options)
-{
-        int r = -EADDRINUSE;
-
-        if (options->listen.port != 0) {
-                r = bind_one(links, &options->listen);
-        }
-        if (r == -EADDRINUSE && (options->listen.port == 0 || !options->is_port_chosen)) {
-                r = bind_random(links, options->listen);
         }
         return r;
 }
@@ -176,17 +111,58 @@ static int make(struct links *links, const struct links_options *options)
         if (!links->context || !links->dealers) {
                 return -ENOMEM;
         }
-        if (zmq_ctx_set(links->context, ZMQ_MAX_SOCKETS, (int)options->n_links + 16) < 0) {
+        if (zmq_ctx_set(links->context, ZMQ_MAX_SOCKETS,
+                            (int)options->n_links + REDIAL_TRIALS_MAX + 16) < 0) {
                 return -errno;
         }
-        r = make_router(links, &options->listen);
-        return r < 0 ? r : watch_router(links);
+        r = options->ring ? redial_new(&links->redial, options->n_links) : 0;
+        r = r < 0 ? r : make_router(links, &options->listen);
+        return r < 0 ? r : inbound_watch(links);
+}
+
+static int refuse_proof(int outcome, const char *what, struct fault *fault)
+{
+        return fault_set(fault, FAULT_FAILED, -EPERM,
+                        "Self-test of the encryption: %s %s. meshd does not start with a libzmq "
+                        "that cannot tell members from strangers.",
+                        what,
+                        outcome < 0                 ? strerror(-outcome)
+                        : outcome == PROOF_ACCEPTED ? "was accepted"
+                                                    : "was refused");
+}
+
+/* Strangers are refused with and without a handler, and members are let in. */
+static int admit(struct links *links, struct fault *fault)
+{
+        int r = proof_try(links->context, links->ring, true);
+
+        if (r != PROOF_REFUSED) {
+                return refuse_proof(r, "a random key without a handler", fault);
+        }
+        r = zap_start(&links->zap, links->context, links->ring);
+        if (r < 0) {
+                return fault_set(fault, FAULT_FAILED, r, "Handler of connections: %s.",
+                                zmq_strerror(-r));
+        }
+        r = proof_try(links->context, links->ring, true);
+        if (r != PROOF_REFUSED) {
+                return refuse_proof(r, "a random key", fault);
+        }
+        r = proof_try(links->context, links->ring, false);
+        if (r != PROOF_ACCEPTED) {
+                return refuse_proof(r, "the mesh's own key", fault);
+        }
+        return 0;
 }
 
 int links_open(struct links *links, const struct links_options *options, struct fault *fault)
 {
-        int r = make(links, options);
+        int r;
 
+        links->listener.fd = -1;
+        links->ring = options->ring;
+        links->open_max = options->open_max;
+        r = make(links, options);
         if (r < 0) {
                 links_close(links, 0);
                 return fault_set(fault, FAULT_FAILED, r,
@@ -195,7 +171,12 @@ int links_open(struct links *links, const struct links_options *options, struct 
                                 "or lower --max-peers.",
                                 zmq_strerror(-r));
         }
-        r = bind_router(links, options);
+        r = links->ring ? admit(links, fault) : 0;
+        if (r < 0) {
+                links_close(links, 0);
+                return r;
+        }
+        r = inbound_bind(links, options);
         if (r < 0) {
                 links_close(links, 0);
                 return refuse(&options->listen, r, fault);
@@ -212,6 +193,7 @@ void links_close(struct links *links, int linger_ms)
                 }
                 links_hangup(links, i);
         }
+        links->redial = redial_free(links->redial);
         if (links->has_shared) {
                 zmq_msg_close(&links->shared);
                 links->has_shared = false;
@@ -227,6 +209,8 @@ void links_close(struct links *links, int linger_ms)
                 zmq_ctx_term(links->context);
         }
         intake_deinit(&links->intake);
+        links->zap = zap_join(links->zap);
+        listener_close(&links->listener);
         free(links->dealers);
         links->dealers = NULL;
         links->router = NULL;
@@ -234,7 +218,8 @@ void links_close(struct links *links, int linger_ms)
         links->context = NULL;
 }
 
-int links_dial(struct links *links, uint32_t link, const struct cmi_endpoint *endpoint)
+int links_make_dealer(struct links *links, const struct cmi_endpoint *endpoint,
+                const struct key_ring_entry *server, void **ret_socket)
 {
         const struct setting settings[] = {
                         /* Nothing is queued for a dead process that its successor would get. */
@@ -242,18 +227,15 @@ int links_dial(struct links *links, uint32_t link, const struct cmi_endpoint *en
                         {ZMQ_SNDHWM, LINK_SNDHWM},
                         /* Nobody has reason to send on this connection, and nobody reads it. */
                         {ZMQ_RCVHWM, 1},
-                        {ZMQ_RECONNECT_IVL, 100},
+                        /* A node that exchanges its key cuts its links, and expects them back. */
+                        {ZMQ_RECONNECT_IVL, server ? 20 : 100},
                         {ZMQ_RECONNECT_IVL_MAX, 2000},
                         {ZMQ_CONNECT_TIMEOUT, 5000},
         };
         char text[CMI_ENDPOINT_TEXT_SIZE + 8];
-        void *socket;
+        void *socket = zmq_socket(links->context, ZMQ_DEALER);
         int r;
 
-        if (link >= links->n_dealers || links->dealers[link]) {
-                return -EINVAL;
-        }
-        socket = zmq_socket(links->context, ZMQ_DEALER);
         if (!socket) {
                 return -errno;
         }
@@ -261,7 +243,13 @@ int links_dial(struct links *links, uint32_t link, const struct cmi_endpoint *en
         if (r == 0) {
                 r = apply(socket, settings, sizeof(settings) / sizeof(settings[0]));
         }
-        format(endpoint, text);
+        if (r == 0 && server) {
+                const struct key_ring_entry *own = key_ring_used(links->ring);
+
+                r = curve_dial(socket, server->server_public, own->client_public,
+                                own->client_secret);
+        }
+        inbound_format(endpoint, text);
         if (r == 0 && zmq_connect(socket, text) < 0) {
                 r = -errno;
         }
@@ -269,7 +257,26 @@ int links_dial(struct links *links, uint32_t link, const struct cmi_endpoint *en
                 zmq_close(socket);
                 return r;
         }
-        links->dealers[link] = socket;
+        *ret_socket = socket;
+        return 0;
+}
+
+int links_dial(struct links *links, uint32_t link, const struct cmi_endpoint *endpoint)
+{
+        int r;
+
+        if (link >= links->n_dealers || links->dealers[link]) {
+                return -EINVAL;
+        }
+        r = links_make_dealer(links, endpoint, links->ring ? key_ring_used(links->ring) : NULL,
+                        &links->dealers[link]);
+        if (r < 0) {
+                return r;
+        }
+        if (links->redial) {
+                redial_begin(links->redial, link, endpoint, links->ring);
+                links->next_turn_ns = 1;
+        }
         if (link >= links->dealer_limit) {
                 links->dealer_limit = link + 1;
         }
@@ -282,6 +289,9 @@ void links_hangup(struct links *links, uint32_t link)
         if (link < links->n_dealers && links->dealers[link]) {
                 zmq_close(links->dealers[link]);
                 links->dealers[link] = NULL;
+                if (links->redial) {
+                        redial_end(links->redial, link);
+                }
                 links->counters.hangups++;
         }
 }
@@ -360,67 +370,36 @@ static uint64_t name_connection(zmq_msg_t *routing_id)
         return XXH3_64bits(zmq_msg_data(routing_id), zmq_msg_size(routing_id));
 }
 
-/* Of a part in ZMTP: flags, length, bytes. */
-static uint64_t wire_size(const zmq_msg_t *part)
+/* libzmq asks once for each connection; a key may have been removed since. The id frame does not
+ * carry the name in 4.3.4, the last one does. */
+static bool is_admitted(const struct links *links, zmq_msg_t *body)
 {
-        size_t n = zmq_msg_size(part);
-
-        return n + (n > UINT8_MAX ? 9 : 2);
+        return !links->ring || key_ring_has(links->ring, zmq_msg_gets(body, "User-Id"));
 }
 
 /*
  * Which connection a message came over. libzmq 4.3.4 forgets it in the routing id if the socket was
  * polled before the message was received; the part after it, which is always there, has it.
  */
-static int find_fd(const zmq_msg_t parts[PARTS], int n)
+static int find_fd(const zmq_msg_t parts[INBOUND_PARTS], int n)
 {
         return n > 1 ? zmq_msg_get(&parts[1], ZMQ_SRCFD) : -1;
 }
 
-/* Receives all parts of one message, keeps the first three. Return: their number, 0 if
- * there is no message. @ret_size: of all but the routing id, on the wire. */
-static int receive_parts(void *socket, zmq_msg_t parts[PARTS], uint64_t *ret_size)
-{
-        uint64_t size = 0;
-        int n = 0;
-        bool has_more = true;
-
-        while (has_more) {
-                zmq_msg_t surplus;
-                zmq_msg_t *part = n < PARTS ? &parts[n] : &surplus;
-                int r;
-
-                zmq_msg_init(part);
-                do {
-                        r = zmq_msg_recv(part, socket, ZMQ_DONTWAIT);
-                } while (r < 0 && errno == EINTR);
-                if (r < 0) {
-                        zmq_msg_close(part);
-                        return n < PARTS ? n : PARTS + 1;
-                }
-                has_more = zmq_msg_more(part) != 0;
-                size += n > 0 ? wire_size(part) : 0;
-                if (n >= PARTS) {
-                        zmq_msg_close(part);
-                }
-                n++;
-        }
-        *ret_size = size;
-        return n;
-}
-
 int links_receive(struct links *links, struct link_message *ret_message)
 {
+        links->is_touched = false;
         for (;;) {
-                zmq_msg_t parts[PARTS];
+                zmq_msg_t parts[INBOUND_PARTS];
                 uint64_t size = 0;
-                int n = receive_parts(links->router, parts, &size);
+                int n = inbound_parts(links->router, parts,
+                                links->ring ? INBOUND_CURVE_OVERHEAD : 0, &size);
 
                 if (n == 0) {
                         return 0;
                 }
                 intake_handed_over(&links->intake, find_fd(parts, n), size);
-                if (n == PARTS) {
+                if (n == INBOUND_PARTS && is_admitted(links, &parts[2])) {
                         ret_message->connection = name_connection(&parts[0]);
                         zmq_msg_close(&parts[0]);
                         /* libzmq's messages may be moved, not copied as bytes. */
@@ -431,10 +410,14 @@ int links_receive(struct links *links, struct link_message *ret_message)
                         links->counters.received++;
                         return 1;
                 }
-                for (int i = 0; i < n && i < PARTS; i++) {
+                for (int i = 0; i < n && i < INBOUND_PARTS; i++) {
                         zmq_msg_close(&parts[i]);
                 }
-                links->counters.malformed++;
+                if (n == INBOUND_PARTS) {
+                        links->counters.unadmitted++;
+                } else {
+                        links->counters.malformed++;
+                }
         }
 }
 
@@ -444,55 +427,33 @@ void link_message_close(struct link_message *message)
         zmq_msg_close(&message->body);
 }
 
-/*
- * libzmq does not say which connection has ended. One that ends while some have not finished
- * their handshake is taken to be one of these; should that have been wrong, the handshake that
- * succeeds later corrects it.
- */
-static void count_event(struct links *links, uint16_t event)
+void links_rekey(struct links *links, bool is_cutting, uint64_t now_ns)
 {
-        struct link_counters *counters = &links->counters;
-        uint64_t n_unfinished;
-
-        counters->accepted += event == ZMQ_EVENT_ACCEPTED;
-        counters->handshaken += event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
-        n_unfinished = counters->accepted - counters->handshaken;
-        if (event == ZMQ_EVENT_DISCONNECTED && n_unfinished > counters->rejected) {
-                counters->rejected++;
-                logger(LOGGER_INFO, "mesh.rejected", L_ENDPOINT("listen", &links->bound),
-                                L_UINT("total", counters->rejected),
-                                L_TEXT("msg", "a connection ended before its handshake"));
-        } else if (n_unfinished < counters->rejected) {
-                counters->rejected = n_unfinished;
+        zap_set(links->zap, links->ring);
+        redial_rekey(links->redial, now_ns);
+        if (is_cutting) {
+                inbound_stop(links);
+                inbound_rebind(links);
         }
+        links->next_turn_ns = now_ns;
 }
 
-/* An event is a message of two parts: number and value, then the address. */
-void links_drain_monitor(struct links *links)
+int links_turn(struct links *links, uint64_t now_ns)
 {
-        zmq_msg_t parts[PARTS];
-        uint64_t size;
-        int n;
-
-        for (n = receive_parts(links->monitor, parts, &size); n > 0;
-                        n = receive_parts(links->monitor, parts, &size)) {
-                uint16_t event = 0;
-                uint32_t value = 0;
-
-                if (zmq_msg_size(&parts[0]) >= sizeof(event) + sizeof(value)) {
-                        const char *bytes = zmq_msg_data(&parts[0]);
-
-                        memcpy(&event, bytes, sizeof(event));
-                        memcpy(&value, bytes + sizeof(event), sizeof(value));
-                        count_event(links, event);
-                }
-                if (event == ZMQ_EVENT_ACCEPTED) {
-                        intake_opened(&links->intake, (int)value);
-                }
-                for (int i = 0; i < n && i < PARTS; i++) {
-                        zmq_msg_close(&parts[i]);
-                }
+        if (!links->ring || links->next_turn_ns == 0) {
+                return -1;
         }
+        if (now_ns >= links->next_turn_ns) {
+                bool is_busy;
+
+                if (links->is_deaf) {
+                        inbound_rebind(links);
+                }
+                is_busy = redial_turn(links, now_ns) || links->is_deaf;
+                links->next_turn_ns = is_busy ? now_ns + cmi_ms(REDIAL_TURN_MS) : 0;
+        }
+        return links->next_turn_ns == 0 ? -1
+                                        : (int)((links->next_turn_ns - now_ns) / CMI_NS_PER_MS) + 1;
 }
 
 void links_check(struct links *links, uint64_t now_ns)

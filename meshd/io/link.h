@@ -8,12 +8,18 @@
  *
  * Nobody receives on a connecting socket and ZMTP heartbeats stay off: together they abort the
  * process in libzmq 4.3.4. Routing ids are libzmq's own; their hash names an inbound connection.
+ *
+ * With a key ring every connection is encrypted by CURVE and admitted by zap.h, and each frame is
+ * looked at once more: what came by a key that the ring does not hold any more is dropped. Without
+ * one there is no encryption, and only loopback is listened on.
  */
 #include "base/bytes.h"
 #include "base/endpoint.h"
 
 #include "meshd/fault.h"
 #include "meshd/io/intake.h"
+#include "meshd/io/listener.h"
+#include "meshd/key_ring.h"
 
 #include <stdbool.h>
 #include <zmq.h>
@@ -25,12 +31,20 @@
 #define LINK_PORT_MAX 32767
 #define LINK_BIND_TRIES 100
 #define LINK_CHECK_MS 100
+#define LINK_SPARE_CONNECTIONS 512 /* inbound ones beyond a mesh's own: strangers, handshakes */
+
+struct redial;
+struct zap;
 
 struct link_counters {
         uint64_t received;
         uint64_t malformed;            /* messages without exactly two parts */
         uint64_t accepted, handshaken; /* connections */
-        uint64_t rejected; /* of these, ended in their handshake: not ZeroMQ, or too slow */
+        uint64_t rejected;     /* of these, ended in their handshake: not ZeroMQ, or too slow */
+        uint64_t unauthorized; /* of these, without a key of the mesh */
+        uint64_t unadmitted;   /* messages by a key that was removed */
+        uint64_t full;         /* times that no more connections were taken in */
+        uint64_t rekeyed;      /* links that changed their key */
         uint64_t dials, hangups;
         uint64_t endless; /* connections ended since a message on them had no end */
 };
@@ -43,6 +57,16 @@ struct links {
         uint32_t n_dealers;
         uint32_t dealer_limit; /* those that were ever dialled lie below it */
         struct cmi_endpoint bound;
+        struct listener listener;
+        const struct key_ring *ring; /* NULL: no encryption */
+        struct zap *zap;             /* NULL without a ring, like the next one */
+        struct redial *redial;
+        uint64_t next_turn_ns; /* of links_turn(); 0: nothing to do */
+        uint32_t n_open;       /* inbound connections, also before their handshake */
+        uint32_t open_max;
+        uint64_t n_unfinished_dropped; /* of those that a new bind cut */
+        bool is_deaf;                  /* listening anew failed and is tried again */
+        bool is_touched;  /* the ROUTER was used beside links_receive(), and may hold messages */
         zmq_msg_t shared; /* body of the newest frame that others may share */
         uint64_t shared_id;
         bool has_shared;
@@ -55,6 +79,8 @@ struct links_options {
         struct cmi_endpoint listen; /* port 0: a random one */
         bool is_port_chosen;        /* else a random port will do if this one is taken */
         uint32_t n_links;
+        const struct key_ring *ring; /* NULL: none; kept, and borrowed for the links' life */
+        uint32_t open_max;           /* inbound connections at once, about; 0: no limit */
 };
 
 /**
@@ -62,6 +88,8 @@ struct links_options {
  * @links:   zeroed
  * @options: borrowed
  * @fault:   filled on failure
+ *
+ * With a ring it is proven first that a stranger is refused (proof.h).
  *
  * Return: 0; -EADDRINUSE (the text names the process that has the port, where that can be read),
  * -EADDRNOTAVAIL or another errno, with @fault.
@@ -73,6 +101,25 @@ int links_open(struct links *links, const struct links_options *options, struct 
  * @linger_ms: how long what is queued may still take; the rest is lost
  */
 void links_close(struct links *links, int linger_ms);
+
+/**
+ * links_rekey() - the ring holds other keys, or another one is in use
+ * @is_cutting: listen anew, with the key in use: every inbound connection ends, and comes back if
+ *              it has a key of the ring
+ */
+void links_rekey(struct links *links, bool is_cutting, uint64_t now_ns);
+
+/**
+ * links_turn() - what goes on while keys are exchanged; call it each turn
+ *
+ * Return: milliseconds until the next call is due; -1: none is.
+ */
+int links_turn(struct links *links, uint64_t now_ns);
+
+/* A connecting socket that expects @server's key and shows the one in use (NULL: without keys). For
+ * redial.h. Return: 0, a negative errno. */
+int links_make_dealer(struct links *links, const struct cmi_endpoint *endpoint,
+                const struct key_ring_entry *server, void **ret_socket);
 
 /**
  * links_dial() - open link number @link

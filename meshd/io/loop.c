@@ -27,6 +27,7 @@ int loop_init(struct loop *loop)
 {
         loop->router_fd = word_fd(loop->links->router);
         loop->monitor_fd = word_fd(loop->links->monitor);
+        loop->links_ms = 0;
         loop->has_more = true;            /* nothing was received yet */
         links_drain_monitor(loop->links); /* likewise: no word is left for who has never looked */
         loop->items = calloc(ITEM_LINKS + loop->links->n_dealers, sizeof(*loop->items));
@@ -65,10 +66,11 @@ static int find_timeout(struct loop *loop, int max_ms)
         uv_update_time(&loop->poller->uv);
         uv_ms = uv_backend_timeout(&loop->poller->uv);
         loop->is_uv_due = loop->poller->is_changed || uv_ms == 0;
-        if (loop->is_uv_due || loop->has_more) {
+        if (loop->is_uv_due || loop->has_more || loop->links->is_touched) {
                 return 0;
         }
         ms = shorter(ms, core_ms);
+        ms = shorter(ms, loop->links_ms);
         ms = shorter(ms, inquiry_timeout_ms(loop->inquiries));
         return shorter(ms, uv_ms);
 }
@@ -173,7 +175,8 @@ void loop_turn(struct loop *loop, int max_ms)
         }
         woken_ns = clock_read_ns(CLOCK_MONOTONIC);
         tell_writable(loop, n_items);
-        if (loop->has_more || (loop->items[ITEM_ROUTER].revents & ZMQ_POLLIN)) {
+        if (loop->has_more || loop->links->is_touched ||
+                        (loop->items[ITEM_ROUTER].revents & ZMQ_POLLIN)) {
                 receive(loop);
         }
         if (loop->items[ITEM_MONITOR].revents & ZMQ_POLLIN) {
@@ -189,6 +192,7 @@ void loop_turn(struct loop *loop, int max_ms)
         if (loop->discover) {
                 discover_turn(loop->discover);
         }
+        loop->links_ms = links_turn(loop->links, clock_read_ns(CLOCK_MONOTONIC));
         inquiry_turn(loop->inquiries, clock_now());
         core_tick(loop->core, clock_now());
         local_flush(loop->local);

@@ -31,6 +31,7 @@ struct loop {
         zmq_pollitem_t *items;
         int router_fd; /* readable when the socket's thread has left word: to be drained then */
         int monitor_fd;
+        int links_ms;   /* until links_turn() is due; -1: it is not */
         bool is_uv_due; /* a timer of libuv, or something of it that does not wait */
         bool has_more; /* the last turn's share was used up: there may be messages without a word */
         struct loop_counters counters;

@@ -10,6 +10,7 @@
 #include "meshd/config.h"
 #include "meshd/core/core.h"
 #include "meshd/io/document.h"
+#include "meshd/io/keys.h"
 #include "meshd/io/link.h"
 #include "meshd/io/local.h"
 #include "meshd/io/page_file.h"
@@ -66,6 +67,7 @@ struct service {
         const struct state_dir *state;
         const struct page_file *page;
         const struct links *links;
+        struct keys *keys;
         const struct cmi_endpoint *advertised;
         uint32_t n_advertised;
         /* Why multicast does not work, "on" or "off"; set by whoever runs discovery. */
