@@ -325,6 +325,26 @@ class Mesh:
         self.nodes.append(node)
         return node
 
+    def key(self, name='key'):
+        """A new key file, of meshctl."""
+        path = os.path.join(self.directory, name)
+        process = spawn([self.program('meshctl'), 'key', 'new', path, '-q'])
+        expect_equal(process.wait(DEADLINE_S), 0)
+        return path
+
+    def keyed_node(self, key, name=None, **flags):
+        """With a copy of its own, which it may replace."""
+        node = self.node(name, **flags)
+        node.flags['key'] = os.path.join(node.directory, 'key')
+        shutil.copy2(key, node.flags['key'])
+        return node
+
+    def start_keyed(self, n, key, **flags):
+        nodes = [self.keyed_node(key, **flags).start() for _ in range(n)]
+        self.wait_live(nodes)
+        self.wait_counted(nodes)
+        return nodes
+
     def app(self, node, **keywords):
         app = App(self, node.socket, **keywords)
         self.apps.append(app)
