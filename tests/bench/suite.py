@@ -244,7 +244,7 @@ def write(suite, options, load_before):
     os.makedirs(directory, exist_ok=True)
     document = {
         'schema': 'cachemesh.bench/1', 'unix_time': int(time.time()), 'names': options.names, 'rounds': options.rounds,
-        'is_quick': options.quick, 'processor': processor(), 'kernel': platform.release(),
+        'is_quick': options.quick, 'has_key': options.key, 'processor': processor(), 'kernel': platform.release(),
         'load_before': load_before, 'load_after': os.getloadavg(),
         'peers': suite.peers.versions() if suite.peers else None,
         'figures': suite.figures, 'runs': suite.results,
@@ -261,6 +261,7 @@ def parse():
     parser.add_argument('build')
     parser.add_argument('--peers', action='store_true')
     parser.add_argument('--quick', action='store_true')
+    parser.add_argument('--key', action='store_true')
     parser.add_argument('--markdown', action='store_true')
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('names', nargs='*')
@@ -288,6 +289,13 @@ def measure(options, peers):
     print(f'load average afterwards {os.getloadavg()[0]:.1f}; all results: {path}')
 
 
+def use_key(options, directory):
+    """Every meshd takes it from the environment."""
+    path = os.path.join(directory, 'key')
+    subprocess.run([os.path.join(options.build, 'meshctl', 'meshctl'), 'key', 'new', path, '-q'], check=True)
+    os.environ['MESHD_KEY'] = path
+
+
 def on_signal(which, unused):
     sys.exit(128 + which)
 
@@ -300,9 +308,11 @@ def main():
     directory = tempfile.mkdtemp(prefix='cm-bench-', dir='/tmp')
     os.environ['TMPDIR'] = directory
     try:
+        if options.key:
+            use_key(options, directory)
         with Peers(directory) if options.peers else contextlib.nullcontext() as peers:
             measure(options, peers)
-    except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
+    except (RuntimeError, OSError, subprocess.SubprocessError) as error:
         print(f'tests/bench/run: {error}', file=sys.stderr)
         sys.exit(1)
     finally:
