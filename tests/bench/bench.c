@@ -62,6 +62,18 @@ static void on_signal(int number)
 }
 /* NOLINTEND(bugprone-signal-handler) */
 
+/* What is made and what is written down about it are not told apart by a signal. */
+static void hold_signals(sigset_t *ret_before)
+{
+        sigset_t held;
+
+        sigemptyset(&held);
+        sigaddset(&held, SIGINT);
+        sigaddset(&held, SIGTERM);
+        sigaddset(&held, SIGHUP);
+        sigprocmask(SIG_BLOCK, &held, ret_before);
+}
+
 void bench_start(void)
 {
         owner = getpid();
@@ -95,6 +107,7 @@ pid_t bench_fork(void)
 {
         pid_t parent = getpid();
         int slot = 0;
+        sigset_t before;
         pid_t pid;
 
         while (slot < CHILDREN_MAX && children[slot] != 0) {
@@ -103,6 +116,7 @@ pid_t bench_fork(void)
         if (slot == CHILDREN_MAX) {
                 bench_die("more than %d processes", CHILDREN_MAX);
         }
+        hold_signals(&before);
         pid = fork();
         if (pid < 0) {
                 bench_die("no process: %m");
@@ -114,9 +128,11 @@ pid_t bench_fork(void)
                 }
                 signal(SIGINT, SIG_IGN); /* a terminal sends it to all; the parent decides */
                 signal(SIGTERM, SIG_DFL);
+                sigprocmask(SIG_SETMASK, &before, NULL);
                 return 0;
         }
         children[slot] = pid;
+        sigprocmask(SIG_SETMASK, &before, NULL);
         return pid;
 }
 
@@ -141,6 +157,7 @@ const char *bench_directory(void)
 {
         const char *parent = getenv("TMPDIR");
         char path[BENCH_PATH_MAX];
+        sigset_t before;
 
         if (n_directories == DIRECTORIES_MAX) {
                 bench_die("more than %d directories", DIRECTORIES_MAX);
@@ -149,11 +166,14 @@ const char *bench_directory(void)
                         (int)sizeof(path) - 20) {
                 bench_die("the name of $TMPDIR is too long");
         }
+        hold_signals(&before);
         if (!mkdtemp(path)) {
                 bench_die("%s: %m", path);
         }
         directories[n_directories] = strdup(path);
-        return directories[n_directories++];
+        n_directories++;
+        sigprocmask(SIG_SETMASK, &before, NULL);
+        return directories[n_directories - 1];
 }
 
 static int compare(const void *a, const void *b)
