@@ -15,6 +15,7 @@ N_NODES = 5
 CUT_S = 2
 HITS_EACH = 20
 ROUNDS_BETWEEN = 5
+N_TRIES = 4
 EXIT_REFUSED = 77
 EXIT_CONFIG = 78
 
@@ -87,7 +88,8 @@ def rotate(mesh, nodes, between):
     return new
 
 
-def expect_rotation_without_a_lapse(n_rotations, rounds_between):
+def rotate_under_load(n_rotations, rounds_between):
+    """Returns whether every node ran all the time: one that did not lapses, whatever becomes of the keys."""
     with Mesh(lease_ms=LEASE_MS) as mesh:
         nodes = mesh.start_keyed(N_NODES, mesh.key())
         apps = [node.app(name=f'app-{node.name}').wait_mode('live') for node in nodes]
@@ -101,18 +103,29 @@ def expect_rotation_without_a_lapse(n_rotations, rounds_between):
             for node in nodes:
                 node.meshctl('links', '--check', '--wait')
             load.wait_rounds(ROUNDS_BETWEEN)
-        rekeyed = sum(node.stats()['mesh_rekeyed'] for node in nodes)
+        after = [node.stats() for node in nodes]
+        rekeyed = sum(stats['mesh_rekeyed'] for stats in after)
         print(f'# {N_NODES} nodes, {n_rotations} rotations in {time.monotonic() - began:.1f} s under '
               f'{sum(load.n_rounds)} invalidations that were waited for; links renewed: {rekeyed}; '
               f'misses: {load.reasons}; failures: {load.failures}')
-        for node, was in zip(nodes, before):
-            now = node.stats()
-            for name in ('lapses', 'forgot', 'away'):
+        if any(now['away'] != was['away'] for now, was in zip(after, before)):
+            return False
+        for node, now, was in zip(nodes, after, before):
+            for name in ('lapses', 'forgot'):
                 expect_equal((node.name, name, now[name] - was[name]), (node.name, name, 0))
         expect_equal(load.failures, [])
         # Stored, but not invalidated by anybody: each get is a hit.
         expect_equal(load.reasons, {})
         expect(rekeyed >= N_NODES * (N_NODES - 1), 'not every link was renewed')
+        return True
+
+
+def expect_rotation_without_a_lapse(n_rotations, rounds_between):
+    for _ in range(N_TRIES):
+        if rotate_under_load(n_rotations, rounds_between):
+            return
+        print('# a node did not run for half a lease (a busy machine or disk): once more')
+    expect(False, 'this machine is too busy to tell')
 
 
 def rotations_of_five_nodes_under_load_cost_no_lease():
