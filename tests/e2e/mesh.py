@@ -106,14 +106,14 @@ def processes_with(text):
 
 
 class App:
-    """One process with libcachemesh; commands are those of app.c."""
+    """One process with libcachemesh; commands are those of app.c. inside: what runs it, as unshare does."""
 
-    def __init__(self, mesh, node_socket, name='app', program='app', timeout_ms=5000, pending_max=0):
+    def __init__(self, mesh, node_socket, name='app', program='app', timeout_ms=5000, pending_max=0, inside=()):
         self.name = name
         self.log = os.path.join(mesh.directory, f'{name}-{mesh.serial()}.log')
         self.rest = b''
         with open(self.log, 'ab') as log:
-            self.process = spawn([mesh.program(program), node_socket, name, str(timeout_ms), str(pending_max)],
+            self.process = spawn([*inside, mesh.program(program), node_socket, name, str(timeout_ms), str(pending_max)],
                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
         self.opened = self.receive()
 

@@ -18,7 +18,8 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'e2e'))
-from mesh import BUILD, DEADLINE_S, Skip, expect, expect_equal, libc, parse, read_text, spawn  # noqa: E402 pylint: disable=wrong-import-position
+# pylint: disable=wrong-import-position
+from mesh import BUILD, DEADLINE_S, Skip, expect, expect_equal, libc, parse, read_text, spawn  # noqa: E402
 
 CLONE_NEWNET = 0x40000000
 SIOCETHTOOL = 0x8946
@@ -254,22 +255,5 @@ class Network:
         answers = [self.ask(f'count {a} {b}') for a, b in self.pairs([source], [target])]
         return {name: sum(answer[name] for answer in answers) for name in answers[0] if name != 'rc'}
 
-    def forget_neighbours(self):
-        """Whoever was asked in vain for an address is asked again at once."""
-        for host in self.hosts:
-            ip(host.namespace, 'neigh', 'flush', 'all')
 
-
-def has_processes_in(namespace):
-    """Ids of processes in it, this one excepted."""
-    wanted = os.fstat(namespace).st_ino
-    found = []
-    for entry in os.listdir('/proc'):
-        if entry.isdigit() and int(entry) != os.getpid():
-            with contextlib.suppress(OSError):
-                if os.stat(f'/proc/{entry}/ns/net').st_ino == wanted:
-                    found.append(int(entry))
-    return found
-
-
-__all__ = ['Network', 'Host', 'Interface', 'Skip', 'expect', 'expect_equal', 'has_processes_in', 'inside', 'ip', 'read_text']
+__all__ = ['Network', 'Host', 'Interface', 'Skip', 'expect', 'expect_equal', 'inside', 'ip', 'read_text']
