@@ -99,7 +99,8 @@ class Proxy:
 
     def release(self):
         for pipe, data in self.held:
-            self.pass_on(pipe, pipe.server, data)
+            if pipe in self.pipes:  # else the node has ended meanwhile
+                self.pass_on(pipe, pipe.server, data)
             if pipe in self.pipes:
                 self.selector.register(pipe.client, selectors.EVENT_READ, pipe)
         self.held = []
