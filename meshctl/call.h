@@ -45,7 +45,7 @@ uint64_t call_left_ms(const struct call *call);
 
 /* Encoded arguments, for call_query(): {key: text}, {key: number}. The buffer is the caller's. */
 struct call_arguments {
-        uint8_t buffer[1024];
+        uint8_t buffer[2048];
         struct cmi_writer writer;
 };
 void call_arguments_begin(struct call_arguments *arguments, uint32_t n);

@@ -64,6 +64,18 @@ const struct verb verbs[] = {
                                 .run = verb_links,
                 },
                 {
+                                .name = "doctor",
+                                .operands = "",
+                                .timeout_ms = ANSWER_MS,
+                                .summary = "look for what is wrong, and say what to do",
+                                .help = "Asks this meshd and, for the links, every node; tries the "
+                                        "addresses that nobody answers at. STATE: ok;\n"
+                                        "note: worth knowing; problem: there is something to do, "
+                                        "which the line below says.\n"
+                                        "Exit status 2: there is a problem.\n",
+                                .run = verb_doctor,
+                },
+                {
                                 .name = "ping",
                                 .operands = "[PEER...]",
                                 .operands_max = MANY,
@@ -99,6 +111,44 @@ const struct verb verbs[] = {
                                                                 "applied on this node; mesh "
                                                                 "(default): on all"}},
                                 .run = verb_invalidate,
+                },
+                {
+                                .name = "trace",
+                                .operands = "KEY",
+                                .operands_min = 1,
+                                .operands_max = 1,
+                                .timeout_ms = ANSWER_MS,
+                                .summary = "follow one invalidation of a key through the mesh",
+                                .help = "The key is really invalidated, which costs one miss on "
+                                        "each node. All times are of this node's clock, from\n"
+                                        "when its meshd took the request. Clocks of nodes are not "
+                                        "compared: a node says how long ago it applied the\n"
+                                        "operation, which is taken off the middle of that "
+                                        "question's round trip; +- is half of the round trip.\n"
+                                        "Exit status 75: not all members are proven to have "
+                                        "applied it.\n",
+                                .flags = {{"region", 'r', FLAG_NEEDS_VALUE, "R",
+                                                "of which region (needed)"}},
+                                .run = verb_trace,
+                },
+                {
+                                .name = "why",
+                                .operands = "KEY",
+                                .operands_min = 1,
+                                .operands_max = 1,
+                                .timeout_ms = ANSWER_MS,
+                                .is_watchable = true,
+                                .summary = "why a key is, or is not, served on this node",
+                                .help = "Looks at the node, its lease and the stamps that an entry "
+                                        "of the key is checked against, and says which\n"
+                                        "operation left each of them. What is in the apps' caches "
+                                        "meshd does not know; tags only if named.\n"
+                                        "Exit status 2: nothing of this key is served here now.\n",
+                                .flags = {{"region", 'r', FLAG_NEEDS_VALUE, "R",
+                                                          "of which region (needed)"},
+                                                {"tag", 't', FLAG_NEEDS_VALUE, "T",
+                                                                "a tag that the entry has"}},
+                                .run = verb_why,
                 },
                 {
                                 .name = "monitor",

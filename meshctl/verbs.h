@@ -21,5 +21,8 @@ int verb_ping(struct call *call);
 int verb_invalidate(struct call *call);
 int verb_monitor(struct call *call);
 int verb_wait(struct call *call);
+int verb_doctor(struct call *call);
+int verb_trace(struct call *call);
+int verb_why(struct call *call);
 int verb_forget(struct call *call);
 int verb_key(struct call *call);

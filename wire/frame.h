@@ -170,11 +170,13 @@ struct cmi_members {
 enum cmi_query_kind {
         CMI_QUERY_PING = 1,
         CMI_QUERY_LINKS = 2, /* whom do you hear, and who hears you */
+        CMI_QUERY_TRACE = 3, /* how long ago did you apply this operation of mine */
 };
 
 struct cmi_query {
         uint64_t id;
         uint64_t kind;
+        struct cmi_position at; /* TRACE: in the asking node's stream; sent with that kind only */
 };
 
 #define CMI_ANSWER_LINKS_MAX 512
@@ -188,7 +190,9 @@ struct cmi_link {
 struct cmi_answer {
         uint64_t id;
         uint64_t kind;
-        uint32_t n_links; /* LINKS */
+        uint32_t n_links;        /* LINKS */
+        bool is_applied;         /* TRACE; sent with that kind only */
+        uint64_t applied_ago_ns; /* TRACE; on the answering node's clock; 0: not known */
         struct cmi_link links[CMI_ANSWER_LINKS_MAX];
 };
 

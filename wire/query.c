@@ -9,12 +9,15 @@
 enum {
         QUERY_ID = 1,
         QUERY_KIND = 2,
+        QUERY_AT = 3,
 };
 
 enum {
         ANSWER_ID = 1,
         ANSWER_KIND = 2,
         ANSWER_LINKS = 3,
+        ANSWER_IS_APPLIED = 4,
+        ANSWER_APPLIED_AGO = 5,
 };
 
 enum {
@@ -23,15 +26,20 @@ enum {
 
 void cmi_query_write(struct cmi_writer *writer, const struct cmi_query *query)
 {
-        cmi_write_map(writer, 2);
+        bool is_trace = query->kind == CMI_QUERY_TRACE;
+
+        cmi_write_map(writer, is_trace ? 3 : 2);
         cmi_write_field_uint(writer, QUERY_ID, query->id);
         cmi_write_field_uint(writer, QUERY_KIND, query->kind);
+        if (is_trace) {
+                cmi_write_field_position(writer, QUERY_AT, query->at);
+        }
 }
 
 int cmi_query_decode(struct cmi_slice body, struct cmi_query *ret_query)
 {
         struct cmi_reader reader = cmi_frame_body(body);
-        struct cmi_fields fields = cmi_fields(&reader, QUERY_KIND);
+        struct cmi_fields fields = cmi_fields(&reader, QUERY_AT);
         uint64_t key;
 
         *ret_query = (struct cmi_query){0};
@@ -42,6 +50,9 @@ int cmi_query_decode(struct cmi_slice body, struct cmi_query *ret_query)
                         break;
                 case QUERY_KIND:
                         ret_query->kind = cmi_read_uint(&reader, UINT64_MAX);
+                        break;
+                case QUERY_AT:
+                        ret_query->at = cmi_read_position(&reader);
                         break;
                 }
         }
@@ -61,11 +72,17 @@ static void write_links(struct cmi_writer *writer, const struct cmi_answer *answ
 
 void cmi_answer_write(struct cmi_writer *writer, const struct cmi_answer *answer)
 {
-        cmi_write_map(writer, 3);
+        bool is_trace = answer->kind == CMI_QUERY_TRACE;
+
+        cmi_write_map(writer, is_trace ? 5 : 3);
         cmi_write_field_uint(writer, ANSWER_ID, answer->id);
         cmi_write_field_uint(writer, ANSWER_KIND, answer->kind);
         cmi_write_uint(writer, ANSWER_LINKS);
         write_links(writer, answer);
+        if (is_trace) {
+                cmi_write_field_bool(writer, ANSWER_IS_APPLIED, answer->is_applied);
+                cmi_write_field_uint(writer, ANSWER_APPLIED_AGO, answer->applied_ago_ns);
+        }
 }
 
 static void read_links(struct cmi_reader *reader, struct cmi_answer *answer)
@@ -84,7 +101,7 @@ static void read_links(struct cmi_reader *reader, struct cmi_answer *answer)
 int cmi_answer_decode(struct cmi_slice body, struct cmi_answer *ret_answer)
 {
         struct cmi_reader reader = cmi_frame_body(body);
-        struct cmi_fields fields = cmi_fields(&reader, ANSWER_LINKS);
+        struct cmi_fields fields = cmi_fields(&reader, ANSWER_APPLIED_AGO);
         uint64_t key;
 
         memset(ret_answer, 0, sizeof(*ret_answer));
@@ -98,6 +115,12 @@ int cmi_answer_decode(struct cmi_slice body, struct cmi_answer *ret_answer)
                         break;
                 case ANSWER_LINKS:
                         read_links(&reader, ret_answer);
+                        break;
+                case ANSWER_IS_APPLIED:
+                        ret_answer->is_applied = cmi_read_bool(&reader);
+                        break;
+                case ANSWER_APPLIED_AGO:
+                        ret_answer->applied_ago_ns = cmi_read_uint(&reader, UINT64_MAX);
                         break;
                 }
         }

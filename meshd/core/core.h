@@ -136,6 +136,8 @@ struct core_sink {
                         const struct cmi_op *op);
         /* Answer to core_query(): NULL if the peer is not reachable any more. */
         void (*answered)(void *context, uint64_t cookie, const struct cmi_answer *answer);
+        /* May be NULL. When was operation @number of @source applied here, mono? 0: not known. */
+        uint64_t (*applied_ns)(void *context, const char *source, uint64_t number);
 };
 
 struct core;
@@ -236,6 +238,12 @@ void core_cancel(struct core *core, uint64_t cookie);
  */
 int core_region(struct core *core, struct cmi_slice name, uint32_t *ret_index);
 
+/* The same for a region that has an index already; none is given. Return: 0, -ENOENT. */
+int core_region_find(const struct core *core, struct cmi_slice name, uint32_t *ret_index);
+
+/* The stamp that the region's slot got with its index: no operation put it there. */
+uint64_t core_region_given(const struct core *core, uint32_t index);
+
 /* Hold an index that core_region() gave, as long as somebody may rely on it; each is dropped once.
  */
 void core_region_hold(struct core *core, uint32_t index);
@@ -268,11 +276,12 @@ uint64_t core_region_owner(const struct core *core, uint32_t index);
 
 /**
  * core_query() - ask one member; answered() follows, at the latest after @timeout_ns
+ * @number: for CMI_QUERY_TRACE: of this node's stream
  *
  * Return: 0, -ENOENT (no such member), -EHOSTUNREACH (no link to it), -EBUSY (CORE_QUERIES_MAX).
  */
 int core_query(struct core *core, struct cmi_time now, const struct cmi_id *id,
-                enum cmi_query_kind kind, uint64_t timeout_ns, uint64_t cookie);
+                enum cmi_query_kind kind, uint64_t number, uint64_t timeout_ns, uint64_t cookie);
 
 /* Membership by hand: forget a member that is SEEN, GONE or LEFT. Return: 0, -ENOENT, -EBUSY (it is
  * none of these). */
@@ -351,7 +360,9 @@ struct core_member {
         struct cmi_position newest; /* of its stream, as far as it told us */
         uint64_t applied;           /* here, of its stream */
         uint64_t acknowledged;      /* there, of ours */
-        uint64_t peer_lag_ns;       /* its loop's longest turn */
+        uint64_t sent;              /* of ours: newest operation that the link has taken */
+        int64_t clock_ahead_ns; /* its wall clock's newest reading minus ours; 0: also not known */
+        uint64_t peer_lag_ns;   /* its loop's longest turn */
         uint64_t gaps, resets, lapses, restarts;
         uint64_t frames_received, frames_sent;
         uint32_t n_transitions;

@@ -340,6 +340,16 @@ int core_forget(struct core *core, struct cmi_time now, const struct cmi_id *id)
         return 0;
 }
 
+/* A beat is half a round trip old when it comes. */
+static int64_t clock_ahead_ns(const struct member *member, struct cmi_time now)
+{
+        uint64_t real_ns = now.real_ns - (now.mono_ns - member->clock_heard_ns);
+
+        return member->clock_heard_ns == 0
+                               ? 0
+                               : (int64_t)(member->clock.real_ns + member->rtt_ns / 2 - real_ns);
+}
+
 int core_member(const struct core *core, struct cmi_time now, uint32_t index,
                 struct core_member *ret_member)
 {
@@ -371,6 +381,8 @@ int core_member(const struct core *core, struct cmi_time now, uint32_t index,
                         .newest = {member->stream, member->newest},
                         .applied = member->applied,
                         .acknowledged = member->acknowledged,
+                        .sent = member->cursor,
+                        .clock_ahead_ns = clock_ahead_ns(member, now),
                         .peer_lag_ns = member->lag_ns,
                         .gaps = member->gaps,
                         .resets = member->resets,

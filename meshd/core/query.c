@@ -18,7 +18,7 @@ static void query_end(struct core *core, struct query *query, const struct cmi_a
 }
 
 int core_query(struct core *core, struct cmi_time now, const struct cmi_id *id,
-                enum cmi_query_kind kind, uint64_t timeout_ns, uint64_t cookie)
+                enum cmi_query_kind kind, uint64_t number, uint64_t timeout_ns, uint64_t cookie)
 {
         struct member *member = member_find(core, id);
         struct link *link = member ? link_ready(core, member) : NULL;
@@ -34,7 +34,8 @@ int core_query(struct core *core, struct cmi_time now, const struct cmi_id *id,
                 if (query->is_used) {
                         continue;
                 }
-                cmi_query_write(&writer, &(struct cmi_query){++core->n_queries, kind});
+                cmi_query_write(&writer, &(struct cmi_query){++core->n_queries, kind,
+                                                         {log_stream(core->log), number}});
                 if (link_send(core, link, member, CMI_FRAME_QUERY, cmi_written(&writer), 0) < 0) {
                         return -EHOSTUNREACH;
                 }
@@ -67,6 +68,20 @@ static void links_collect(const struct core *core, struct cmi_time now, struct c
         }
 }
 
+/* A position of a stream that is not known here is of no operation that was applied here. */
+static void trace_look(const struct core *core, struct cmi_time now, const struct member *member,
+                const struct cmi_position *at, struct cmi_answer *answer)
+{
+        uint64_t applied_ns = 0;
+
+        answer->is_applied = member->stream == at->stream && at->stream != 0 &&
+                             member->applied >= at->number;
+        if (answer->is_applied && core->sink.applied_ns) {
+                applied_ns = core->sink.applied_ns(core->sink.context, member->name, at->number);
+        }
+        answer->applied_ago_ns = applied_ns != 0 ? now.mono_ns - applied_ns : 0;
+}
+
 void query_receive(struct core *core, struct cmi_time now, struct member *member,
                 const struct cmi_query *query)
 {
@@ -82,6 +97,8 @@ void query_receive(struct core *core, struct cmi_time now, struct member *member
         answer->n_links = 0;
         if (query->kind == CMI_QUERY_LINKS) {
                 links_collect(core, now, answer);
+        } else if (query->kind == CMI_QUERY_TRACE) {
+                trace_look(core, now, member, &query->at, answer);
         }
         cmi_answer_write(&writer, answer);
         link_send(core, link, member, CMI_FRAME_ANSWER, cmi_written(&writer), 0);

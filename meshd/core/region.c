@@ -113,9 +113,26 @@ int core_region(struct core *core, struct cmi_slice name, uint32_t *ret_index)
                 find(core, name, &bucket); /* the hole may have moved things */
                 core->region_buckets[bucket] = (uint16_t)(index + 1);
                 apply_region(core, index);
+                core->regions[index].given = cmi_page_begin(&core->page) - 1;
         }
         *ret_index = index;
         return 0;
+}
+
+int core_region_find(const struct core *core, struct cmi_slice name, uint32_t *ret_index)
+{
+        uint32_t index = region_find(core, name);
+
+        if (index == NONE) {
+                return -ENOENT;
+        }
+        *ret_index = index;
+        return 0;
+}
+
+uint64_t core_region_given(const struct core *core, uint32_t index)
+{
+        return core->regions[index].given;
 }
 
 void core_region_hold(struct core *core, uint32_t index)

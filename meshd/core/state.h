@@ -135,6 +135,7 @@ struct query {
 struct region {
         uint64_t hash;   /* of the name */
         uint64_t owner;  /* in the page, never given twice */
+        uint64_t given;  /* apply_seq when it got its index */
         uint64_t unheld; /* order in which regions were held by nobody any more */
         uint32_t n_holders;
         bool is_described;

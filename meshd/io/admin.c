@@ -6,19 +6,12 @@
 #include "meshd/io/inquiry.h"
 #include "meshd/io/key_admin.h"
 #include "meshd/io/logger.h"
+#include "meshd/io/question.h"
+#include "meshd/io/why.h"
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
-
-/* One query in work. */
-struct question {
-        struct service *service;
-        struct guest *guest;
-        uint64_t id;
-        struct cmi_slice arguments;
-        struct cmi_time now;
-};
 
 const char *admin_member_state(enum member_state state)
 {
@@ -96,14 +89,7 @@ static void refuse_peer(const struct question *question, struct cmi_slice name)
                         (int)name.len, (const char *)name.data);
 }
 
-/* The answer to this question, with its document opened. */
-struct answer {
-        struct cmi_writer writer;
-        struct document document;
-        size_t begin;
-};
-
-static void answer_begin(struct answer *answer, const struct question *question, const char *schema)
+void answer_begin(struct answer *answer, const struct question *question, const char *schema)
 {
         answer->writer = service_begin(
                         question->service, CMI_LOCAL_ANSWER, question->id, &answer->begin);
@@ -111,7 +97,7 @@ static void answer_begin(struct answer *answer, const struct question *question,
         answer->document = document_begin(&answer->writer, schema);
 }
 
-static void answer_send(struct answer *answer, const struct question *question)
+void answer_send(struct answer *answer, const struct question *question)
 {
         document_end(&answer->document);
         service_send(question->guest->client, &answer->writer, answer->begin, question->id);
@@ -291,6 +277,14 @@ static void write_link(struct document *document, const struct core_member *memb
                                         ? (member->grant_end_ns - now_ns) / CMI_NS_PER_MS
                                         : 0);
         document_uint(document, "peer_lag_ms", member->peer_lag_ns / CMI_NS_PER_MS);
+        document_uint(document, "clock_ahead_ms",
+                        member->clock_ahead_ns > 0
+                                        ? (uint64_t)member->clock_ahead_ns / CMI_NS_PER_MS
+                                        : 0);
+        document_uint(document, "clock_behind_ms",
+                        member->clock_ahead_ns < 0
+                                        ? (uint64_t)-member->clock_ahead_ns / CMI_NS_PER_MS
+                                        : 0);
 }
 
 static void write_member(struct document *document, const struct core_member *member,
@@ -396,102 +390,6 @@ static void do_stats(const struct question *question)
         answer_send(&answer, question);
 }
 
-static const char *fresh_text(const struct service_region *region)
-{
-        /* enum cm_fresh of the public header */
-        return region->n_clients == 0 ? "" : region->fresh == 0 ? "bounded" : "ttl";
-}
-
-/* Which other nodes have it open with other options: as many as fit, and how many more. */
-static void write_elsewhere(struct document *document, const struct core *core, uint32_t index)
-{
-        struct core_region other;
-        char text[256] = "";
-        uint32_t cursor = 0;
-        uint32_t n_more = 0;
-        size_t len = 0;
-
-        while (core_region_differs(core, index, &cursor, &other)) {
-                int n = snprintf(text + len, sizeof(text) - 32 - len, "%s%s: %s %llu ms",
-                                len > 0 ? ", " : "", other.node,
-                                other.fresh == 0 ? "bounded" : "ttl",
-                                (unsigned long long)other.ttl_ms);
-
-                if (n_more > 0 || n < 0 || (size_t)n >= sizeof(text) - 32 - len) {
-                        text[len] = '\0';
-                        n_more++;
-                } else {
-                        len += (size_t)n;
-                }
-        }
-        if (n_more > 0) {
-                snprintf(text + len, sizeof(text) - len, ", and %u more", n_more);
-        }
-        document_text(document, "elsewhere", text);
-}
-
-static void do_regions(const struct question *question)
-{
-        struct answer answer;
-        struct cmi_slice name;
-
-        answer_begin(&answer, question, "regions");
-        document_open_array(&answer.document, "regions");
-        for (uint32_t i = 0; i < CMI_PAGE_REGIONS; i++) {
-                const struct service_region *region = &question->service->regions[i];
-
-                name = core_region_name(question->service->core, i);
-                if (name.len == 0) {
-                        break;
-                }
-                document_open_map(&answer.document, NULL);
-                document_str(&answer.document, "name", name);
-                document_uint(&answer.document, "index", i);
-                document_text(&answer.document, "fresh", fresh_text(region));
-                document_uint(&answer.document, "ttl_ms", region->ttl_ms);
-                document_uint(&answer.document, "version", region->version);
-                document_uint(&answer.document, "budget_bytes", region->budget_bytes);
-                document_uint(&answer.document, "clients", region->n_clients);
-                document_bool(&answer.document, "is_conflicting", region->is_conflicting);
-                write_elsewhere(&answer.document, question->service->core, i);
-                document_close(&answer.document);
-        }
-        document_close(&answer.document);
-        answer_send(&answer, question);
-}
-
-static void do_clients(const struct question *question)
-{
-        struct answer answer;
-
-        answer_begin(&answer, question, "clients");
-        document_open_array(&answer.document, "clients");
-        for (const struct client *client = question->service->local->clients; client;
-                        client = client->next) {
-                const struct guest *guest = client->guest;
-
-                if (!client->is_known) {
-                        continue;
-                }
-                document_open_map(&answer.document, NULL);
-                document_text(&answer.document, "name", guest->name);
-                document_uint(&answer.document, "pid", (uint64_t)client->pid);
-                document_uint(&answer.document, "uid", client->uid);
-                document_age_ms(&answer.document, "connected_ms", client->opened_ns,
-                                question->now.mono_ns);
-                document_bool(&answer.document, "has_page", guest->has_page);
-                document_uint(&answer.document, "regions", guest->n_regions);
-                document_uint(&answer.document, "published", guest->published);
-                document_uint(&answer.document, "requests", client->requests);
-                document_uint(&answer.document, "waiting", guest->n_waits);
-                document_uint(&answer.document, "bytes_in", client->bytes_in);
-                document_uint(&answer.document, "bytes_out", client->bytes_out);
-                document_close(&answer.document);
-        }
-        document_close(&answer.document);
-        answer_send(&answer, question);
-}
-
 static void do_forget(const struct question *question)
 {
         const struct client *client = question->guest->client;
@@ -551,21 +449,44 @@ static void do_wait(const struct question *question)
         do_inquiry(question, INQUIRY_WAIT);
 }
 
+static void do_facts(const struct question *question)
+{
+        struct answer answer;
+
+        answer_begin(&answer, question, "facts");
+        question->service->write_facts(question->service->context, &answer.document);
+        answer_send(&answer, question);
+}
+
+static void do_trace(const struct question *question)
+{
+        do_inquiry(question, INQUIRY_TRACE);
+}
+
+static void do_why(const struct question *question)
+{
+        why_answer(question->service, question->guest, question->id, question->arguments,
+                        question->now);
+}
+
 static const struct verb {
         const char *name;
         void (*answer)(const struct question *question);
 } verbs[] = {
-                {"clients", do_clients},
+                {"clients", question_clients},
+                {"facts", do_facts},
                 {"forget", do_forget},
                 {"links", do_links},
                 {"peer", do_peer},
                 {"peers", do_peers},
                 {"ping", do_ping},
-                {"regions", do_regions},
+                {"regions", question_regions},
                 {"stats", do_stats},
                 {"status", do_status},
+                {"trace", do_trace},
                 {"version", do_version},
                 {"wait", do_wait},
+                {"why", do_why},
 };
 
 int admin_answer(struct service *service, struct guest *guest, uint64_t id,

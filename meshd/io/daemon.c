@@ -7,6 +7,8 @@
 #include "meshd/io/clock.h"
 #include "meshd/io/counters.h"
 #include "meshd/io/events.h"
+#include "meshd/io/facts.h"
+#include "meshd/io/history.h"
 #include "meshd/io/logger.h"
 #include "meshd/io/monitor.h"
 #include "meshd/io/redial.h"
@@ -48,7 +50,9 @@ static void on_done(void *context, uint64_t cookie, const struct core_outcome *o
 {
         struct daemon *daemon = context;
 
-        service_done(&daemon->service, cookie, outcome);
+        if (!inquiry_done(daemon->service.inquiries, cookie, outcome)) {
+                service_done(&daemon->service, cookie, outcome);
+        }
 }
 
 static void on_event(void *context, const struct core_event *event)
@@ -62,6 +66,13 @@ static void on_event(void *context, const struct core_event *event)
                 if (r < 0) {
                         logger(LOGGER_WARNING, "state.unstored", L_TEXT("error", strerror(-r)));
                 }
+        }
+        if (event->kind == CORE_EVENT_FORGOT && daemon->service.history) {
+                history_forgot(daemon->service.history, event->name, event->text);
+        }
+        if (event->kind == CORE_EVENT_REFUSING) {
+                snprintf(daemon->refused, sizeof(daemon->refused), "%s", event->text);
+                daemon->refused_ns = clock_read_ns(CLOCK_MONOTONIC);
         }
         if (event->kind == CORE_EVENT_REGION) {
                 service_region_differs(&daemon->service, event);
@@ -79,9 +90,21 @@ static void on_applied(void *context, const char *source, uint64_t number, const
 {
         struct daemon *daemon = context;
 
+        if (daemon->service.history) {
+                history_applied(daemon->service.history, source, number, op);
+        }
         if (daemon->service.monitor) {
                 monitor_applied(daemon->service.monitor, source, number, op);
         }
+}
+
+static uint64_t on_applied_ns(void *context, const char *source, uint64_t number)
+{
+        struct daemon *daemon = context;
+        const struct history_entry *entry =
+                        history_find_number(daemon->service.history, source, number);
+
+        return entry ? entry->at_ns : 0;
 }
 
 static void on_answered(void *context, uint64_t cookie, const struct cmi_answer *answer)
@@ -101,7 +124,7 @@ static void on_answered(void *context, uint64_t cookie, const struct cmi_answer 
 static int check_descriptors(struct daemon *daemon, struct fault *fault)
 {
         const struct config *config = daemon->config;
-        rlim_t needed = 3 * config->max_peers + config->max_clients + ADMISSION_RESERVE + 64;
+        rlim_t needed = facts_descriptors_needed(config);
         rlim_t wanted = needed + LINK_SPARE_CONNECTIONS + 2 * REDIAL_TRIALS_MAX;
         struct rlimit limit;
 
@@ -248,6 +271,7 @@ static int make_core(struct daemon *daemon, bool is_clean, struct fault *fault)
                         .done = on_done,
                         .event = on_event,
                         .applied = on_applied,
+                        .applied_ns = on_applied_ns,
                         .answered = on_answered,
         };
         struct core_options options = make_core_options(daemon, is_clean);
@@ -282,6 +306,11 @@ static void write_counters(void *context, struct document *document)
         counters_write(context, document);
 }
 
+static void write_facts(void *context, struct document *document)
+{
+        facts_write(context, document);
+}
+
 static void on_forgotten(void *context, const struct cmi_id *id)
 {
         struct daemon *daemon = context;
@@ -307,10 +336,12 @@ static int make_service(struct daemon *daemon, struct fault *fault)
         service->n_advertised = daemon->n_advertised;
         service->discovery_text = discovery_text;
         service->write_counters = write_counters;
+        service->write_facts = write_facts;
         service->forgotten = on_forgotten;
         service->context = daemon;
         if (service_init(service) < 0 || inquiries_new(&service->inquiries, service) < 0 ||
-                        monitor_new(&service->monitor, service) < 0) {
+                        monitor_new(&service->monitor, service) < 0 ||
+                        history_new(&service->history, &daemon->page.page->apply_seq) < 0) {
                 return fault_set(fault, FAULT_FAILED, -ENOMEM, "No memory for the local socket.");
         }
         return 0;
@@ -526,6 +557,7 @@ static void release(struct daemon *daemon)
         loop_deinit(&daemon->loop);
         daemon->service.inquiries = inquiries_free(daemon->service.inquiries);
         daemon->service.monitor = monitor_free(daemon->service.monitor);
+        daemon->service.history = history_free(daemon->service.history);
         service_deinit(&daemon->service);
         links_close(&daemon->links, DAEMON_LINGER_MS);
         keys_close(&daemon->keys);

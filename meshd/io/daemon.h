@@ -42,6 +42,8 @@ struct daemon {
         uint32_t n_advertised;
         uint32_t n_spare; /* descriptors for inbound connections beyond the mesh's own */
         uv_signal_t signals[DAEMON_SIGNALS];
+        char refused[CORE_TEXT_MAX]; /* whom this node refused last, and why; "": nobody */
+        uint64_t refused_ns;
         bool is_ending;
 };
 

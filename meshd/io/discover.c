@@ -200,6 +200,12 @@ static int read_beacon(const struct discover *discover, const struct multicast_d
         return r;
 }
 
+static void note_foreign(struct discover *discover, const struct multicast_datagram *datagram)
+{
+        discover->counters.foreign_ns = clock_read_ns(CLOCK_MONOTONIC);
+        discover->counters.foreign_source = datagram->source;
+}
+
 static void on_datagrams(uv_poll_t *handle, int status, int events)
 {
         struct discover *discover = handle->data;
@@ -217,7 +223,13 @@ static void on_datagrams(uv_poll_t *handle, int status, int events)
                 r = read_beacon(discover, &datagram, &beacon);
                 discover->counters.errors[r]++;
                 if (r != BEACON_OK) {
+                        if (r == BEACON_FOREIGN) {
+                                note_foreign(discover, &datagram);
+                        }
                         continue;
+                }
+                if (cmi_id_compare(&beacon.id, &discover->beacon.id) != 0) {
+                        discover->counters.others_ns = clock_read_ns(CLOCK_MONOTONIC);
                 }
                 r = candidate_table_feed(&discover->table, &beacon, &datagram.source,
                                 datagram.ifindex, clock_read_ns(CLOCK_MONOTONIC));

@@ -24,6 +24,9 @@ struct discover_counters {
         uint64_t beacons_sent; /* datagrams, one for each interface and family */
         uint64_t received;
         uint64_t errors[BEACON_N_ERRORS];
+        uint64_t others_ns;                 /* mono, newest beacon of another node; 0: never */
+        uint64_t foreign_ns;                /* newest one of another mesh */
+        struct cmi_endpoint foreign_source; /* and where it came from */
 };
 
 struct discover {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "meshd/io/inquiry.h"
+#include "meshd/io/inquiry_state.h"
 
 #include "meshd/io/admin.h"
 #include "meshd/io/arguments.h"
 #include "meshd/io/clock.h"
-#include "meshd/io/goal.h"
+#include "meshd/io/trace.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -12,45 +12,6 @@
 
 #define E_TIMEOUT (-1004)
 #define E_BUSY (-1007)
-
-enum target_state {
-        TARGET_NONE = 0, /* not asked: this node itself, or one without a link */
-        TARGET_DUE,
-        TARGET_ASKED,
-        TARGET_ANSWERED,
-        TARGET_FAILED,
-};
-
-struct target {
-        struct cmi_id id;
-        char name[CMI_NAME_MAX + 1];
-        const char *state_text;
-        enum target_state state;
-        uint64_t asked_ns;
-        uint64_t rtt_ns;
-        const char *error;
-};
-
-struct inquiry {
-        struct guest *guest; /* NULL: free */
-        uint64_t request;
-        enum inquiry_kind kind;
-        uint32_t generation;
-        uint64_t begun_ns;
-        uint64_t deadline_ns;
-        uint32_t n_targets;
-        struct target *targets; /* for LINKS the first one is this node */
-        char *cells;            /* n_targets rows of n_targets characters */
-        uint32_t *by_id;        /* targets in the order of their ids */
-        struct goal goal;       /* WAIT */
-};
-
-struct inquiries {
-        struct service *service;
-        struct inquiry slots[INQUIRIES_MAX];
-        uint32_t n_active;
-        uint32_t n_open; /* queries between nodes */
-};
 
 int inquiries_new(struct inquiries **ret_inquiries, struct service *service)
 {
@@ -68,6 +29,9 @@ static void release(struct inquiries *inquiries, struct inquiry *inquiry)
 {
         for (uint32_t i = 0; i < inquiry->n_targets; i++) {
                 inquiries->n_open -= inquiry->targets[i].state == TARGET_ASKED;
+        }
+        if (inquiry->kind == INQUIRY_TRACE && inquiry->guest) {
+                trace_cancel(inquiries, inquiry);
         }
         free(inquiry->targets);
         free(inquiry->cells);
@@ -104,7 +68,7 @@ static bool is_askable(enum member_state state)
         return state == MEMBER_LIVE || state == MEMBER_JOINING || state == MEMBER_SILENT;
 }
 
-static int add_target(struct inquiry *inquiry, const struct cmi_id *id, const char *name,
+int inquiry_add_target(struct inquiry *inquiry, const struct cmi_id *id, const char *name,
                 const char *state_text)
 {
         struct target *targets =
@@ -156,11 +120,11 @@ static int begin_links(struct inquiries *inquiries, struct inquiry *inquiry, str
         int r;
 
         core_status(service->core, &status);
-        r = add_target(inquiry, &service->state->id, service->config->name,
+        r = inquiry_add_target(inquiry, &service->state->id, service->config->name,
                         admin_core_state(status.state));
         for (uint32_t i = 0; r == 0 && core_member(service->core, now, i, &member) == 0; i++) {
                 if (member.state != MEMBER_LEFT) {
-                        r = add_target(inquiry, &member.id, member.name,
+                        r = inquiry_add_target(inquiry, &member.id, member.name,
                                         admin_member_state(member.state));
                         if (r == 0 && is_askable(member.state)) {
                                 inquiry->targets[inquiry->n_targets - 1].state = TARGET_DUE;
@@ -190,7 +154,7 @@ static int begin_links(struct inquiries *inquiries, struct inquiry *inquiry, str
 static int add_ping(struct inquiry *inquiry, const struct core_member *member, bool is_asked)
 {
         const char *state = admin_member_state(member->state);
-        int r = add_target(inquiry, &member->id, member->name, state);
+        int r = inquiry_add_target(inquiry, &member->id, member->name, state);
 
         if (r == 0) {
                 struct target *target = &inquiry->targets[inquiry->n_targets - 1];
@@ -227,7 +191,8 @@ static int begin_ping(struct inquiries *inquiries, struct inquiry *inquiry, stru
 static int begin(struct inquiries *inquiries, struct inquiry *inquiry, struct cmi_time now,
                 const struct inquiry_request *request)
 {
-        uint64_t timeout_ms = request->kind == INQUIRY_WAIT ? 10000 : 1000;
+        bool is_long = request->kind == INQUIRY_WAIT || request->kind == INQUIRY_TRACE;
+        uint64_t timeout_ms = is_long ? 10000 : 1000;
 
         if (arguments_uint(request->arguments, "timeout_ms", INQUIRY_TIMEOUT_MAX_MS, &timeout_ms) <
                         0) {
@@ -245,6 +210,8 @@ static int begin(struct inquiries *inquiries, struct inquiry *inquiry, struct cm
                 return begin_links(inquiries, inquiry, now);
         case INQUIRY_PING:
                 return begin_ping(inquiries, inquiry, now, request->arguments);
+        case INQUIRY_TRACE:
+                return trace_begin(inquiries, inquiry, now, request->arguments);
         case INQUIRY_WAIT:
                 return goal_read(&inquiry->goal, request->arguments, inquiries->service->core);
         }
@@ -279,6 +246,9 @@ void inquiry_begin(struct inquiries *inquiries, struct cmi_time now,
 
 static void ask(struct inquiries *inquiries, struct inquiry *inquiry, uint32_t index)
 {
+        static const enum cmi_query_kind kinds[] = {[INQUIRY_LINKS] = CMI_QUERY_LINKS,
+                        [INQUIRY_PING] = CMI_QUERY_PING,
+                        [INQUIRY_TRACE] = CMI_QUERY_TRACE};
         struct target *target = &inquiry->targets[index];
         uint64_t cookie = (uint64_t)inquiry->generation << 32 |
                           (uint64_t)(inquiry - inquiries->slots) << 16 | index;
@@ -290,9 +260,8 @@ static void ask(struct inquiries *inquiries, struct inquiry *inquiry, uint32_t i
         target->state = TARGET_ASKED;
         target->asked_ns = now.mono_ns;
         inquiries->n_open++;
-        r = core_query(inquiries->service->core, now, &target->id,
-                        inquiry->kind == INQUIRY_PING ? CMI_QUERY_PING : CMI_QUERY_LINKS, left_ns,
-                        cookie);
+        r = core_query(inquiries->service->core, now, &target->id, kinds[inquiry->kind],
+                        inquiry->trace.number, left_ns, cookie);
         if (r < 0) {
                 inquiries->n_open--;
                 target->state = r == -EBUSY ? TARGET_DUE : TARGET_FAILED;
@@ -350,6 +319,19 @@ static void take_links(struct inquiry *inquiry, uint32_t row, const struct cmi_a
         }
 }
 
+bool inquiry_done(struct inquiries *inquiries, uint64_t cookie, const struct core_outcome *outcome)
+{
+        uint32_t slot = (uint32_t)cookie - CORE_WAITS_MAX;
+
+        if ((uint32_t)cookie < CORE_WAITS_MAX || slot >= INQUIRIES_MAX) {
+                return false;
+        }
+        if (inquiries->slots[slot].guest && inquiries->slots[slot].generation == cookie >> 32) {
+                trace_done(inquiries, &inquiries->slots[slot], outcome);
+        }
+        return true;
+}
+
 void inquiry_answered(struct inquiries *inquiries, uint64_t cookie, const struct cmi_answer *answer)
 {
         uint32_t index = cookie & 0xffff;
@@ -361,12 +343,15 @@ void inquiry_answered(struct inquiries *inquiries, uint64_t cookie, const struct
                 return;
         }
         target = &inquiry->targets[index];
-        target->rtt_ns = clock_read_ns(CLOCK_MONOTONIC) - target->asked_ns;
+        target->answered_ns = clock_read_ns(CLOCK_MONOTONIC);
+        target->rtt_ns = target->answered_ns - target->asked_ns;
         target->state = answer ? TARGET_ANSWERED : TARGET_FAILED;
         target->error = answer ? "" : "no answer";
         inquiries->n_open--;
         if (answer && inquiry->kind == INQUIRY_LINKS) {
                 take_links(inquiry, index, answer);
+        } else if (answer && inquiry->kind == INQUIRY_TRACE) {
+                trace_answered(target, answer);
         }
 }
 
@@ -430,6 +415,7 @@ static void finish(struct inquiries *inquiries, struct inquiry *inquiry, struct 
 {
         static const char *const schemas[] = {[INQUIRY_LINKS] = "links",
                         [INQUIRY_PING] = "ping",
+                        [INQUIRY_TRACE] = "trace",
                         [INQUIRY_WAIT] = "wait"};
         struct client *client = inquiry->guest->client;
         uint64_t id = inquiry->request;
@@ -443,6 +429,8 @@ static void finish(struct inquiries *inquiries, struct inquiry *inquiry, struct 
                 write_links(inquiries, inquiry, &document);
         } else if (inquiry->kind == INQUIRY_PING) {
                 write_ping(inquiry, &document);
+        } else if (inquiry->kind == INQUIRY_TRACE) {
+                trace_write(inquiries, inquiry, &document, now);
         } else {
                 document_text(&document, "for", goal_text(&inquiry->goal));
                 document_age_ms(&document, "waited_ms", inquiry->begun_ns, now.mono_ns);
@@ -485,6 +473,9 @@ static void turn_one(struct inquiries *inquiries, struct inquiry *inquiry, struc
                 }
                 return;
         }
+        if (inquiry->kind == INQUIRY_TRACE && !trace_turn(inquiries, inquiry, now)) {
+                return;
+        }
         ask_on(inquiries, inquiry);
         if (is_over || !has_open_targets(inquiry)) {
                 finish(inquiries, inquiry, now);
@@ -496,6 +487,17 @@ void inquiry_turn(struct inquiries *inquiries, struct cmi_time now)
         for (int i = 0; i < INQUIRIES_MAX && inquiries->n_active > 0; i++) {
                 if (inquiries->slots[i].guest) {
                         turn_one(inquiries, &inquiries->slots[i], now);
+                }
+        }
+}
+
+void inquiry_note(struct inquiries *inquiries)
+{
+        for (int i = 0; i < INQUIRIES_MAX && inquiries->n_active > 0; i++) {
+                struct inquiry *inquiry = &inquiries->slots[i];
+
+                if (inquiry->guest && inquiry->kind == INQUIRY_TRACE && !inquiry->trace.is_asking) {
+                        trace_note(inquiries, inquiry, clock_now());
                 }
         }
 }

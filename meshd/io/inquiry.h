@@ -16,6 +16,7 @@
 enum inquiry_kind {
         INQUIRY_LINKS,
         INQUIRY_PING,
+        INQUIRY_TRACE,
         INQUIRY_WAIT,
 };
 
@@ -45,8 +46,14 @@ void inquiry_begin(struct inquiries *inquiries, struct cmi_time now,
 void inquiry_answered(
                 struct inquiries *inquiries, uint64_t cookie, const struct cmi_answer *answer);
 
+/* core_sink.done. Return: whether the cookie was one of these. */
+bool inquiry_done(struct inquiries *inquiries, uint64_t cookie, const struct core_outcome *outcome);
+
 /* Ask on, and answer what is complete or over; call it each turn. */
 void inquiry_turn(struct inquiries *inquiries, struct cmi_time now);
+
+/* Note what core_tick() has sent; call it after that. */
+void inquiry_note(struct inquiries *inquiries);
 
 /* Milliseconds until inquiry_turn() has work, -1 if there is none. */
 int inquiry_timeout_ms(const struct inquiries *inquiries);

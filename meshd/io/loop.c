@@ -195,6 +195,7 @@ void loop_turn(struct loop *loop, int max_ms)
         loop->links_ms = links_turn(loop->links, clock_read_ns(CLOCK_MONOTONIC));
         inquiry_turn(loop->inquiries, clock_now());
         core_tick(loop->core, clock_now());
+        inquiry_note(loop->inquiries);
         local_flush(loop->local);
         turn_ns = clock_read_ns(CLOCK_MONOTONIC) - woken_ns;
         loop->counters.turns++;

@@ -121,7 +121,7 @@ static bool take_token(struct subscription *subscription, uint64_t now_ns)
         return true;
 }
 
-static const char *kind_text(uint64_t kind)
+const char *monitor_kind_text(uint64_t kind)
 {
         return kind == CMI_OP_INVALIDATE ? "invalidate" : kind == CMI_OP_ALL ? "all" : "unknown";
 }
@@ -159,7 +159,7 @@ static void send_event(struct monitor *monitor, struct subscription *subscriptio
         document_uint(&document, "time_ms", clock_read_ns(CLOCK_REALTIME) / CMI_NS_PER_MS);
         document_text(&document, "source", source);
         document_uint(&document, "position", number);
-        document_text(&document, "kind", kind_text(op->kind));
+        document_text(&document, "kind", monitor_kind_text(op->kind));
         document_str(&document, "region", op->region);
         document_bool(&document, "whole_region", op->is_whole_region);
         document_uint(&document, "n_keys", op->n_keys);

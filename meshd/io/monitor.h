@@ -26,6 +26,9 @@ int monitor_subscribe(struct monitor *monitor, struct guest *guest, uint64_t id,
                 const struct cmi_local_query *query);
 void monitor_unsubscribe(struct monitor *monitor, struct guest *guest);
 
+/* Name of an enum cmi_op_kind. */
+const char *monitor_kind_text(uint64_t kind);
+
 /* core_sink.applied */
 void monitor_applied(struct monitor *monitor, const char *source, uint64_t number,
                 const struct cmi_op *op);

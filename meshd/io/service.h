@@ -73,10 +73,12 @@ struct service {
         /* Why multicast does not work, "on" or "off"; set by whoever runs discovery. */
         const char *(*discovery_text)(void *context);
         void (*write_counters)(void *context, struct document *document);
+        void (*write_facts)(void *context, struct document *document);
         void (*forgotten)(void *context, const struct cmi_id *id);
         void *context;
         struct inquiries *inquiries;
         struct monitor *monitor;
+        struct history *history;
         struct service_region regions[CMI_PAGE_REGIONS];
         struct share *shares;       /* of them, by user */
         struct service_wait *waits; /* CORE_WAITS_MAX */

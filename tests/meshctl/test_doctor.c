@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+#include "meshctl/doctor.h"
+
+#include <glib.h>
+#include <string.h>
+
+/* A sound node with one live peer; each case breaks one thing. */
+static const char status_text[] =
+                "{'node': 'a', 'state': 'live', 'reason': '', 'lease_left_ms': 700,"
+                " 'peers_live': 1}";
+static const char peers_text[] =
+                "{'peers': [{'name': 'a', 'id': '1', 'is_self': true, 'state': 'live'},"
+                " {'name': 'b', 'id': '2', 'is_self': false, 'state': 'live',"
+                " 'clock_ahead_ms': 0, 'clock_behind_ms': 0}]}";
+static const char links_text[] = "{'nodes': [{'name': 'a', 'state': 'live', 'hears': '.1'},"
+                                 " {'name': 'b', 'state': 'live', 'hears': '1.'}]}";
+static const char regions_text[] = "{'regions': [{'name': 'r', 'is_conflicting': false,"
+                                   " 'elsewhere': ''}]}";
+static const char facts_text[] =
+                "{'descriptors_limit': 2000, 'descriptors_needed': 1000, 'max_peers': 256,"
+                " 'state_dir': '/s', 'state_problem': '', 'runtime_dir': '/r', 'log_problem': '',"
+                " 'refused': '', 'refused_ms': null, 'is_multicast': true, 'multicast': 'on',"
+                " 'static_peers': 0, 'beacons_sent': 50, 'beacons_own': 50,"
+                " 'beacons_others_ms': 4000, 'beacons_foreign_ms': null, 'foreign_source': '',"
+                " 'interfaces': [{'name': 'eth0', 'family': 4, 'is_joined': true, 'error': '',"
+                " 'advice': ''}], 'candidates': []}";
+
+struct fixture {
+        json_t *status, *peers, *links, *regions, *facts;
+        const char *storage;
+        json_t *found;
+};
+
+static json_t *parse(const char *text)
+{
+        char *json = g_strdelimit(g_strdup(text), "'", '"');
+        json_t *value = json_loads(json, 0, NULL);
+
+        g_assert_nonnull(value);
+        g_free(json);
+        return value;
+}
+
+static void setup(struct fixture *fixture, const void *data)
+{
+        *fixture = (struct fixture){parse(status_text), parse(peers_text), parse(links_text),
+                        parse(regions_text), parse(facts_text), "", NULL};
+}
+
+static void teardown(struct fixture *fixture, const void *data)
+{
+        json_decref(fixture->status);
+        json_decref(fixture->peers);
+        json_decref(fixture->links);
+        json_decref(fixture->regions);
+        json_decref(fixture->facts);
+        json_decref(fixture->found);
+}
+
+static void examine(struct fixture *fixture)
+{
+        json_decref(fixture->found);
+        fixture->found = doctor_examine(&(struct doctor_case){fixture->status, fixture->peers,
+                        fixture->links, fixture->regions, fixture->facts, fixture->storage});
+}
+
+/* The one row of this check that is not ok. */
+static void expect(struct fixture *fixture, const char *check, const char *state, const char *about,
+                const char *finding)
+{
+        const json_t *row;
+        size_t i, n = 0;
+
+        examine(fixture);
+        json_array_foreach(json_object_get(fixture->found, "checks"), i, row)
+        {
+                if (strcmp(json_string_value(json_object_get(row, "state")), "ok") == 0) {
+                        continue;
+                }
+                n++;
+                g_assert_cmpstr(json_string_value(json_object_get(row, "check")), ==, check);
+                g_assert_cmpstr(json_string_value(json_object_get(row, "state")), ==, state);
+                g_assert_cmpstr(json_string_value(json_object_get(row, "about")), ==, about);
+                g_assert_nonnull(strstr(
+                                json_string_value(json_object_get(row, "finding")), finding));
+                g_assert_cmpuint(json_string_length(json_object_get(row, "advice")), >, 0);
+        }
+        g_assert_cmpuint(n, ==, 1);
+        g_assert_cmpint(json_integer_value(json_object_get(fixture->found, "problems")), ==,
+                        strcmp(state, "problem") == 0);
+}
+
+static void set(json_t *map, const char *key, json_t *value)
+{
+        json_object_set_new(map, key, value);
+}
+
+static json_t *peer(struct fixture *fixture)
+{
+        return json_array_get(json_object_get(fixture->peers, "peers"), 1);
+}
+
+static void candidate(struct fixture *fixture, const char *text)
+{
+        json_array_append_new(json_object_get(fixture->facts, "candidates"), parse(text));
+}
+
+static void nothing_is_wrong_with_a_sound_node(struct fixture *fixture, const void *data)
+{
+        examine(fixture);
+        g_assert_cmpint(json_integer_value(json_object_get(fixture->found, "problems")), ==, 0);
+        g_assert_cmpint(json_integer_value(json_object_get(fixture->found, "notes")), ==, 0);
+        g_assert_cmpuint(json_array_size(json_object_get(fixture->found, "checks")), ==, 12);
+}
+
+static void beacons_that_stop_are_told_once_a_peer_is_live(
+                struct fixture *fixture, const void *data)
+{
+        set(fixture->facts, "beacons_others_ms", json_integer(200000));
+        expect(fixture, "multicast", "problem", "", "stopped 200 s ago");
+        set(fixture->status, "peers_live", json_integer(0));
+        examine(fixture);
+        g_assert_cmpint(json_integer_value(json_object_get(fixture->found, "problems")), ==, 0);
+}
+
+static void own_beacons_that_do_not_come_back_are_told(struct fixture *fixture, const void *data)
+{
+        set(fixture->facts, "beacons_own", json_integer(0));
+        expect(fixture, "multicast", "problem", "", "not even the own");
+}
+
+static void multicast_that_stays_on_the_host_is_a_note(struct fixture *fixture, const void *data)
+{
+        set(json_array_get(json_object_get(fixture->facts, "interfaces"), 0), "name",
+                        json_string("lo"));
+        expect(fixture, "multicast", "note", "lo", "stays on this host");
+}
+
+static void no_interface_is_a_problem(struct fixture *fixture, const void *data)
+{
+        json_array_clear(json_object_get(fixture->facts, "interfaces"));
+        set(fixture->facts, "multicast", json_string("eth7: there is no such interface"));
+        expect(fixture, "multicast", "problem", "", "eth7: there is no such interface");
+}
+
+static void clocks_are_compared(struct fixture *fixture, const void *data)
+{
+        set(peer(fixture), "clock_behind_ms", json_integer(1500));
+        expect(fixture, "clocks", "note", "b", "1.500 s behind");
+        set(peer(fixture), "clock_ahead_ms", json_integer(90000));
+        expect(fixture, "clocks", "problem", "b", "90.000 s ahead");
+}
+
+static void a_one_way_link_names_both_ends(struct fixture *fixture, const void *data)
+{
+        json_t *nodes = json_object_get(fixture->links, "nodes");
+
+        set(json_array_get(nodes, 1), "hears", json_string("0."));
+        expect(fixture, "links", "problem", "b", "a hears b, b does not hear a");
+        set(json_array_get(nodes, 0), "hears", json_string(".0"));
+        expect(fixture, "links", "problem", "b", "a and b do not hear each other");
+        set(json_array_get(nodes, 1), "state", json_string("gone"));
+        examine(fixture);
+        g_assert_cmpint(json_integer_value(json_object_get(fixture->found, "problems")), ==, 0);
+}
+
+static void an_address_that_does_not_answer_is_told(struct fixture *fixture, const void *data)
+{
+        candidate(fixture, "{'id': '2', 'address': '10.0.0.1:6781', 'is_static': false,"
+                           " 'beacon_ms': 900, 'probe': 'Connection refused'}");
+        expect(fixture, "dial", "problem", "b",
+                        "its beacons are heard, but TCP to 10.0.0.1:6781: Connection refused");
+        json_array_clear(json_object_get(fixture->facts, "candidates"));
+        candidate(fixture, "{'id': '9', 'address': '10.0.0.1:6781', 'is_static': true,"
+                           " 'beacon_ms': null, 'probe': 'open'}");
+        expect(fixture, "dial", "problem", "10.0.0.1:6781", "does not answer as a member");
+        json_array_clear(json_object_get(fixture->facts, "candidates"));
+        candidate(fixture, "{'id': '9', 'address': '10.0.0.1:6781', 'is_static': false,"
+                           " 'beacon_ms': 90000, 'probe': 'Connection refused'}");
+        examine(fixture);
+        g_assert_cmpint(json_integer_value(json_object_get(fixture->found, "problems")), ==, 0);
+}
+
+static void a_full_disk_and_a_volatile_log_are_told(struct fixture *fixture, const void *data)
+{
+        fixture->storage = "its file system is full";
+        expect(fixture, "storage", "problem", "/s", "full");
+        fixture->storage = "";
+        set(fixture->facts, "log_problem", json_string("No space left on device"));
+        expect(fixture, "storage", "problem", "/r", "No space left");
+}
+
+static void a_refusal_is_told_while_it_is_new(struct fixture *fixture, const void *data)
+{
+        set(fixture->facts, "refused", json_string("c: max_peers is reached here"));
+        set(fixture->facts, "refused_ms", json_integer(5000));
+        expect(fixture, "refused", "problem", "", "c: max_peers is reached here");
+        set(fixture->facts, "refused_ms", json_integer(700000));
+        examine(fixture);
+        g_assert_cmpint(json_integer_value(json_object_get(fixture->found, "problems")), ==, 0);
+}
+
+static void another_mesh_is_a_problem_only_for_a_lonely_node(
+                struct fixture *fixture, const void *data)
+{
+        set(fixture->facts, "beacons_foreign_ms", json_integer(1000));
+        set(fixture->facts, "foreign_source", json_string("10.0.0.9:6780"));
+        expect(fixture, "foreign", "note", "10.0.0.9:6780", "another mesh");
+}
+
+int main(int argc, char **argv)
+{
+        static const struct {
+                const char *name;
+                void (*run)(struct fixture *fixture, const void *data);
+        } cases[] = {
+                        {"/doctor/sound", nothing_is_wrong_with_a_sound_node},
+                        {"/doctor/stopped", beacons_that_stop_are_told_once_a_peer_is_live},
+                        {"/doctor/own", own_beacons_that_do_not_come_back_are_told},
+                        {"/doctor/loopback", multicast_that_stays_on_the_host_is_a_note},
+                        {"/doctor/interface", no_interface_is_a_problem},
+                        {"/doctor/clocks", clocks_are_compared},
+                        {"/doctor/one_way", a_one_way_link_names_both_ends},
+                        {"/doctor/dial", an_address_that_does_not_answer_is_told},
+                        {"/doctor/storage", a_full_disk_and_a_volatile_log_are_told},
+                        {"/doctor/refused", a_refusal_is_told_while_it_is_new},
+                        {"/doctor/foreign", another_mesh_is_a_problem_only_for_a_lonely_node},
+        };
+
+        g_test_init(&argc, &argv, NULL);
+        g_test_set_nonfatal_assertions();
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                g_test_add(cases[i].name, struct fixture, NULL, setup, cases[i].run, teardown);
+        }
+        return g_test_run();
+}
