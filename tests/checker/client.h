@@ -34,8 +34,7 @@ struct client {
         _Atomic uint64_t n_loads;
         _Atomic uint64_t n_writes;
         _Atomic uint64_t n_acks;
-        _Atomic uint64_t
-                        n_errors; /* invalidations that failed, a wait that was too short excepted */
+        _Atomic uint64_t n_errors; /* failed invalidations, but for short waits */
 };
 
 /* One thread. */
