@@ -532,3 +532,62 @@ keys_document() {
         expect_output meshctl
         expect_error 'cannot reach meshd'
 }
+
+why_document() {
+        printf '{"schema": "cachemesh.why/1", "node": "a", "is_served": %s, "verdict": "%s", "key": "0123456789ab", "lease_left_ms": 700,
+                "stamps": [{"what": "key", "stamp": 7, "has_intent": false, "ago_ms": 3200, "source": "b", "position": 4,
+                "kind": "invalidate", "cause": "this key was invalidated"}]}' "$@"
+}
+
+@test "why shows the stamps and ends with 2 if nothing is served" {
+        fake <<<"{\"answers\": {\"why\": [$(why_document true 'served, if'), $(why_document false 'the lease does not run')]}}"
+        ctl why --region users 42
+        expect_status 0
+        expect_no_error
+        expect_asked 'why'
+        [[ ${lines[-1]} =~ ^key\ +7\ +3.2s\ +b\ +4\ +invalidate\ +this\ key ]]
+        ctl why --region users 42
+        expect_status 2
+        expect_output 'the lease does not run'
+        ctl -q why --region users 42
+        expect_status 2
+        expect_no_output
+}
+
+@test "why and trace want one key and a region that can be" {
+        for verb in why trace; do
+                ctl $verb 42
+                expect_status 64
+                expect_error '--region is needed'
+                ctl $verb --region users
+                expect_status 64
+                ctl $verb --region users $'a\tb'
+                expect_status 64
+                expect_error 'control character at byte 2'
+                ctl $verb --region users "$(printf 'x%.0s' {1..1025})"
+                expect_status 64
+                expect_error '1025 bytes, 1 to 1024'
+        done
+}
+
+trace_document() {
+        printf '{"schema": "cachemesh.trace/1", "key": "0123456789ab", "position": 4, "outcome": "%s", "hops": [
+                {"name": "a", "is_self": true, "state": "live", "sent_us": null, "applied_us": 9, "outcome": "applied"}]}' "$1"
+}
+
+@test "trace ends with 75 if the mesh has not confirmed" {
+        fake <<<"{\"answers\": {\"trace\": [$(trace_document applied), $(trace_document partial)]}}"
+        ctl trace --region users 42
+        expect_status 0
+        [[ ${lines[-1]} =~ ^a\*\ +live\ +-\ +9us ]]
+        ctl trace --region users 42
+        expect_status 75
+        expect_error 'not proven to be applied everywhere: partial'
+}
+
+@test "doctor of a meshd that does not know it says so" {
+        fake <<<"{\"answers\": {\"status\": $(status_document live '' 1000 2 0 5 '')}}"
+        ctl doctor
+        expect_status 1
+        expect_no_output
+}
