@@ -55,9 +55,16 @@ static void send_list(const struct request *request)
         service_send(request->client, &writer, begin, request->id);
 }
 
-static void refuse(const struct request *request, int error, const char *path)
+static void refuse_write(const struct request *request, const struct keys *keys)
 {
-        const char *text = NULL;
+        service_error(request->client, request->id, keys->write_error,
+                        "nothing changed: the key file %.200s cannot be replaced: %s", keys->path,
+                        strerror(-keys->write_error));
+}
+
+static void refuse(const struct request *request, int error)
+{
+        const char *text = strerror(-error);
 
         switch (-error) {
         case EINVAL:
@@ -73,16 +80,13 @@ static void refuse(const struct request *request, int error, const char *path)
                 text = "this key is installed already";
                 break;
         case ENOSPC:
-                text = "there are three keys already, or the disk is full: remove a key first";
+                text = "there are three keys already: remove one first";
                 break;
         case EBUSY:
                 text = "this key is in use: use another one first";
                 break;
         default:
-                service_error(request->client, request->id, error,
-                                "nothing changed: the key file %.200s cannot be replaced: %s", path,
-                                strerror(-error));
-                return;
+                break;
         }
         service_error(request->client, request->id, error, "%s", text);
 }
@@ -125,7 +129,7 @@ static int change(const struct request *request, enum key_verb verb)
 
 static void answer(const struct request *request, enum key_verb verb)
 {
-        const struct keys *keys = request->service->keys;
+        struct keys *keys = request->service->keys;
         int r = 0;
 
         if (!keys->ring) {
@@ -140,10 +144,13 @@ static void answer(const struct request *request, enum key_verb verb)
                                         "only root and the user of meshd may change its keys");
                         return;
                 }
+                keys->write_error = 0;
                 r = change(request, verb);
         }
-        if (r < 0) {
-                refuse(request, r, keys->path);
+        if (r < 0 && keys->write_error < 0) {
+                refuse_write(request, keys);
+        } else if (r < 0) {
+                refuse(request, r);
         } else {
                 send_list(request);
         }

@@ -47,6 +47,7 @@ static int change(struct keys *keys, struct cmi_key_file *file, bool is_cutting)
 {
         int r = key_store_write(keys->path, file);
 
+        keys->write_error = r;
         if (r == 0) {
                 key_ring_set(keys->ring, file);
                 links_rekey(keys->links, is_cutting, clock_read_ns(CLOCK_MONOTONIC));

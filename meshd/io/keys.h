@@ -12,6 +12,7 @@ struct keys {
         const char *path;
         struct key_ring *ring; /* NULL: this node runs without a key */
         struct links *links;   /* to be told; set once they are open */
+        int write_error;       /* why the file could not be written at the last change, or 0 */
 };
 
 /**

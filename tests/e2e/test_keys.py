@@ -222,6 +222,20 @@ def mistakes_change_nothing():
         expect('three keys' in error, error)
 
 
+def a_file_that_cannot_be_replaced_is_told_as_such():
+    """The kernel's reasons are also those of mistakes: EEXIST, EBUSY, ENOSPC."""
+    with Mesh() as mesh:
+        node, = mesh.start_keyed(1, mesh.key())
+        before = keys_of(node)
+        os.mkdir(node.flags['key'] + '.new')
+        status, _, error = node.meshctl_status('key', 'install', mesh.key('second'))
+        expect_equal(status, 1)
+        expect('cannot be replaced: File exists' in error, error)
+        expect_equal(keys_of(node), before)
+        os.rmdir(node.flags['key'] + '.new')
+        node.meshctl('key', 'install', mesh.key('third'))
+
+
 def another_user_cannot_change_keys():
     if os.geteuid() != 0:
         raise Skip('needs root, to be another user')
@@ -333,6 +347,7 @@ if __name__ == '__main__':
          what_was_changed_is_in_the_key_file_after_a_crash,
          a_ring_of_two_keys_starts_whatever_the_others_use,
          mistakes_change_nothing,
+         a_file_that_cannot_be_replaced_is_told_as_such,
          another_user_cannot_change_keys,
          a_node_without_a_key_has_none_to_change,
          a_key_file_that_is_too_open_or_wrong_is_refused_at_start,
