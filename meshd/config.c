@@ -402,7 +402,7 @@ static int load_flags(struct config *config, char *const *argv, const struct opt
                 struct fault *fault)
 {
         bool is_seen[N_OPTIONS] = {false};
-        struct given given;
+        struct given given = {0};
 
         for (char *const *at = argv + (argv[0] != NULL); *at; at += given.n_arguments) {
                 struct source source = {given.label, NULL, fault};
@@ -411,6 +411,7 @@ static int load_flags(struct config *config, char *const *argv, const struct opt
                 if (r < 0) {
                         return r;
                 }
+                assert(given.option);
                 if (only && given.option != only) {
                         continue;
                 }

@@ -137,10 +137,10 @@ int cmi_key_file_parse(struct cmi_slice text, struct cmi_key_file *ret_file, uin
 
 static char *put(char *at, const char *text)
 {
-        size_t n = strlen(text);
-
-        memcpy(at, text, n);
-        return at + n;
+        while (*text) {
+                *at++ = *text++;
+        }
+        return at;
 }
 
 size_t cmi_key_file_format(const struct cmi_key_file *file, char ret_text[CMI_KEY_FILE_TEXT_SIZE])

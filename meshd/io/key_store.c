@@ -89,7 +89,7 @@ int key_store_read(const char *path, struct cmi_key_file *ret_file, struct fault
 {
         CM_CLEANUP(cmi_close_p) int fd = -1;
         char text[CMI_KEY_FILE_MAX + 1];
-        struct stat status;
+        struct stat status = {0};
         uint32_t line = 0;
         ssize_t n;
         int r = open_file(path, &fd, &status);

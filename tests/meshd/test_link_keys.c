@@ -372,7 +372,7 @@ static void beyond_the_limit_no_connection_is_taken_in_until_some_end(void)
         }
         g_assert_true(links->listener.is_shut);
         late = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        connect(late, (struct sockaddr *)&address, sizeof(address));
+        (void)connect(late, (struct sockaddr *)&address, sizeof(address));
         for (int i = 0; i < 20; i++) {
                 turn(links);
         }
