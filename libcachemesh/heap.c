@@ -24,12 +24,14 @@
 #define IS_AFTER_FREE ((size_t)2) /* the word before the block is the size of the free one there */
 #define IS_FIRST ((size_t)4)      /* in its chunk */
 #define IS_LARGE ((size_t)8)      /* a block of its own from the allocator */
-#define FLAGS ((size_t)15)
+#define IS_MOVABLE ((size_t)1 << 31)
+#define SIZE_MASK (IS_MOVABLE - 16)
+#define OFFSET_SHIFT 32 /* above it: bytes from the start of the chunk */
 
 /* head lies 8 bytes below a multiple of 16, so that the memory after it is aligned; sizes
  * are multiples of 16. */
 struct cmi_heap_block {
-        size_t head;                 /* size with head, and flags; 0 at the end of a chunk */
+        size_t head;                 /* size with head, flags, offset; size 0 ends a chunk */
         struct cmi_heap_block *next; /* while it is free; its last word is then its size */
         struct cmi_heap_block *prev;
 };
@@ -41,8 +43,8 @@ struct cmi_heap_chunk {
         struct cmi_heap_chunk *next;
         struct cmi_heap_chunk *prev;
         size_t size;
-        size_t unused;
-        size_t above_first; /* so that the first head lies where heads do */
+        size_t unused;   /* bytes in blocks that are listed as free */
+        size_t is_tried; /* did not become empty; its size puts the first head where heads lie */
 };
 
 /* What a large block has before its head. */
@@ -52,7 +54,18 @@ struct large {
 
 static size_t size_of(const struct cmi_heap_block *block)
 {
-        return block->head & ~FLAGS;
+        return block->head & SIZE_MASK;
+}
+
+/* Not of a large block. */
+static struct cmi_heap_chunk *chunk_of(struct cmi_heap_block *block)
+{
+        return (struct cmi_heap_chunk *)((char *)block - (block->head >> OFFSET_SHIFT));
+}
+
+static size_t offset_in(const struct cmi_heap_chunk *chunk, const struct cmi_heap_block *block)
+{
+        return (size_t)((const char *)block - (const char *)chunk) << OFFSET_SHIFT;
 }
 
 static struct cmi_heap_block *at(struct cmi_heap_block *block, size_t offset)
@@ -98,12 +111,16 @@ static void list(struct cmi_heap *heap, struct cmi_heap_block *block)
         }
         heap->bins[bin] = block;
         heap->filled[bin / 64] |= UINT64_C(1) << bin % 64;
+        heap->unused += size_of(block);
+        chunk_of(block)->unused += size_of(block);
 }
 
 static void unlist(struct cmi_heap *heap, struct cmi_heap_block *block)
 {
         unsigned bin = bin_of(size_of(block));
 
+        heap->unused -= size_of(block);
+        chunk_of(block)->unused -= size_of(block);
         if (block->next) {
                 block->next->prev = block->prev;
         }
@@ -135,9 +152,10 @@ static struct cmi_heap_block *find(struct cmi_heap *heap, size_t size)
 }
 
 /* Makes a block free and tells the one after it. */
-static void set_free(struct cmi_heap *heap, struct cmi_heap_block *block, size_t size, size_t flags)
+static void set_free(struct cmi_heap *heap, struct cmi_heap_chunk *chunk,
+                struct cmi_heap_block *block, size_t size, size_t flags)
 {
-        block->head = size | IS_FREE | (flags & IS_FIRST);
+        block->head = size | IS_FREE | (flags & IS_FIRST) | offset_in(chunk, block);
         *last_word(block) = size;
         at(block, size)->head |= IS_AFTER_FREE;
         list(heap, block);
@@ -182,7 +200,7 @@ static int add_chunk(struct cmi_heap *heap, size_t bytes_max)
         block = first_of(chunk);
         size -= sizeof(*chunk) + HEAD_SIZE;
         at(block, size)->head = 0;
-        set_free(heap, block, size, IS_FIRST);
+        set_free(heap, chunk, block, size, IS_FIRST);
         return 0;
 }
 
@@ -256,6 +274,7 @@ static int take_large(struct cmi_heap *heap, size_t size, size_t bytes_max, void
 
 int cmi_heap_take(struct cmi_heap *heap, size_t size, size_t bytes_max, void **ret_memory)
 {
+        struct cmi_heap_chunk *chunk;
         struct cmi_heap_block *block;
         size_t needed = align_up(size + HEAD_SIZE);
         size_t found;
@@ -276,12 +295,12 @@ int cmi_heap_take(struct cmi_heap *heap, size_t size, size_t bytes_max, void **r
         }
         unlist(heap, block);
         found = size_of(block);
-        flags = block->head & IS_FIRST;
+        chunk = chunk_of(block);
+        flags = (block->head & IS_FIRST) | offset_in(chunk, block);
         ASAN_UNPOISON_MEMORY_REGION(block, found);
         if (found - needed >= BLOCK_MIN) {
                 block->head = needed | flags;
-                at(block, needed)->head = 0;
-                set_free(heap, at(block, needed), found - needed, 0);
+                set_free(heap, chunk, at(block, needed), found - needed, 0);
         } else {
                 block->head = found | flags;
                 at(block, found)->head &= ~IS_AFTER_FREE;
@@ -304,6 +323,7 @@ void cmi_heap_give(struct cmi_heap *heap, void *memory)
         struct cmi_heap_block *block = (struct cmi_heap_block *)((char *)memory - HEAD_SIZE);
         size_t size = size_of(block);
         struct cmi_heap_block *after = at(block, size);
+        struct cmi_heap_chunk *chunk;
         size_t before;
 
         heap->n_blocks--;
@@ -326,14 +346,96 @@ void cmi_heap_give(struct cmi_heap *heap, void *memory)
                 unlist(heap, block);
                 size += before;
         }
-        set_free(heap, block, size, block->head);
-        if ((block->head & IS_FIRST) && size_of(at(block, size)) == 0) {
-                struct cmi_heap_chunk *chunk =
-                                (struct cmi_heap_chunk *)((char *)block - sizeof(*chunk));
+        chunk = chunk_of(block);
+        set_free(heap, chunk, block, size, block->head);
+        if ((block->head & IS_FIRST) && size_of(at(block, size)) == 0 &&
+                        (chunk->next || chunk->prev)) {
+                unlist(heap, block);
+                remove_chunk(heap, chunk);
+        }
+}
 
-                if (chunk->next || chunk->prev) {
-                        unlist(heap, block);
-                        remove_chunk(heap, chunk);
+void cmi_heap_set_movable(void *memory, bool is_movable)
+{
+        struct cmi_heap_block *block = (struct cmi_heap_block *)((char *)memory - HEAD_SIZE);
+
+        block->head = is_movable ? block->head | IS_MOVABLE : block->head & ~IS_MOVABLE;
+}
+
+/* The chunk with the most unused bytes of those not tried; NULL if there is none. */
+static struct cmi_heap_chunk *emptiest(struct cmi_heap *heap)
+{
+        struct cmi_heap_chunk *best = NULL;
+
+        for (struct cmi_heap_chunk *chunk = heap->chunks; chunk; chunk = chunk->next) {
+                if (!chunk->is_tried && (!best || chunk->unused > best->unused)) {
+                        best = chunk;
                 }
         }
+        return best;
+}
+
+static void retry_all(struct cmi_heap *heap)
+{
+        for (struct cmi_heap_chunk *chunk = heap->chunks; chunk; chunk = chunk->next) {
+                chunk->is_tried = 0;
+        }
+}
+
+struct cmi_heap_chunk *cmi_heap_fence(struct cmi_heap *heap)
+{
+        struct cmi_heap_chunk *chunk = emptiest(heap);
+        struct cmi_heap_block *block;
+
+        if (!chunk) {
+                retry_all(heap);
+                return NULL;
+        }
+        if (chunk->size > heap->unused || (!chunk->next && !chunk->prev)) {
+                return NULL;
+        }
+        chunk->is_tried = 1;
+        for (block = first_of(chunk); size_of(block) > 0; block = at(block, size_of(block))) {
+                if (block->head & IS_FREE) {
+                        unlist(heap, block);
+                }
+        }
+        return chunk;
+}
+
+void cmi_heap_unfence(struct cmi_heap *heap, struct cmi_heap_chunk *chunk)
+{
+        struct cmi_heap_block *block;
+
+        for (block = first_of(chunk); size_of(block) > 0; block = at(block, size_of(block))) {
+                if (block->head & IS_FREE) {
+                        list(heap, block);
+                }
+        }
+}
+
+bool cmi_heap_is_fixed(struct cmi_heap_chunk *chunk)
+{
+        struct cmi_heap_block *block;
+
+        for (block = first_of(chunk); size_of(block) > 0; block = at(block, size_of(block))) {
+                if (!(block->head & (IS_FREE | IS_MOVABLE))) {
+                        return true;
+                }
+        }
+        return false;
+}
+
+void *cmi_heap_next_movable(struct cmi_heap_chunk *chunk, void *memory)
+{
+        struct cmi_heap_block *block = first_of(chunk);
+
+        if (memory) {
+                block = (struct cmi_heap_block *)((char *)memory - HEAD_SIZE);
+                block = at(block, size_of(block));
+        }
+        while (size_of(block) > 0 && !(block->head & IS_MOVABLE)) {
+                block = at(block, size_of(block));
+        }
+        return size_of(block) > 0 ? (char *)block + HEAD_SIZE : NULL;
 }

@@ -28,6 +28,7 @@ struct cmi_heap {
         size_t chunk_size;
         size_t huge_from; /* with so many bytes taken, further chunks are huge pages */
         size_t bytes;     /* taken from the allocator */
+        size_t unused;    /* of them, in free blocks */
         size_t n_blocks;  /* in use */
         struct cmi_heap_chunk *chunks;
         uint64_t filled[CMI_HEAP_BINS / 64]; /* bins that are not empty */
@@ -58,3 +59,24 @@ int cmi_heap_take(struct cmi_heap *heap, size_t size, size_t bytes_max, void **r
 /* Give a block back; a chunk that is empty then goes back to the allocator,
  * but for the last one. */
 void cmi_heap_give(struct cmi_heap *heap, void *memory);
+
+/* Whether who holds a block could do with another one in its place; at first not. */
+void cmi_heap_set_movable(void *memory, bool is_movable);
+
+/**
+ * cmi_heap_fence() - choose a chunk that is to become empty
+ *
+ * The one with the most unused bytes, if there is as much unused as the whole chunk has. Blocks are
+ * not taken from it until cmi_heap_unfence(), and none is given back meanwhile. It is not chosen
+ * again before all others were; they all were when the answer is NULL.
+ *
+ * Return: the chunk, NULL if there is none.
+ */
+struct cmi_heap_chunk *cmi_heap_fence(struct cmi_heap *heap);
+void cmi_heap_unfence(struct cmi_heap *heap, struct cmi_heap_chunk *chunk);
+
+/* Has a chunk a block in use that is not movable? */
+bool cmi_heap_is_fixed(struct cmi_heap_chunk *chunk);
+
+/* The movable block after this one, the first one for NULL; NULL after the last. */
+void *cmi_heap_next_movable(struct cmi_heap_chunk *chunk, void *memory);

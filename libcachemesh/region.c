@@ -5,6 +5,7 @@
 
 #define VALUE_SHARE 8     /* no value may take more than this fraction of a budget */
 #define BATCH_SHARE 32    /* an eviction frees about this fraction of it */
+#define CHUNKS_TRIED 4    /* at a time, when something in them is pinned */
 #define TABLE_RESERVE 256 /* bytes that one insertion may add to the table */
 
 /* xorshift64: which entries of one load expire first must not be the same everywhere. Source:
@@ -121,6 +122,21 @@ static bool may_store(struct cm_region *region, const struct cmi_mapping *mappin
 }
 
 /*
+ * Unlink some entries. Lock held. What SIEVE chooses comes first; if that did not help, a chunk
+ * is emptied, since the table needs the memory, or no free block is large enough.
+ */
+static size_t evict(struct cm_region *region, const struct cmi_mapping *mapping, size_t batch,
+                bool is_first)
+{
+        size_t unlinked = 0;
+
+        for (int n = is_first ? CHUNKS_TRIED : 0; n < CHUNKS_TRIED && unlinked == 0; n++) {
+                unlinked = cmi_sieve_empty_chunk(region);
+        }
+        return unlinked > 0 ? unlinked : cmi_sieve_evict(region, mapping, batch);
+}
+
+/*
  * Memory for an entry within the budget; room is made by eviction, and more than is needed, so that
  * the next puts find it. Lock held. 0, CM_E_FULL, -ENOMEM.
  */
@@ -130,7 +146,7 @@ static int take(struct cm_region *region, const struct cmi_mapping *mapping, siz
         size_t budget = region->options.budget_bytes - TABLE_RESERVE;
         size_t batch = budget / BATCH_SHARE + size;
 
-        for (;;) {
+        for (bool is_first = true;; is_first = false) {
                 size_t table = cmi_table_size(&region->table);
                 size_t n_evicted = 0;
                 int r = -ENOSPC;
@@ -143,7 +159,7 @@ static int take(struct cm_region *region, const struct cmi_mapping *mapping, siz
                         return r;
                 }
                 if (region->unlinked_bytes - region->kept_bytes < batch) {
-                        n_evicted = cmi_sieve_evict(region, mapping, batch);
+                        n_evicted = evict(region, mapping, batch, is_first);
                 }
                 if (cmi_region_reclaim(region) == 0 && n_evicted == 0) {
                         return CM_E_FULL;

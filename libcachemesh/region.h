@@ -66,6 +66,17 @@ void cmi_sieve_remove(struct cm_region *region, struct cmi_entry *entry);
  */
 size_t cmi_sieve_evict(struct cm_region *region, const struct cmi_mapping *mapping, size_t bytes);
 
+/**
+ * cmi_sieve_empty_chunk() - one chunk of the heap becomes empty at the next reclaim
+ *
+ * Its entries move to free blocks of other chunks, those that were hit first; what finds no room is
+ * evicted. A chunk of which something is pinned or being filled is passed over.
+ *
+ * Return: the bytes of what was unlinked; 0 if no chunk was emptied: there is not enough room, or
+ *         this one was passed over, and the next call looks at another one.
+ */
+size_t cmi_sieve_empty_chunk(struct cm_region *region);
+
 /* An entry leaves table and queue, and is freed once nobody has it pinned
  * (reclaim.c). Lock held. */
 void cmi_region_unlink(struct cm_region *region, struct cmi_entry *entry);

@@ -195,6 +195,106 @@ static void pinned_entries_are_not_evicted_for_nothing(void)
         fixture_close(&f);
 }
 
+/* Puts an entry, with a hit before it that scatters visited marks, and notes how many entries are
+ * fewer afterwards if that is the most so far. */
+static void put_and_count_losses(struct fixture *f, int i, size_t len, uint64_t *most)
+{
+        uint64_t before = stats_of(f).n_entries;
+        uint64_t after;
+        char key[32];
+        int r;
+
+        g_snprintf(key, sizeof(key), "key%d", g_test_rand_int_range(0, i + 1));
+        g_free(get_text(f->region, key, &r));
+        g_snprintf(key, sizeof(key), "key%d", i);
+        g_assert_cmpint(put_bytes(f, key, len), ==, 0);
+        after = stats_of(f).n_entries;
+        *most = MAX(*most, before - MIN(before, after));
+}
+
+/* What one put may throw out: two batches of a 32nd of the budget and a chunk, all in entries of
+ * the smallest size there. */
+static uint64_t losses_allowed(size_t budget, size_t chunk, size_t entry)
+{
+        return (2 * (budget / 32) + chunk) / entry;
+}
+
+/* Large entries, all over the memory, then small ones, for which the table has to grow. */
+static void a_growing_table_costs_a_chunk_not_the_cache(void)
+{
+        const size_t budget = 64 << 20;
+        struct fixture f = open_budget(budget);
+        uint64_t most = 0;
+        uint64_t n_least = UINT64_MAX;
+        int i = 0;
+
+        for (; i < 30000; i++) {
+                put_and_count_losses(&f, i, 4000, &most);
+        }
+        g_assert_cmpuint(most, <=, losses_allowed(budget, 2 << 20, 4000));
+        for (; i < 90000; i++) {
+                put_and_count_losses(&f, i, 100, &most);
+                n_least = MIN(n_least, stats_of(&f).n_entries);
+        }
+        g_printerr("# at most %" G_GUINT64_FORMAT " entries fewer, at least %" G_GUINT64_FORMAT
+                   " there\n",
+                        most, n_least);
+        g_assert_cmpuint(most, <=, losses_allowed(budget, 2 << 20, 200));
+        g_assert_cmpuint(n_least, >, 14000);
+        fixture_close(&f);
+}
+
+/* No free block is large enough for it, and hardly a chunk ever empty by itself. */
+static void a_value_of_half_a_chunk_costs_a_chunk_not_the_cache(void)
+{
+        const size_t budget = 64 << 20;
+        struct fixture f = open_budget(budget);
+        uint64_t most = 0;
+        int i = 0;
+
+        for (; i < 120000; i++) {
+                put_and_count_losses(&f, i, 500, &most);
+        }
+        most = 0;
+        for (; i < 120020; i++) {
+                put_and_count_losses(&f, i, 500000, &most);
+        }
+        g_printerr("# at most %" G_GUINT64_FORMAT " entries fewer of %" G_GUINT64_FORMAT "\n", most,
+                        stats_of(&f).n_entries);
+        g_assert_cmpuint(most, <=, losses_allowed(budget, 2 << 20, 600));
+        g_assert_cmpuint(stats_of(&f).n_entries, >, 65000);
+        fixture_close(&f);
+}
+
+/* What was hit is all over the memory; whichever chunk is emptied, its entries move. */
+static void what_is_hit_stays_while_chunks_are_emptied(void)
+{
+        struct fixture f = open_budget(16 << 20);
+        char key[32];
+        int n_left = 0;
+        int r;
+
+        for (int i = 0; i < 60000; i++) {
+                g_snprintf(key, sizeof(key), i % 60 == 0 ? "hot%d" : "cold%d", i);
+                put_bytes(&f, key, i < 20000 ? 500 + i % 7 * 50 : 80);
+                for (int k = 0; k < 5; k++) {
+                        g_snprintf(key, sizeof(key), "hot%d", (i * 5 + k) % 334 * 60);
+                        g_free(get_text(f.region, key, &r));
+                }
+                if (i % 1000 == 999) {
+                        g_assert_cmpint(put_bytes(&f, "half", 400000), ==, 0);
+                        cm_invalidate(f.region, "half", 4, CM_WAIT_NONE, NULL);
+                }
+        }
+        for (int i = 0; i < 20000; i += 60) {
+                g_snprintf(key, sizeof(key), "hot%d", i);
+                g_free(get_text(f.region, key, &r));
+                n_left += r == 0;
+        }
+        g_assert_cmpint(n_left, ==, 334);
+        fixture_close(&f);
+}
+
 static size_t resident_bytes(void)
 {
         FILE *file = fopen("/proc/self/statm", "r");
@@ -358,6 +458,9 @@ int main(int argc, char **argv)
         g_test_add_func("/budget/full",
                         when_all_is_pinned_a_put_says_full_until_something_is_released);
         g_test_add_func("/budget/pinned", pinned_entries_are_not_evicted_for_nothing);
+        g_test_add_func("/budget/table", a_growing_table_costs_a_chunk_not_the_cache);
+        g_test_add_func("/budget/half", a_value_of_half_a_chunk_costs_a_chunk_not_the_cache);
+        g_test_add_func("/budget/moved", what_is_hit_stays_while_chunks_are_emptied);
         /* A sanitizer's own memory is resident too. */
         if (!IS_SANITIZED) {
                 g_test_add_func("/budget/resident",

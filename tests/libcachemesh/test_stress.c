@@ -12,11 +12,15 @@
 #define THREADS 4
 #define KEYS 3000
 #define PINS 100
+#define LARGE 30000 /* nearly half a chunk of MOVING_BUDGET */
+#define MOVING_BUDGET ((size_t)1 << 20)
 
 static _Atomic bool is_over;
 static _Atomic uint64_t n_torn;
 static _Atomic uint64_t n_checked;
 static _Atomic int64_t n_allocated;
+static _Atomic uint32_t n_made;
+static _Atomic uint64_t n_moved;
 
 static void *poison_allocate(void *userdata, size_t alignment, size_t size)
 {
@@ -36,13 +40,15 @@ static void poison_deallocate(void *userdata, void *memory, size_t size)
 struct content {
         uint32_t number;
         uint32_t len;
-        unsigned char bytes[400];
+        uint32_t serial; /* no two are the same */
+        unsigned char bytes[LARGE];
 };
 
 static size_t fill(struct content *content, uint32_t number, uint32_t len)
 {
         content->number = number;
         content->len = len;
+        content->serial = atomic_fetch_add(&n_made, 1);
         memset(content->bytes, (int)(number % 200), len);
         return offsetof(struct content, bytes) + len;
 }
@@ -69,7 +75,7 @@ struct worker {
         uint32_t numbers[PINS];
 };
 
-static void put(struct worker *worker, const char *key, size_t len, uint32_t number)
+static void put(struct worker *worker, const char *key, size_t len, uint32_t number, gint32 largest)
 {
         char tag[8];
         struct cm_bytes tags = {tag, (size_t)g_snprintf(tag, sizeof(tag), "t%u", number % 50)};
@@ -77,7 +83,8 @@ static void put(struct worker *worker, const char *key, size_t len, uint32_t num
         struct content content;
 
         cm_put(worker->fixture->region, key, len, &content,
-                        fill(&content, number, (uint32_t)g_rand_int_range(worker->random, 0, 400)),
+                        fill(&content, number,
+                                        (uint32_t)g_rand_int_range(worker->random, 0, largest)),
                         cm_token(worker->fixture->cm), &options);
 }
 
@@ -112,7 +119,7 @@ static void step(struct worker *worker)
                         check(value, number);
                 }
         } else if (what < 800) {
-                put(worker, key, len, number);
+                put(worker, key, len, number, 400);
         } else if (what < 900) {
                 cm_get_or_load(region, key, len, load, &number, value);
         } else if (what < 990) {
@@ -206,10 +213,83 @@ static void nothing_freed_is_ever_read(void)
         g_assert_cmpint(n_allocated, ==, 0);
 }
 
+/* The same value at another address was moved. */
+static void look(const struct cm_value *value, const void **address, uint32_t *serial)
+{
+        const struct content *content = value->data;
+
+        if (*serial == content->serial && *address != content) {
+                atomic_fetch_add(&n_moved, 1);
+        }
+        *serial = content->serial;
+        *address = content;
+}
+
+static void *get_and_put(void *data)
+{
+        struct worker *worker = data;
+        g_autofree const void **addresses = g_new0(const void *, KEYS);
+        g_autofree uint32_t *serials = g_new0(uint32_t, KEYS);
+
+        while (!atomic_load(&is_over)) {
+                uint32_t number = (uint32_t)g_rand_int_range(worker->random, 0, KEYS);
+                struct cm_value value = {0};
+                char key[16];
+                size_t len = (size_t)g_snprintf(key, sizeof(key), "key%u", number);
+
+                if (cm_get(worker->fixture->region, key, len, &value) == 0) {
+                        look(&value, &addresses[number], &serials[number]);
+                        g_thread_yield();
+                        check(&value, number);
+                        cm_release(&value);
+                } else {
+                        put(worker, key, len, number, number % 50 ? 400 : LARGE);
+                }
+        }
+        return NULL;
+}
+
+static void what_is_moved_stays_readable_where_it_was(void)
+{
+        struct cm_options options = {
+                        .size = sizeof(options),
+                        .flags = CM_OPEN_STANDALONE,
+                        .allocator = {poison_allocate, poison_deallocate, NULL},
+        };
+        struct cm_region_options budget = {.size = sizeof(budget), .budget_bytes = MOVING_BUDGET};
+        struct fixture f = {NULL, NULL};
+        g_autofree struct worker *workers = g_new0(struct worker, THREADS);
+        GThread *threads[THREADS];
+        gint64 end = g_get_monotonic_time() + 20 * G_USEC_PER_SEC;
+
+        atomic_store(&is_over, false);
+        g_assert_cmpint(cm_open(&f.cm, &options), ==, 0);
+        g_assert_cmpint(cm_region_open(&f.region, f.cm, "region", &budget), ==, 0);
+        for (unsigned i = 0; i < THREADS; i++) {
+                workers[i].fixture = &f;
+                workers[i].random = g_rand_new_with_seed((guint32)g_test_rand_int());
+                threads[i] = g_thread_new("worker", get_and_put, &workers[i]);
+        }
+        while (atomic_load(&n_moved) < 1000 && g_get_monotonic_time() < end) {
+                g_thread_yield();
+        }
+        atomic_store(&is_over, true);
+        for (unsigned i = 0; i < THREADS; i++) {
+                g_thread_join(threads[i]);
+                g_rand_free(workers[i].random);
+        }
+        g_test_message("%" G_GUINT64_FORMAT " values seen to have moved", n_moved);
+        g_assert_cmpuint(n_moved, >=, 1000);
+        g_assert_cmpuint(n_torn, ==, 0);
+        fixture_close(&f);
+        g_assert_cmpint(n_allocated, ==, 0);
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
         g_test_set_nonfatal_assertions();
         g_test_add_func("/stress/poison", nothing_freed_is_ever_read);
+        g_test_add_func("/stress/moved", what_is_moved_stays_readable_where_it_was);
         return g_test_run();
 }
