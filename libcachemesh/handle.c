@@ -237,6 +237,10 @@ static int inherit(struct cm *cm)
         init_locks(cm);
         atomic_store(&cm->is_pending, 0);
         memset(cm->loads, 0, sizeof(cm->loads));
+        /* A thread of the parent may have been between a stamp and local_seq: what is newer than
+         * every token would be refused for good. Nothing from before the fork is served here. */
+        memset((void *)cm->local_keys, 0, sizeof(cm->local_keys));
+        memset((void *)cm->local_tags, 0, sizeof(cm->local_tags));
         cmi_mapping_free_all(cm);
         for (uint32_t i = 0; i < n; i++) {
                 r = cmi_region_after_fork(atomic_load(&cm->regions[i]));

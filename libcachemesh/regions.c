@@ -239,6 +239,8 @@ int cmi_region_after_fork(struct cm_region *region)
         region->heap = heap;
         memcpy((void *)&region->table, (const void *)&table, sizeof(table));
         region->binding = CMI_REGION_INDEX_UNKNOWN;
+        atomic_store_explicit(&region->local_max, 0, memory_order_relaxed);
+        atomic_store_explicit(&region->local_region, 0, memory_order_relaxed);
         region->id = new_id(); /* what threads remember about the old one must not match */
         region->counters = NULL;
         region->newest = region->oldest = region->hand = region->unlinked = NULL;

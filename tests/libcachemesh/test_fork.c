@@ -6,6 +6,7 @@
  */
 #include "tests/libcachemesh/fixture.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #define CHILD_EXPECT(condition)                                                                    \
         do {                                                                                       \
                 if (!(condition)) {                                                                \
+                        dprintf(2, "# child, line %d: %s\n", __LINE__, #condition);                \
                         _exit(__LINE__ % 200 + 1);                                                 \
                 }                                                                                  \
         } while (0)
@@ -254,8 +256,14 @@ static void a_child_forked_amid_changes_works(void)
                 pid_t child = fork();
 
                 if (child == 0) {
+                        int r;
+
                         alarm(20);
-                        CHILD_EXPECT(put_text(f.region, "a", "child", cm_token(f.cm)) == 0);
+                        r = put_text(f.region, "a", "child", cm_token(f.cm));
+                        if (r != 0) {
+                                dprintf(2, "# put: %d, %s\n", r, cm_error_detail(f.cm));
+                        }
+                        CHILD_EXPECT(r == 0);
                         CHILD_EXPECT(has(f.region, "a", "child"));
                         CHILD_EXPECT(cm_invalidate(f.region, "a", 1, CM_WAIT_NODE, NULL) == 0);
                         _exit(0);
