@@ -228,8 +228,8 @@ static void look(const struct cm_value *value, const void **address, uint32_t *s
 static void *get_and_put(void *data)
 {
         struct worker *worker = data;
-        g_autofree const void **addresses = g_new0(const void *, KEYS);
-        g_autofree uint32_t *serials = g_new0(uint32_t, KEYS);
+        const void **addresses = g_new0(const void *, KEYS);
+        uint32_t *serials = g_new0(uint32_t, KEYS);
 
         while (!atomic_load(&is_over)) {
                 uint32_t number = (uint32_t)g_rand_int_range(worker->random, 0, KEYS);
@@ -246,6 +246,8 @@ static void *get_and_put(void *data)
                         put(worker, key, len, number, number % 50 ? 400 : LARGE);
                 }
         }
+        g_free((void *)addresses);
+        g_free(serials);
         return NULL;
 }
 
