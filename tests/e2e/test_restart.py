@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """E7: a peer is killed and comes back on the same port, under load; each later invalidation arrives there.
 
-The ancestor of this software loses them for ever. Each round looks twice: the apps had cached the keys and must find none of
+Each round looks twice: the apps had cached the keys and must find none of
 them afterwards; and the restarted node must have applied exactly as many operations as the streams of the others have grown by,
 so that none is missing even where it has forgotten everything for another reason, as a node does that gets no CPU.
 """
