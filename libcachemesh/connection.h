@@ -81,8 +81,6 @@ struct cmi_connection {
 
         struct cmi_request requests[CM_REGIONS_MAX]; /* by the region's number in the handle */
         uint32_t n_requested; /* below it all are written on this connection */
-        char refusal[CMI_LOCAL_TEXT_MAX +
-                        1]; /* meshd's words about the region that it refused last */
 
         struct cmi_pending pending;
         bool is_overflowed;   /* the queue was dropped; whole regions instead, at the next attach */

@@ -269,12 +269,11 @@ static void handle_region_error(struct cmi_connection *connection, struct cmi_re
 {
         request->state = CMI_REQUEST_REFUSED;
         request->error = (int)error->code;
-        memcpy(connection->refusal, error->text, sizeof(connection->refusal));
         if (!request->is_noticed) {
                 request->is_noticed = true;
                 tell_region(connection, number, error);
         }
-        cmi_waiters_wake(&connection->waiters, CMI_WAITER_REGION);
+        cmi_waiters_refuse(&connection->waiters, number, error->text);
 }
 
 static int handle_error(struct cmi_connection *connection, const struct cmi_local_head *head,

@@ -71,13 +71,16 @@ static int region_outcome(const struct cmi_request *request)
 }
 
 /* A stopped meshd costs the first region its deadline, and not each of many. */
-static void await_region(struct cmi_connection *connection, const struct cmi_request *request,
-                uint64_t deadline_ns)
+static int await_region(struct cmi_connection *connection, uint32_t number, uint64_t deadline_ns)
 {
+        const struct cmi_request *request = &connection->requests[number];
         uint64_t n_received = connection->n_received;
         struct cmi_waiter waiter;
+        int r;
 
         cmi_waiters_enter(&connection->waiters, &waiter, CMI_WAITER_REGION, NULL);
+        waiter.region = number;
+        strcpy(waiter.refusal, "meshd refused it before");
         while (request->state < CMI_REQUEST_ANSWERED && !connection->is_stalled &&
                         cmi_connection_try(connection)) {
                 if (!cmi_connection_wait(connection, &waiter, deadline_ns)) {
@@ -86,30 +89,31 @@ static void await_region(struct cmi_connection *connection, const struct cmi_req
                 }
         }
         cmi_connection_leave(connection, &waiter);
+        r = region_outcome(request);
+        return r < 0 ? cmi_fail(r, "region %s: %s",
+                                       cmi_region_name(cmi_handle_region(connection->cm, number)),
+                                       waiter.refusal)
+                     : 0;
 }
 
 static int source_open_region(struct cm *cm, struct cm_region *region, uint32_t timeout_ms)
 {
         struct cmi_connection *connection = cmi_connection(cm);
         uint32_t number = region_number(cm, region);
-        const struct cmi_request *request = &connection->requests[number];
-        char refusal[sizeof(connection->refusal)];
-        int r;
+        int r = 0;
 
         cmi_connection_lock(connection);
         step(connection);
-        if (region_outcome(request) < 0) {
+        if (region_outcome(&connection->requests[number]) < 0) {
                 cmi_connection_ask_again(connection, number);
                 timeout_ms = cmi_handle_options(cm)->timeout_ms;
         }
         cmi_connection_pump(connection);
         if (timeout_ms > 0) {
-                await_region(connection, request, cmi_connection_now_ns() + cmi_ms(timeout_ms));
+                r = await_region(connection, number, cmi_connection_now_ns() + cmi_ms(timeout_ms));
         }
-        r = region_outcome(request);
-        memcpy(refusal, connection->refusal, sizeof(refusal));
         cmi_connection_unlock(connection);
-        return r < 0 ? cmi_fail(r, "region %s: %s", cmi_region_name(region), refusal) : 0;
+        return r;
 }
 
 static void source_status(struct cm *cm, struct cmi_source_status *ret_status)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "libcachemesh/waiter.h"
 
+#include <stdio.h>
 #include <time.h>
 
 void cmi_waiters_enter(struct cmi_waiters *waiters, struct cmi_waiter *waiter,
@@ -40,6 +41,16 @@ void cmi_waiters_wake(struct cmi_waiters *waiters, unsigned kinds)
 {
         for (struct cmi_waiter *waiter = waiters->head; waiter; waiter = waiter->next) {
                 if (waiter->kind & kinds) {
+                        pthread_cond_signal(&waiter->wake);
+                }
+        }
+}
+
+void cmi_waiters_refuse(struct cmi_waiters *waiters, uint32_t region, const char *text)
+{
+        for (struct cmi_waiter *waiter = waiters->head; waiter; waiter = waiter->next) {
+                if (waiter->kind == CMI_WAITER_REGION && waiter->region == region) {
+                        snprintf(waiter->refusal, sizeof(waiter->refusal), "%s", text);
                         pthread_cond_signal(&waiter->wake);
                 }
         }

@@ -6,6 +6,7 @@
  * that it is for and no other. Who reads the socket for all is connection_wait.c's business.
  */
 #include "libcachemesh/cachemesh.h"
+#include "wire/local.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -25,8 +26,10 @@ struct cmi_waiter {
         enum cmi_waiter_kind kind;
         bool is_polling; /* asleep in poll(), not on the condition */
         bool is_done;
-        int outcome;              /* once is_done */
-        struct cm_result *result; /* of the caller; NULL: not wanted */
+        int outcome;                          /* once is_done */
+        struct cm_result *result;             /* of the caller; NULL: not wanted */
+        uint32_t region;                      /* REGION: its number in the handle */
+        char refusal[CMI_LOCAL_TEXT_MAX + 1]; /* REGION: meshd's words, if it refused */
 };
 
 struct cmi_waiters {
@@ -41,6 +44,9 @@ void cmi_waiters_leave(struct cmi_waiters *waiters, struct cmi_waiter *waiter);
 
 /* Let those of these kinds (a set) look again. */
 void cmi_waiters_wake(struct cmi_waiters *waiters, unsigned kinds);
+
+/* meshd refused this region: keeps its words for those who wait for it, and lets them look. */
+void cmi_waiters_refuse(struct cmi_waiters *waiters, uint32_t region, const char *text);
 
 /* Let one that does not poll look again, so that somebody reads the socket. */
 void cmi_waiters_wake_one(struct cmi_waiters *waiters);

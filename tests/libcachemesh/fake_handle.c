@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/libcachemesh/fake_handle.h"
 
+#include "wire/local.h"
 #include "wire/op.h"
 #include "wire/page.h"
 
@@ -47,14 +48,24 @@ struct cm *fake_handle_close(struct cm *cm)
         return NULL;
 }
 
-int fake_handle_region(struct cm *cm, const char *name, uint32_t timeout_ms)
+struct cm_region *fake_handle_add_region(struct cm *cm, const char *name)
 {
         struct cm_region *region = &cm->regions[cm->n_regions];
 
         snprintf(region->name, sizeof(region->name), "%s", name);
         region->index = CMI_REGION_INDEX_UNKNOWN;
         cm->n_regions++;
+        return region;
+}
+
+int fake_handle_open_region(struct cm *cm, struct cm_region *region, uint32_t timeout_ms)
+{
         return cm->ops->open_region(cm, region, timeout_ms);
+}
+
+int fake_handle_region(struct cm *cm, const char *name, uint32_t timeout_ms)
+{
+        return fake_handle_open_region(cm, fake_handle_add_region(cm, name), timeout_ms);
 }
 
 int fake_handle_invalidate(struct cm *cm, const char *region, const char *key, enum cm_wait wait,
@@ -182,9 +193,21 @@ void cmi_handle_log(struct cm *cm, enum cm_log_level level, const char *format, 
         pthread_mutex_unlock(&lock);
 }
 
+static _Thread_local char detail[CMI_LOCAL_TEXT_MAX + 128];
+
 int cmi_fail(int error, const char *format, ...)
 {
+        va_list arguments;
+
+        va_start(arguments, format);
+        vsnprintf(detail, sizeof(detail), format, arguments);
+        va_end(arguments);
         return error;
+}
+
+const char *fake_handle_detail(void)
+{
+        return detail;
 }
 
 int cmi_mapping_install(struct cm *cm, void *page, size_t size, uint32_t *ret_serial)

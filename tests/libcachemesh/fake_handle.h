@@ -40,8 +40,15 @@ struct cm {
 struct cm *fake_handle_open(const char *socket_path, const struct cm_options *options);
 struct cm *fake_handle_close(struct cm *cm);
 
-/* Adds a region and asks the source for it; returns what the source does. */
+/* Adds a region and asks the source for it; returns what the source does. One call at a time. */
 int fake_handle_region(struct cm *cm, const char *name, uint32_t timeout_ms);
+
+/* The same in two steps, of which only the second one may be any thread's at any time. */
+struct cm_region *fake_handle_add_region(struct cm *cm, const char *name);
+int fake_handle_open_region(struct cm *cm, struct cm_region *region, uint32_t timeout_ms);
+
+/* What the last failure of this thread was told with. */
+const char *fake_handle_detail(void);
 
 /* An INVALIDATE of one key. */
 int fake_handle_invalidate(struct cm *cm, const char *region, const char *key, enum cm_wait wait,

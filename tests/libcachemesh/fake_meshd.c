@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/libcachemesh/fake_meshd.h"
 
+#include "tests/libcachemesh/fake_page.h"
+
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sys/mman.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
@@ -24,6 +26,7 @@ struct client {
 struct held {
         struct client *client;
         uint64_t id;
+        char region[CMI_REGION_NAME_MAX + 1]; /* of a REGION request */
 };
 
 struct fake_meshd {
@@ -42,9 +45,7 @@ struct fake_meshd {
         GArray *held;
         unsigned n_accepted;
         unsigned n_closed;
-        int page_fd;
-        struct cmi_page *page;
-        size_t page_size;
+        struct fake_page page;
 };
 
 char *fake_path_new(void)
@@ -106,15 +107,21 @@ static void send_all(struct client *client, struct cmi_writer *writer, const int
         }
 }
 
+static void write_error(struct cmi_writer *writer, uint64_t id, const struct cmi_error *error)
+{
+        size_t begin = cmi_local_begin(writer, CMI_LOCAL_ERROR, id);
+
+        cmi_error_write(writer, error);
+        cmi_local_end(writer, begin);
+}
+
 static void answer_error(struct client *client, uint64_t id, int64_t code)
 {
         uint8_t bytes[512];
         struct cmi_writer writer = cmi_writer(bytes, sizeof(bytes));
         struct cmi_error error = {.code = code, .text = "as the script says"};
-        size_t begin = cmi_local_begin(&writer, CMI_LOCAL_ERROR, id);
 
-        cmi_error_write(&writer, &error);
-        cmi_local_end(&writer, begin);
+        write_error(&writer, id, &error);
         send_all(client, &writer, NULL, 0);
 }
 
@@ -123,14 +130,14 @@ static void answer_attach(struct fake_meshd *meshd, struct client *client, uint6
         const struct fake_meshd_script *script = &meshd->script;
         uint8_t bytes[512];
         struct cmi_writer writer = cmi_writer(bytes, sizeof(bytes));
-        int fds[3] = {meshd->page_fd, meshd->page_fd, meshd->page_fd};
+        int fds[3] = {meshd->page.fd, meshd->page.fd, meshd->page.fd};
         struct cmi_attached attached = {
                         .version = script->version ? script->version : CMI_LOCAL_VERSION_MAX,
                         .software = "fake",
                         .node = "fake",
-                        .epoch = meshd->page->epoch + script->is_page_of_other_epoch,
+                        .epoch = meshd->page.words->epoch + script->is_page_of_other_epoch,
                         .page_size = (script->n_descriptors > 0) != script->is_size_wrong
-                                                     ? meshd->page_size + script->page_size_off
+                                                     ? meshd->page.size + script->page_size_off
                                                      : 0,
                         .clock = {clock_ns(CLOCK_MONOTONIC) + (uint64_t)script->mono_shift_ns,
                                         clock_ns(CLOCK_REALTIME) + (uint64_t)script->real_shift_ns},
@@ -150,6 +157,18 @@ static void answer_attach(struct fake_meshd *meshd, struct client *client, uint6
         cmi_attached_write(&writer, &attached);
         cmi_local_end(&writer, begin);
         send_all(client, &writer, fds, script->n_descriptors);
+}
+
+static void hold_region(
+                struct fake_meshd *meshd, struct client *client, const struct cmi_local_head *head)
+{
+        struct cmi_region_request request;
+        struct held held = {.client = client, .id = head->id};
+
+        g_assert_cmpint(cmi_region_request_decode(head->fields, &request), ==, 0);
+        strcpy(held.region, request.name);
+        g_array_append_val(meshd->held, held);
+        pthread_cond_broadcast(&meshd->changed);
 }
 
 static void answer_region(struct fake_meshd *meshd, struct client *client, uint64_t id)
@@ -224,7 +243,7 @@ static void handle_publish(
         } else if (meshd->script.answers_mesh) {
                 answer_result(meshd, client, head->id, meshd->script.mesh_outcome);
         } else {
-                g_array_append_val(meshd->held, ((struct held){client, head->id}));
+                g_array_append_val(meshd->held, ((struct held){.client = client, .id = head->id}));
                 pthread_cond_broadcast(&meshd->changed);
         }
 }
@@ -242,7 +261,11 @@ static void handle(struct fake_meshd *meshd, struct client *client, struct cmi_s
                 answer_attach(meshd, client, head.id);
                 break;
         case CMI_LOCAL_REGION:
-                answer_region(meshd, client, head.id);
+                if (meshd->script.holds_regions) {
+                        hold_region(meshd, client, &head);
+                } else {
+                        answer_region(meshd, client, head.id);
+                }
                 break;
         case CMI_LOCAL_PUBLISH:
                 handle_publish(meshd, client, &head);
@@ -365,28 +388,6 @@ static void *run(void *data)
         return NULL;
 }
 
-static void make_page(struct fake_meshd *meshd)
-{
-        static const struct cmi_page_geometry small = {256, 256, 256};
-        static uint64_t epoch = 1000;
-        uint64_t hour_ns = 3600 * CMI_NS_PER_S;
-
-        meshd->page_size = cmi_page_size(&small);
-        meshd->page_fd = memfd_create("page", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-        g_assert_cmpint(ftruncate(meshd->page_fd, (off_t)meshd->page_size), ==, 0);
-        meshd->page = mmap(NULL, meshd->page_size, PROT_READ | PROT_WRITE, MAP_SHARED,
-                        meshd->page_fd, 0);
-        epoch += 10;
-        cmi_page_init(meshd->page, &small, epoch, 5, CMI_NS_PER_S);
-        meshd->page->state = CMI_PAGE_LIVE;
-        meshd->page->lease_end_mono_ns = clock_ns(CLOCK_MONOTONIC) + hour_ns;
-        meshd->page->lease_end_real_ns = clock_ns(CLOCK_REALTIME) + hour_ns;
-        if (!meshd->script.is_unsealed) {
-                g_assert_cmpint(fcntl(meshd->page_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW), ==,
-                                0);
-        }
-}
-
 struct fake_meshd *fake_meshd_start(const char *path, const struct fake_meshd_script *script)
 {
         struct fake_meshd *meshd = calloc(1, sizeof(*meshd));
@@ -401,7 +402,7 @@ struct fake_meshd *fake_meshd_start(const char *path, const struct fake_meshd_sc
         pthread_condattr_destroy(&attributes);
         meshd->published = g_ptr_array_new_with_free_func(g_free);
         meshd->held = g_array_new(FALSE, FALSE, sizeof(struct held));
-        make_page(meshd);
+        fake_page_open(&meshd->page, !meshd->script.is_unsealed);
         g_assert_cmpint(pipe2(meshd->control, O_CLOEXEC), ==, 0);
         meshd->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         g_strlcpy(address.sun_path, path, sizeof(address.sun_path));
@@ -427,8 +428,7 @@ struct fake_meshd *fake_meshd_kill(struct fake_meshd *meshd)
         close(meshd->listener);
         close(meshd->control[0]);
         close(meshd->control[1]);
-        close(meshd->page_fd);
-        munmap(meshd->page, meshd->page_size);
+        fake_page_close(&meshd->page);
         g_ptr_array_unref(meshd->published);
         g_array_unref(meshd->held);
         pthread_mutex_destroy(&meshd->lock);
@@ -522,6 +522,29 @@ static bool await_count(struct fake_meshd *meshd, const unsigned *count, unsigne
         return is_there;
 }
 
+bool fake_meshd_await_held(struct fake_meshd *meshd, unsigned n)
+{
+        return await_count(meshd, &meshd->held->len, n);
+}
+
+void fake_meshd_refuse_regions(struct fake_meshd *meshd, int64_t code)
+{
+        uint8_t bytes[4096];
+        struct cmi_writer writer = cmi_writer(bytes, sizeof(bytes));
+
+        pthread_mutex_lock(&meshd->lock);
+        for (guint i = 0; i < meshd->held->len; i++) {
+                struct held *held = &g_array_index(meshd->held, struct held, i);
+                struct cmi_error error = {.code = code};
+
+                snprintf(error.text, sizeof(error.text), "no room for %s", held->region);
+                write_error(&writer, held->id, &error);
+        }
+        send_all(g_array_index(meshd->held, struct held, 0).client, &writer, NULL, 0);
+        g_array_set_size(meshd->held, 0);
+        pthread_mutex_unlock(&meshd->lock);
+}
+
 bool fake_meshd_await_published(struct fake_meshd *meshd, unsigned n)
 {
         return await_count(meshd, &meshd->published->len, n);
@@ -569,5 +592,5 @@ char *fake_meshd_published(struct fake_meshd *meshd, unsigned i)
 
 struct cmi_page *fake_meshd_page(struct fake_meshd *meshd)
 {
-        return meshd->page;
+        return meshd->page.words;
 }

@@ -20,6 +20,7 @@ struct fake_meshd_script {
         uint64_t page_size_off; /* announced too large by this much */
         int64_t attach_error;   /* answer ATTACH by ERROR */
         int64_t region_error;
+        bool holds_regions; /* requests wait for fake_meshd_refuse_regions() */
         int64_t publish_error;
         bool errs_once;
         bool is_babbling;  /* answer ATTACH by bytes that are no message */
@@ -55,6 +56,12 @@ void fake_meshd_set_script(struct fake_meshd *meshd, const struct fake_meshd_scr
 
 /* Answer the oldest unanswered CMI_WAIT_MESH publication; waits for one. False after 10 s. */
 bool fake_meshd_answer(struct fake_meshd *meshd, int64_t outcome);
+
+/* Wait until this many requests wait for an answer. False after 10 s. */
+bool fake_meshd_await_held(struct fake_meshd *meshd, unsigned n);
+
+/* Refuse all held requests, which are of one connection, by "no room for NAME" in one write. */
+void fake_meshd_refuse_regions(struct fake_meshd *meshd, int64_t code);
 
 /* Wait until this many publications have come in since the start. False after 10 s. */
 bool fake_meshd_await_published(struct fake_meshd *meshd, unsigned n);

@@ -228,6 +228,50 @@ static void a_region_that_meshd_has_no_room_for_is_refused(struct fixture *f, co
         g_assert_cmpint(fake_handle_invalidate(f->cm, "a", "k", CM_WAIT_NODE, 5000, NULL), ==, 0);
 }
 
+struct opening {
+        struct cm *cm;
+        struct cm_region *region;
+        int outcome;
+        char detail[128];
+};
+
+static void *open_region(void *data)
+{
+        struct opening *opening = data;
+
+        opening->outcome = fake_handle_open_region(opening->cm, opening->region, 10000);
+        g_strlcpy(opening->detail, fake_handle_detail(), sizeof(opening->detail));
+        return NULL;
+}
+
+static void each_of_two_threads_is_told_why_its_own_region_was_refused(
+                struct fixture *f, const void *unused)
+{
+        struct fake_meshd_script script = fake_meshd_script();
+        struct opening openings[2] = {0};
+        pthread_t threads[2];
+
+        fixture_start_region(f, NULL);
+        script.holds_regions = true;
+        fake_meshd_set_script(f->meshd, &script);
+        for (unsigned i = 0; i < 2; i++) {
+                openings[i].cm = f->cm;
+                openings[i].region = fake_handle_add_region(f->cm, i == 0 ? "first" : "second");
+                g_assert_cmpint(pthread_create(&threads[i], NULL, open_region, &openings[i]), ==,
+                                0);
+                /* Its request is there, so it waits: both are one step under the lock. */
+                g_assert_true(fake_meshd_await_held(f->meshd, i + 1));
+        }
+        /* Whoever reads finds both answers at once, before either thread goes on. */
+        fake_meshd_refuse_regions(f->meshd, -ENOSPC);
+        for (unsigned i = 0; i < 2; i++) {
+                pthread_join(threads[i], NULL);
+                g_assert_cmpint(openings[i].outcome, ==, -ENOSPC);
+        }
+        g_assert_cmpstr(openings[0].detail, ==, "region first: no room for first");
+        g_assert_cmpstr(openings[1].detail, ==, "region second: no room for second");
+}
+
 static void a_path_over_the_limit_is_refused(struct fixture *f, const void *unused)
 {
         char path[CM_SOCKET_PATH_MAX + 2];
@@ -338,6 +382,7 @@ int main(int argc, char **argv)
         CASE("refused", meshd_may_refuse_and_its_reason_is_logged);
         CASE("conflict", a_conflict_of_region_options_is_returned_and_told);
         CASE("conflict_room", a_region_that_meshd_has_no_room_for_is_refused);
+        CASE("conflict_threads", each_of_two_threads_is_told_why_its_own_region_was_refused);
         CASE("long_path", a_path_over_the_limit_is_refused);
         CASE("limit_path", a_path_of_the_limit_works);
         CASE("offline", without_meshd_it_is_offline_and_says_why);
