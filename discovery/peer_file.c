@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "discovery/peer_file.h"
 
+#include "base/file.h"
 #include "wire/text.h"
 
 #include <errno.h>
@@ -12,7 +13,6 @@
 #include <unistd.h>
 
 #define VERSION_LINE "cachemesh-peers 1"
-#define NEW_NAME PEER_FILE_NAME ".new"
 /* id, space, endpoint, space, name, newline */
 #define LINE_MAX_SIZE (CMI_ID_TEXT_SIZE + CMI_ENDPOINT_TEXT_SIZE + CMI_NAME_MAX + 2)
 
@@ -154,50 +154,6 @@ static size_t format_line(const struct peer_file_entry *entry, char *line, size_
                         is_good_name(entry->name) ? entry->name : "");
 }
 
-static int write_all(int fd, const char *text, size_t size)
-{
-        while (size > 0) {
-                ssize_t n = write(fd, text, size);
-
-                if (n < 0 && errno == EINTR) {
-                        continue;
-                }
-                if (n < 0) {
-                        return -errno;
-                }
-                text += n;
-                size -= (size_t)n;
-        }
-        return 0;
-}
-
-/* Complete on the disk, or not there under its name at all. */
-static int replace(int directory, const char *text, size_t size)
-{
-        int fd, r;
-
-        fd = openat(directory, NEW_NAME, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
-                        0600);
-        if (fd < 0) {
-                return -errno;
-        }
-        r = write_all(fd, text, size);
-        if (r == 0 && fsync(fd) < 0) {
-                r = -errno;
-        }
-        if (close(fd) < 0 && r == 0) {
-                r = -errno;
-        }
-        if (r == 0 && renameat(directory, NEW_NAME, directory, PEER_FILE_NAME) < 0) {
-                r = -errno;
-        }
-        if (r < 0) {
-                unlinkat(directory, NEW_NAME, 0);
-                return r;
-        }
-        return fsync(directory) < 0 ? -errno : 0;
-}
-
 int peer_file_write(int directory, const struct peer_file_entry *entries, size_t n)
 {
         size_t size = sizeof(VERSION_LINE);
@@ -215,7 +171,7 @@ int peer_file_write(int directory, const struct peer_file_entry *entries, size_t
         for (size_t i = 0; i < n; i++) {
                 size += format_line(&entries[i], text + size, LINE_MAX_SIZE + 1);
         }
-        r = replace(directory, text, size);
+        r = cmi_file_replace(directory, PEER_FILE_NAME, cmi_slice(text, size));
         free(text);
         return r;
 }

@@ -7,6 +7,7 @@
 #include "meshctl/verbs.h"
 
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "wire/key_file.h"
 
 #include <errno.h>
@@ -25,24 +26,6 @@ static const struct view key_view = {"keys", "key", key_columns};
 
 /* A new key file */
 
-static int write_new(const char *path, const char *text, size_t n)
-{
-        CM_CLEANUP(cmi_close_p)
-        int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-        int r = 0;
-
-        if (fd < 0) {
-                return -errno;
-        }
-        errno = ENOSPC; /* of a short write */
-        /* Whatever the umask is, nobody else may read it. */
-        if (fchmod(fd, 0600) < 0 || write(fd, text, n) != (ssize_t)n || fsync(fd) < 0) {
-                r = -errno;
-                unlink(path);
-        }
-        return r;
-}
-
 static int make_key(const char *path)
 {
         struct cmi_key_file file = {.n_keys = 1};
@@ -52,7 +35,7 @@ static int make_key(const char *path)
         if (getrandom(file.keys[0], CMI_KEY_SIZE, 0) != CMI_KEY_SIZE) {
                 return -EIO;
         }
-        r = write_new(path, text, cmi_key_file_format(&file, text));
+        r = cmi_file_create(AT_FDCWD, path, cmi_slice(text, cmi_key_file_format(&file, text)));
         explicit_bzero(&file, sizeof(file));
         explicit_bzero(text, sizeof(text));
         return r;

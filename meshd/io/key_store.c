@@ -2,6 +2,7 @@
 #include "meshd/io/key_store.h"
 
 #include "base/cleanup.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -107,57 +108,26 @@ int key_store_read(const char *path, struct cmi_key_file *ret_file, struct fault
         return r < 0 ? refuse_text(path, r, line, fault) : 0;
 }
 
-static int write_all(const char *path, const char *text, size_t n)
-{
-        CM_CLEANUP(cmi_close_p)
-        int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-
-        if (fd < 0) {
-                return -errno;
-        }
-        errno = ENOSPC; /* of a short write */
-        if (write(fd, text, n) != (ssize_t)n || fsync(fd) < 0) {
-                return -errno;
-        }
-        return 0;
-}
-
-static void sync_directory(char *path)
-{
-        char *slash = strrchr(path, '/');
-        CM_CLEANUP(cmi_close_p) int fd = -1;
-
-        slash[slash == path] = '\0';
-        fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd >= 0) {
-                fsync(fd);
-        }
-}
-
 int key_store_write(const char *path, const struct cmi_key_file *file)
 {
+        CM_CLEANUP(cmi_close_p) int directory = -1;
         char text[CMI_KEY_FILE_TEXT_SIZE];
         char real[PATH_MAX];
-        char new_path[PATH_MAX + 8];
+        char *name;
         size_t n;
         int r;
 
         if (!realpath(path, real)) {
                 return -errno;
         }
-        snprintf(new_path, sizeof(new_path), "%s.new", real);
-        /* Left by a crash; what is not ours is not followed. */
-        unlink(new_path);
+        name = strrchr(real, '/');
+        *name++ = '\0';
+        directory = open(real[0] ? real : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (directory < 0) {
+                return -errno;
+        }
         n = cmi_key_file_format(file, text);
-        r = write_all(new_path, text, n);
+        r = cmi_file_replace(directory, name, cmi_slice(text, n));
         sodium_memzero(text, sizeof(text));
-        if (r == 0 && rename(new_path, real) < 0) {
-                r = -errno;
-        }
-        if (r < 0) {
-                unlink(new_path);
-                return r;
-        }
-        sync_directory(real);
-        return 0;
+        return r;
 }

@@ -2,6 +2,7 @@
 #include "meshd/io/state_dir.h"
 
 #include "base/cleanup.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -65,28 +66,9 @@ static int read_text(int dir, const char *name, char ret_text[FILE_MAX])
         return 0;
 }
 
-/* Replaces a small file so that after a crash it is either the old or the new one, whole. */
 static int write_text(int dir, const char *name, const char *text)
 {
-        char new_name[64];
-        CM_CLEANUP(cmi_close_p) int fd = -1;
-        size_t n = strlen(text);
-
-        snprintf(new_name, sizeof(new_name), "%s.new", name);
-        fd = openat(dir, new_name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (fd < 0) {
-                return -errno;
-        }
-        errno = ENOSPC; /* of a short write */
-        if (write(fd, text, n) != (ssize_t)n || fsync(fd) < 0 ||
-                        renameat(dir, new_name, dir, name) < 0) {
-                int r = -errno;
-
-                unlinkat(dir, new_name, 0);
-                return r;
-        }
-        fsync(dir);
-        return 0;
+        return cmi_file_replace(dir, name, cmi_slice_str(text));
 }
 
 static void note(struct state_dir *dir, const char *what, int error)

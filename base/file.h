@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * Small files that must survive a crash whole. This file decides in which order they are written,
+ * synced and renamed; what is in them, and who may read them beyond their owner, is the caller's.
+ * All functions block on the disk.
+ */
+#include "base/bytes.h"
+
+#define CMI_FILE_NAME_MAX 250 /* bytes; ".new" is put behind it */
+
+/**
+ * cmi_file_create() - make a file that does not exist yet
+ * @directory: descriptor, or AT_FDCWD
+ * @path:      relative to @directory
+ * @content:   borrowed
+ *
+ * Only its owner may read and write it, whatever the umask is. Any thread.
+ *
+ * Return: 0: its content is on the disk; -EEXIST; or the negative errno of what failed, as -ENOSPC,
+ *         in which case there is no such file.
+ */
+int cmi_file_create(int directory, const char *path, struct cmi_slice content);
+
+/**
+ * cmi_file_replace() - replace a file, or make it, so that a crash leaves either the old or the new
+ * @directory: descriptor, readable
+ * @name:      in @directory; up to CMI_FILE_NAME_MAX bytes
+ * @content:   borrowed
+ *
+ * The new file is written as "NAME.new", which is nobody else's. One call for one name at a time.
+ *
+ * Return: 0: it is on the disk; -ENAMETOOLONG; or the negative errno of what failed, in which case
+ *         the old file is there. Only if the directory could not be synced (-EIO) the new one is,
+ *         and a crash may bring the old one back.
+ */
+int cmi_file_replace(int directory, const char *name, struct cmi_slice content);
