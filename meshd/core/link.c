@@ -14,11 +14,6 @@
 #define HANDSHAKE_NS (5 * CMI_NS_PER_S)       /* a candidate that gave no HELLO is hung up */
 #define REFUSAL_NS (2 * CMI_NS_PER_S)
 #define COPY_NS (500 * CMI_NS_PER_MS) /* frames of a dead process come no later than this */
-/* An incarnation that lies further ahead of our clock (Unix milliseconds) than this is believed of
- * nobody: soon nothing could go above it any more. A century, so that a node whose clock begins at
- * 1970 believes those of today. */
-#define INCARNATION_AHEAD_MS (UINT64_C(100) * 365 * 24 * 3600 * 1000)
-
 static struct link *link_find(struct core *core, const struct cmi_endpoint *endpoint)
 {
         for (uint32_t i = 0; i < core->max_links; i++) {
@@ -40,6 +35,11 @@ static struct link *link_by_token(struct core *core, uint64_t token)
                 }
         }
         return NULL;
+}
+
+bool link_is_open(struct core *core, const struct cmi_endpoint *endpoint)
+{
+        return link_find(core, endpoint) != NULL;
 }
 
 static uint32_t link_index(const struct core *core, const struct link *link)
@@ -67,6 +67,7 @@ int link_open(struct core *core, struct cmi_time now, const struct cmi_endpoint 
                 *link = (struct link){
                                 .is_used = true,
                                 .member = NONE,
+                                .detour_of = NONE,
                                 .token = core_random(core) | 1,
                                 .opened_ns = now.mono_ns,
                                 .endpoint = *endpoint,
@@ -83,14 +84,23 @@ int link_open(struct core *core, struct cmi_time now, const struct cmi_endpoint 
         return -ENOSPC;
 }
 
+static void end_detour_of(struct core *core, struct link *link)
+{
+        if (link->detour_of != NONE) {
+                core->members[link->detour_of].detour = NONE;
+                link->detour_of = NONE;
+        }
+}
+
 void link_close(struct core *core, struct link *link)
 {
         if (link->member != NONE) {
                 core->members[link->member].link = NONE;
                 core->members[link->member].is_confirmed = false;
         }
+        end_detour_of(core, link);
         core->sink.hangup(core->sink.context, link_index(core, link));
-        *link = (struct link){.member = NONE};
+        *link = (struct link){.member = NONE, .detour_of = NONE};
 }
 
 struct link *link_ready(struct core *core, const struct member *member)
@@ -157,6 +167,8 @@ void hello_send(struct core *core, struct cmi_time now, struct link *link, struc
         if (member) {
                 hello.applied = (struct cmi_position){member->stream, member->applied};
                 hello.echo_token = member->peer_token;
+        }
+        if (member && member->link == link_index(core, link)) {
                 member->hello_sent_ns = now.mono_ns;
                 member->is_hello_due = false;
                 member->wants_hello = false;
@@ -165,124 +177,6 @@ void hello_send(struct core *core, struct cmi_time now, struct link *link, struc
         cmi_hello_write(&writer, &hello);
         link->next_hello_ns = now.mono_ns + HELLO_RETRY_NS;
         link_send(core, link, member, CMI_FRAME_HELLO, cmi_written(&writer), 0);
-}
-
-/* Refusing */
-
-static void refuse_send(struct core *core, struct link *link)
-{
-        uint8_t buffer[CMI_REASON_MAX + 64];
-        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
-
-        cmi_refuse_write(&writer, &link->refusal);
-        link_send(core, link, NULL, CMI_FRAME_REFUSE, cmi_written(&writer), 0);
-}
-
-static void refuse(struct core *core, struct cmi_time now, const struct cmi_frame_header *header,
-                const struct cmi_hello *hello, enum cmi_refusal code, uint64_t incarnation,
-                const char *reason)
-{
-        struct link *link;
-        char text[CORE_TEXT_MAX];
-
-        core_text(text, hello->name, ": ", reason);
-        core_emit(core, CORE_EVENT_REFUSING, NULL, text);
-        if (hello->n_endpoints == 0) {
-                return;
-        }
-        for (uint32_t i = 0; i < core->max_links; i++) {
-                if (core->links[i].is_used && core->links[i].refusal.code != 0 &&
-                                cmi_endpoint_equal(
-                                                &core->links[i].endpoint, &hello->endpoints[0])) {
-                        return; /* already being told */
-                }
-        }
-        if (link_open(core, now, &hello->endpoints[0], NULL, &link) < 0) {
-                return;
-        }
-        link->refusal = (struct cmi_refuse){.code = code, .incarnation = incarnation};
-        memcpy(link->refusal.reason, text, sizeof(text));
-        refuse_send(core, link);
-}
-
-static bool is_far_ahead(struct cmi_time now, uint64_t incarnation)
-{
-        return incarnation > now.real_ns / CMI_NS_PER_MS + INCARNATION_AHEAD_MS;
-}
-
-static void take_refusal(struct core *core, struct cmi_time now, const struct cmi_id *source,
-                const char *reason)
-{
-        core->refused_ns = now.mono_ns;
-        core->refused_by = *source;
-        core_text(core->reason, "refused: ", reason, "");
-        core_emit(core, CORE_EVENT_REFUSED, NULL, reason);
-}
-
-/* The highest incarnation of us that is known is told, so that a node whose clock was set back gets
- * in again. */
-static void raise_incarnation(struct core *core, struct cmi_time now, const struct cmi_id *source,
-                const struct cmi_refuse *refusal)
-{
-        if (is_far_ahead(now, refusal->incarnation)) {
-                take_refusal(core, now, source,
-                                "told of an incarnation far in the future: meshctl forget this "
-                                "node on the others");
-        } else if (refusal->incarnation >= core->options.incarnation) {
-                core->options.incarnation = refusal->incarnation + 1;
-                core_emit(core, CORE_EVENT_INCARNATION, NULL, refusal->reason);
-        }
-}
-
-void refuse_receive(struct core *core, struct cmi_time now, const struct cmi_id *source,
-                const struct cmi_refuse *refusal)
-{
-        if (refusal->code == CMI_REFUSED_INCARNATION) {
-                raise_incarnation(core, now, source, refusal);
-        } else {
-                take_refusal(core, now, source, refusal->reason);
-        }
-}
-
-static const struct member *live_member_of_name(
-                const struct core *core, const char *name, const struct cmi_id *but)
-{
-        for (uint32_t i = 0; i < core->member_limit; i++) {
-                const struct member *member = &core->members[i];
-
-                if (member->is_used && member_counts(member) && strcmp(member->name, name) == 0 &&
-                                !cmi_id_equal(&member->id, but)) {
-                        return member;
-                }
-        }
-        return NULL;
-}
-
-/* Is this HELLO to be answered by a refusal? */
-static bool is_refused(struct core *core, struct cmi_time now,
-                const struct cmi_frame_header *header, const struct cmi_hello *hello,
-                const struct member *member)
-{
-        const struct member *other = live_member_of_name(core, hello->name, &header->source);
-
-        if (hello->protocol_min > CMI_PROTOCOL_MAX || hello->protocol_max < CMI_PROTOCOL_MIN) {
-                refuse(core, now, header, hello, CMI_REFUSED_PROTOCOL, 0,
-                                "no common protocol version");
-        } else if (hello->lease_ms != core->options.lease_ns / CMI_NS_PER_MS) {
-                refuse(core, now, header, hello, CMI_REFUSED_LEASE, 0,
-                                "its lease length differs; set --lease-ms equal on all nodes");
-        } else if (member && header->source_incarnation < member->incarnation) {
-                refuse(core, now, header, hello, CMI_REFUSED_INCARNATION, member->incarnation,
-                                "a later incarnation of it is known");
-        } else if ((strcmp(hello->name, core->name) == 0 &&
-                                   header->source_incarnation > core->options.incarnation) ||
-                        (other && other->incarnation < header->source_incarnation)) {
-                refuse(core, now, header, hello, CMI_REFUSED_NAME, 0,
-                                "a live node has this name; choose another --name");
-        } else {
-                return false;
-        }
-        return true;
 }
 
 /* Receiving HELLO */
@@ -303,7 +197,7 @@ static void hello_from_myself(struct core *core, struct cmi_time now,
 
                 core_text(refusal.reason, hello->name, ": ",
                                 "a live node has our id; start with --new-identity");
-                refuse_receive(core, now, &header->source, &refusal);
+                refusal_receive(core, now, &header->source, &refusal);
                 core_step_down(core, now);
         }
 }
@@ -331,7 +225,7 @@ static bool is_copy(struct core *core, struct cmi_time now, const struct cmi_fra
                 member->copy_seen_ns = now.mono_ns;
         }
         if (member->heard_ns > member->copy_seen_ns + COPY_NS) {
-                refuse(core, now, header, hello, CMI_REFUSED_IDENTITY, 0,
+                refusal_tell(core, now, header, hello, CMI_REFUSED_IDENTITY, 0,
                                 "a live node has its id; start the copy with --new-identity");
         }
         return true;
@@ -382,6 +276,17 @@ static bool is_advertised(const struct member *member, const struct cmi_endpoint
         return false;
 }
 
+/* The link is the member's from now on, and has a lease to be answered in (detour.c). */
+static void give(struct core *core, struct cmi_time now, struct link *link, struct member *member)
+{
+        end_detour_of(core, link);
+        if (member->link != link_index(core, link)) {
+                link->opened_ns = now.mono_ns;
+        }
+        link->member = member_index(core, member);
+        member->link = link_index(core, link);
+}
+
 /* Which of our links leads to this member: the one whose token it echoes, the one it has, or a new
  * one. */
 static void find_way(struct core *core, struct cmi_time now, struct member *member,
@@ -399,8 +304,7 @@ static void find_way(struct core *core, struct cmi_time now, struct member *memb
                 struct core_event event = {
                                 .kind = CORE_EVENT_MET, .id = member->id, .name = member->name};
 
-                link->member = member_index(core, member);
-                member->link = link_index(core, link);
+                give(core, now, link, member);
                 /* A candidate's address that the member advertises too goes
                  * with the advertisement. */
                 link->is_advertised = link->is_advertised || is_advertised(member, &link->endpoint);
@@ -422,8 +326,7 @@ static void find_way(struct core *core, struct cmi_time now, struct member *memb
         for (uint32_t i = 0; !link && i < member->n_endpoints; i++) {
                 link = link_find(core, &member->endpoints[i]);
                 if (link && link->member == NONE) {
-                        link->member = member_index(core, member);
-                        member->link = link_index(core, link);
+                        give(core, now, link, member);
                 } else if (link) {
                         link = NULL;
                 }
@@ -447,7 +350,7 @@ void hello_receive(struct core *core, struct cmi_time now, uint64_t connection,
         struct member *member = member_find(core, &header->source);
         bool is_new_link;
 
-        if (is_far_ahead(now, header->source_incarnation)) {
+        if (refusal_is_far_ahead(now, header->source_incarnation)) {
                 core->counters.dropped_incarnation++;
                 return;
         }
@@ -455,7 +358,7 @@ void hello_receive(struct core *core, struct cmi_time now, uint64_t connection,
                 hello_from_myself(core, now, header, hello);
                 return;
         }
-        if (is_refused(core, now, header, hello, member) ||
+        if (refusal_is_due(core, now, header, hello, member) ||
                         (member && is_copy(core, now, header, hello, member))) {
                 return;
         }
@@ -467,7 +370,8 @@ void hello_receive(struct core *core, struct cmi_time now, uint64_t connection,
                 member = member_add(core, now, &header->source, hello->name);
         }
         if (!member) {
-                refuse(core, now, header, hello, CMI_REFUSED_FULL, 0, "max_peers is reached here");
+                refusal_tell(core, now, header, hello, CMI_REFUSED_FULL, 0,
+                                "max_peers is reached here");
                 return;
         }
         if (header->source_incarnation > member->incarnation) {
@@ -477,6 +381,9 @@ void hello_receive(struct core *core, struct cmi_time now, uint64_t connection,
         }
         member_heard(core, now, member, connection);
         is_new_link = member->peer_token != hello->link_token;
+        if (is_new_link) {
+                detour_hasten(member);
+        }
         member->peer_token = hello->link_token;
         member->peer_hello = header->generation;
         member->digest = hello->members;
@@ -522,9 +429,10 @@ void link_tick(struct core *core, struct cmi_time now, struct link *link)
                         link_close(core, link);
                 } else if (!link->is_blocked && now.mono_ns >= link->next_hello_ns) {
                         link->next_hello_ns = NEVER;
-                        refuse_send(core, link);
+                        refusal_send(core, link);
                 }
-        } else if (link->member == NONE && now.mono_ns - link->opened_ns >= HANDSHAKE_NS) {
+        } else if (link->member == NONE && link->detour_of == NONE &&
+                        now.mono_ns - link->opened_ns >= HANDSHAKE_NS) {
                 link_close(core, link);
                 core->sink.event(core->sink.context, &event);
         } else if (link->is_blocked) {
@@ -532,7 +440,9 @@ void link_tick(struct core *core, struct cmi_time now, struct link *link)
         } else if (link->member != NONE) {
                 member_hello_tick(core, now, link, &core->members[link->member]);
         } else if (now.mono_ns >= link->next_hello_ns) {
-                hello_send(core, now, link, NULL, true);
+                hello_send(core, now, link,
+                                link->detour_of == NONE ? NULL : &core->members[link->detour_of],
+                                true);
         }
 }
 

@@ -68,6 +68,7 @@ struct member *member_add(
                                 .state_since_ns = now.mono_ns,
                                 .silent_from_ns = now.mono_ns,
                                 .link = NONE,
+                                .detour = NONE,
                 };
                 for (size_t c = 0; c < CMI_NAME_MAX && name[c]; c++) {
                         member->name[c] = name[c];
@@ -85,6 +86,7 @@ void member_remove(struct core *core, struct member *member)
         if (member->link != NONE) {
                 link_close(core, &core->links[member->link]);
         }
+        detour_end(core, member);
         wait_forget_member(core, member);
         member->is_used = false;
         member_sort(core);
@@ -206,6 +208,7 @@ void member_tick(struct core *core, struct cmi_time now, struct member *member)
         if (member->link == NONE && member->n_endpoints > 0) {
                 link_open(core, now, &member->endpoints[0], member, &link);
         }
+        detour_tick(core, now, member);
 }
 
 /* Order does not matter to a sum, and equal sets have equal sums; unequal ones rarely do, and each

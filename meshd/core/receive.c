@@ -146,6 +146,6 @@ void core_receive(struct core *core, struct cmi_time now, uint64_t connection,
         } else if (header.type != CMI_FRAME_REFUSE) {
                 receive_from_member(core, now, connection, &header, body);
         } else if (is_readable(core, cmi_refuse_decode(body, &refusal))) {
-                refuse_receive(core, now, &header.source, &refusal);
+                refusal_receive(core, now, &header.source, &refusal);
         }
 }

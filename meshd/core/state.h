@@ -7,7 +7,9 @@
  *   core.c    entry points, the turn (tick), own state
  *   receive.c frames taken apart and handed on
  *   member.c  the member table, its states, member lists
- *   link.c    outgoing links, HELLO and REFUSE, sending a frame
+ *   link.c    outgoing links, HELLO, sending a frame
+ *   refusal.c REFUSE: who is refused, and being refused
+ *   detour.c  other addresses of a member whose link is not answered
  *   stream.c  operations from and to other nodes: NACK, RESET, GOODBYE
  *   lease.c   beats, grants, the lease end in the page
  *   wait.c    who waits for which operation, and when that is over
@@ -30,6 +32,7 @@ struct link {
         bool is_blocked;    /* send() said -EAGAIN */
         bool is_advertised; /* its address is one that the member tells: gone with that */
         uint32_t member;    /* NONE until a HELLO echoes the token */
+        uint32_t detour_of; /* member to which it may be another way; NONE: to none */
         uint64_t token;
         uint64_t opened_ns;
         uint64_t next_hello_ns; /* until confirmed */
@@ -58,6 +61,10 @@ struct member {
         bool is_hello_due;   /* it asked for ours, or does not know us yet */
         bool wants_hello;    /* we need its */
         uint64_t connection; /* inbound, of its newest frame */
+
+        uint32_t detour;    /* link beside its own; NONE: none is tried */
+        uint32_t n_detours; /* begun since the link was last answered */
+        uint64_t detour_ns; /* when the next one may begin */
 
         uint64_t copy_incarnation; /* of a later process of its id, not to replace it; 0: none */
         uint64_t copy_seen_ns;     /* when that one first said HELLO */
@@ -285,6 +292,8 @@ int link_open(struct core *core, struct cmi_time now, const struct cmi_endpoint 
 void link_close(struct core *core, struct link *link);
 int link_send(struct core *core, struct link *link, struct member *member, enum cmi_frame_type type,
                 struct cmi_slice body, uint64_t body_id);
+/* Is there a link to this address that is there for more than a refusal? */
+bool link_is_open(struct core *core, const struct cmi_endpoint *endpoint);
 /* The member's link, if the peer has confirmed it and it is not blocked. */
 struct link *link_ready(struct core *core, const struct member *member);
 void link_tick(struct core *core, struct cmi_time now, struct link *link);
@@ -292,8 +301,24 @@ void hello_send(struct core *core, struct cmi_time now, struct link *link, struc
                 bool wants_answer);
 void hello_receive(struct core *core, struct cmi_time now, uint64_t connection,
                 const struct cmi_frame_header *header, const struct cmi_hello *hello);
-void refuse_receive(struct core *core, struct cmi_time now, const struct cmi_id *source,
-                const struct cmi_refuse *refuse);
+
+/* refusal.c */
+/* Is this HELLO to be answered by a refusal? Then it has been. */
+bool refusal_is_due(struct core *core, struct cmi_time now, const struct cmi_frame_header *header,
+                const struct cmi_hello *hello, const struct member *member);
+void refusal_tell(struct core *core, struct cmi_time now, const struct cmi_frame_header *header,
+                const struct cmi_hello *hello, enum cmi_refusal code, uint64_t incarnation,
+                const char *reason);
+void refusal_send(struct core *core, struct link *link);
+void refusal_receive(struct core *core, struct cmi_time now, const struct cmi_id *source,
+                const struct cmi_refuse *refusal);
+bool refusal_is_far_ahead(struct cmi_time now, uint64_t incarnation);
+
+/* detour.c */
+void detour_tick(struct core *core, struct cmi_time now, struct member *member);
+void detour_end(struct core *core, struct member *member);
+/* The next one begins at once, if one is needed. */
+void detour_hasten(struct member *member);
 
 /* stream.c */
 void stream_adopt(struct core *core, struct cmi_time now, struct member *member,

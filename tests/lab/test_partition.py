@@ -4,7 +4,7 @@
 import sys
 import time
 
-from lab import Lab, NEVER_GONE_MS, expect, expect_equal, late_ms, mix_end, mix_start, until
+from lab import Lab, NEVER_GONE_MS, PORT, expect, expect_equal, late_ms, mix_end, mix_start, until
 from mesh import run
 
 LEASES_GONE = 6
@@ -95,6 +95,27 @@ def one_way_cuts(n_cuts, seconds):
         lab.expect_whole('mended')
 
 
+def c5_the_mesh_stays_whole_when_one_of_two_interfaces_fails():
+    with Lab() as lab:
+        hosts = [lab.network.host(segments=(0, 1)) for _ in range(3)]
+        for host in hosts:
+            lab.node(host=host, listen=f'0.0.0.0:{PORT}').start()
+        lab.wait_live()
+        lab.wait_counted()
+        apps = lab.add_apps(lab.nodes)
+        lab.step('started')
+        for number in (0, 1):
+            interface = hosts[0].interfaces[number]
+            mix_start(apps, 4)
+            interface.down()
+            # Its neighbours see no carrier change: they must find out by silence.
+            mix_end(apps, 4)
+            lab.expect_whole(f'without {interface.name} of n1')
+            expect_equal(apps[0].ask('invalidate r k mesh')['rc'], 0)
+            interface.up()
+        lab.expect_whole('both paths again')
+
+
 def a_lease_after_it_was_in_a_stream_nobody_reads_what_was_before_whatever_is_cut_in_one_direction():
     one_way_cuts(N_CUTS, 5)
 
@@ -151,4 +172,5 @@ if __name__ == '__main__':
     else:
         run([c3_both_sides_notice_a_broken_network_and_serve_nothing_beyond_the_lease_until_the_other_is_gone,
              without_the_lease_check_hits_go_on_behind_a_broken_network_and_this_test_notices,
+             c5_the_mesh_stays_whole_when_one_of_two_interfaces_fails,
              a_lease_after_it_was_in_a_stream_nobody_reads_what_was_before_whatever_is_cut_in_one_direction])

@@ -59,12 +59,12 @@ def each_reason_why_a_node_is_not_live_is_explained():
     text = code('meshd/core/core.c')
     reasons = re.findall(r'return "([^"]+)"', function('obstacle', text))
     reasons += re.findall(r'set_state\(core, now, CORE_JOINING, "([^"]+)"', text)
-    reasons += [found + '...' for found in re.findall(r'core_text\(core->reason, "(refused: )"', code('meshd/core/link.c'))]
+    reasons += [found + '...' for found in re.findall(r'core_text\(core->reason, "(refused: )"', code('meshd/core/refusal.c'))]
     expect_equal(in_code(page_cells('This node is not live', TROUBLE)), sorted(set(reasons)))
 
 
 def each_refusal_is_explained():
-    text = re.sub(r'member_set_state\([^;]*;', '', code('meshd/core/link.c'))
+    text = re.sub(r'member_set_state\([^;]*;', '', code('meshd/core/link.c', 'meshd/core/refusal.c'))
     texts = [one for one in re.findall(r'"([^"\n]*)"', text) if one.count(' ') > 1]
     expect_equal(in_code(page_cells('Refused', TROUBLE)), sorted(set(texts)))
 

@@ -13,11 +13,11 @@ static const struct cmi_page_geometry geometry = {4096, 256, 256};
 #define PORT 1000
 #define PORTS_A_MOVE 100
 
-static struct cmi_endpoint endpoint_of(const struct rig_node *node)
+static struct cmi_endpoint endpoint_of(const struct rig_node *node, uint32_t address)
 {
         return (struct cmi_endpoint){.family = 4,
                         .port = (uint16_t)(PORT + node->number + PORTS_A_MOVE * node->n_moves),
-                        .address = {127, 0, 0, 1}};
+                        .address = {127, 0, 0, (uint8_t)(address + 1)}};
 }
 
 static int on_dial(void *context, uint32_t link, const struct cmi_endpoint *endpoint)
@@ -26,6 +26,7 @@ static int on_dial(void *context, uint32_t link, const struct cmi_endpoint *endp
 
         node->link_to[link] = (endpoint->port - PORT) % PORTS_A_MOVE + 1;
         node->link_moves[link] = (endpoint->port - PORT) / PORTS_A_MOVE;
+        node->link_address[link] = endpoint->address[3] - 1U;
         return 0;
 }
 
@@ -54,6 +55,9 @@ static int on_send(void *context, uint32_t link, struct cmi_slice header, struct
         if (node->is_full || !leads_somewhere(node, link)) {
                 return -EAGAIN;
         }
+        if (rig->nodes[node->link_to[link] - 1].is_dead[node->link_address[link]]) {
+                return 0;
+        }
         assert(rig->n_frames < RIG_FRAMES);
         *frame = (struct rig_frame){node->number, node->link_to[link] - 1, header.len, body.len,
                         malloc(header.len + body.len)};
@@ -77,6 +81,7 @@ static void on_event(void *context, const struct core_event *event)
 
         node->n_forgot += event->kind == CORE_EVENT_FORGOT;
         node->n_gaps += event->kind == CORE_EVENT_GAP;
+        node->n_met += event->kind == CORE_EVENT_MET;
         node->n_differences += event->kind == CORE_EVENT_REGION;
         if (event->kind == CORE_EVENT_REFUSED) {
                 memcpy(node->refused, event->text, sizeof(node->refused));
@@ -150,8 +155,10 @@ static void start(struct rig *rig, uint32_t number, const char *name, bool keeps
         options.random = rig->now.mono_ns + number;
         options.name = name ? name : text;
         options.mesh = "rig";
-        options.endpoints[0] = endpoint_of(node);
-        options.n_endpoints = 1;
+        options.n_endpoints = node->n_addresses > 0 ? node->n_addresses : 1;
+        for (uint32_t i = 0; i < options.n_endpoints; i++) {
+                options.endpoints[i] = endpoint_of(node, i);
+        }
         options.max_peers = 8;
         options.lease_ns = rig->lease_ns;
         log_open(&node->log, node->log_memory, LOG_SIZE, &options.node_id,
@@ -178,7 +185,7 @@ void rig_start_copy(struct rig *rig, uint32_t number, const char *name, uint32_t
 
 void rig_connect(struct rig *rig, uint32_t from, uint32_t to)
 {
-        struct cmi_endpoint endpoint = endpoint_of(&rig->nodes[to]);
+        struct cmi_endpoint endpoint = endpoint_of(&rig->nodes[to], 0);
 
         core_connect(rig->nodes[from].core, rig->now, &endpoint);
 }

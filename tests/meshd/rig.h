@@ -9,6 +9,7 @@
 
 #define RIG_NODES 4
 #define RIG_FRAMES 4096
+#define RIG_ADDRESSES 3
 
 struct rig;
 
@@ -21,10 +22,14 @@ struct rig_node {
         void *log_memory;
         uint32_t link_to[CORE_PEERS_MAX + CORE_LINKS_SPARE]; /* node number + 1 */
         uint32_t link_moves[CORE_PEERS_MAX + CORE_LINKS_SPARE];
-        uint32_t n_moves; /* each one to another port; the old one leads nowhere */
-        bool is_deaf;     /* frames to it vanish */
-        bool is_mute;     /* frames from it vanish */
-        bool is_full;     /* its links take nothing */
+        uint32_t link_address[CORE_PEERS_MAX + CORE_LINKS_SPARE];
+        uint32_t n_addresses;        /* that it advertises; 0: one */
+        bool is_dead[RIG_ADDRESSES]; /* frames to that address vanish */
+        uint32_t n_met;              /* links that turned out to lead to a member */
+        uint32_t n_moves;            /* each one to another port; the old one leads nowhere */
+        bool is_deaf;                /* frames to it vanish */
+        bool is_mute;                /* frames from it vanish */
+        bool is_full;                /* its links take nothing */
         uint32_t n_done;
         struct core_outcome outcome;
         uint32_t n_forgot;
