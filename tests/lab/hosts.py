@@ -200,6 +200,11 @@ class Network:
         os.close(self.namespace)
         if kind is None:
             expect_equal((status, said), (0, ''))
+        elif (status, said) != (0, ''):
+            # Without the hub all else fails, late and for no reason that could be seen.
+            print(f'# the hub ended with {status}')
+            for line in said.splitlines():
+                print('# hub: ' + line)
 
     def ask(self, command):
         self.hub.stdin.write(command.encode() + b'\n')

@@ -161,10 +161,13 @@ static void learn(struct hub *hub, const uint8_t address[ETH_ALEN], uint32_t por
 static bool is_drawn(const uint8_t *data, size_t len)
 {
         const struct ether_header *ether = (const struct ether_header *)data;
-        const struct iphdr *ip = (const struct iphdr *)(data + sizeof(*ether));
+        struct iphdr ip;
 
-        return len >= sizeof(*ether) + sizeof(*ip) && ether->ether_type == htons(ETHERTYPE_IP) &&
-               (ip->protocol == IPPROTO_TCP || ip->protocol == IPPROTO_UDP);
+        if (len < sizeof(*ether) + sizeof(ip) || ether->ether_type != htons(ETHERTYPE_IP)) {
+                return false;
+        }
+        memcpy(&ip, data + sizeof(*ether), sizeof(ip)); /* it lies at no multiple of four */
+        return ip.protocol == IPPROTO_TCP || ip.protocol == IPPROTO_UDP;
 }
 
 static void pass(struct hub *hub, uint32_t from, uint32_t to, const uint8_t *data, size_t len)
