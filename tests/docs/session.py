@@ -44,7 +44,7 @@ class Installed:
         os.mkdir(self.bin)
         for program in PROGRAMS:
             os.symlink(os.path.join(mesh.BUILD, program), os.path.join(self.bin, os.path.basename(program)))
-        sanitizers = sanitizers_of_build()
+        sanitizers = mesh.sanitizers()
         if sanitizers:
             # A program that links a library with sanitizers needs them too; a page does not say so.
             path = os.path.join(self.bin, 'cc')
@@ -56,13 +56,6 @@ class Installed:
         return {'PATH': self.bin + os.pathsep + os.environ['PATH'],
                 'PKG_CONFIG_PATH': self.pkg_config, 'PKG_CONFIG_SYSROOT_DIR': self.root,
                 'LD_LIBRARY_PATH': self.library}
-
-
-def sanitizers_of_build():
-    options = subprocess.run(['meson', 'introspect', '--buildoptions', '--indent', mesh.BUILD],
-                             stdout=subprocess.PIPE, text=True, check=True).stdout
-    found = re.search(r'"name": "b_sanitize",\s*"value": "([^"]*)"', options)
-    return found[1] if found and found[1] != 'none' else ''
 
 
 class Session:

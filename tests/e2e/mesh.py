@@ -54,6 +54,18 @@ def die_with_parent(parent):
     return prepare
 
 
+def sanitizers():
+    """As the compiler takes them; empty in a build without."""
+    with open(os.path.join(BUILD, 'meson-info', 'intro-buildoptions.json'), encoding='utf-8') as f:
+        value, = (option['value'] for option in json.load(f) if option['name'] == 'b_sanitize')
+    return '' if value == 'none' else value
+
+
+def bound_quarantine(mib):
+    """For a program that judges memory: ASan keeps 256 MiB of what was freed from being used again, unless it is told otherwise."""
+    os.environ['ASAN_OPTIONS'] = f'{os.environ.get("ASAN_OPTIONS", "")}:quarantine_size_mb={mib}'
+
+
 def clean_environment(program=''):
     environment = {name: value for name, value in os.environ.items() if not name.startswith(('MESHD_', 'CACHEMESH_'))}
     if program.endswith('/meshd'):

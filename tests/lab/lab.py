@@ -9,8 +9,8 @@ import random
 import subprocess
 
 from hosts import Network
-from audit import Audit  # after hosts, which says where mesh is
-from mesh import DEADLINE_S, Mesh, Node, Skip, expect, expect_equal, until
+from audit import QUARANTINE_MIB, Audit  # after hosts, which says where mesh is
+from mesh import DEADLINE_S, Mesh, Node, Skip, bound_quarantine, expect, expect_equal, until
 
 SEED = int(os.environ.get('CM_TEST_SEED', '0')) or random.SystemRandom().randrange(1, 1 << 32)
 LEASE_MS = 400
@@ -18,6 +18,8 @@ NEVER_GONE_MS = 600_000
 PORT = 6781
 N_ROWS = 64
 NICE_MESHD, NICE_APP = -10, 5
+
+bound_quarantine(QUARANTINE_MIB)
 
 
 class LabNode(Node):
