@@ -51,8 +51,7 @@ static const struct option options[] = {
                                 "one only this host is reached"},
                 {"listen", OPTION_LISTEN, OFFSET(listen), 0, 0, NULL, "ADDR:PORT",
                                 "for other nodes; port 0: any free one from 10240 to 32767; "
-                                "default: "
-                                "127.0.0.1:6781, or any free port if that is taken"},
+                                "default: 127.0.0.1:6781, or any free port if that is taken"},
                 {"advertise", OPTION_ADVERTISE, OFFSET(advertise), 0, 0, NULL, "ADDR:PORT",
                                 "where others reach this node, if not where it listens; up to 4 "
                                 "times"},

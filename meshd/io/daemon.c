@@ -147,8 +147,7 @@ static int check_descriptors(struct daemon *daemon, struct fault *fault)
         }
         return fault_set(fault, FAULT_CONFIG, -EMFILE,
                         "Open files: %llu peers and %llu clients need %llu, and the hard limit is "
-                        "%llu. "
-                        "Raise it (ulimit -Hn, LimitNOFILE=), or lower --max-peers or "
+                        "%llu. Raise it (ulimit -Hn, LimitNOFILE=), or lower --max-peers or "
                         "--max-clients.",
                         (unsigned long long)config->max_peers,
                         (unsigned long long)config->max_clients, (unsigned long long)needed,
@@ -171,12 +170,12 @@ static int open_state(struct daemon *daemon, struct fault *fault)
                                 L_ID("id", &daemon->state.id),
                                 L_TEXT("msg", daemon->state.is_temporary
                                                                 ? "running with a temporary node "
-                                                                  "id: make "
-                                                                  "the directory writable, or name "
-                                                                  "another one with --state-dir"
+                                                                  "id: make the directory "
+                                                                  "writable, or name another one "
+                                                                  "with --state-dir"
                                                                 : "running; the next start may "
-                                                                  "need to "
-                                                                  "take a higher incarnation"));
+                                                                  "need to take a higher "
+                                                                  "incarnation"));
         }
         return r < 0 ? r : 0;
 }
@@ -194,8 +193,8 @@ static int open_log(struct daemon *daemon, struct fault *fault)
         if (r == LOG_FILE_VOLATILE) {
                 logger(LOGGER_WARNING, "stream.volatile", L_TEXT("error", daemon->log_file.why),
                                 L_TEXT("msg", "the stream is kept in memory only: after a crash "
-                                              "the "
-                                              "others forget what they cached; see --runtime-dir"));
+                                              "the others forget what they cached; see "
+                                              "--runtime-dir"));
         }
         if (getrandom(&stream, sizeof(stream), 0) != sizeof(stream)) {
                 return fault_set(fault, FAULT_FAILED, -EIO, "No random numbers from the kernel.");
@@ -418,8 +417,7 @@ static void on_signal(uv_signal_t *handle, int number)
         if (number == SIGHUP) {
                 logger(LOGGER_INFO, "meshd.hangup",
                                 L_TEXT("msg", "nothing to read again: the configuration is in "
-                                              "flags "
-                                              "and environment"));
+                                              "flags and environment"));
                 return;
         }
         if (daemon->is_ending) {
@@ -483,9 +481,8 @@ static void warn_about_port(const struct cmi_endpoint *endpoint)
         if (endpoint->port >= low && endpoint->port <= high) {
                 logger(LOGGER_WARNING, "listen.ephemeral", L_ENDPOINT("listen", endpoint),
                                 L_TEXT("msg", "the kernel gives such ports to outgoing "
-                                              "connections: "
-                                              "after a restart it may be taken; choose one below "
-                                              "32768"));
+                                              "connections: after a restart it may be taken; "
+                                              "choose one below 32768"));
         }
 }
 
@@ -535,8 +532,7 @@ static void flush(struct daemon *daemon)
         if (!core_is_flushed(daemon->core)) {
                 logger(LOGGER_WARNING, "meshd.unflushed",
                                 L_TEXT("msg", "not every node has acknowledged everything; the "
-                                              "stream "
-                                              "goes on when this node starts again"));
+                                              "stream goes on when this node starts again"));
         }
 }
 

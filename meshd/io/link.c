@@ -96,8 +96,7 @@ static int refuse(const struct cmi_endpoint *endpoint, int error, struct fault *
         port_holder_find(endpoint->port, holder);
         return fault_set(fault, FAULT_FAILED, error,
                         "Listening on %s: the port is in use by %s. Stop that, or choose another "
-                        "port "
-                        "with --listen; port 0 takes any free one.",
+                        "port with --listen; port 0 takes any free one.",
                         text, holder);
 }
 
@@ -167,8 +166,7 @@ int links_open(struct links *links, const struct links_options *options, struct 
                 links_close(links, 0);
                 return fault_set(fault, FAULT_FAILED, r,
                                 "Sockets of the mesh: %s. Raise the limit of open files (ulimit "
-                                "-n), "
-                                "or lower --max-peers.",
+                                "-n), or lower --max-peers.",
                                 zmq_strerror(-r));
         }
         r = links->ring ? admit(links, fault) : 0;

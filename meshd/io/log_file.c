@@ -39,8 +39,7 @@ static int check(int fd, const char *path, struct fault *fault)
         if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
                 return fault_set(fault, FAULT_RETRY, -EBUSY,
                                 "Stream file %.300s: in use by another meshd. Stop that one, or "
-                                "choose "
-                                "another --socket or --runtime-dir.",
+                                "choose another --socket or --runtime-dir.",
                                 path);
         }
         return 0;
@@ -135,8 +134,7 @@ int log_file_open(struct log_file *ret_file, const char *directory, const char *
         if (r < 0) {
                 return fault_set(fault, FAULT_FAILED, r,
                                 "Stream log of %zu bytes: no memory for it: %s. --log-bytes makes "
-                                "it "
-                                "smaller.",
+                                "it smaller.",
                                 size, strerror(-r));
         }
         *ret_file = file;

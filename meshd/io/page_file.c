@@ -73,10 +73,8 @@ int page_file_open(struct page_file *ret_file, const struct cmi_page_geometry *g
                 page_file_close(&file);
                 return fault_set(fault, FAULT_FAILED, r,
                                 "Shared page of %zu bytes: %s failed: %s. It needs free memory and "
-                                "a "
-                                "mounted /proc; --key-slots, --tag-slots and --session-slots make "
-                                "it "
-                                "smaller.",
+                                "a mounted /proc; --key-slots, --tag-slots and --session-slots "
+                                "make it smaller.",
                                 file.size, step, strerror(-r));
         }
         *ret_file = file;

@@ -90,8 +90,8 @@ static void end_write(struct peer_store *store, int flags)
                 store->written = 0;
                 logger(LOGGER_WARNING, "peers.unstored", L_TEXT("path", store->state->path),
                                 L_TEXT("msg", "the list of peers cannot be written; without "
-                                              "multicast "
-                                              "this node may not find them after a restart"));
+                                              "multicast this node may not find them after a "
+                                              "restart"));
         }
 }
 

@@ -72,9 +72,8 @@ static int check_directory(const char *path, struct fault *fault)
         if ((status.st_mode & (S_IWGRP | S_IWOTH)) && !(status.st_mode & S_ISVTX)) {
                 return fault_set(fault, FAULT_CONFIG, -EPERM,
                                 "Socket %s: directory %s has mode %04o, so others could put "
-                                "another "
-                                "socket in its place. Take that right away (chmod go-w %s), or "
-                                "choose another place with --socket.",
+                                "another socket in its place. Take that right away (chmod go-w "
+                                "%s), or choose another place with --socket.",
                                 path, directory, status.st_mode & 07777u, directory);
         }
         return 0;
@@ -110,8 +109,7 @@ static int lock(struct socket_file *file, struct fault *fault)
                 read_holder(fd, text);
                 return fault_set(fault, FAULT_RETRY, -EBUSY,
                                 "Socket %s: in use by another meshd (process %s). Stop that one, "
-                                "or "
-                                "choose another name with --socket.",
+                                "or choose another name with --socket.",
                                 file->path, text);
         }
         if (!is_current(fd, path)) {
@@ -136,8 +134,7 @@ static int clear_away(const struct socket_file *file, struct fault *fault)
         if (!S_ISSOCK(status.st_mode)) {
                 return fault_set(fault, FAULT_CONFIG, -EEXIST,
                                 "Socket %s: a file that is no socket has this name, and meshd does "
-                                "not "
-                                "remove it. Remove it, or choose another name with --socket.",
+                                "not remove it. Remove it, or choose another name with --socket.",
                                 file->path);
         }
         if (unlink(file->path) < 0) {

@@ -108,9 +108,8 @@ static int open_directory(struct state_dir *dir, struct fault *fault)
         if (status.st_uid != geteuid()) {
                 return fault_set(fault, FAULT_CONFIG, -EPERM,
                                 "State directory %.300s: belongs to user %u, and meshd runs as "
-                                "user "
-                                "%u. Run it as that user, change the owner (chown -R %u), or name "
-                                "another directory with --state-dir.",
+                                "user %u. Run it as that user, change the owner (chown -R %u), or "
+                                "name another directory with --state-dir.",
                                 dir->path, status.st_uid, geteuid(), geteuid());
         }
         /* Whoever may write there decides which node this is; a sticky bit does not help, since a
@@ -172,8 +171,7 @@ static int check_format(struct state_dir *dir, struct fault *fault)
         if (strcmp(text, "1") != 0) {
                 return fault_set(fault, FAULT_CONFIG, -EPROTO,
                                 "State directory %.300s: has format \"%.20s\", and this meshd "
-                                "knows "
-                                "format %d. Run the version that wrote it, or name an empty "
+                                "knows format %d. Run the version that wrote it, or name an empty "
                                 "directory.",
                                 dir->path, text, STATE_DIR_FORMAT);
         }

@@ -119,8 +119,7 @@ static void run(struct way *way, const struct options *options)
         seconds = (double)(bench_now_ns() - start_ns) / 1e9;
         bench_sort(samples + skipped, n);
         printf("{\"way\": \"%s%s\", \"receivers\": %u, \"rate\": %u, \"count\": %u, \"per_s\": "
-               "%.0f, "
-               "\"p50_us\": %.2f, \"p90_us\": %.2f, \"p99_us\": %.2f, \"max_us\": %.1f}\n",
+               "%.0f, \"p50_us\": %.2f, \"p90_us\": %.2f, \"p99_us\": %.2f, \"max_us\": %.1f}\n",
                         way->name, options->is_waiting ? "-wait" : "", options->way.n_receivers,
                         options->rate, options->count, options->count / seconds,
                         (double)bench_percentile(samples + skipped, n, 50) / 1e3,

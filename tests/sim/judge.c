@@ -108,8 +108,7 @@ static void check_acknowledged(struct world *world, const struct sim_reader *rea
         if (n > 0 && key->acknowledged[n - 1].version > reader->get.entry.version) {
                 violation(world,
                                 "C1 %s: app %u reads version %llu of key %u, but %llu was "
-                                "acknowledged "
-                                "%.6f s before the read",
+                                "acknowledged %.6f s before the read",
                                 reader->app->node->name, reader->app->index,
                                 (unsigned long long)reader->get.entry.version, reader->key,
                                 (unsigned long long)key->acknowledged[n - 1].version,
