@@ -11,18 +11,6 @@
 
 #define CM_CLEANUP(function) __attribute__((cleanup(function)))
 
-/* Makes `name_p(type **)` out of a destructor `type *name(type *)`, for use with CM_CLEANUP. */
-/* NOLINTBEGIN(bugprone-macro-parentheses): a declared name takes none */
-#define CM_DEFINE_CLEANUP(type, name)                                                              \
-        static inline void name##_p(type **object)                                                 \
-        {                                                                                          \
-                if (*object) {                                                                     \
-                        name(*object);                                                             \
-                }                                                                                  \
-        }
-
-/* NOLINTEND(bugprone-macro-parentheses) */
-
 static inline void cmi_free_p(void *pointer)
 {
         free(*(void **)pointer);

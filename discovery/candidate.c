@@ -70,6 +70,23 @@ static void take_endpoints(
         }
 }
 
+static uint64_t soonest(const struct candidate *candidate)
+{
+        return candidate->dialled_ns == 0 ? 0 : candidate->dialled_ns + cmi_ms(CANDIDATE_GAP_MS);
+}
+
+/* Leaves CANDIDATE_GAP_MS between two dials. */
+static void end_pause(struct candidate *candidate, uint64_t now_ns)
+{
+        uint64_t due_ns = now_ns > soonest(candidate) ? now_ns : soonest(candidate);
+
+        candidate->n_failures = 0;
+        candidate->is_refused = false;
+        if (candidate->due_ns > due_ns) {
+                candidate->due_ns = due_ns;
+        }
+}
+
 bool candidate_refresh(struct candidate *candidate, const struct beacon *beacon,
                 const struct cmi_endpoint *endpoints, uint8_t n, uint64_t now_ns)
 {
@@ -83,25 +100,9 @@ bool candidate_refresh(struct candidate *candidate, const struct beacon *beacon,
         take_endpoints(candidate, endpoints, n);
         /* A node that refused us, or that we refused, changes its mind by a restart at most. */
         if (candidate->state == CANDIDATE_PAUSED && (!candidate->is_refused || is_restarted)) {
-                candidate_end_pause(candidate, now_ns);
+                end_pause(candidate, now_ns);
         }
         return is_restarted;
-}
-
-static uint64_t soonest(const struct candidate *candidate)
-{
-        return candidate->dialled_ns == 0 ? 0 : candidate->dialled_ns + cmi_ms(CANDIDATE_GAP_MS);
-}
-
-void candidate_end_pause(struct candidate *candidate, uint64_t now_ns)
-{
-        uint64_t due_ns = now_ns > soonest(candidate) ? now_ns : soonest(candidate);
-
-        candidate->n_failures = 0;
-        candidate->is_refused = false;
-        if (candidate->due_ns > due_ns) {
-                candidate->due_ns = due_ns;
-        }
 }
 
 static uint64_t longest_pause_ms(const struct candidate *candidate)

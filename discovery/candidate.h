@@ -89,9 +89,6 @@ bool candidate_is_news(const struct candidate *candidate, const struct beacon *b
 bool candidate_refresh(struct candidate *candidate, const struct beacon *beacon,
                 const struct cmi_endpoint *endpoints, uint8_t n, uint64_t now_ns);
 
-/* Ends the pause, but leaves CANDIDATE_GAP_MS between two dials. */
-void candidate_end_pause(struct candidate *candidate, uint64_t now_ns);
-
 /* Takes the next endpoint and draws a pause after a failed dial. */
 void candidate_begin_pause(struct candidate *candidate, enum candidate_failure failure,
                 struct jitter *jitter, uint64_t now_ns);

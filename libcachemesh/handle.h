@@ -152,12 +152,6 @@ int cmi_mapping_install(struct cm *cm, void *page, size_t size, uint32_t *ret_se
  * cmi_mapping_install(). */
 void cmi_mapping_drop(struct cm *cm);
 
-/* Serial of the current mapping, 0 for none. */
-uint32_t cmi_mapping_serial(struct cm *cm);
-
-/* Epoch of the current page, 0 for none. */
-uint64_t cmi_mapping_epoch(struct cm *cm);
-
 /* Regions, in the order in which they were opened; they live as long as the handle. Any thread. */
 uint32_t cmi_handle_n_regions(struct cm *cm);
 struct cm_region *cmi_handle_region(struct cm *cm, uint32_t number);
@@ -176,4 +170,3 @@ const struct cm_region_options *cmi_region_options(const struct cm_region *regio
  */
 void cmi_region_set_index(
                 struct cm_region *region, uint32_t serial, uint32_t index, uint64_t owner);
-uint32_t cmi_region_index(const struct cm_region *region, uint32_t serial);

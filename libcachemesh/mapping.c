@@ -101,27 +101,3 @@ void cmi_mapping_free_all(struct cm *cm)
                 free_mapping(cm, mapping);
         }
 }
-
-uint32_t cmi_mapping_serial(struct cm *cm)
-{
-        struct cmi_thread *thread = cmi_thread();
-        struct cmi_mapping *mapping = thread ? cmi_mapping_enter(thread, &cm->mapping) : NULL;
-        uint32_t serial = mapping ? mapping->serial : 0;
-
-        if (thread) {
-                cmi_mapping_leave(thread);
-        }
-        return serial;
-}
-
-uint64_t cmi_mapping_epoch(struct cm *cm)
-{
-        struct cmi_thread *thread = cmi_thread();
-        struct cmi_mapping *mapping = thread ? cmi_mapping_enter(thread, &cm->mapping) : NULL;
-        uint64_t epoch = mapping ? mapping->view.epoch : 0;
-
-        if (thread) {
-                cmi_mapping_leave(thread);
-        }
-        return epoch;
-}

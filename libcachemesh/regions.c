@@ -194,13 +194,6 @@ void cmi_region_set_index(struct cm_region *region, uint32_t serial, uint32_t in
                         &region->binding, (uint64_t)serial << 32 | index, memory_order_release);
 }
 
-uint32_t cmi_region_index(const struct cm_region *region, uint32_t serial)
-{
-        uint64_t binding = atomic_load_explicit(&region->binding, memory_order_acquire);
-
-        return binding >> 32 == serial ? (uint32_t)binding : CMI_REGION_INDEX_UNKNOWN;
-}
-
 struct cmi_entry *cmi_region_free(struct cm_region *region)
 {
         struct cm *cm = region->cm;

@@ -64,7 +64,7 @@ __attribute__((format(printf, 2, 3))) static int complain(
         return ARGUMENTS_BAD;
 }
 
-const struct verb *arguments_find_verb(const struct verb *verbs, const char *name)
+static const struct verb *find_verb(const struct verb *verbs, const char *name)
 {
         for (; verbs->name; verbs++) {
                 if (strcmp(verbs->name, name) == 0) {
@@ -308,7 +308,7 @@ static int take_operand(struct parse *parse, const char *operand)
                 arguments->operands[arguments->n_operands++] = operand;
                 return 0;
         }
-        arguments->verb = arguments_find_verb(parse->verbs, operand);
+        arguments->verb = find_verb(parse->verbs, operand);
         return arguments->verb ? 0 : complain_verb(arguments, parse->verbs, operand);
 }
 

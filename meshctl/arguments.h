@@ -98,8 +98,6 @@ void arguments_deinit(struct arguments *arguments);
 const char *arguments_value(const struct arguments *arguments, const char *name);
 bool arguments_has(const struct arguments *arguments, const char *name);
 
-const struct verb *arguments_find_verb(const struct verb *verbs, const char *name);
-
 /**
  * arguments_number() - read a whole decimal number
  *

@@ -182,7 +182,7 @@ static int fill(struct channel *channel, uint64_t deadline_ns, struct problem *p
         }
 }
 
-int channel_receive(struct channel *channel, uint64_t deadline_ns, struct cmi_local_head *ret_head,
+static int receive(struct channel *channel, uint64_t deadline_ns, struct cmi_local_head *ret_head,
                 struct problem *problem)
 {
         struct cmi_slice payload;
@@ -231,7 +231,7 @@ int channel_await(struct channel *channel, uint64_t deadline_ns, const char *ver
 
         *ret_head = (struct cmi_local_head){0};
         do {
-                r = channel_receive(channel, deadline_ns, ret_head, problem);
+                r = receive(channel, deadline_ns, ret_head, problem);
                 if (r != 0) {
                         return r;
                 }

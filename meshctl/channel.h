@@ -13,7 +13,6 @@
 #include <jansson.h>
 
 #define CHANNEL_SOCKET_DEFAULT "/run/cachemesh/meshd.sock"
-#define CHANNEL_ENCODED_MAX CMI_LOCAL_REQUEST_MAX
 
 struct channel;
 
@@ -54,15 +53,6 @@ struct cmi_writer *channel_begin(struct channel *channel, enum cmi_local_type ty
  * Return: 0, or an exit status.
  */
 int channel_send(struct channel *channel, uint64_t deadline_ns, uint64_t *ret_id,
-                struct problem *problem);
-
-/**
- * channel_receive() - the next message
- * @ret_head: borrows from the channel until the next call
- *
- * Return: 0, or an exit status (STATUS_INCOMPLETE: the deadline has passed).
- */
-int channel_receive(struct channel *channel, uint64_t deadline_ns, struct cmi_local_head *ret_head,
                 struct problem *problem);
 
 /**

@@ -22,7 +22,7 @@ static void print_flags(const struct flag *flags, FILE *file)
         }
 }
 
-void help_print_synopsis(const struct verb *verb, FILE *file)
+static void print_synopsis(const struct verb *verb, FILE *file)
 {
         fprintf(file, "meshctl %s", verb->name);
         for (const struct flag *flag = verb->flags; flag->name; flag++) {
@@ -37,7 +37,7 @@ void help_print_synopsis(const struct verb *verb, FILE *file)
 void help_print_verb(const struct verb *verb, FILE *file)
 {
         fputs("usage: ", file);
-        help_print_synopsis(verb, file);
+        print_synopsis(verb, file);
         fprintf(file, "\n\n%c%s.\n%s", toupper(verb->summary[0]), verb->summary + 1, verb->help);
         if (verb->flags[0].name) {
                 fputs("\nflags:\n", file);

@@ -9,6 +9,3 @@
 void help_print(const struct verb *verbs, FILE *file);
 
 void help_print_verb(const struct verb *verb, FILE *file);
-
-/* "meshctl links [--check] [--wait] [GLOBAL FLAGS]" without the end of the line. */
-void help_print_synopsis(const struct verb *verb, FILE *file);

@@ -50,7 +50,7 @@ enum link_state links_state(const struct links *links, size_t from, size_t to)
         }
 }
 
-const char *link_state_name(enum link_state state)
+static const char *state_name(enum link_state state)
 {
         static const char *const names[] = {[LINK_SELF] = "itself",
                         [LINK_CONNECTED] = "connected",
@@ -79,7 +79,7 @@ json_t *links_list(const struct links *links, bool is_bad_only)
                         json_array_append_new(list, memory_got(json_pack("{s:s, s:s, s:s}", "from",
                                                                     links_name(links, from), "to",
                                                                     links_name(links, to), "state",
-                                                                    link_state_name(state))));
+                                                                    state_name(state))));
                 }
         }
         return list;

@@ -33,9 +33,6 @@ int links_read(const json_t *document, struct links *ret_links);
 /* From node @from to node @to, both below n_nodes. */
 enum link_state links_state(const struct links *links, size_t from, size_t to);
 
-/* "connected", "cut", "unknown" */
-const char *link_state_name(enum link_state state);
-
 const char *links_name(const struct links *links, size_t node);
 
 /* Array of {from, to, state}; only the bad ones with @is_bad_only. New reference. */

@@ -150,7 +150,7 @@ void table_cell(struct table *table, const char *text, enum table_color color)
         column->width = column->width > cell.width ? column->width : cell.width;
 }
 
-void table_paint(FILE *file, const char *text, enum table_color color, bool is_color)
+static void paint(FILE *file, const char *text, enum table_color color, bool is_color)
 {
         static const char *const codes[] = {[TABLE_PLAIN] = "",
                         [TABLE_GOOD] = "\033[32m",
@@ -178,7 +178,7 @@ static void print_cell(const struct column *column, size_t width, const struct c
         if (column->is_number) {
                 pad(file, width - cell->width);
         }
-        table_paint(file, cell->text, cell->color, is_color);
+        paint(file, cell->text, cell->color, is_color);
         if (is_last) {
                 fputc('\n', file);
                 return;

@@ -40,6 +40,3 @@ size_t table_width(const char *text);
 
 /* A copy in which everything but printable UTF-8 is "?"; to be freed. */
 char *table_printable(const char *text);
-
-/* Write @text in a colour, or as it is if @is_color is false. */
-void table_paint(FILE *file, const char *text, enum table_color color, bool is_color);

@@ -16,7 +16,6 @@
 
 #include <stdbool.h>
 
-#define LOG_SIZE_DEFAULT (16u << 20)
 #define LOG_SIZE_MIN (256u << 10) /* a few operations of the largest size */
 #define LOG_SIZE_MAX (1u << 30)
 #define LOG_INDEX_SIZE 4096

@@ -26,8 +26,6 @@ static void write_host(const struct daemon *daemon, struct document *document, u
         document_text(document, "log_problem", daemon->log_file.why);
         document_text(document, "refused", daemon->refused);
         document_age_ms(document, "refused_ms", daemon->refused_ns, now_ns);
-        document_uint(document, "loop_longest_us",
-                        daemon->loop.counters.longest_ns / CMI_NS_PER_US);
 }
 
 static void write_beacons(
@@ -38,14 +36,11 @@ static void write_beacons(
 
         document_bool(document, "is_multicast", discover->config->is_multicast);
         document_text(document, "multicast", discover->text);
-        document_text(document, "group", discover->config->group);
-        document_uint(document, "port", discover->config->port);
         document_uint(document, "static_peers", discover->config->n_peers);
         document_uint(document, "beacons_sent", counters->beacons_sent);
         document_uint(document, "beacons_own",
                         outcomes[CANDIDATE_OWN] + outcomes[CANDIDATE_DUPLICATE]);
         document_age_ms(document, "beacons_others_ms", counters->others_ns, now_ns);
-        document_uint(document, "beacons_foreign", counters->errors[BEACON_FOREIGN]);
         document_age_ms(document, "beacons_foreign_ms", counters->foreign_ns, now_ns);
         if (counters->foreign_ns == 0) {
                 document_text(document, "foreign_source", "");
@@ -73,8 +68,6 @@ static void write_interfaces(const struct discover *discover, struct document *d
                 document_bool(document, "is_joined", link->is_joined);
                 document_text(document, "error", link->error ? strerror(link->error) : "");
                 document_text(document, "advice", advice);
-                document_uint(document, "sent", link->n_sent);
-                document_uint(document, "received", link->n_received);
                 document_close(document);
         }
         document_close(document);
@@ -87,9 +80,6 @@ static void write_candidate(
         document_id(document, "id", &candidate->id);
         document_endpoint(document, "address", &candidate->endpoints[0]);
         document_bool(document, "is_static", (candidate->origins & CANDIDATE_STATIC) != 0);
-        document_bool(document, "is_refused", candidate->is_refused);
-        document_bool(document, "was_connected", candidate->was_connected);
-        document_uint(document, "failures", candidate->n_failures);
         document_age_ms(document, "beacon_ms", candidate->incarnation ? candidate->heard_ns : 0,
                         now_ns);
         document_age_ms(document, "dialled_ms", candidate->dialled_ns, now_ns);

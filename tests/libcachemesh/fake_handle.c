@@ -100,6 +100,11 @@ bool fake_handle_await(struct cm *cm, bool (*is_reached)(struct cm *cm, void *da
         return true;
 }
 
+uint64_t fake_handle_epoch(const struct cm *cm)
+{
+        return cm->page ? ((const struct cmi_page *)cm->page)->epoch : 0;
+}
+
 static bool page_lives(struct cm *cm)
 {
         struct cmi_page *page = cm->page;
@@ -230,16 +235,6 @@ void cmi_mapping_drop(struct cm *cm)
         cm->serial = 0;
 }
 
-uint32_t cmi_mapping_serial(struct cm *cm)
-{
-        return cm->serial;
-}
-
-uint64_t cmi_mapping_epoch(struct cm *cm)
-{
-        return cm->page ? ((struct cmi_page *)cm->page)->epoch : 0;
-}
-
 uint32_t cmi_handle_n_regions(struct cm *cm)
 {
         return cm->n_regions;
@@ -264,9 +259,4 @@ void cmi_region_set_index(struct cm_region *region, uint32_t serial, uint32_t in
 {
         region->serial = serial;
         region->index = index;
-}
-
-uint32_t cmi_region_index(const struct cm_region *region, uint32_t serial)
-{
-        return region->serial == serial ? region->index : CMI_REGION_INDEX_UNKNOWN;
 }

@@ -57,6 +57,9 @@ int fake_handle_invalidate(struct cm *cm, const char *region, const char *key, e
 /* Run the loop integration until @is_reached says so, or 10 s have passed: then false. */
 bool fake_handle_await(struct cm *cm, bool (*is_reached)(struct cm *cm, void *data), void *data);
 
+/* Of its page; 0 without one. */
+uint64_t fake_handle_epoch(const struct cm *cm);
+
 bool fake_handle_is_live(struct cm *cm, void *unused);
 bool fake_handle_is_offline(struct cm *cm, void *unused);
 bool fake_handle_is_flushed(struct cm *cm, void *unused);

@@ -80,7 +80,7 @@ static void an_own_invalidation_is_dead_here_though_meshd_is_away(void)
 static void an_invalidation_before_the_region_has_an_index_counts(void)
 {
         struct fixture f = open_unpublished(NULL);
-        uint32_t serial = cmi_mapping_serial(f.cm);
+        uint32_t serial = atomic_load(&f.cm->mapping)->serial;
         struct cm_token old;
 
         cmi_region_set_index(f.region, serial, CMI_REGION_INDEX_UNKNOWN, 0);

@@ -40,13 +40,13 @@ static void after_a_restart_a_new_page_comes_and_indices_are_asked_for_again(
 
         fixture_start(f, NULL);
         fake_handle_region(f->cm, "a", 5000);
-        epoch = cmi_mapping_epoch(f->cm);
+        epoch = fake_handle_epoch(f->cm);
         fake_meshd_kill(f->meshd);
         g_assert_true(fake_handle_await(f->cm, fake_handle_is_offline, NULL));
         f->meshd = fake_meshd_start(f->path, NULL);
         g_assert_true(fake_handle_await(f->cm, fake_handle_is_live, NULL));
         g_assert_true(fake_handle_await(f->cm, fake_handle_has_index, GUINT_TO_POINTER(0)));
-        g_assert_cmpuint(cmi_mapping_epoch(f->cm), !=, epoch);
+        g_assert_cmpuint(fake_handle_epoch(f->cm), !=, epoch);
         g_assert_cmpuint(f->cm->n_installs, ==, 2);
 }
 
