@@ -88,6 +88,7 @@ void counters_write(const struct daemon *daemon, struct document *document)
         WRITE_AS(document, "mesh", links, handshaken);
         WRITE_AS(document, "mesh", links, rejected);
         WRITE_AS(document, "mesh", links, endless);
+        WRITE_AS(document, "mesh", links, strangers);
         WRITE_AS(document, "mesh", links, unauthorized);
         WRITE_AS(document, "mesh", links, unadmitted);
         WRITE_AS(document, "mesh", links, full);

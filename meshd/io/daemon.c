@@ -217,6 +217,7 @@ static int open_page(struct daemon *daemon, struct fault *fault)
 
 static int open_links(struct daemon *daemon, struct fault *fault)
 {
+        uint32_t n_spare = daemon->n_spare + CORE_LINKS_SPARE;
         const struct links_options options = {
                         .listen = daemon->config->listen,
                         .is_port_chosen = daemon->config->is_listen_chosen,
@@ -224,6 +225,8 @@ static int open_links(struct daemon *daemon, struct fault *fault)
                         .ring = daemon->keys.ring,
                         .open_max = (uint32_t)daemon->config->max_peers + CORE_LINKS_SPARE +
                                     daemon->n_spare,
+                        .strangers_max =
+                                        n_spare < LINK_STRANGERS_MAX ? n_spare : LINK_STRANGERS_MAX,
         };
         int r = links_open(&daemon->links, &options, fault);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "meshd/io/inbound.h"
 
+#include "meshd/io/clock.h"
 #include "meshd/io/curve.h"
 #include "meshd/io/logger.h"
 
@@ -210,7 +211,7 @@ void links_drain_monitor(struct links *links)
                         count_event(links, event);
                 }
                 if (event == ZMQ_EVENT_ACCEPTED) {
-                        intake_opened(&links->intake, (int)value);
+                        intake_opened(&links->intake, (int)value, clock_read_ns(CLOCK_MONOTONIC));
                 }
                 for (int i = 0; i < n && i < INBOUND_PARTS; i++) {
                         zmq_msg_close(&parts[i]);

@@ -61,19 +61,33 @@ static bool make_room(struct intake *intake, int fd)
         return true;
 }
 
-void intake_opened(struct intake *intake, int fd)
+void intake_opened(struct intake *intake, int fd, uint64_t now_ns)
 {
         if (fd < 0 || fd >= INTAKE_FDS_MAX || !make_room(intake, fd)) {
                 return;
         }
-        intake->connections[fd] = (struct intake_connection){
-                        .cookie = read_cookie(fd), .handed_over = read_received(fd)};
+        intake->connections[fd] = (struct intake_connection){.cookie = read_cookie(fd),
+                        .handed_over = read_received(fd),
+                        .opened_ns = now_ns};
 }
 
 void intake_handed_over(struct intake *intake, int fd, uint64_t n_bytes)
 {
         if (fd >= 0 && fd < intake->n) {
                 intake->connections[fd].handed_over += n_bytes;
+        }
+}
+
+bool intake_is_stranger(const struct intake *intake, int fd)
+{
+        return fd >= 0 && fd < intake->n && intake->connections[fd].cookie != 0 &&
+               !intake->connections[fd].is_known;
+}
+
+void intake_know(struct intake *intake, int fd)
+{
+        if (fd >= 0 && fd < intake->n) {
+                intake->connections[fd].is_known = true;
         }
 }
 
@@ -122,6 +136,7 @@ int intake_check(struct intake *intake, struct cmi_endpoint *ret_endpoint)
         int n_ended = 0;
 
         intake->n_pending = 0;
+        intake->n_strangers = 0;
         for (int fd = 0; fd < intake->n; fd++) {
                 struct intake_connection *connection = &intake->connections[fd];
 
@@ -134,9 +149,48 @@ int intake_check(struct intake *intake, struct cmi_endpoint *ret_endpoint)
                                 end_connection(fd, connection->cookie, ret_endpoint)) {
                         connection->cookie = 0;
                         n_ended++;
+                } else {
+                        intake->n_strangers += !connection->is_known;
                 }
         }
-        intake->n_ended += (uint64_t)n_ended;
+        return n_ended;
+}
+
+/* Return: the descriptor of the oldest stranger, or -1. */
+static int find_oldest(const struct intake *intake)
+{
+        int oldest = -1;
+
+        for (int fd = 0; fd < intake->n; fd++) {
+                const struct intake_connection *connection = &intake->connections[fd];
+
+                if (intake_is_stranger(intake, fd) &&
+                                (oldest < 0 || connection->opened_ns <
+                                                                intake->connections[oldest]
+                                                                                .opened_ns)) {
+                        oldest = fd;
+                }
+        }
+        return oldest;
+}
+
+int intake_thin(struct intake *intake, int max, uint64_t before_ns,
+                struct cmi_endpoint *ret_endpoint)
+{
+        int n_ended = 0;
+
+        while (intake->n_strangers > max) {
+                int fd = find_oldest(intake);
+                struct intake_connection *connection;
+
+                if (fd < 0 || intake->connections[fd].opened_ns >= before_ns) {
+                        break;
+                }
+                connection = &intake->connections[fd];
+                n_ended += end_connection(fd, connection->cookie, ret_endpoint);
+                connection->cookie = 0;
+                intake->n_strangers--;
+        }
         return n_ended;
 }
 

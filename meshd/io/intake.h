@@ -10,6 +10,10 @@
  * connections that stay below the bound are one stranger as a rule: when they keep too much back
  * together, each one has a lower bound.
  *
+ * A connection that never brought a frame is a stranger's until it does. Whatever they are for,
+ * there are never many of them for long: else they could take all descriptors, and members who come
+ * back would not get in. The oldest ones are ended, since a member has something to say at once.
+ *
  * It decides only when; who connects and what is received is link.h's. Descriptors are libzmq's,
  * and may have become another socket's meanwhile: each one is known by the kernel's cookie.
  * One thread.
@@ -29,21 +33,29 @@ struct intake_connection {
         uint64_t cookie; /* 0: not watched */
         uint64_t handed_over;
         uint64_t handed_over_before; /* at the last look */
-        bool was_over;               /* the bound, at the last look */
+        uint64_t opened_ns;
+        bool was_over; /* the bound, at the last look */
+        bool is_known; /* it has brought a frame */
 };
 
 struct intake {
         struct intake_connection *connections; /* by descriptor */
         int n;
         uint64_t n_pending; /* at the last look, of those that had handed over nothing since */
-        uint64_t n_ended;
+        int n_strangers;    /* at the last look */
 };
 
 /* A connection was accepted. Without memory it is not watched. */
-void intake_opened(struct intake *intake, int fd);
+void intake_opened(struct intake *intake, int fd, uint64_t now_ns);
 
 /* A message of so many bytes on the wire came over it. */
 void intake_handed_over(struct intake *intake, int fd, uint64_t n_bytes);
+
+/* Is what comes over it still to be looked at, since nothing that did was a frame? */
+bool intake_is_stranger(const struct intake *intake, int fd);
+
+/* It was one. */
+void intake_know(struct intake *intake, int fd);
 
 /**
  * intake_check() - look at all connections, and end those that keep too much back
@@ -55,5 +67,16 @@ void intake_handed_over(struct intake *intake, int fd, uint64_t n_bytes);
  * Return: how many were ended.
  */
 int intake_check(struct intake *intake, struct cmi_endpoint *ret_endpoint);
+
+/**
+ * intake_thin() - end strangers, the oldest first
+ * @max:          so many may stay; call it after intake_check(), which counts them
+ * @before_ns:    those that were opened later stay as well
+ * @ret_endpoint: of the last one that was ended
+ *
+ * Return: how many were ended.
+ */
+int intake_thin(struct intake *intake, int max, uint64_t before_ns,
+                struct cmi_endpoint *ret_endpoint);
 
 void intake_deinit(struct intake *intake);

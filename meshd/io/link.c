@@ -9,6 +9,7 @@
 #include "meshd/io/proof.h"
 #include "meshd/io/redial.h"
 #include "meshd/io/zap.h"
+#include "wire/frame.h"
 #include "wire/page.h"
 
 #include <errno.h>
@@ -161,6 +162,7 @@ int links_open(struct links *links, const struct links_options *options, struct 
         links->listener.fd = -1;
         links->ring = options->ring;
         links->open_max = options->open_max;
+        links->strangers_max = options->strangers_max;
         r = make(links, options);
         if (r < 0) {
                 links_close(links, 0);
@@ -384,6 +386,18 @@ static int find_fd(const zmq_msg_t parts[INBOUND_PARTS], int n)
         return n > 1 ? zmq_msg_get(&parts[1], ZMQ_SRCFD) : -1;
 }
 
+/* Also one of another mesh: whoever sends frames is no idle stranger. */
+static void look_at_stranger(struct links *links, int fd, const zmq_msg_t *header)
+{
+        struct cmi_slice bytes = cmi_slice(zmq_msg_data((zmq_msg_t *)header), zmq_msg_size(header));
+        struct cmi_frame_header decoded;
+
+        if (intake_is_stranger(&links->intake, fd) &&
+                        cmi_frame_header_decode(bytes, &decoded) == 0) {
+                intake_know(&links->intake, fd);
+        }
+}
+
 int links_receive(struct links *links, struct link_message *ret_message)
 {
         links->is_touched = false;
@@ -392,12 +406,14 @@ int links_receive(struct links *links, struct link_message *ret_message)
                 uint64_t size = 0;
                 int n = inbound_parts(links->router, parts,
                                 links->ring ? INBOUND_CURVE_OVERHEAD : 0, &size);
+                int fd = find_fd(parts, n);
 
                 if (n == 0) {
                         return 0;
                 }
-                intake_handed_over(&links->intake, find_fd(parts, n), size);
+                intake_handed_over(&links->intake, fd, size);
                 if (n == INBOUND_PARTS && is_admitted(links, &parts[2])) {
+                        look_at_stranger(links, fd, &parts[1]);
                         ret_message->connection = name_connection(&parts[0]);
                         zmq_msg_close(&parts[0]);
                         /* libzmq's messages may be moved, not copied as bytes. */
@@ -454,6 +470,26 @@ int links_turn(struct links *links, uint64_t now_ns)
                                         : (int)((links->next_turn_ns - now_ns) / CMI_NS_PER_MS) + 1;
 }
 
+static void thin_strangers(struct links *links, uint64_t now_ns)
+{
+        uint64_t age_ns =
+                        cmi_ms(links->listener.is_shut ? LINK_STRANGER_FULL_MS : LINK_STRANGER_MS);
+        struct cmi_endpoint endpoint = {0};
+        int n;
+
+        if (links->strangers_max == 0 || now_ns < age_ns) {
+                return;
+        }
+        n = intake_thin(&links->intake, (int)links->strangers_max, now_ns - age_ns, &endpoint);
+        if (n > 0) {
+                links->counters.strangers += (uint64_t)n;
+                logger(LOGGER_WARNING, "mesh.strangers", L_ENDPOINT("peer", &endpoint),
+                                L_UINT("total", links->counters.strangers),
+                                L_TEXT("msg", "connections that bring nothing were ended, since "
+                                              "there were too many"));
+        }
+}
+
 void links_check(struct links *links, uint64_t now_ns)
 {
         struct cmi_endpoint endpoint = {0};
@@ -470,4 +506,5 @@ void links_check(struct links *links, uint64_t now_ns)
                                 L_TEXT("msg", "a connection was ended: it sent a message without "
                                               "an end"));
         }
+        thin_strangers(links, now_ns);
 }

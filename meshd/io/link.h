@@ -32,6 +32,11 @@
 #define LINK_BIND_TRIES 100
 #define LINK_CHECK_MS 100
 #define LINK_SPARE_CONNECTIONS 512 /* inbound ones beyond a mesh's own: strangers, handshakes */
+/* So many connections that bring no frame may stay, each with up to a message of LINK_MESSAGE_MAX
+ * that is not whole. A member's has brought one long before it is old. */
+#define LINK_STRANGERS_MAX 64
+#define LINK_STRANGER_MS 1000
+#define LINK_STRANGER_FULL_MS 200 /* while nobody else gets in */
 
 struct redial;
 struct zap;
@@ -46,7 +51,8 @@ struct link_counters {
         uint64_t full;         /* times that no more connections were taken in */
         uint64_t rekeyed;      /* links that changed their key */
         uint64_t dials, hangups;
-        uint64_t endless; /* connections ended since a message on them had no end */
+        uint64_t endless;   /* connections ended since a message on them had no end */
+        uint64_t strangers; /* since there were many that brought no frame */
 };
 
 struct links {
@@ -64,6 +70,7 @@ struct links {
         uint64_t next_turn_ns; /* of links_turn(); 0: nothing to do */
         uint32_t n_open;       /* inbound connections, also before their handshake */
         uint32_t open_max;
+        uint32_t strangers_max;
         uint64_t n_unfinished_dropped; /* of those that a new bind cut */
         bool is_deaf;                  /* listening anew failed and is tried again */
         bool is_touched;  /* the ROUTER was used beside links_receive(), and may hold messages */
@@ -81,6 +88,7 @@ struct links_options {
         uint32_t n_links;
         const struct key_ring *ring; /* NULL: none; kept, and borrowed for the links' life */
         uint32_t open_max;           /* inbound connections at once, about; 0: no limit */
+        uint32_t strangers_max;      /* of these, those that bring no frame */
 };
 
 /**
@@ -155,8 +163,8 @@ struct link_message {
 int links_receive(struct links *links, struct link_message *ret_message);
 void link_message_close(struct link_message *message);
 
-/* End connections that stuff this process with a message without an end: see intake.h. Call it
- * each turn; it looks a few times a second. */
+/* End connections that stuff this process with a message without an end, and strangers' where there
+ * are too many: see intake.h. Call it each turn; it looks a few times a second. */
 void links_check(struct links *links, uint64_t now_ns);
 
 /* Count what the ROUTER's monitor tells. */

@@ -11,6 +11,7 @@ from mesh import DEADLINE_S, Mesh, expect, expect_equal, run, until
 SEED = int(os.environ.get('CM_TEST_SEED', '0')) or random.SystemRandom().randrange(1, 1 << 32)
 N_STRANGERS = 20
 ENDLESS_KIB = 700 * 1024  # 170 MiB were measured on an idle machine; without a bound it is 32 times what is sent
+MAX_PEERS, MAX_CLIENTS, N_DESCRIPTORS = 16, 100, 300  # enough for these, with a little to spare
 LEASE_MS = 1000  # so that a busy machine alone costs no lease
 
 # ZMTP 3.0: a greeting without security, and READY of a DEALER (RFC 23/ZMTP).
@@ -174,6 +175,53 @@ def e9_a_stranger_that_says_nothing_is_closed_and_counted():
         neighbour.expect_undisturbed()
 
 
+def fill(node, n, data=b''):
+    """So many connections that are open and bring no frame."""
+    strangers = []
+    for number in range(n):
+        s = connect_tcp(node) if number == 0 else socket.socket()
+        if number > 0:
+            s.settimeout(0.05)
+            with contextlib.suppress(OSError):  # where nobody is let in any more
+                s.connect(strangers[0].getpeername())
+        with contextlib.suppress(OSError):
+            s.sendall(data)
+        strangers.append(s)
+    return strangers
+
+
+def idle_strangers_keep_nobody_out(data):
+    with Mesh(lease_ms=LEASE_MS) as mesh:
+        node, other = (mesh.node(max_peers=MAX_PEERS, max_clients=MAX_CLIENTS) for _ in range(2))
+        program = node.arguments()
+        node.arguments = lambda: ['sh', '-c', f'ulimit -n {N_DESCRIPTORS}; exec "$@"', 'sh', *program]
+        node.start()
+        other.start()
+        mesh.wait_live()
+        strangers = fill(node, N_DESCRIPTORS - 30, data)
+        node.json('peers')
+        node.app(name='app').wait_mode('live')
+        other.kill()
+        other.start()
+        mesh.wait_live()
+        if data:  # the others end by themselves
+            until('strangers were ended', lambda: node.stats()['mesh_strangers'] > 0)
+        with contextlib.suppress(ConnectionError):
+            while strangers[0].recv(1000):
+                pass
+        mesh.expect_full_mesh()
+        for s in strangers:
+            s.close()
+
+
+def strangers_that_take_all_connections_and_say_nothing_keep_no_member_out():
+    idle_strangers_keep_nobody_out(GREETING + READY)
+
+
+def strangers_before_their_handshake_keep_no_member_out_either():
+    idle_strangers_keep_nobody_out(b'')
+
+
 def garbage_on_the_unix_socket_is_closed_and_counted_exactly():
     with Mesh(lease_ms=LEASE_MS) as mesh:
         print(f'# CM_TEST_SEED={SEED}')
@@ -207,5 +255,7 @@ if __name__ == '__main__':
          e9_frames_that_are_none_are_counted_one_by_one,
          e9_a_message_without_an_end_does_not_fill_the_memory,
          e9_a_stranger_that_says_nothing_is_closed_and_counted,
+         strangers_that_take_all_connections_and_say_nothing_keep_no_member_out,
+         strangers_before_their_handshake_keep_no_member_out_either,
          garbage_on_the_unix_socket_is_closed_and_counted_exactly,
          a_client_that_leaves_in_the_middle_of_a_message_is_no_garbage])

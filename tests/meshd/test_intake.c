@@ -81,7 +81,7 @@ static void two_looks_in_a_row_end_what_keeps_too_much_back(void)
         struct pair pair;
 
         make_pair(&pair);
-        intake_opened(&intake, pair.receiver);
+        intake_opened(&intake, pair.receiver, 1);
         stuff(&pair, INTAKE_PENDING_MAX);
         g_assert_cmpint(intake_check(&intake, &endpoint), ==, 0);
         stuff(&pair, 2);
@@ -89,7 +89,6 @@ static void two_looks_in_a_row_end_what_keeps_too_much_back(void)
         intake_handed_over(&intake, pair.receiver, 1);
         g_assert_cmpint(intake_check(&intake, &endpoint), ==, 0);
         g_assert_cmpint(intake_check(&intake, &endpoint), ==, 1);
-        g_assert_cmpuint(intake.n_ended, ==, 1);
         g_assert_cmpint(intake_check(&intake, &endpoint), ==, 0);
         intake_deinit(&intake);
         close_pair(&pair);
@@ -105,11 +104,11 @@ static void many_that_keep_little_back_are_ended_together(void)
         int n_ended = 0;
 
         make_pair(&small);
-        intake_opened(&intake, small.receiver);
+        intake_opened(&intake, small.receiver, 1);
         stuff(&small, 1000);
         for (int i = 0; i < N_PAIRS; i++) {
                 make_pair(&pairs[i]);
-                intake_opened(&intake, pairs[i].receiver);
+                intake_opened(&intake, pairs[i].receiver, 1);
         }
         for (int i = 0; i < N_PAIRS - 1; i++) {
                 stuff(&pairs[i], INTAKE_TOTAL_MAX / (N_PAIRS - 1) - 1000);
@@ -142,7 +141,7 @@ static void what_comes_during_a_look_is_not_held_against_the_sender(void)
         ssize_t n;
 
         make_pair(&pair);
-        intake_opened(&intake, pair.receiver);
+        intake_opened(&intake, pair.receiver, 1);
         pthread_create(&pair.thread, NULL, send_on, &pair);
         for (int i = 0; i < N_LOOKS; i++) {
                 n = recv(pair.receiver, bytes, sizeof(bytes), 0);
@@ -174,7 +173,7 @@ static void another_socket_with_the_same_number_is_left_alone(void)
 
         make_pair(&pair);
         number = pair.receiver;
-        intake_opened(&intake, number);
+        intake_opened(&intake, number, 1);
         stuff(&pair, INTAKE_PENDING_MAX + 1);
         g_assert_cmpint(intake_check(&intake, &endpoint), ==, 0);
         make_pair(&next);
@@ -186,6 +185,45 @@ static void another_socket_with_the_same_number_is_left_alone(void)
         intake_deinit(&intake);
         close_pair(&pair);
         close_pair(&next);
+}
+
+static bool is_open(const struct pair *pair)
+{
+        return send(pair->sender, "", 0, MSG_NOSIGNAL | MSG_DONTWAIT) == 0;
+}
+
+static void of_too_many_strangers_the_oldest_are_ended(void)
+{
+        struct cmi_endpoint endpoint;
+        struct intake intake = {0};
+        struct pair pairs[N_PAIRS];
+
+        for (int i = 0; i < N_PAIRS; i++) {
+                make_pair(&pairs[i]);
+                /* The oldest one has the highest number. */
+                intake_opened(&intake, pairs[i].receiver, (uint64_t)(100 + N_PAIRS - i));
+                stuff(&pairs[i], 1);
+        }
+        g_assert_true(intake_is_stranger(&intake, pairs[N_PAIRS - 1].receiver));
+        g_assert_false(intake_is_stranger(&intake, pairs[0].sender));
+        g_assert_false(intake_is_stranger(&intake, -1));
+        intake_know(&intake, pairs[N_PAIRS - 1].receiver);
+        g_assert_false(intake_is_stranger(&intake, pairs[N_PAIRS - 1].receiver));
+        g_assert_cmpint(intake_check(&intake, &endpoint), ==, 0);
+        g_assert_cmpint(intake.n_strangers, ==, N_PAIRS - 1);
+        g_assert_cmpint(intake_thin(&intake, N_PAIRS - 1, UINT64_MAX, &endpoint), ==, 0);
+        g_assert_cmpint(intake_thin(&intake, 4, 101, &endpoint), ==, 0);
+        g_assert_cmpint(intake_thin(&intake, 4, 104, &endpoint), ==, 2);
+        g_assert_cmpint(intake_thin(&intake, 4, UINT64_MAX, &endpoint), ==, N_PAIRS - 7);
+        for (int i = 0; i < N_PAIRS; i++) {
+                g_assert_cmpint(is_open(&pairs[i]), ==, i < 4 || i == N_PAIRS - 1);
+        }
+        g_assert_cmpint(intake_check(&intake, &endpoint), ==, 0);
+        g_assert_cmpint(intake.n_strangers, ==, 4);
+        intake_deinit(&intake);
+        for (int i = 0; i < N_PAIRS; i++) {
+                close_pair(&pairs[i]);
+        }
 }
 
 int main(int argc, char **argv)
@@ -200,5 +238,7 @@ int main(int argc, char **argv)
                         what_comes_during_a_look_is_not_held_against_the_sender);
         g_test_add_func("/intake/another socket with the same number is left alone",
                         another_socket_with_the_same_number_is_left_alone);
+        g_test_add_func("/intake/of too many strangers the oldest are ended",
+                        of_too_many_strangers_the_oldest_are_ended);
         return g_test_run();
 }
