@@ -10,8 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CHILDREN_MAX 128
-#define DIRECTORIES_MAX 128
+#define CHILDREN_MAX 256
+#define DIRECTORIES_MAX 256
 
 static pid_t owner;
 static pid_t children[CHILDREN_MAX];

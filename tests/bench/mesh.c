@@ -9,23 +9,30 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define START_NS (20 * UINT64_C(1000000000))
+#define START_NS (60 * UINT64_C(1000000000))
 
-static void exec_meshd(const struct mesh *mesh, const struct mesh_node *node, const char *program,
-                int stamps_fd)
+static const struct host *host_of(const struct mesh *mesh, const struct mesh_node *node)
+{
+        return hosts_at(mesh->hosts, (unsigned)(node - mesh->nodes));
+}
+
+static void exec_meshd(const struct mesh *mesh, const struct mesh_node *node, int stamps_fd)
 {
         char log[BENCH_PATH_MAX + 8];
-        char peer[32];
+        char peer[HOST_ADDRESS_SIZE + 16];
+        char listen[HOST_ADDRESS_SIZE + 16];
         char fd_text[16];
         char mesh_name[32];
-        const char *arguments[24] = {program, "--socket", node->socket, "--mesh", mesh_name,
+        const char *arguments[24] = {mesh->program, "--socket", node->socket, "--mesh", mesh_name,
                         "--name", node->name, "--state-dir", node->directory, "--runtime-dir",
-                        node->directory, "--multicast", "off", "--listen", "127.0.0.1:0"};
+                        node->directory, "--multicast", "off", "--listen", listen};
         int fd;
 
         snprintf(log, sizeof(log), "%s/log", node->directory);
         snprintf(mesh_name, sizeof(mesh_name), "bench-%d", getppid());
-        snprintf(peer, sizeof(peer), "127.0.0.1:%u", mesh->nodes[0].port);
+        snprintf(listen, sizeof(listen), "%s:0", host_of(mesh, node)->address);
+        snprintf(peer, sizeof(peer), "%s:%u", hosts_at(mesh->hosts, 0)->address,
+                        mesh->nodes[0].port);
         if (node != &mesh->nodes[0]) {
                 arguments[15] = "--peer";
                 arguments[16] = peer;
@@ -36,11 +43,12 @@ static void exec_meshd(const struct mesh *mesh, const struct mesh_node *node, co
         }
         fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
         dup2(fd, STDERR_FILENO);
-        execv(program, (char *const *)arguments);
+        host_enter(host_of(mesh, node));
+        execv(mesh->program, (char *const *)arguments);
         _exit(127);
 }
 
-/* "listen=127.0.0.1:PORT" of the line that says it is ready; 0: not there yet. */
+/* "listen=ADDRESS:PORT" of the line that says it is ready; 0: not there yet. */
 static unsigned logged_port(const struct mesh_node *node)
 {
         char path[BENCH_PATH_MAX + 8];
@@ -53,8 +61,9 @@ static unsigned logged_port(const struct mesh_node *node)
         while (file && fgets(line, sizeof(line), file)) {
                 const char *at = strstr(line, "event=meshd.ready");
 
-                at = at ? strstr(at, "listen=127.0.0.1:") : NULL;
-                port = at ? (unsigned)atoi(at + strlen("listen=127.0.0.1:")) : port;
+                at = at ? strstr(at, "listen=") : NULL;
+                at = at ? strchr(at, ':') : NULL;
+                port = at ? (unsigned)atoi(at + 1) : port;
         }
         if (file) {
                 fclose(file);
@@ -78,7 +87,7 @@ static void print_log(const struct mesh_node *node)
         }
 }
 
-static void launch(struct mesh *mesh, unsigned number, const char *program, int stamps_fd)
+static void launch(struct mesh *mesh, unsigned number, int stamps_fd)
 {
         struct mesh_node *node = &mesh->nodes[number];
 
@@ -87,7 +96,7 @@ static void launch(struct mesh *mesh, unsigned number, const char *program, int 
         snprintf(node->name, sizeof(node->name), "node-%u", number + 1);
         node->pid = bench_fork();
         if (node->pid == 0) {
-                exec_meshd(mesh, node, program, stamps_fd);
+                exec_meshd(mesh, node, stamps_fd);
         }
 }
 
@@ -125,15 +134,23 @@ static void await_peers(const struct mesh *mesh, const struct mesh_node *node)
         }
 }
 
-void mesh_start(struct mesh *mesh, unsigned n_nodes, const char *program, const char *meshctl,
-                const int *stamp_fds)
+static void await_whole(const struct mesh *mesh)
 {
-        *mesh = (struct mesh){.meshctl = meshctl, .n_nodes = n_nodes};
+        for (unsigned i = 0; i < mesh->n_nodes; i++) {
+                await_peers(mesh, &mesh->nodes[i]);
+        }
+}
+
+void mesh_start(struct mesh *mesh, unsigned n_nodes, const char *program, const char *meshctl,
+                const struct hosts *hosts, const int *stamp_fds)
+{
+        *mesh = (struct mesh){
+                        .program = program, .meshctl = meshctl, .hosts = hosts, .n_nodes = n_nodes};
         if (n_nodes > MESH_NODES_MAX) {
                 bench_die("at most %d nodes", MESH_NODES_MAX);
         }
         for (unsigned i = 0; i < n_nodes; i++) {
-                launch(mesh, i, program, stamp_fds ? stamp_fds[i] : -1);
+                launch(mesh, i, stamp_fds ? stamp_fds[i] : -1);
                 if (i == 0) {
                         await_port(&mesh->nodes[0]);
                 }
@@ -141,9 +158,18 @@ void mesh_start(struct mesh *mesh, unsigned n_nodes, const char *program, const 
         for (unsigned i = 1; i < n_nodes; i++) {
                 await_port(&mesh->nodes[i]);
         }
-        for (unsigned i = 0; i < n_nodes; i++) {
-                await_peers(mesh, &mesh->nodes[i]);
+        await_whole(mesh);
+}
+
+void mesh_join(struct mesh *mesh)
+{
+        if (mesh->n_nodes == MESH_NODES_MAX) {
+                bench_die("at most %d nodes", MESH_NODES_MAX);
         }
+        mesh->n_nodes++;
+        launch(mesh, mesh->n_nodes - 1, -1);
+        await_port(&mesh->nodes[mesh->n_nodes - 1]);
+        await_whole(mesh);
 }
 
 void mesh_stop(struct mesh *mesh)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """redis, nats and memcached for a benchmark: on loopback, in a directory of their own, gone with the benchmark."""
+import contextlib
 import ctypes
 import os
 import pwd
@@ -25,6 +26,8 @@ def free_port():
 class Peers:
     """The servers; use it in a with statement."""
 
+    PORT = '6379'
+
     def __init__(self, directory):
         self.directory = directory
         self.redis_port = free_port()
@@ -39,9 +42,10 @@ class Peers:
                                                  stderr=log, preexec_fn=die_with_parent))
 
     def await_open(self, family, address):
+        """@family: or what makes a socket"""
         deadline = time.monotonic() + START_S
         while True:
-            with socket.socket(family) as probe:
+            with family() if callable(family) else socket.socket(family) as probe:
                 try:
                     probe.connect(address)
                     return
@@ -65,6 +69,24 @@ class Peers:
             self.stop()
             raise
         return self
+
+    @contextlib.contextmanager
+    def on_host(self, host, name):
+        """One more server of this name, on a host of the lab, at its address and PORT."""
+        commands = {
+            'redis': ['redis-server', '--bind', host.address, '--port', self.PORT, '--protected-mode', 'no', '--save', '',
+                      '--appendonly', 'no', '--dir', self.directory, '--daemonize', 'no'],
+            'nats': ['nats-server', '-a', host.address, '-p', self.PORT],
+        }
+        with open(os.path.join(self.directory, f'{name}-lab.log'), 'wb') as log:
+            server = subprocess.Popen(host.command(commands[name]), cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log,
+                                      stderr=log, preexec_fn=die_with_parent)
+        try:
+            self.await_open(lambda: host.socket(socket.SOCK_STREAM), (host.address, int(self.PORT)))
+            yield
+        finally:
+            server.kill()
+            server.wait()
 
     def stop(self):
         for server in self.servers:

@@ -17,11 +17,14 @@ import time
 from peers import Peers, die_with_parent
 
 NAMES = ['hit', 'latency', 'wait', 'rate', 'throughput', 'idle', 'memcached']
+NAMES_ON_REQUEST = ['scale', 'lab']
 RECEIVERS = [1, 3, 7]
 PROGRAM_S = 120
 RATE = 100000
 REDIS_THROUGHPUT = {1: 6, 3: 5, 7: 2}
 REDIS_RATE = {1: 0.8, 3: 0.9, 7: 1.1}
+SCALES = [50, 100]
+HOP_MS = 1
 NEEDS_PEERS = 'only with --peers'
 
 
@@ -60,6 +63,21 @@ class Suite:
             server = ['--address', self.peers.nats_port if way == 'nats' else self.peers.redis_port,
                       '--local', self.peers.redis_socket]
         return self.run('latency', way, '--receivers', receivers, *self.daemons(self.program('meshd')), *server, *more)
+
+    @contextlib.contextmanager
+    def key(self):
+        """Each meshd has a mesh key meanwhile, without which it would not leave its host."""
+        if 'MESHD_KEY' in os.environ:
+            yield
+            return
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, 'key')
+            subprocess.run([os.path.join(self.build, 'meshctl', 'meshctl'), 'key', 'new', path, '-q'], check=True)
+            os.environ['MESHD_KEY'] = path
+            try:
+                yield
+            finally:
+                del os.environ['MESHD_KEY']
 
     def throughput(self, way, receivers, *more):
         server = []
@@ -179,6 +197,59 @@ def measure_idle(suite, rounds):
     suite.figure(f'idle, {peers} peers: memory beside the page', memory, 'MiB', '<= 24', at_most(24))
 
 
+def measure_scale(suite, rounds):
+    """Whole meshes on one machine: what is measured is as much the machine, which runs all nodes."""
+    count, seconds = (20, 1) if suite.is_quick else (300, 10)
+    for n in [5] if suite.is_quick else SCALES:
+        seen = []
+        for _ in range(min(rounds, 3)):
+            one = suite.run('idle', *suite.daemons()[1::2], n - 1, seconds)
+            one['memory_mib'] = (one['rss_kib'] - one['shmem_kib']) / 1024
+            one['latency'] = suite.latency('cachemesh', n - 1, '--count', count)
+            one['wait'] = suite.latency('cachemesh', n - 1, '--count', count, '--wait')
+            seen.append(one)
+        what = f'{n} nodes: '
+        suite.figure(what + 'all but one started at once, until all see all', each(seen, 'whole_s'), 's')
+        suite.figure(what + 'one more, until all see all', each(seen, 'join_s'), 's')
+        suite.figure(what + 'idle, processor', each(seen, 'cpu_percent'), '% of a core', '<= 2', at_most(2))
+        suite.figure(what + 'idle, memory beside the page', each(seen, 'memory_mib'), 'MiB', '<= 32', at_most(32))
+        suite.figure(what + 'one invalidation to all, p50', each(seen, 'latency', 'p50_us'), 'us')
+        suite.figure(what + 'CM_WAIT_MESH, p50', each(seen, 'wait', 'p50_us'), 'us')
+
+
+def measure_lab(suite, rounds):
+    """Each process on a host of its own, and a network that takes a millisecond from one to the next."""
+    # Only here: it needs root, and sees to signals itself.
+    sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lab'))
+    from hosts import Network, path_of  # pylint: disable=import-outside-toplevel,import-error
+    count = 100 if suite.is_quick else 1000
+    ways = ['cachemesh'] + (['redis', 'nats'] if suite.peers else [])
+    for n in RECEIVERS:
+        seen = []
+        for _ in range(rounds):
+            one = {}
+            for way in ways:
+                # The server of redis and nats is the last host.
+                # It prints its seed.
+                with contextlib.redirect_stdout(sys.stderr), Network(1) as network:
+                    hosts = [network.host() for _ in range(n + 2)]
+                    network.path(delay_ms=HOP_MS)
+                    named = ','.join(f'{path_of(host.namespace)}={host.address}' for host in hosts[:-1])
+                    with suite.peers.on_host(hosts[-1], way) if way != 'cachemesh' else suite.key():
+                        one[way] = suite.run(
+                            'latency', way, '--receivers', n, '--count', count, '--hosts', named,
+                            *suite.daemons(suite.program('meshd')),
+                            *(['--address', f'{hosts[-1].address}:{suite.peers.PORT}'] if way != 'cachemesh' else []))
+            for way in ways[1:]:
+                one['ratio_' + way] = one['cachemesh']['p50_us'] / one[way]['p50_us']
+            seen.append(one)
+        what = f'{HOP_MS} ms from host to host, {n} peers: '
+        for way in ('redis', 'nats', 'cachemesh'):
+            suite.figure(f'{what}{way} p50', each(seen, way, 'p50_us'), 'us', why_not=NEEDS_PEERS)
+        for way in ('redis', 'nats'):
+            suite.figure(f'{what}p50 / {way}', each(seen, 'ratio_' + way), 'x', '<= 0.6', at_most(0.6), NEEDS_PEERS)
+
+
 def measure_hit(suite, rounds):
     for run in suite.run('hit', rounds, *(['1000'] if suite.is_quick else []))['runs']:
         limit = 1.5 if run['keys'] in ('1k hot', '10k Zipf') else 1.3
@@ -269,7 +340,7 @@ def parse():
     options.names = options.names or NAMES
     if options.quick:
         options.rounds = 1
-    if options.rounds < 1 or not set(options.names) <= set(NAMES):
+    if options.rounds < 1 or not set(options.names) <= {*NAMES, *NAMES_ON_REQUEST}:
         parser.error('no such benchmark')
     return options
 
@@ -279,21 +350,15 @@ def measure(options, peers):
     load_before = os.getloadavg()
     print(f'{processor()}, load average {load_before[0]:.1f}', flush=True)
     try:
-        for name in options.names:
-            print(f'measuring {name}', file=sys.stderr, flush=True)
-            globals()['measure_' + name](suite, options.rounds)
+        with suite.key() if options.key else contextlib.nullcontext():
+            for name in options.names:
+                print(f'measuring {name}', file=sys.stderr, flush=True)
+                globals()['measure_' + name](suite, options.rounds)
     finally:
         path = write(suite, options, load_before)
     if suite.figures:
         (print_markdown if options.markdown else print_table)(suite.figures)
     print(f'load average afterwards {os.getloadavg()[0]:.1f}; all results: {path}')
-
-
-def use_key(options, directory):
-    """Every meshd takes it from the environment."""
-    path = os.path.join(directory, 'key')
-    subprocess.run([os.path.join(options.build, 'meshctl', 'meshctl'), 'key', 'new', path, '-q'], check=True)
-    os.environ['MESHD_KEY'] = path
 
 
 def on_signal(which, unused):
@@ -308,8 +373,6 @@ def main():
     directory = tempfile.mkdtemp(prefix='cm-bench-', dir='/tmp')
     os.environ['TMPDIR'] = directory
     try:
-        if options.key:
-            use_key(options, directory)
         with Peers(directory) if options.peers else contextlib.nullcontext() as peers:
             measure(options, peers)
     except (RuntimeError, OSError, subprocess.SubprocessError) as error:

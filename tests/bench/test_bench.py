@@ -121,7 +121,7 @@ def a_benchmark_that_is_ended_leaves_nothing_behind():
 
 
 def a_wrong_command_line_is_refused():
-    for arguments in (['latency'], ['latency', 'pigeon'], ['throughput', 'unix'], ['idle'], ['memcached']):
+    for arguments in (['latency'], ['latency', 'unix', '--hosts', 'nowhere'], ['latency', 'pigeon'], ['throughput', 'unix'], ['idle'], ['memcached']):
         done = subprocess.run([os.path.join(PROGRAMS, 'bench_' + arguments[0]), *arguments[1:]],
                               capture_output=True, text=True, timeout=60, check=False)
         expect_equal(done.returncode, 1)

@@ -5,11 +5,12 @@
  * floors, and other programs that people use for this. Each receiver is a process of its own and
  * writes into its test page.
  */
+#include "tests/bench/host.h"
 #include "tests/bench/stamps.h"
 
 #include <stdbool.h>
 
-#define WAY_RECEIVERS_MAX 16
+#define WAY_RECEIVERS_MAX 127
 #define WAY_KEY_LEN 10 /* "b:" and 8 hex digits */
 #define WAY_BATCH_MAX 64
 
@@ -17,8 +18,9 @@ struct way_options {
         unsigned n_receivers;
         const char *meshd;   /* of cachemesh: the program with a witness, or the plain one */
         const char *meshctl; /* of cachemesh */
-        const char *address; /* of redis and nats: the server's TCP port */
-        const char *local;   /* of redis: its Unix socket */
+        const char *address; /* of redis and nats: the server's TCP port, or ADDRESS:PORT */
+        const char *local;   /* of redis: its Unix socket; NULL: TCP, as for the receivers */
+        struct hosts hosts;  /* the sender is on the first one, the receivers on the next ones */
 };
 
 struct way {
@@ -48,6 +50,7 @@ extern const struct way way_nats;
         {"receivers", required_argument, NULL, 'r'}, {"meshd", required_argument, NULL, 'd'},      \
                         {"meshctl", required_argument, NULL, 'm'},                                 \
                         {"address", required_argument, NULL, 'a'},                                 \
+                        {"hosts", required_argument, NULL, 'h'},                                   \
         {                                                                                          \
                 "local", required_argument, NULL, 'l'                                              \
         }
@@ -65,5 +68,6 @@ void way_start(struct way *way, const struct way_options *options);
  * receiver's process. */
 void way_scan(int fd, struct stamps *stamps) __attribute__((noreturn));
 
-int way_connect_tcp(const char *port);
+/* @address: a port on loopback, or ADDRESS:PORT. */
+int way_connect_tcp(const char *address);
 void way_write(int fd, const void *data, size_t len);

@@ -103,7 +103,8 @@ static void start(struct way *way, const struct way_options *options)
         for (unsigned i = 0; i < options->n_receivers; i++) {
                 fds[i + 1] = way->stamp_fds[i];
         }
-        mesh_start(&state->mesh, options->n_receivers + 1, options->meshd, options->meshctl, fds);
+        mesh_start(&state->mesh, options->n_receivers + 1, options->meshd, options->meshctl,
+                        &options->hosts, fds);
         way->state = state;
         open_app(state);
         warm_up(way);

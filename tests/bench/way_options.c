@@ -20,6 +20,8 @@ bool way_option(struct way_options *options, int option, const char *value)
         case 'a':
                 options->address = value;
                 return true;
+        case 'h':
+                return hosts_parse(value, &options->hosts);
         case 'l':
                 options->local = value;
                 return true;

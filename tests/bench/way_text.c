@@ -32,18 +32,34 @@ void way_write(int fd, const void *data, size_t len)
         }
 }
 
-int way_connect_tcp(const char *port)
+int way_connect_tcp(const char *address)
 {
-        struct sockaddr_in address = {.sin_family = AF_INET,
-                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-                        .sin_port = htons((uint16_t)atoi(port))};
+        struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        const char *colon = strchr(address, ':');
+        char host[INET_ADDRSTRLEN] = "";
         int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         int on = 1;
 
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-        if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-                bench_die("no server on port %s: %m", port);
+        if (colon) {
+                snprintf(host, sizeof(host), "%.*s", (int)(colon - address), address);
+                inet_pton(AF_INET, host, &to.sin_addr);
         }
+        to.sin_port = htons((uint16_t)atoi(colon ? colon + 1 : address));
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+        if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0) {
+                bench_die("no server at %s: %m", address);
+        }
+        return fd;
+}
+
+/* From the i-th host. */
+static int connect_from(const struct way_options *options, unsigned i)
+{
+        int fd;
+
+        host_enter(hosts_at(&options->hosts, i));
+        fd = way_connect_tcp(options->address);
+        host_leave();
         return fd;
 }
 
@@ -179,7 +195,7 @@ static void start_redis(struct way *way, const struct way_options *options)
         static const char track[] = "CLIENT TRACKING on BCAST PREFIX b:\r\n";
 
         for (unsigned i = 0; i < options->n_receivers; i++) {
-                int fd = way_connect_tcp(options->address);
+                int fd = connect_from(options, i + 1);
 
                 way_write(fd, hello, sizeof(hello) - 1);
                 expect_text(fd, "modules");
@@ -190,7 +206,8 @@ static void start_redis(struct way *way, const struct way_options *options)
                 }
                 close(fd);
         }
-        way->state = new_text(connect_unix(options->local));
+        way->state = new_text(
+                        options->local ? connect_unix(options->local) : connect_from(options, 0));
 }
 
 static void send_redis(struct way *way, uint64_t number)
@@ -215,10 +232,10 @@ static void send_redis_batch(struct way *way, uint64_t first, unsigned n)
 
 #define NATS_PUB "PUB i 10\r\n", "\r\n"
 
-static int connect_nats(const char *port, const char *more)
+static int connect_nats(const struct way_options *from, unsigned i, const char *more)
 {
         static const char options[] = "CONNECT {\"verbose\":false,\"pedantic\":false}\r\n";
-        int fd = way_connect_tcp(port);
+        int fd = connect_from(from, i);
 
         expect_text(fd, "\r\n");
         way_write(fd, options, sizeof(options) - 1);
@@ -230,14 +247,14 @@ static int connect_nats(const char *port, const char *more)
 static void start_nats(struct way *way, const struct way_options *options)
 {
         for (unsigned i = 0; i < options->n_receivers; i++) {
-                int fd = connect_nats(options->address, "SUB i 1\r\nPING\r\n");
+                int fd = connect_nats(options, i + 1, "SUB i 1\r\nPING\r\n");
 
                 if (bench_fork() == 0) {
                         way_scan(fd, way->stamps[i]);
                 }
                 close(fd);
         }
-        way->state = new_text(connect_nats(options->address, "PING\r\n"));
+        way->state = new_text(connect_nats(options, 0, "PING\r\n"));
 }
 
 static void send_nats(struct way *way, uint64_t number)
