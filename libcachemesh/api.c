@@ -78,6 +78,7 @@ int cm_put(struct cm_region *region, const void *key, size_t key_len, const void
                                            .n_tags = copy.n_tags,
                                            .ttl_ms = copy.ttl_ms,
                                            .is_negative = copy.flags & CM_PUT_NEGATIVE,
+                                           .loaded_ds = cmi_now_ds(),
                                            .token = token,
                            });
 }

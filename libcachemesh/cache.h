@@ -22,6 +22,20 @@
 #define CMI_LOCAL_SLOTS 4096
 #define CMI_LOAD_CHAINS 64
 
+/* Whose loaders run, and who waits for its turn (turn.c); under loads_lock. */
+struct cmi_turns {
+        uint32_t n_taken;
+        struct cm_load *first; /* waiting, in the order of arrival */
+        struct cm_load *last;
+};
+
+/* Where a region's entries are in the table: what their hash depends on. */
+struct cmi_home {
+        uint64_t seed;
+        uint32_t serial; /* of the mapping; 0: none */
+        uint32_t index;
+};
+
 struct cm {
         /* What each get reads; written at open, fork, reconnect and when the
          * pending flag changes. */
@@ -45,6 +59,7 @@ struct cm {
         pthread_mutex_t loads_lock;
         uint64_t load_seq;
         struct cm_load *loads[CMI_LOAD_CHAINS];
+        struct cmi_turns turns;
 
         pthread_mutex_t local_lock;
         _Alignas(64) _Atomic uint64_t local_seq;
@@ -74,6 +89,8 @@ struct cm_region {
         size_t kept_bytes;
         struct cmi_heap *heap;
         uint64_t n_evicted;
+        struct cmi_home home; /* the present one, and the one before it */
+        struct cmi_home last_home;
         _Atomic(struct cmi_counters *) counters;
         _Atomic uint64_t owner; /* of the index in binding, as meshd told it */
         uint32_t number;

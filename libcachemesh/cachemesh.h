@@ -81,6 +81,7 @@ extern "C" {
 enum cm_outcome {
         CM_OK = 0,
         CM_MISS = 1,    /* not cached, or not known to be fresh; comes with a token for your load */
+        CM_STALE = 2,   /* the load failed; an older value instead, which may be wrong by now */
         CM_PENDING = 3, /* not known to be in the stream: is sent when meshd answers again */
         CM_PARTIAL = 4, /* in the stream, but not proven to be on every member: see the result */
         CM_REFUSED = 5, /* cm_put(): the token is too old, or a fresh value is there; not stored */
@@ -99,10 +100,11 @@ enum cm_outcome {
 /** define CM_E_TIMEOUT - what was begun goes on, but the wait for it did not end in time */
 #define CM_E_TIMEOUT (-1004)
 /**
- * define CM_E_BUSY - too many calls wait at meshd
+ * define CM_E_BUSY - a limit on concurrent work is reached
  *
- * meshd's answer on its socket, for clients that speak with it themselves. No function here returns
- * it: cm_invalidate() then gives CM_PENDING.
+ * From cm_get_or_load(): as many loaders as cm_options.loads_max allows ran all the time that the
+ * call could wait. On its socket meshd says it when too many calls wait there; cm_invalidate() then
+ * gives CM_PENDING.
  */
 #define CM_E_BUSY (-1007)
 
@@ -191,6 +193,8 @@ struct cm_options {
         cm_log_fn log;           /* NULL: silent */
         void *log_userdata;
         struct cm_allocator allocator; /* zeroed: malloc, and mmap from 128 KiB on */
+        uint32_t loads_max; /* loaders that run at the same time, of all regions; 0: 32. See
+                               cm_get_or_load() */
 };
 
 /**
@@ -209,6 +213,8 @@ struct cm_region_options {
         uint32_t negative_ttl_ms;    /* of negative entries; 0: as ttl_ms */
         uint32_t ttl_jitter_percent; /* each entry's TTL is shortened by up to this much; 0 to 50 */
         uint64_t version; /* of the values' format, shown to people: no value leaves a process */
+        uint32_t stale_if_error_ms; /* a load that fails is answered by the last value, if that is
+                                       at most so old; 0: never. See CM_STALE in cm_get_or_load() */
 };
 
 /**
@@ -241,6 +247,8 @@ struct cm_value {
         size_t len;       /* bytes */
         struct cm_token token; /* after CM_MISS or CM_NEGATIVE: good for your load */
         uint64_t opaque[2];    /* the library's */
+        uint64_t age_ms;       /* after CM_STALE, else as it was: since its load began, or since
+                                  cm_put(); rounded up to 100 ms */
 };
 
 /** struct cm_put_options - what a put says beside key and value; zero it and set @size */
@@ -479,7 +487,7 @@ CM_API int cm_load_set_ttl(struct cm_load *load, uint32_t ttl_ms);
  * @key_len:   1 to CM_KEY_MAX bytes
  * @load:      called at most once, in this thread, if nobody else loads the key already
  * @userdata:  for @load
- * @ret_value: 0: pinned value, to be released. CM_NEGATIVE: only its token is set
+ * @ret_value: 0, CM_STALE: pinned value, to be released. CM_NEGATIVE: only its token is set
  *
  * A waiter takes a load's result only if it is still fresh at hand-over, or if the load began after
  * the waiter came; else it loads itself. The value is returned even if it may not be cached. A wait
@@ -487,12 +495,54 @@ CM_API int cm_load_set_ttl(struct cm_load *load, uint32_t ttl_ms);
  * that wait for each other are found within one handle, others end at the timeout. A hit costs what
  * cm_get() costs.
  *
- * Return: 0, CM_NEGATIVE, the loader's error or that of its cm_load_ calls, -EDEADLK (this thread
- *         would wait for itself), CM_E_TIMEOUT (waiting for another thread's loader), -EINVAL (an
- *         argument), -ENODATA (the loader returned 0 without a value), -ENOMEM.
+ * At most cm_options.loads_max loaders of a handle run at the same time. A call over that waits for
+ * its turn, in the order of arrival, and fails with CM_E_BUSY when the timeout comes first. What a
+ * loader itself loads needs no turn of its own.
+ *
+ * In a region with stale_if_error_ms, a load that fails, has no turn or does not end in time is
+ * answered by the last value of this process instead, if it is still in the cache: CM_STALE. That
+ * value may have been invalidated, expired, or of a node that is cut off: nothing says that it is
+ * right, and cm_value.age_ms says how old it is. Never given so is a value that this process itself
+ * has invalidated or cleared, one that is older than the region allows, a negative one, and one of
+ * an earlier process. It is not stored again: the next call loads anew. cm_error_detail() says why
+ * the load failed.
+ *
+ * Return: 0, CM_NEGATIVE, CM_STALE, the loader's error or that of its cm_load_ calls, -EDEADLK
+ *         (this thread would wait for itself), CM_E_TIMEOUT (waiting for another thread's loader),
+ *         CM_E_BUSY (waiting for a turn), -EINVAL (an argument), -ENODATA (the loader returned 0
+ *         without a value), -ENOMEM.
  */
 CM_API int cm_get_or_load(struct cm_region *region, const void *key, size_t key_len,
                 cm_load_fn load, void *userdata, struct cm_value *ret_value);
+
+/** define CM_LOAD_NO_WAIT - cm_load_options.flags: CM_E_BUSY instead of waiting for others */
+#define CM_LOAD_NO_WAIT 1u
+
+/** struct cm_load_options - how long one call may wait for others; zero it and set @size */
+struct cm_load_options {
+        size_t size;         /* sizeof(struct cm_load_options) */
+        uint32_t timeout_ms; /* for a turn and for another thread's loader; 0: the handle's */
+        unsigned flags;      /* CM_LOAD_* */
+};
+
+/**
+ * cm_get_or_load_with() - cm_get_or_load() with options for this call
+ * @region:    where
+ * @key:       borrowed for the call
+ * @key_len:   1 to CM_KEY_MAX bytes
+ * @load:      as with cm_get_or_load()
+ * @userdata:  for @load
+ * @options:   borrowed; NULL: none
+ * @ret_value: as with cm_get_or_load()
+ *
+ * The timeout does not end the own loader. With CM_LOAD_NO_WAIT the call never waits for a turn or
+ * for another thread's load of the key: it fails with CM_E_BUSY at once, or gives CM_STALE.
+ *
+ * Return: as cm_get_or_load(); -EINVAL also for options without their size and unknown flags.
+ */
+CM_API int cm_get_or_load_with(struct cm_region *region, const void *key, size_t key_len,
+                cm_load_fn load, void *userdata, const struct cm_load_options *options,
+                struct cm_value *ret_value);
 
 /* Invalidating */
 
@@ -780,6 +830,8 @@ struct cm_region_stats {
         uint64_t bytes;         /* now, as the budget counts them */
         uint64_t budget_bytes;
         uint64_t n_pinned; /* now; exact when nobody pins or releases meanwhile */
+        uint64_t n_busy;   /* CM_E_BUSY, or CM_STALE instead of it */
+        uint64_t n_stale;  /* CM_STALE */
 };
 
 /**

@@ -32,6 +32,7 @@ struct cmi_entry {
         uint32_t serial;      /* of the mapping to which token and slots belong */
         uint32_t key_slot;
         uint32_t value_len;
+        uint32_t loaded_ds;    /* when its load began: tenths of a second of CLOCK_BOOTTIME */
         uint16_t value_offset; /* bytes from the start of the entry */
         uint16_t key_len;
         uint8_t n_tags;

@@ -92,6 +92,9 @@ static int check_options(struct cm_options *options)
         if (options->pending_max == 0) {
                 options->pending_max = CMI_PENDING_MAX_DEFAULT;
         }
+        if (options->loads_max == 0) {
+                options->loads_max = CMI_LOADS_MAX_DEFAULT;
+        }
         return 0;
 }
 
@@ -237,6 +240,7 @@ static int inherit(struct cm *cm)
         init_locks(cm);
         atomic_store(&cm->is_pending, 0);
         memset(cm->loads, 0, sizeof(cm->loads));
+        memset(&cm->turns, 0, sizeof(cm->turns));
         /* A thread of the parent may have been between a stamp and local_seq: what is newer than
          * every token would be refused for good. Nothing from before the fork is served here. */
         memset((void *)cm->local_keys, 0, sizeof(cm->local_keys));

@@ -23,6 +23,7 @@
 
 #define CMI_TIMEOUT_MS_DEFAULT 5000
 #define CMI_PENDING_MAX_DEFAULT 4096
+#define CMI_LOADS_MAX_DEFAULT 32
 #define CMI_REGION_INDEX_UNKNOWN UINT32_MAX
 
 struct cmi_mapping; /* mapping.h */

@@ -8,41 +8,29 @@
  *    waiter asked was already invalidated when the load began; or
  * 2. if the full check holds at hand-over: then nothing was invalidated since the load began.
  * Else it begins anew, and those who came with it find that load running, which falls under 1. So
- * however many wait, two loads do. A load that fails fails for all who wait.
+ * however many wait, two loads do. A load that fails fails for all who wait; one that did not get
+ * its turn (turn.c) does not: each of them tries until its own deadline. Where the region allows it
+ * each caller then gets the last value instead of the error (stale.c).
  *
  * The result is an entry, pinned by the load until the last waiter has its own pin, whether it
  * could be stored or not.
  */
+#include "libcachemesh/load.h"
 #include "libcachemesh/get.h"
-#include "libcachemesh/region.h"
 
 #include <errno.h>
 
-struct cm_load {
-        struct cm_load *next; /* in the handle's chain, while it runs */
+/* One call. */
+struct request {
         struct cm_region *region;
-        const struct cmi_thread *owner;
-        uint64_t hash;
-        uint64_t began; /* place in the order of arrivals and beginnings */
-        uint32_t refs;  /* owner and waiters; under loads_lock */
-        bool is_done;
-        pthread_cond_t done;
-        int outcome; /* 0, CM_NEGATIVE or an error */
-        struct cmi_pin *pin;
-
-        /* What the loader gives; the owner's alone. */
-        int error;
-        bool has_value;
-        bool is_negative;
-        void *value;
-        size_t value_len;
-        uint32_t ttl_ms;
-        uint32_t n_tags;
-        struct cm_bytes tags[CM_TAGS_MAX];
-
-        size_t size;
-        size_t key_len;
-        char key[];
+        struct cmi_thread *thread;
+        struct cmi_slice key;
+        cm_load_fn function;
+        void *userdata;
+        unsigned flags;           /* CM_LOAD_* */
+        struct timespec deadline; /* CLOCK_MONOTONIC; once it has missed */
+        uint64_t arrival;         /* in the order of arrivals and beginnings; 0: not yet */
+        bool is_own_fault;        /* no value, not even an older one, is an answer to the error */
 };
 
 static struct cm_load **chain_of(struct cm *cm, uint64_t hash)
@@ -81,22 +69,9 @@ static struct cm_load *new_load(struct cm_region *region, uint64_t hash, struct 
         pthread_condattr_init(&attributes);
         pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
         pthread_cond_init(&load->done, &attributes);
+        pthread_cond_init(&load->turn, &attributes);
         pthread_condattr_destroy(&attributes);
         return load;
-}
-
-static void free_given(struct cm_load *load)
-{
-        struct cm *cm = load->region->cm;
-
-        if (load->value) {
-                cmi_handle_deallocate(cm, load->value, load->value_len);
-        }
-        for (uint32_t i = 0; i < load->n_tags; i++) {
-                cmi_handle_deallocate(cm, (void *)load->tags[i].data, load->tags[i].len);
-        }
-        load->value = NULL;
-        load->n_tags = 0;
 }
 
 /* loads_lock held. */
@@ -109,6 +84,7 @@ static void unref(struct cm_load *load)
                 cmi_pin_drop(load->pin);
         }
         pthread_cond_destroy(&load->done);
+        pthread_cond_destroy(&load->turn);
         cmi_handle_deallocate(load->region->cm, load, load->size);
 }
 
@@ -146,47 +122,63 @@ static bool is_circular(const struct cm_load *load, const struct cmi_thread *thr
         return false;
 }
 
-static struct timespec deadline_of(const struct cm *cm)
+static struct timespec deadline_of(const struct cm *cm, uint32_t timeout_ms)
 {
-        uint64_t ns = cmi_clock_ns(CLOCK_MONOTONIC) + cm->options.timeout_ms * UINT64_C(1000000);
+        uint64_t ns = cmi_clock_ns(CLOCK_MONOTONIC) +
+                      cmi_timeout(cm, timeout_ms) * UINT64_C(1000000);
 
         return (struct timespec){(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
 }
 
-/*
- * Wait for a load that another thread runs. loads_lock held. CM_MISS: its result is not for us. The
- * full check is made without the lock, hence the reference.
- */
-static int wait_for(struct cm_load *load, struct cmi_thread *thread, uint64_t arrival,
-                const struct timespec *deadline, struct cm_value *ret_value)
+/* May this caller have the result? The full check is made without the lock, hence a reference is
+ * held. */
+static int take_result(struct cm_load *load, const struct request *request, bool is_new,
+                struct cm_value *ret_value)
+{
+        const struct cmi_entry *entry =
+                        atomic_load_explicit(&load->pin->entry, memory_order_acquire);
+
+        if (!is_new && cmi_region_check(load->region, request->thread, entry) != CM_REASON_NONE) {
+                return CM_MISS;
+        }
+        return hand_over(load, request->thread, ret_value);
+}
+
+/* Until it is done. loads_lock held, and given up meanwhile. 0 or CM_E_TIMEOUT. */
+static int await(struct cm_load *load, const struct request *request)
 {
         struct cm *cm = load->region->cm;
-        bool is_new = load->began > arrival;
         int r = 0;
 
-        load->refs++;
-        thread->awaited_load = load;
+        cmi_turn_lend(load, request->thread);
+        request->thread->awaited_load = load;
         while (!load->is_done && r == 0) {
-                r = pthread_cond_timedwait(&load->done, &cm->loads_lock, deadline);
+                r = pthread_cond_timedwait(&load->done, &cm->loads_lock, &request->deadline);
         }
-        thread->awaited_load = NULL;
-        if (!load->is_done) {
-                unref(load);
-                return cmi_fail(CM_E_TIMEOUT, "another thread's load of the key takes too long");
-        }
-        r = load->outcome;
+        request->thread->awaited_load = NULL;
+        return load->is_done ? 0 : CM_E_TIMEOUT;
+}
+
+/* Wait for a load that another thread runs. loads_lock held. CM_MISS: its result is not for us. */
+static int wait_for(struct cm_load *load, const struct request *request, struct cm_value *ret_value)
+{
+        struct cm *cm = load->region->cm;
+        bool is_new;
+        int r;
+
+        load->refs++;
+        r = await(load, request);
+        is_new = load->began > request->arrival;
         if (r < 0) {
+                cmi_fail(r, "another thread's load of the key takes too long");
+        } else if (load->began == 0) {
+                r = CM_MISS; /* it had no turn */
+        } else if (load->outcome < 0) {
+                r = load->outcome;
                 cmi_fail(r, "another thread's load of the key failed: %s", cm_strerror(r));
         } else {
                 pthread_mutex_unlock(&cm->loads_lock);
-                if (is_new || cmi_region_check(load->region, thread,
-                                              atomic_load_explicit(&load->pin->entry,
-                                                              memory_order_acquire)) ==
-                                                CM_REASON_NONE) {
-                        r = hand_over(load, thread, ret_value);
-                } else {
-                        r = CM_MISS;
-                }
+                r = take_result(load, request, is_new, ret_value);
                 pthread_mutex_lock(&cm->loads_lock);
         }
         unref(load);
@@ -195,7 +187,8 @@ static int wait_for(struct cm_load *load, struct cmi_thread *thread, uint64_t ar
 
 /* What the loader gave becomes an entry, in the table if it may. The outcome
  * for owner and waiters. */
-static int store(struct cm_load *load, struct cmi_thread *thread, struct cm_token token)
+static int store(struct cm_load *load, struct cmi_thread *thread, struct cm_token token,
+                uint32_t loaded_ds)
 {
         struct cm_region *region = load->region;
         struct cmi_put put = {
@@ -205,6 +198,7 @@ static int store(struct cm_load *load, struct cmi_thread *thread, struct cm_toke
                         .n_tags = load->n_tags,
                         .ttl_ms = load->ttl_ms,
                         .is_negative = load->is_negative,
+                        .loaded_ds = loaded_ds,
                         .token = token,
         };
         int r = cmi_region_store(region, thread, &put, &load->pin);
@@ -216,11 +210,17 @@ static int store(struct cm_load *load, struct cmi_thread *thread, struct cm_toke
         return load->is_negative ? CM_NEGATIVE : 0;
 }
 
-static int run(struct cm_load *load, struct cmi_thread *thread, cm_load_fn function, void *userdata)
+static int run(struct cm_load *load, const struct request *request)
 {
+        struct cmi_thread *thread = request->thread;
         struct cm_token token = cmi_token(load->region->cm, thread);
-        int r = function(userdata, load, load->key, load->key_len);
+        uint32_t loaded_ds = cmi_now_ds();
+        int r;
 
+        load->outer = thread->leading;
+        thread->leading = load;
+        r = request->function(request->userdata, load, load->key, load->key_len);
+        thread->leading = load->outer;
         if (r < 0) {
                 return r;
         }
@@ -230,7 +230,7 @@ static int run(struct cm_load *load, struct cmi_thread *thread, cm_load_fn funct
         if (!load->has_value && !load->is_negative) {
                 return cmi_fail(-ENODATA, "the loader gave no value");
         }
-        return store(load, thread, token);
+        return store(load, thread, token, loaded_ds);
 }
 
 static void take_out(struct cm_load *load)
@@ -243,27 +243,33 @@ static void take_out(struct cm_load *load)
         *link = load->next;
 }
 
-/* Run a load that stands in the chain already. No lock held. */
-static int lead(struct cm_load *load, struct cmi_thread *thread, cm_load_fn function,
-                void *userdata, struct cm_value *ret_value)
+/* It is in the chain no more, and those who wait for it go on. loads_lock held. */
+static void end(struct cm_load *load, int outcome)
+{
+        load->outcome = outcome;
+        load->is_done = true;
+        take_out(load);
+        cmi_turn_pass(load);
+        pthread_cond_broadcast(&load->done);
+}
+
+/* Run a load that has its turn. No lock held. */
+static int lead(struct cm_load *load, const struct request *request, struct cm_value *ret_value)
 {
         struct cm_region *region = load->region;
         struct cm *cm = region->cm;
         int r;
 
-        cmi_count(thread, region, region->id, CMI_COUNT_LOAD);
-        r = run(load, thread, function, userdata);
-        free_given(load);
+        cmi_count(request->thread, region, region->id, CMI_COUNT_LOAD);
+        r = run(load, request);
+        cmi_load_free_given(load);
         pthread_mutex_lock(&cm->loads_lock);
-        load->outcome = r;
-        load->is_done = true;
-        take_out(load);
-        pthread_cond_broadcast(&load->done);
+        end(load, r);
         pthread_mutex_unlock(&cm->loads_lock);
         if (r >= 0) {
-                r = hand_over(load, thread, ret_value);
+                r = hand_over(load, request->thread, ret_value);
         } else {
-                cmi_count(thread, region, region->id, CMI_COUNT_LOAD_ERROR);
+                cmi_count(request->thread, region, region->id, CMI_COUNT_LOAD_ERROR);
         }
         pthread_mutex_lock(&cm->loads_lock);
         unref(load);
@@ -271,161 +277,156 @@ static int lead(struct cm_load *load, struct cmi_thread *thread, cm_load_fn func
         return r;
 }
 
-/* After a miss: wait for a running load, or begin one. CM_MISS: what was waited for is too old. */
-static int load_or_wait(struct cm_region *region, struct cmi_thread *thread, struct cmi_slice key,
-                uint64_t *arrival, const struct timespec *deadline, cm_load_fn function,
-                void *userdata, struct cm_value *ret_value)
+/* Somebody loads the key already. loads_lock held. */
+static int join(struct cm_load *load, struct request *request, struct cm_value *ret_value)
 {
-        uint64_t hash = XXH3_64bits_withSeed(key.data, key.len, region->id);
-        struct cm *cm = region->cm;
+        struct cm_region *region = request->region;
+
+        if (is_circular(load, request->thread)) {
+                request->is_own_fault = true;
+                return cmi_fail(-EDEADLK, "this thread's own load would have to end first");
+        }
+        if (request->flags & CM_LOAD_NO_WAIT) {
+                return cmi_fail(CM_E_BUSY, "another thread loads the key");
+        }
+        cmi_count(request->thread, region, region->id, CMI_COUNT_LOAD_WAIT);
+        return wait_for(load, request, ret_value);
+}
+
+static int no_turn(const struct cm *cm)
+{
+        return cmi_fail(CM_E_BUSY, "%u loaders run already", cm->options.loads_max);
+}
+
+/* Begin a load, and wait for its turn. loads_lock held. */
+static int begin(struct request *request, uint64_t hash, struct cm_load **ret_load)
+{
+        struct cm *cm = request->region->cm;
         struct cm_load *load;
         int r;
 
-        pthread_mutex_lock(&cm->loads_lock);
-        if (*arrival == 0) {
-                *arrival = ++cm->load_seq;
+        if (request->flags & CM_LOAD_NO_WAIT && !cmi_turn_is_free(cm, request->thread)) {
+                return no_turn(cm);
         }
-        load = find_load(region, hash, key);
-        if (load) {
-                if (is_circular(load, thread)) {
-                        pthread_mutex_unlock(&cm->loads_lock);
-                        return cmi_fail(-EDEADLK, "this thread's own load would have to end first");
-                }
-                cmi_count(thread, region, region->id, CMI_COUNT_LOAD_WAIT);
-                r = wait_for(load, thread, *arrival, deadline, ret_value);
-                pthread_mutex_unlock(&cm->loads_lock);
-                return r;
-        }
-        load = new_load(region, hash, key);
+        load = new_load(request->region, hash, request->key);
         if (!load) {
-                pthread_mutex_unlock(&cm->loads_lock);
                 return cmi_fail(-ENOMEM, "no memory for a load");
         }
-        load->owner = thread;
-        load->began = ++cm->load_seq;
+        load->owner = request->thread;
         load->next = *chain_of(cm, hash);
         *chain_of(cm, hash) = load;
-        pthread_mutex_unlock(&cm->loads_lock);
-        return lead(load, thread, function, userdata, ret_value);
+        r = cmi_turn_take(load, request->thread, &request->deadline);
+        if (r < 0) {
+                end(load, r);
+                unref(load);
+                return no_turn(cm);
+        }
+        load->began = ++cm->load_seq;
+        *ret_load = load;
+        return 0;
 }
 
-int cm_get_or_load(struct cm_region *region, const void *key, size_t key_len, cm_load_fn load,
-                void *userdata, struct cm_value *ret_value)
+/* After a miss: wait for a running load, or begin one. CM_MISS: what was waited for is too old. */
+static int load_or_wait(struct request *request, struct cm_value *ret_value)
 {
-        struct timespec deadline = {0, 0};
-        struct cm_value value = {0};
-        struct cmi_thread *thread;
-        uint64_t arrival = 0;
+        struct cm_region *region = request->region;
+        uint64_t hash = XXH3_64bits_withSeed(request->key.data, request->key.len, region->id);
+        struct cm *cm = region->cm;
+        struct cm_load *load;
+        bool is_leader;
         int r;
 
-        if (!region || !key || !load || !ret_value || key_len - 1 >= CM_KEY_MAX) {
-                return cmi_fail(-EINVAL, "a key has 1 to %d bytes, and a load a function",
-                                CM_KEY_MAX);
+        pthread_mutex_lock(&cm->loads_lock);
+        if (request->arrival == 0) {
+                request->arrival = ++cm->load_seq;
         }
-        do {
-                r = cm_get(region, key, key_len, &value);
+        load = find_load(region, hash, request->key);
+        is_leader = !load;
+        r = load ? join(load, request, ret_value) : begin(request, hash, &load);
+        pthread_mutex_unlock(&cm->loads_lock);
+        return is_leader && r == 0 ? lead(load, request, ret_value) : r;
+}
+
+/* The error of a call, or the last value instead. */
+static int failed(const struct request *request, int error, struct cm_value *ret_value)
+{
+        struct cm_region *region = request->region;
+        int r = error;
+
+        if (error == CM_E_BUSY) {
+                cmi_count(request->thread, region, region->id, CMI_COUNT_BUSY);
+        }
+        if (!request->is_own_fault) {
+                r = cmi_stale_get(region, request->thread, request->key, error, ret_value);
+        }
+        if (r == CM_STALE) {
+                cmi_fail(r, "%s (%d): a value of %llu ms instead", cm_strerror(error), error,
+                                (unsigned long long)ret_value->age_ms);
+        }
+        return r;
+}
+
+static int load_missing(struct request *request, uint32_t timeout_ms, struct cm_value *ret_value)
+{
+        struct cm_region *region = request->region;
+        int r;
+
+        request->thread = cmi_thread();
+        if (!request->thread) {
+                return -ENOMEM;
+        }
+        request->deadline = deadline_of(region->cm, timeout_ms);
+        while ((r = load_or_wait(request, ret_value)) == CM_MISS) {
+                r = cm_get(region, request->key.data, request->key.len, ret_value);
                 if (r != CM_MISS) {
-                        break;
+                        return r;
                 }
-                thread = cmi_thread();
-                if (!thread) {
-                        return -ENOMEM;
-                }
-                if (arrival == 0) {
-                        deadline = deadline_of(region->cm);
-                }
-                r = load_or_wait(region, thread, cmi_slice(key, key_len), &arrival, &deadline, load,
-                                userdata, &value);
-        } while (r == CM_MISS);
+        }
+        return r < 0 ? failed(request, r, ret_value) : r;
+}
+
+static int copy_options(struct cm_load_options *ret_copy, const struct cm_load_options *options)
+{
+        if (cmi_options_copy(ret_copy, sizeof(*ret_copy), options, options->size) < 0) {
+                return cmi_fail(-EINVAL, "load options begin with their size");
+        }
+        return ret_copy->flags & ~CM_LOAD_NO_WAIT
+                               ? cmi_fail(-EINVAL, "unknown flags 0x%x", ret_copy->flags)
+                               : 0;
+}
+
+int cm_get_or_load_with(struct cm_region *region, const void *key, size_t key_len, cm_load_fn load,
+                void *userdata, const struct cm_load_options *options, struct cm_value *ret_value)
+{
+        struct cm_load_options copy = {0};
+        struct cm_value value = {0};
+        struct request request;
+        int r = options ? copy_options(&copy, options) : 0;
+
+        if (r == 0 && (!load || !ret_value)) {
+                r = cmi_fail(-EINVAL, "a load needs a function and a place for the value");
+        }
+        if (r == 0) {
+                r = cm_get(region, key, key_len, &value);
+        }
+        if (r == CM_MISS) {
+                request = (struct request){
+                                .region = region,
+                                .key = {key, key_len},
+                                .function = load,
+                                .userdata = userdata,
+                                .flags = copy.flags,
+                };
+                r = load_missing(&request, copy.timeout_ms, &value);
+        }
         if (r >= 0) {
                 *ret_value = value;
         }
         return r;
 }
 
-/* The first error is what the load fails with. */
-static int set_error(struct cm_load *load, int error, const char *text)
+int cm_get_or_load(struct cm_region *region, const void *key, size_t key_len, cm_load_fn load,
+                void *userdata, struct cm_value *ret_value)
 {
-        if (load && load->error == 0) {
-                load->error = error;
-        }
-        return cmi_fail(error, "%s", text);
-}
-
-static void *copy(struct cm_load *load, const void *data, size_t len)
-{
-        void *bytes = cmi_handle_allocate(load->region->cm, 16, len);
-
-        if (bytes) {
-                memcpy(bytes, data, len);
-        }
-        return bytes;
-}
-
-int cm_load_set_value(struct cm_load *load, const void *data, size_t len)
-{
-        void *value = NULL;
-
-        if (!load || (len > 0 && !data)) {
-                return set_error(load, -EINVAL, "a value has data if it has a length");
-        }
-        if (len > CMI_VALUE_MAX) {
-                return set_error(load, -E2BIG, "a value has less than 4 GiB");
-        }
-        if (len > 0) {
-                value = copy(load, data, len);
-                if (!value) {
-                        return set_error(load, -ENOMEM, "no memory for the loaded value");
-                }
-        }
-        if (load->value) {
-                cmi_handle_deallocate(load->region->cm, load->value, load->value_len);
-        }
-        load->value = value;
-        load->value_len = len;
-        load->has_value = true;
-        load->is_negative = false;
-        return 0;
-}
-
-int cm_load_set_negative(struct cm_load *load)
-{
-        if (!load) {
-                return cmi_fail(-EINVAL, "there is no load");
-        }
-        if (load->value) {
-                cmi_handle_deallocate(load->region->cm, load->value, load->value_len);
-        }
-        load->value = NULL;
-        load->value_len = 0;
-        load->has_value = false;
-        load->is_negative = true;
-        return 0;
-}
-
-int cm_load_add_tag(struct cm_load *load, const void *tag, size_t tag_len)
-{
-        void *bytes;
-
-        if (!load || !tag || tag_len - 1 >= CM_TAG_MAX) {
-                return set_error(load, -EINVAL, "a tag has 1 to 255 bytes");
-        }
-        if (load->n_tags == CM_TAGS_MAX) {
-                return set_error(load, -E2BIG, "an entry has at most 16 tags");
-        }
-        bytes = copy(load, tag, tag_len);
-        if (!bytes) {
-                return set_error(load, -ENOMEM, "no memory for a tag");
-        }
-        load->tags[load->n_tags++] = (struct cm_bytes){bytes, tag_len};
-        return 0;
-}
-
-int cm_load_set_ttl(struct cm_load *load, uint32_t ttl_ms)
-{
-        if (!load) {
-                return cmi_fail(-EINVAL, "there is no load");
-        }
-        load->ttl_ms = ttl_ms;
-        return 0;
+        return cm_get_or_load_with(region, key, key_len, load, userdata, NULL, ret_value);
 }

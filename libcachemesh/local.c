@@ -95,6 +95,9 @@ void cmi_local_invalidate(struct cm *cm, struct cmi_thread *thread,
                 if (mapping && targets[i].key.data) {
                         remove_key(targets[i].region, mapping, targets[i].key);
                 }
+                if (targets[i].key.data && targets[i].region->options.stale_if_error_ms > 0) {
+                        cmi_stale_remove(targets[i].region, targets[i].key);
+                }
         }
         cmi_mapping_leave(thread);
 }

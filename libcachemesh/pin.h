@@ -49,6 +49,7 @@ struct cmi_thread {
         } counters[CMI_COUNTERS_CACHED];
         uint64_t random;
         const void *awaited_load; /* under the lock of the handle's loads */
+        struct cm_load *leading;  /* whose loader runs in this thread, the innermost one */
         char detail[CMI_DETAIL_SIZE];
 
         struct cmi_thread *next;

@@ -81,6 +81,7 @@ static void make_head(union head *head, struct cm_region *region, struct cmi_thr
         entry->serial = is_of(&put->token, mapping) ? mapping->serial : 0;
         entry->token_seq = put->token.opaque[1];
         entry->token_local = put->token.opaque[2];
+        entry->loaded_ds = put->loaded_ds;
         entry->expires_ns = expiry_ns(region, thread, put);
         entry->flags = put->is_negative ? CMI_ENTRY_NEGATIVE : 0;
         cmi_entry_set_lengths(entry, put->key.len, put->value.len);
@@ -112,6 +113,7 @@ static bool may_store(struct cm_region *region, const struct cmi_mapping *mappin
         struct cmi_entry *old;
 
         if (!mapping || index == CMI_REGION_INDEX_UNKNOWN || !is_ours(region, mapping, index) ||
+                        region->home.serial != mapping->serial || region->home.index != index ||
                         cmi_check_stamps(mapping, index, entry) != CM_REASON_NONE ||
                         !cmi_local_allows(region, entry)) {
                 return false;

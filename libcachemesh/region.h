@@ -14,6 +14,7 @@ struct cmi_put {
         size_t n_tags;
         uint32_t ttl_ms; /* 0: the region's */
         bool is_negative;
+        uint32_t loaded_ds; /* see struct cmi_entry */
         struct cm_token token;
 };
 
@@ -27,6 +28,23 @@ struct cmi_put {
  */
 int cmi_region_store(struct cm_region *region, struct cmi_thread *thread, const struct cmi_put *put,
                 struct cmi_pin **ret_pin);
+
+/* The clock of cmi_entry.loaded_ds: it goes on while the host is suspended, and does not come round
+ * within 13 years. */
+uint32_t cmi_now_ds(void);
+
+/**
+ * cmi_stale_get() - the last value of a key whose load has failed
+ * @error: with which it failed
+ *
+ * Return: CM_STALE, with the value pinned and its age; or @error, if there is none that the region
+ *         may give.
+ */
+int cmi_stale_get(struct cm_region *region, struct cmi_thread *thread, struct cmi_slice key,
+                int error, struct cm_value *ret_value);
+
+/* Entries of the key that were stored while the region had another place leave the table. */
+void cmi_stale_remove(struct cm_region *region, struct cmi_slice key);
 
 /* The full check of a pinned entry that may not be in the table: also the
  * private stamps of keys. */

@@ -99,7 +99,8 @@ static bool are_equal(const struct cm_region_options *a, const struct cm_region_
 {
         return a->fresh == b->fresh && a->budget_bytes == b->budget_bytes &&
                a->ttl_ms == b->ttl_ms && a->negative_ttl_ms == b->negative_ttl_ms &&
-               a->ttl_jitter_percent == b->ttl_jitter_percent && a->version == b->version;
+               a->ttl_jitter_percent == b->ttl_jitter_percent && a->version == b->version &&
+               a->stale_if_error_ms == b->stale_if_error_ms;
 }
 
 /* Lock held. 0 (an open one), 1 (a new one) or an error. */
@@ -187,8 +188,28 @@ const struct cm_region_options *cmi_region_options(const struct cm_region *regio
         return &region->options;
 }
 
+/* The source's lock is held, so the mapping stays. Entries of a place that is given up cannot be
+ * hit any more, but be the last value of their key. */
+static void move_home(struct cm_region *region, uint32_t serial, uint32_t index)
+{
+        const struct cmi_mapping *mapping = atomic_load(&region->cm->mapping);
+        struct cmi_home home = {.serial = serial, .index = index};
+
+        if (!mapping || mapping->serial != serial || index == CMI_REGION_INDEX_UNKNOWN) {
+                return;
+        }
+        home.seed = mapping->view.seed;
+        pthread_mutex_lock(&region->lock);
+        if (region->home.serial != serial || region->home.index != index) {
+                region->last_home = region->home;
+                region->home = home;
+        }
+        pthread_mutex_unlock(&region->lock);
+}
+
 void cmi_region_set_index(struct cm_region *region, uint32_t serial, uint32_t index, uint64_t owner)
 {
+        move_home(region, serial, index);
         atomic_store_explicit(&region->owner, owner, memory_order_relaxed);
         atomic_store_explicit(
                         &region->binding, (uint64_t)serial << 32 | index, memory_order_release);
@@ -240,6 +261,7 @@ int cmi_region_after_fork(struct cm_region *region)
         region->n_unlinked = region->n_kept = 0;
         region->unlinked_bytes = region->kept_bytes = 0;
         region->n_evicted = 0;
+        region->home = region->last_home = (struct cmi_home){0};
         pthread_mutex_init(&region->lock, NULL);
         return 0;
 }

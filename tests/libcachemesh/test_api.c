@@ -507,8 +507,9 @@ static void a_standalone_handle_fits_into_a_loop(void)
 
 static void every_code_has_a_text_of_its_own(void)
 {
-        const int codes[] = {CM_OK, CM_MISS, CM_PENDING, CM_PARTIAL, CM_REFUSED, CM_NEGATIVE,
-                        CM_NO_EVENT, CM_E_CONFIG, CM_E_FULL, CM_E_FORKED, CM_E_TIMEOUT, CM_E_BUSY};
+        const int codes[] = {CM_OK, CM_MISS, CM_STALE, CM_PENDING, CM_PARTIAL, CM_REFUSED,
+                        CM_NEGATIVE, CM_NO_EVENT, CM_E_CONFIG, CM_E_FULL, CM_E_FORKED, CM_E_TIMEOUT,
+                        CM_E_BUSY};
         g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
 
         for (size_t i = 0; i < G_N_ELEMENTS(codes); i++) {

@@ -70,6 +70,18 @@ static void threads_see_nothing_stale(gconstpointer has_meshd)
         g_assert_cmpint(n_loads, >=, 16);
 }
 
+static void a_herd_costs_few_queries_and_an_outage_leaves_the_last_values(void)
+{
+        g_autofree char *output = NULL;
+        int status;
+
+        output = run("herd", NULL, NULL, &status);
+        g_assert_cmpint(status, ==, 0);
+        g_assert_cmpstr(output, ==,
+                        "one key: 24 threads, 1 query\nmany keys: 24 queries, at most 4 at a time\n"
+                        "key1: stale, less than a minute old\nkey99: Input/output error\n");
+}
+
 static void forked_workers_invalidate_for_each_other(void)
 {
         g_autofree char *output = NULL;
@@ -114,6 +126,8 @@ int main(int argc, char **argv)
         g_test_add_data_func("/examples/hello/meshd", "", hello_misses_hits_and_misses_again);
         g_test_add_data_func("/examples/threads/alone", NULL, threads_see_nothing_stale);
         g_test_add_data_func("/examples/threads/meshd", "", threads_see_nothing_stale);
+        g_test_add_func("/examples/herd",
+                        a_herd_costs_few_queries_and_an_outage_leaves_the_last_values);
         g_test_add_func("/examples/prefork", forked_workers_invalidate_for_each_other);
         g_test_add_func("/examples/epoll_loop", the_loop_tells_events_and_invalidates);
         g_test_add_func("/examples/epoll_loop_alone", the_loop_without_meshd_queues);
