@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a mesh of N costs: how long it takes until N nodes that start at once all see each other live,
+ * What a mesh of N costs: how long it takes until nodes that start at once all see each other live,
  * how long until one more has joined, and then what it costs to be idle, as processor and memory of
  * one meshd. All of them are real processes with default timers. The first one that was started is
- * not measured: all others met through it. Memory is that of the process without its shared page, which is as large as
- * --key-slots and its like say, and is touched only where stamps are.
+ * not measured: all others met through it. Memory is that of the process without its shared page,
+ * which is as large as --key-slots and its like say, and is touched only where stamps are.
  */
 #include "tests/bench/mesh.h"
 
