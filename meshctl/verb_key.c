@@ -4,6 +4,7 @@
  * it is shown nowhere, keys are named by their fingerprints.
  */
 #include "meshctl/document.h"
+#include "meshctl/memory.h"
 #include "meshctl/verbs.h"
 
 #include "base/cleanup.h"
@@ -15,6 +16,10 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+
+/* Of a fingerprint, in digits: as meshd takes them. */
+#define FINGERPRINT_MIN 4
+#define FINGERPRINT_MAX 16
 
 static const struct view_column key_columns[] = {
                 {"KEY", "key", VIEW_TEXT},
@@ -56,7 +61,8 @@ static int do_new(struct call *call, const char *path)
                 return problem_set(&call->problem, STATUS_FAILED, NULL, "%.300s: %s", path,
                                 strerror(-r));
         }
-        document = json_pack("{s:s, s:s}", "schema", "cachemesh.key/1", "file", path);
+        document = memory_got(json_pack("{s:s, s:o}", "schema", "cachemesh.key/1", "file",
+                        document_text(cmi_slice_str(path))));
         view_fields(document, "file", &call->output);
         return STATUS_OK;
 }
@@ -130,14 +136,27 @@ static int do_install(struct call *call, const char *path)
         return status;
 }
 
+/* The first digits of a fingerprint, or all of them. */
+static int ask_by_fingerprint(struct call *call, const char *verb, const char *key)
+{
+        size_t n = strspn(key, "0123456789abcdef");
+
+        if (key[n] || n < FINGERPRINT_MIN || n > FINGERPRINT_MAX) {
+                return problem_set(&call->problem, STATUS_USAGE, "meshctl key list shows them",
+                                "key \"%.40s\": want %d to %d hex digits of its fingerprint", key,
+                                FINGERPRINT_MIN, FINGERPRINT_MAX);
+        }
+        return ask(call, verb, key);
+}
+
 static int do_use(struct call *call, const char *key)
 {
-        return ask(call, "key_use", key);
+        return ask_by_fingerprint(call, "key_use", key);
 }
 
 static int do_remove(struct call *call, const char *key)
 {
-        return ask(call, "key_remove", key);
+        return ask_by_fingerprint(call, "key_remove", key);
 }
 
 static const struct step {

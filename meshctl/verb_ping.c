@@ -4,6 +4,7 @@
 #include "meshctl/deadline.h"
 #include "meshctl/document.h"
 #include "meshctl/memory.h"
+#include "meshctl/target.h"
 #include "meshctl/verbs.h"
 
 #include "base/cleanup.h"
@@ -164,17 +165,31 @@ static int verdict(struct call *call, const json_t *rows, uint64_t n_rounds, uin
                       : STATUS_OK;
 }
 
+static int check(struct call *call, uint64_t *ret_count)
+{
+        const struct arguments *arguments = call->arguments;
+        const char *count = arguments_value(arguments, "count");
+        int status = 0;
+
+        for (size_t i = 0; i < arguments->n_operands && status == 0; i++) {
+                status = target_check_peer(&call->problem, arguments->operands[i]);
+        }
+        if (status == 0 && count && arguments_number(count, 1, COUNT_MAX, ret_count) < 0) {
+                status = problem_set(&call->problem, STATUS_USAGE, NULL,
+                                "--count=%s: a number from 1 to %d", count, COUNT_MAX);
+        }
+        return status;
+}
+
 int verb_ping(struct call *call)
 {
         CM_CLEANUP(json_decref_p) json_t *document = NULL;
-        const char *count_text = arguments_value(call->arguments, "count");
         uint64_t count = 1, n = 0;
         json_t *rows;
-        int status = 0;
+        int status = check(call, &count);
 
-        if (count_text && arguments_number(count_text, 1, COUNT_MAX, &count) < 0) {
-                return problem_set(&call->problem, STATUS_USAGE, NULL,
-                                "--count=%s: a number from 1 to %d", count_text, COUNT_MAX);
+        if (status != 0) {
+                return status;
         }
         document = memory_got(json_pack("{s:s, s:[]}", "schema", "cachemesh.ping/1", "peers"));
         rows = json_object_get(document, "peers");
