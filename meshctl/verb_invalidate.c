@@ -18,9 +18,6 @@
 #include <string.h>
 
 #define GRACE_MS 1000
-#define OUTCOME_PENDING 3
-#define OUTCOME_PARTIAL 4
-#define OUTCOME_TIMEOUT (-1004)
 
 struct work {
         struct call *call;
@@ -219,11 +216,11 @@ static const char *outcome_name(int64_t outcome)
         switch (outcome) {
         case 0:
                 return "applied";
-        case OUTCOME_PENDING:
+        case CMI_PENDING:
                 return "pending";
-        case OUTCOME_PARTIAL:
+        case CMI_PARTIAL:
                 return "partial";
-        case OUTCOME_TIMEOUT:
+        case CMI_E_TIMEOUT:
                 return "timeout";
         default:
                 return "unknown";
@@ -262,17 +259,17 @@ static int verdict(const struct work *work)
         switch (result->outcome) {
         case 0:
                 return STATUS_OK;
-        case OUTCOME_PARTIAL:
+        case CMI_PARTIAL:
                 return problem_set(problem, STATUS_INCOMPLETE,
                                 "they forget when they are back; meshctl forget NAME if one never "
                                 "will be",
                                 "published, but %u members are not proven to have applied it",
                                 result->n_unconfirmed);
-        case OUTCOME_PENDING:
+        case CMI_PENDING:
                 return problem_set(problem, STATUS_INCOMPLETE,
                                 "meshctl status says why it is not live",
                                 "published, but the mesh has not confirmed it yet");
-        case OUTCOME_TIMEOUT:
+        case CMI_E_TIMEOUT:
                 return problem_set(problem, STATUS_INCOMPLETE,
                                 "it goes on by itself; --timeout waits longer",
                                 "published, but not confirmed by all members in time");
