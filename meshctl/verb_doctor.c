@@ -10,7 +10,6 @@
 #include "base/endpoint.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -32,29 +31,11 @@ static const struct view_column check_columns[] = {
 
 static const struct view checks_view = {"checks", "check", check_columns};
 
-static socklen_t make_address(const struct cmi_endpoint *endpoint, struct sockaddr_storage *ret)
-{
-        if (endpoint->family == 4) {
-                struct sockaddr_in *v4 = (struct sockaddr_in *)ret;
-
-                *v4 = (struct sockaddr_in){
-                                .sin_family = AF_INET, .sin_port = htons(endpoint->port)};
-                memcpy(&v4->sin_addr, endpoint->address, sizeof(v4->sin_addr));
-                return sizeof(*v4);
-        }
-        *(struct sockaddr_in6 *)ret = (struct sockaddr_in6){.sin6_family = AF_INET6,
-                        .sin6_port = htons(endpoint->port),
-                        .sin6_scope_id = endpoint->scope};
-        memcpy(&((struct sockaddr_in6 *)ret)->sin6_addr, endpoint->address,
-                        sizeof(struct in6_addr));
-        return sizeof(struct sockaddr_in6);
-}
-
 /* "open", or the error of a connection to it. */
 static const char *probe(const struct cmi_endpoint *endpoint)
 {
         struct sockaddr_storage address;
-        socklen_t size = make_address(endpoint, &address);
+        socklen_t size = cmi_endpoint_to_sockaddr(endpoint, &address);
         int fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         struct pollfd polled = {.fd = fd, .events = POLLOUT};
         socklen_t error_size = sizeof(int);
