@@ -12,7 +12,6 @@
 #include "wire/key_file.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -98,7 +97,7 @@ static int ask(struct call *call, const char *verb, const char *key)
 }
 
 /* The key that the file says is to be used, as 64 hex digits. */
-static int read_key(struct call *call, const char *path, char ret_hex[2 * CMI_KEY_SIZE + 1])
+static int read_key(struct call *call, const char *path, char ret_hex[CMI_KEY_HEX_SIZE + 1])
 {
         CM_CLEANUP(cmi_close_p) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
         struct cmi_key_file file;
@@ -117,16 +116,15 @@ static int read_key(struct call *call, const char *path, char ret_hex[2 * CMI_KE
                                 "meshctl key new makes a key file", "%.300s: no key file (line %u)",
                                 path, line);
         }
-        for (int i = 0; i < CMI_KEY_SIZE; i++) {
-                snprintf(ret_hex + (size_t)i * 2, 3, "%02x", file.keys[file.used][i]);
-        }
+        cmi_key_format(file.keys[file.used], ret_hex);
+        ret_hex[CMI_KEY_HEX_SIZE] = '\0';
         explicit_bzero(&file, sizeof(file));
         return STATUS_OK;
 }
 
 static int do_install(struct call *call, const char *path)
 {
-        char hex[2 * CMI_KEY_SIZE + 1];
+        char hex[CMI_KEY_HEX_SIZE + 1];
         int status = read_key(call, path, hex);
 
         if (status == STATUS_OK) {
