@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* doctor: collects what the checks of doctor.h look at, and shows what they found. */
-#include "meshctl/deadline.h"
 #include "meshctl/doctor.h"
 #include "meshctl/document.h"
 #include "meshctl/memory.h"
@@ -96,16 +95,12 @@ static const char *look_at_storage(const json_t *facts)
 
 static int ask_links(struct call *call, json_t **ret_document)
 {
-        uint64_t deadline_ns = call->deadline_ns;
         struct call_arguments arguments;
-        int status;
 
         call_arguments_begin(&arguments, 1);
         call_arguments_uint(&arguments, "timeout_ms", LINKS_MS);
-        call->deadline_ns = deadline_in_ms(2 * LINKS_MS);
-        status = call_query(call, "links", call_arguments_end(&arguments), ret_document);
-        call->deadline_ns = deadline_ns;
-        return status;
+        return call_query_within(call, "links", call_arguments_end(&arguments),
+                        LINKS_MS + CALL_GRACE_MS, ret_document);
 }
 
 /* In a table the advice stands on a line of its own, below the finding. */

@@ -17,8 +17,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define GRACE_MS 1000
-
 struct work {
         struct call *call;
         const char *region;
@@ -77,7 +75,7 @@ static int publish(struct work *work, enum cmi_wait wait)
         struct call *call = work->call;
         struct cmi_writer writer = cmi_writer(op, CMI_OP_SIZE_MAX);
         struct cmi_publish request = {.wait = wait, .timeout_ms = call_left_ms(call)};
-        uint64_t deadline_ns = deadline_in_ms(request.timeout_ms + GRACE_MS), id = 0;
+        uint64_t deadline_ns = deadline_in_ms(request.timeout_ms + CALL_GRACE_MS), id = 0;
         struct cmi_local_head head = {0};
         int status;
 

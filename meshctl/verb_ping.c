@@ -13,7 +13,6 @@
 #include <string.h>
 
 #define ANSWER_MS 1000
-#define GRACE_MS 1000
 #define PAUSE_MS 100 /* between two rounds */
 #define COUNT_MAX 100000
 
@@ -90,7 +89,7 @@ static void add(json_t *row, const json_t *answer)
 static int ask(struct call *call, const char *peer, json_t *rows)
 {
         CM_CLEANUP(json_decref_p) json_t *document = NULL;
-        uint64_t deadline_ns = call->deadline_ns, left = call_left_ms(call);
+        uint64_t left = call_left_ms(call);
         struct call_arguments arguments;
         const json_t *answer;
         int status;
@@ -102,9 +101,8 @@ static int ask(struct call *call, const char *peer, json_t *rows)
         if (peer) {
                 call_arguments_str(&arguments, "peer", peer);
         }
-        call->deadline_ns = deadline_in_ms(left + GRACE_MS);
-        status = call_query(call, "ping", call_arguments_end(&arguments), &document);
-        call->deadline_ns = deadline_ns;
+        status = call_query_within(call, "ping", call_arguments_end(&arguments),
+                        left + CALL_GRACE_MS, &document);
         if (status != 0) {
                 return status;
         }
