@@ -561,8 +561,10 @@ CM_API int cm_get_or_load_with(struct cm_region *region, const void *key, size_t
  * takes longer than the handle's timeout. What CM_WAIT_NONE left in the socket of a meshd that then
  * dies is sent again by this handle's next calls, or by cm_dispatch(): not before.
  *
- * While meshd is away invalidations are queued in memory and lost with the process; while some are
- * queued, the handle's gets of bounded regions miss. docs/explanation/connection.md has it all.
+ * While meshd is away invalidations are queued, in memory and in a file beside meshd's socket that
+ * outlives this process; where such a file cannot be written, they are lost with the process, and
+ * cm_state() says so. While some are queued, the handle's gets of bounded regions miss.
+ * docs/explanation/connection.md has it all.
  *
  * Return: 0, CM_PARTIAL, CM_PENDING, CM_E_TIMEOUT (in the stream, but not every member has answered
  *         in time), -EINVAL (an argument), or another negative errno with which meshd refused it.

@@ -90,6 +90,9 @@ static enum cm_mode present_mode(const struct cmi_connection *connection, const 
 {
         *ret_reason = connection->reason;
         if (connection->state != CMI_CONNECTION_ATTACHED) {
+                if (connection->is_told_pending && connection->spool_error < 0) {
+                        *ret_reason = "meshd is away, and invalidations are kept in memory only";
+                }
                 return CM_OFFLINE;
         }
         if (!connection->page) {
@@ -162,12 +165,16 @@ static void tell_pending(struct cmi_connection *connection)
 {
         bool is_pending = connection->pending.n_late > 0 || connection->is_overflowed;
 
+        if (is_pending) {
+                cmi_connection_spool(connection);
+        }
         if (is_pending == connection->is_told_pending) {
                 return;
         }
         connection->is_told_pending = is_pending;
         cmi_handle_set_pending(connection->cm, is_pending);
         if (!is_pending) {
+                cmi_connection_unspool(connection);
                 cmi_connection_event(connection, CM_EVENT_FLUSHED, "nothing is queued any more");
         }
 }

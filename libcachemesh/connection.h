@@ -7,6 +7,7 @@
  *   connection_receive.c  what an answer of meshd changes
  *   connection_wait.c     how threads wait for answers, and which of them reads the socket for all
  *   connection_publish.c  the way of an invalidation, and what its call returns
+ *   connection_spool.c    what of it is kept beyond this process
  *   connection_source.c   the functions that the cache half calls; events, loop integration, fork
  *
  * States:
@@ -22,6 +23,7 @@
 #include "libcachemesh/event_queue.h"
 #include "libcachemesh/handle.h"
 #include "libcachemesh/pending.h"
+#include "libcachemesh/spool.h"
 #include "libcachemesh/waiter.h"
 #include "wire/local.h"
 #include "wire/page.h"
@@ -85,8 +87,15 @@ struct cmi_connection {
         struct cmi_pending pending;
         bool is_overflowed;   /* the queue was dropped; whole regions instead, at the next attach */
         bool is_told_pending; /* what the cache half was told last */
-        bool is_stalled;      /* meshd let a whole deadline pass without a byte */
-        uint64_t n_received;  /* reads that brought something */
+        struct cmi_spool spool;
+        bool is_spool_due;       /* something was published that the overflow covers */
+        int spool_error;         /* why the spool does not have it all; 0: it has */
+        uint64_t next_spool_ns;  /* CLOCK_MONOTONIC; not tried again before */
+        uint64_t regions_serial; /* of the file of the spool that has them */
+        uint32_t n_spooled;      /* regions in that, whole, the first ones of the handle */
+        bool is_spool_error_told;
+        bool is_stalled;          /* meshd let a whole deadline pass without a byte */
+        uint64_t n_received;      /* reads that brought something */
         uint32_t n_sent_unlooked; /* publications since the socket was last read */
         struct cmi_waiters waiters;
 
@@ -182,10 +191,22 @@ bool cmi_connection_wait(
 /* End of waiting: leaves the list, and lets another thread read if this one did. */
 void cmi_connection_leave(struct cmi_connection *connection, struct cmi_waiter *waiter);
 
+/* connection_spool.c */
+
+/*
+ * Every unlocking calls one of them: what is late is in the spool before its call returns, and
+ * the spool is empty once nothing is late any more.
+ */
+void cmi_connection_spool(struct cmi_connection *connection);
+void cmi_connection_unspool(struct cmi_connection *connection);
+
 /* connection_publish.c */
 
 int cmi_connection_publish(struct cm *cm, const struct cmi_slice *ops, size_t n_ops,
                 enum cm_wait wait, uint32_t timeout_ms, struct cm_result *ret_result);
+
+/* An operation that invalidates the whole region. Return: its bytes, in @writer. */
+struct cmi_slice cmi_connection_encode_region(struct cmi_writer *writer, const char *name);
 
 /* After an attach: if the queue had overflowed, queue an invalidation of each whole
  * region. 0 or -ENOMEM. */

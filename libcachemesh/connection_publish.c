@@ -30,21 +30,26 @@ static void overflow(struct cmi_connection *connection)
         }
 }
 
+struct cmi_slice cmi_connection_encode_region(struct cmi_writer *writer, const char *name)
+{
+        cmi_op_write_begin(writer, cmi_slice_str(name), 0);
+        cmi_op_write_tags(writer, 0);
+        cmi_op_write_end(writer, true);
+        return cmi_written(writer);
+}
+
 static int add_region(struct cmi_connection *connection, const char *name)
 {
-        uint8_t op[CMI_REGION_NAME_MAX + 32];
-        struct cmi_writer writer = cmi_writer(op, sizeof(op));
+        uint8_t bytes[CMI_REGION_NAME_MAX + 32];
+        struct cmi_writer writer = cmi_writer(bytes, sizeof(bytes));
+        struct cmi_slice op = cmi_connection_encode_region(&writer, name);
         struct cmi_publication *publication;
         int r;
 
-        cmi_op_write_begin(&writer, cmi_slice_str(name), 0);
-        cmi_op_write_tags(&writer, 0);
-        cmi_op_write_end(&writer, true);
         if (writer.error != 0) {
                 return writer.error;
         }
-        r = cmi_pending_add(
-                        &connection->pending, cmi_written(&writer), CM_WAIT_NONE, 0, &publication);
+        r = cmi_pending_add(&connection->pending, op, CM_WAIT_NONE, 0, &publication);
         if (r == 0) {
                 cmi_pending_set_late(&connection->pending, publication);
         }
@@ -101,10 +106,12 @@ static struct cmi_publication *add(struct cmi_connection *connection, struct cmi
         struct cmi_publication *publication;
 
         if (!has_place(connection, deadline_ns)) {
+                connection->is_spool_due = true;
                 return NULL;
         }
         if (cmi_pending_add(&connection->pending, op, wait, deadline_ns, &publication) < 0) {
                 overflow(connection);
+                connection->is_spool_due = true;
                 return NULL;
         }
         return publication;

@@ -264,6 +264,11 @@ static int reset(struct cmi_connection *connection)
         connection->n_requested = 0;
         cmi_pending_init(&connection->pending, connection->cm, options->pending_max);
         connection->is_overflowed = connection->is_told_pending = connection->is_stalled = false;
+        cmi_spool_init(&connection->spool, connection->random);
+        connection->is_spool_due = connection->is_spool_error_told = false;
+        connection->spool_error = 0;
+        connection->next_spool_ns = connection->regions_serial = 0;
+        connection->n_spooled = 0;
         connection->n_sent_unlooked = 0;
         connection->waiters = (struct cmi_waiters){NULL, NULL};
         connection->page = NULL;
@@ -282,6 +287,7 @@ static int source_after_fork(struct cm *cm)
         int event_fd = connection->event_fd;
 
         cmi_channel_after_fork(&connection->channel);
+        cmi_spool_close(&connection->spool);
         if (epoll_fd >= 0) {
                 close(epoll_fd);
                 close(event_fd);
@@ -312,7 +318,10 @@ static void source_free(struct cm *cm)
 
         cmi_connection_lock(connection);
         flush_at_close(connection);
+        /* Also what went into the socket of a meshd that does not read. */
+        cmi_pending_set_all_late(&connection->pending);
         cmi_connection_unlock(connection);
+        cmi_spool_close(&connection->spool);
         cmi_pending_clear(&connection->pending, CM_PENDING);
         cmi_channel_deinit(&connection->channel);
         if (connection->epoll_fd >= 0) {

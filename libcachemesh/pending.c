@@ -14,6 +14,11 @@ bool cmi_pending_is_full(const struct cmi_pending *pending)
         return pending->n >= pending->n_max || pending->n_bytes >= CMI_PENDING_BYTES_MAX;
 }
 
+static bool is_unspooled(const struct cmi_publication *publication)
+{
+        return publication->is_late && !publication->is_spooled;
+}
+
 static void append(struct cmi_pending *pending, struct cmi_publication *publication)
 {
         publication->previous = pending->tail;
@@ -30,6 +35,7 @@ static void append(struct cmi_pending *pending, struct cmi_publication *publicat
         pending->n++;
         pending->n_bytes += publication->op_len;
         pending->n_late += publication->is_late;
+        pending->n_unspooled += is_unspooled(publication);
 }
 
 int cmi_pending_add(struct cmi_pending *pending, struct cmi_slice op, enum cm_wait wait,
@@ -76,7 +82,36 @@ void cmi_pending_set_late(struct cmi_pending *pending, struct cmi_publication *p
         if (!publication->is_late) {
                 publication->is_late = true;
                 pending->n_late++;
+                pending->n_unspooled += is_unspooled(publication);
         }
+}
+
+void cmi_pending_set_all_late(struct cmi_pending *pending)
+{
+        for (struct cmi_publication *p = pending->head; p; p = p->next) {
+                cmi_pending_set_late(pending, p);
+        }
+}
+
+/* They are the newest ones as a rule. */
+struct cmi_publication *cmi_pending_first_unspooled(const struct cmi_pending *pending)
+{
+        struct cmi_publication *first = NULL;
+        uint32_t left = pending->n_unspooled;
+
+        for (struct cmi_publication *p = pending->tail; p && left > 0; p = p->previous) {
+                if (is_unspooled(p)) {
+                        first = p;
+                        left--;
+                }
+        }
+        return first;
+}
+
+void cmi_pending_set_spooled(struct cmi_pending *pending, struct cmi_publication *publication)
+{
+        pending->n_unspooled -= is_unspooled(publication);
+        publication->is_spooled = true;
 }
 
 static void unlink_publication(struct cmi_pending *pending, struct cmi_publication *publication)
@@ -97,6 +132,7 @@ static void unlink_publication(struct cmi_pending *pending, struct cmi_publicati
         pending->n--;
         pending->n_bytes -= publication->op_len;
         pending->n_late -= publication->is_late;
+        pending->n_unspooled -= is_unspooled(publication);
 }
 
 void cmi_pending_finish(

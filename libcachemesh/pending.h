@@ -7,8 +7,8 @@
  * queue are connection.c's.
  *
  * Late: the call that made it has returned, or will, without meshd having taken it over in
- * the usual way. While there are late ones the handle's gets miss. Everything here runs under
- * the connection's lock.
+ * the usual way. While there are late ones the handle's gets miss, and each of them belongs into
+ * the spool. Everything here runs under the connection's lock.
  */
 #include "base/bytes.h"
 #include "libcachemesh/handle.h"
@@ -28,6 +28,7 @@ struct cmi_publication {
         uint64_t deadline_ns;      /* CLOCK_MONOTONIC, of a wait */
         enum cm_wait wait;
         bool is_late;
+        bool is_spooled;
         uint32_t op_len;
         uint8_t op[];
 };
@@ -40,6 +41,7 @@ struct cmi_pending {
         uint32_t n;
         uint32_t n_max;
         uint32_t n_late;
+        uint32_t n_unspooled; /* of the late ones */
         uint64_t n_bytes;
 };
 
@@ -65,6 +67,11 @@ void cmi_pending_written(struct cmi_pending *pending, uint64_t id, uint64_t end_
 struct cmi_publication *cmi_pending_find(const struct cmi_pending *pending, uint64_t id);
 
 void cmi_pending_set_late(struct cmi_pending *pending, struct cmi_publication *publication);
+void cmi_pending_set_all_late(struct cmi_pending *pending);
+
+/* The oldest one that is late and not in the spool, or NULL. */
+struct cmi_publication *cmi_pending_first_unspooled(const struct cmi_pending *pending);
+void cmi_pending_set_spooled(struct cmi_pending *pending, struct cmi_publication *publication);
 
 /* Confirmed, or refused: finish its waiter with @outcome and drop it. */
 void cmi_pending_finish(

@@ -101,22 +101,29 @@ void real_meshd_kill(struct real_meshd *node)
         }
 }
 
+/* Files, and the spool with what apps left in it. */
+static void remove_directory(const char *path)
+{
+        g_autoptr(GDir) directory = g_dir_open(path, 0, NULL);
+        const char *name;
+
+        while ((name = g_dir_read_name(directory))) {
+                g_autofree char *child = g_build_filename(path, name, NULL);
+
+                if (unlink(child) < 0) {
+                        remove_directory(child);
+                }
+        }
+        g_assert_cmpint(rmdir(path), ==, 0);
+}
+
 void real_meshd_end(struct real_meshd *node)
 {
-        g_autoptr(GDir) directory = NULL;
-        const char *file;
-
         if (!node->directory) {
                 return;
         }
         real_meshd_kill(node);
-        directory = g_dir_open(node->directory, 0, NULL);
-        while ((file = g_dir_read_name(directory))) {
-                g_autofree char *path = g_build_filename(node->directory, file, NULL);
-
-                unlink(path);
-        }
-        g_assert_cmpint(rmdir(node->directory), ==, 0);
+        remove_directory(node->directory);
         g_free(node->directory);
         g_free(node->socket);
         g_free(node->log);
