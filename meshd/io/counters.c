@@ -79,6 +79,7 @@ static void write_discovery(const struct discover *discover, struct document *do
 void counters_write(const struct daemon *daemon, struct document *document)
 {
         const struct link_counters *links = &daemon->links.counters;
+        const struct spool *spool = &daemon->collector.spool;
 
         write_core(daemon, document);
         write_local(&daemon->local.counters, document);
@@ -96,6 +97,10 @@ void counters_write(const struct daemon *daemon, struct document *document)
         WRITE_AS(document, "mesh", links, dials);
         WRITE_AS(document, "mesh", links, hangups);
         write_discovery(&daemon->discover, document);
+        document_uint(document, "spool_files", spool->n_files);
+        document_uint(document, "spool_operations", spool->n_operations);
+        document_uint(document, "spool_damaged", spool->n_damaged);
+        document_uint(document, "spool_refused", spool->n_refused);
         document_uint(document, "loop_turns", daemon->loop.counters.turns);
         document_uint(document, "loop_longest_us",
                         daemon->loop.counters.longest_ns / CMI_NS_PER_US);

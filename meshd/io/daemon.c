@@ -353,6 +353,7 @@ static int open_local(struct daemon *daemon, struct fault *fault)
 {
         const struct local_handler handler = service_handler(&daemon->service);
 
+        collector_start(&daemon->collector, &daemon->poller, daemon->core, daemon->config->socket);
         if (local_open(&daemon->local, &daemon->poller, (uint32_t)daemon->config->max_clients,
                             &handler) < 0) {
                 return fault_set(fault, FAULT_FAILED, -ENOMEM, "No memory for the local socket.");
@@ -571,6 +572,7 @@ static void end(struct daemon *daemon)
 {
         bool is_in_order;
 
+        collector_stop(&daemon->collector);
         core_stop(daemon->core, clock_now());
         local_stop(&daemon->local);
         flush(daemon);

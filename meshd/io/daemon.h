@@ -6,6 +6,7 @@
  */
 #include "meshd/config.h"
 #include "meshd/core/core.h"
+#include "meshd/io/collector.h"
 #include "meshd/io/discover.h"
 #include "meshd/io/keys.h"
 #include "meshd/io/link.h"
@@ -32,6 +33,7 @@ struct daemon {
         struct links links;
         struct local local;
         struct service service;
+        struct collector collector;
         struct discover discover;
         struct peer_store peers;
         struct loop loop;

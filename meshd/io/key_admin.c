@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define HEX_SIZE ((size_t)CMI_KEY_SIZE * 2)
+
 enum key_verb {
         KEY_LIST,
         KEY_INSTALL,
@@ -94,9 +96,12 @@ static int install(const struct request *request)
 {
         struct cmi_slice hex = {0};
         uint8_t key[CMI_KEY_SIZE];
-        int r = arguments_str(request->arguments, "key", CMI_KEY_HEX_SIZE, &hex);
+        size_t n = 0;
+        int r = arguments_str(request->arguments, "key", HEX_SIZE, &hex);
 
-        if (r < 0 || cmi_key_parse(hex, key) < 0) {
+        if (r < 0 || hex.len != HEX_SIZE ||
+                        sodium_hex2bin(key, sizeof(key), hex.data, hex.len, NULL, &n, NULL) != 0 ||
+                        n != sizeof(key) || sodium_is_zero(key, sizeof(key))) {
                 r = -EINVAL;
         }
         if (hex.len > 0) {

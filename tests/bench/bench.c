@@ -29,9 +29,14 @@ static void empty_directory(const char *path)
         struct dirent *entry;
 
         while (directory && (entry = readdir(directory))) {
-                if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
-                        unlinkat(dirfd(directory), entry->d_name, 0);
+                char child[4096];
+
+                if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+                                unlinkat(dirfd(directory), entry->d_name, 0) == 0) {
+                        continue;
                 }
+                snprintf(child, sizeof(child), "%s/%s", path, entry->d_name);
+                empty_directory(child); /* a spool */
         }
         if (directory) {
                 closedir(directory);

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT */
+#include "meshd/io/spool.h"
+
+#include "base/cleanup.h"
+#include "meshd/io/clock.h"
+#include "meshd/io/logger.h"
+#include "wire/spool.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#define MODE 03770
+#define NAME_SIZE 256
+
+static int refuse(struct spool *spool, int error, const char *what)
+{
+        snprintf(spool->why, sizeof(spool->why), "%s: %s", spool->path, what);
+        return error;
+}
+
+static int check(struct spool *spool, int fd)
+{
+        struct stat status;
+
+        if (fstat(fd, &status) < 0) {
+                return refuse(spool, -errno, strerror(errno));
+        }
+        if (status.st_uid != geteuid()) {
+                return refuse(spool, -EPERM, "belongs to another user: remove it");
+        }
+        /* Always, since a group's right may have been taken away with the set-gid bit. */
+        if (fchmod(fd, MODE) < 0) {
+                return refuse(spool, -errno, strerror(errno));
+        }
+        return 0;
+}
+
+int spool_open(struct spool *ret_spool, const char *socket)
+{
+        struct spool spool = {.fd = -1};
+        CM_CLEANUP(cmi_close_p) int fd = -1;
+        int r = 0;
+
+        snprintf(spool.path, sizeof(spool.path), "%s" CMI_SPOOL_SUFFIX, socket);
+        if (mkdir(spool.path, 0700) < 0 && errno != EEXIST) {
+                r = refuse(&spool, -errno, strerror(errno));
+        }
+        if (r == 0) {
+                fd = open(spool.path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                r = fd < 0 ? refuse(&spool, -errno, strerror(errno)) : check(&spool, fd);
+        }
+        if (r == 0) {
+                spool.fd = cmi_take_fd(&fd);
+        }
+        *ret_spool = spool;
+        return r;
+}
+
+void spool_close(struct spool *spool)
+{
+        cmi_close_p(&spool->fd);
+        spool->fd = -1;
+}
+
+/* One file that was taken. */
+
+struct taking {
+        struct spool *spool;
+        const struct spool_sink *sink;
+        bool is_old_only;
+        uint32_t n_entries;
+        uint32_t n_files;
+        uint64_t n_bytes;
+        bool is_forgotten; /* nothing that follows can say more */
+};
+
+static void forget(struct taking *taking)
+{
+        if (!taking->is_forgotten) {
+                taking->is_forgotten = true;
+                taking->sink->forget(taking->sink->context);
+        }
+}
+
+static void tell_damage(struct taking *taking, const char *name, uid_t uid, const char *why)
+{
+        taking->spool->n_damaged++;
+        logger(LOGGER_WARNING, "spool.damaged", L_TEXT("file", name), L_UINT("uid", uid),
+                        L_TEXT("error", why),
+                        L_TEXT("msg", "invalidations may be missing, so every node forgets "
+                                      "everything"));
+        forget(taking);
+}
+
+static void tell_refusal(struct taking *taking, const char *name, const char *why)
+{
+        taking->spool->n_refused++;
+        logger(LOGGER_WARNING, "spool.refused", L_TEXT("file", name), L_TEXT("error", why),
+                        L_TEXT("msg", "not made by an app: removed, without effect"));
+}
+
+/* Return: how many bytes, or a negative errno. */
+static ssize_t read_file(int fd, size_t size, uint8_t *buffer)
+{
+        size_t at = 0;
+
+        while (at < size) {
+                ssize_t n = read(fd, buffer + at, size - at);
+
+                if (n < 0 && errno == EINTR) {
+                        continue;
+                }
+                if (n < 0) {
+                        return -errno;
+                }
+                if (n == 0) {
+                        break;
+                }
+                at += (size_t)n;
+        }
+        return (ssize_t)at;
+}
+
+static void hand_on(struct taking *taking, const char *name, uid_t uid, struct cmi_slice file)
+{
+        struct spool *spool = taking->spool;
+        struct cmi_slice op;
+        uint32_t pid;
+        int r = cmi_spool_open(&file, &pid);
+
+        if (r == -ENODATA) {
+                return; /* killed before it had written anything */
+        }
+        if (r == -EBADMSG) {
+                tell_refusal(taking, name, "not a spool file");
+                return;
+        }
+        if (r < 0) {
+                tell_damage(taking, name, uid, "of another version");
+                return;
+        }
+        taking->n_files++;
+        spool->n_files++;
+        while ((r = cmi_spool_next(&file, &op)) == 1 && !taking->is_forgotten) {
+                r = taking->sink->publish(taking->sink->context, op);
+                if (r < 0) {
+                        break;
+                }
+                spool->n_operations++;
+        }
+        if (r < 0) {
+                tell_damage(taking, name, uid, "a record that cannot be read");
+        }
+}
+
+/* From here on the file is meshd's: nobody appends to it and believes that it counts. */
+static void read_taken(struct taking *taking, const char *name, int fd, const struct stat *status)
+{
+        CM_CLEANUP(cmi_free_p) uint8_t *buffer = NULL;
+        struct stat now;
+        ssize_t n;
+
+        /* It may have grown until it was taken. */
+        if (fstat(fd, &now) < 0 || now.st_size > CMI_SPOOL_FILE_MAX ||
+                        taking->n_bytes + (uint64_t)now.st_size > SPOOL_BYTES_MAX) {
+                tell_damage(taking, name, status->st_uid, "more than is read");
+                return;
+        }
+        buffer = malloc((size_t)now.st_size + 1);
+        n = buffer ? read_file(fd, (size_t)now.st_size, buffer) : -ENOMEM;
+        if (n < 0) {
+                tell_damage(taking, name, status->st_uid, strerror((int)-n));
+                return;
+        }
+        taking->n_bytes += (uint64_t)n;
+        hand_on(taking, name, status->st_uid, cmi_slice(buffer, (size_t)n));
+}
+
+static bool has_suffix(const char *name, const char *suffix)
+{
+        size_t len = strlen(name);
+        size_t suffix_len = strlen(suffix);
+
+        return len > suffix_len && strcmp(name + len - suffix_len, suffix) == 0;
+}
+
+/* Return: 0, or a negative errno. */
+static int rename_taken(const struct spool *spool, char name[NAME_SIZE])
+{
+        char taken[NAME_SIZE];
+
+        if (has_suffix(name, CMI_SPOOL_TAKEN)) {
+                return 0; /* by a meshd that was killed */
+        }
+        if (snprintf(taken, sizeof(taken), "%s" CMI_SPOOL_TAKEN, name) >= (int)sizeof(taken)) {
+                return -ENAMETOOLONG;
+        }
+        if (renameat(spool->fd, name, spool->fd, taken) < 0) {
+                return -errno;
+        }
+        memcpy(name, taken, sizeof(taken));
+        return 0;
+}
+
+/* What cannot be removed, as a directory with something in it, is told once for each start. */
+static void refuse_entry(struct taking *taking, const char *name)
+{
+        int fd = taking->spool->fd;
+        bool is_removed = unlinkat(fd, name, 0) == 0 || unlinkat(fd, name, AT_REMOVEDIR) == 0;
+
+        if (is_removed || !taking->is_old_only) {
+                tell_refusal(taking, name, "not a plain file of its own");
+        }
+}
+
+static bool is_young(const struct stat *status)
+{
+        uint64_t now_ns = clock_read_ns(CLOCK_REALTIME);
+        uint64_t then_ns = (uint64_t)status->st_mtim.tv_sec * CMI_NS_PER_S +
+                           (uint64_t)status->st_mtim.tv_nsec;
+
+        /* A clock that was set back keeps nothing for ever. */
+        return then_ns <= now_ns && now_ns - then_ns < cmi_ms(SPOOL_AGE_MS);
+}
+
+static void take_one(struct taking *taking, const char *entry)
+{
+        struct spool *spool = taking->spool;
+        char name[NAME_SIZE];
+        struct stat status;
+        CM_CLEANUP(cmi_close_p) int fd = -1;
+        int r;
+
+        if (fstatat(spool->fd, entry, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
+                        (taking->is_old_only && is_young(&status))) {
+                return;
+        }
+        snprintf(name, sizeof(name), "%s", entry);
+        if (!S_ISREG(status.st_mode) || status.st_nlink != 1) {
+                refuse_entry(taking, name);
+                return;
+        }
+        r = rename_taken(spool, name);
+        if (r == -ENOENT) {
+                return; /* its app has just removed it */
+        }
+        /* Opened after it was taken: what is read is all that its app believes to be kept. */
+        fd = r < 0 ? -1 : openat(spool->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (fd < 0) {
+                tell_damage(taking, name, status.st_uid, strerror(r < 0 ? -r : errno));
+        } else if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) {
+                tell_refusal(taking, name, "not a plain file");
+        } else {
+                read_taken(taking, name, fd, &status);
+        }
+        unlinkat(spool->fd, name, 0);
+}
+
+/* Return: whether one more is looked at now; the next take goes on. */
+static bool has_time(struct taking *taking)
+{
+        if (taking->n_entries++ >= SPOOL_FILES_MAX) {
+                tell_damage(taking, "", 0, "more files than are read at once");
+                return false;
+        }
+        return !taking->is_old_only || taking->n_bytes < SPOOL_BYTES_TURN;
+}
+
+uint32_t spool_take(struct spool *spool, bool is_old_only, const struct spool_sink *sink)
+{
+        struct taking taking = {.spool = spool, .sink = sink, .is_old_only = is_old_only};
+        const struct dirent *entry;
+        DIR *directory;
+        int fd;
+
+        if (spool->fd < 0) {
+                return 0;
+        }
+        fd = openat(spool->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        directory = fd < 0 ? NULL : fdopendir(fd);
+        if (!directory) {
+                cmi_close_p(&fd);
+                return 0;
+        }
+        while ((entry = readdir(directory)) && has_time(&taking)) {
+                if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
+                        take_one(&taking, entry->d_name);
+                }
+        }
+        closedir(directory);
+        return taking.n_files;
+}
