@@ -3,7 +3,6 @@
 #include "meshctl/deadline.h"
 #include "meshctl/document.h"
 #include "meshctl/memory.h"
-#include "meshctl/target.h"
 #include "meshctl/verbs.h"
 
 #include "base/cleanup.h"
@@ -40,7 +39,7 @@ static int read_flags(struct monitor *monitor)
                 return problem_set(&monitor->call->problem, STATUS_USAGE, NULL,
                                 "--rate=%s: events a second, 1 to %d", rate, RATE_MAX);
         }
-        return monitor->region ? target_check_region(&monitor->call->problem, monitor->region) : 0;
+        return 0;
 }
 
 static int subscribe(struct monitor *monitor, uint64_t *ret_id)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* peers, peer, forget: the members as this node sees them. */
 #include "meshctl/document.h"
-#include "meshctl/target.h"
 #include "meshctl/verbs.h"
 
 #include "base/cleanup.h"
@@ -80,15 +79,11 @@ static void show_transitions(const json_t *document, const struct output *output
 int verb_peer(struct call *call)
 {
         CM_CLEANUP(json_decref_p) json_t *document = NULL;
-        const char *name = call->arguments->operands[0];
         struct call_arguments arguments;
-        int status = target_check_peer(&call->problem, name);
+        int status;
 
-        if (status != 0) {
-                return status;
-        }
         call_arguments_begin(&arguments, 1);
-        call_arguments_str(&arguments, "peer", name);
+        call_arguments_str(&arguments, "peer", call->arguments->operands[0]);
         status = call_query(call, "peer", call_arguments_end(&arguments), &document);
         if (status != 0) {
                 return status;
@@ -101,15 +96,11 @@ int verb_peer(struct call *call)
 int verb_forget(struct call *call)
 {
         CM_CLEANUP(json_decref_p) json_t *document = NULL;
-        const char *name = call->arguments->operands[0];
         struct call_arguments arguments;
-        int status = target_check_peer(&call->problem, name);
+        int status;
 
-        if (status != 0) {
-                return status;
-        }
         call_arguments_begin(&arguments, 1);
-        call_arguments_str(&arguments, "peer", name);
+        call_arguments_str(&arguments, "peer", call->arguments->operands[0]);
         status = call_query(call, "forget", call_arguments_end(&arguments), &document);
         if (status != 0) {
                 return status;

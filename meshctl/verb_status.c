@@ -3,6 +3,7 @@
 #include "meshctl/deadline.h"
 #include "meshctl/document.h"
 #include "meshctl/memory.h"
+#include "meshctl/spool.h"
 #include "meshctl/units.h"
 #include "meshctl/verbs.h"
 
@@ -316,6 +317,9 @@ int verb_status(struct call *call)
                 status = call_query(call, "status", cmi_slice(NULL, 0), &document);
         }
         if (status != 0) {
+                if (status == STATUS_UNREACHABLE) {
+                        spool_mention(call->socket, &call->problem);
+                }
                 return status;
         }
         now_ns = deadline_now_ns();

@@ -212,6 +212,17 @@ const struct verb verbs[] = {
                                 .run = verb_clients,
                 },
                 {
+                                .name = "spool",
+                                .operands = "",
+                                .timeout_ms = ANSWER_MS,
+                                .is_watchable = true,
+                                .summary = "invalidations that wait for meshd in files",
+                                .help = "What apps left beside the socket while meshd was away; it "
+                                        "publishes them at its start. Needs no meshd.\n"
+                                        "Exit status 2: something waits.\n",
+                                .run = verb_spool,
+                },
+                {
                                 .name = "forget",
                                 .operands = "PEER",
                                 .operands_min = 1,

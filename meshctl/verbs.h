@@ -24,5 +24,6 @@ int verb_wait(struct call *call);
 int verb_doctor(struct call *call);
 int verb_trace(struct call *call);
 int verb_why(struct call *call);
+int verb_spool(struct call *call);
 int verb_forget(struct call *call);
 int verb_key(struct call *call);
