@@ -64,6 +64,12 @@ static void examine(struct fixture *fixture)
                         fixture->links, fixture->regions, fixture->facts, fixture->storage});
 }
 
+static void expect_no_problem(struct fixture *fixture)
+{
+        examine(fixture);
+        g_assert_cmpint(json_integer_value(json_object_get(fixture->found, "problems")), ==, 0);
+}
+
 /* The one row of this check that is not ok. */
 static void expect(struct fixture *fixture, const char *check, const char *state, const char *about,
                 const char *finding)
@@ -90,6 +96,20 @@ static void expect(struct fixture *fixture, const char *check, const char *state
                         strcmp(state, "problem") == 0);
 }
 
+static const char *state_of(const struct fixture *fixture, const char *check)
+{
+        const json_t *row;
+        size_t i;
+
+        json_array_foreach(json_object_get(fixture->found, "checks"), i, row)
+        {
+                if (strcmp(json_string_value(json_object_get(row, "check")), check) == 0) {
+                        return json_string_value(json_object_get(row, "state"));
+                }
+        }
+        return NULL;
+}
+
 static void set(json_t *map, const char *key, json_t *value)
 {
         json_object_set_new(map, key, value);
@@ -107,8 +127,7 @@ static void candidate(struct fixture *fixture, const char *text)
 
 static void nothing_is_wrong_with_a_sound_node(struct fixture *fixture, const void *data)
 {
-        examine(fixture);
-        g_assert_cmpint(json_integer_value(json_object_get(fixture->found, "problems")), ==, 0);
+        expect_no_problem(fixture);
         g_assert_cmpint(json_integer_value(json_object_get(fixture->found, "notes")), ==, 0);
         g_assert_cmpuint(json_array_size(json_object_get(fixture->found, "checks")), ==, 12);
 }
@@ -119,8 +138,7 @@ static void beacons_that_stop_are_told_once_a_peer_is_live(
         set(fixture->facts, "beacons_others_ms", json_integer(200000));
         expect(fixture, "multicast", "problem", "", "stopped 200 s ago");
         set(fixture->status, "peers_live", json_integer(0));
-        examine(fixture);
-        g_assert_cmpint(json_integer_value(json_object_get(fixture->found, "problems")), ==, 0);
+        expect_no_problem(fixture);
 }
 
 static void own_beacons_that_do_not_come_back_are_told(struct fixture *fixture, const void *data)
@@ -160,8 +178,7 @@ static void a_one_way_link_names_both_ends(struct fixture *fixture, const void *
         set(json_array_get(nodes, 0), "hears", json_string(".0"));
         expect(fixture, "links", "problem", "b", "a and b do not hear each other");
         set(json_array_get(nodes, 1), "state", json_string("gone"));
-        examine(fixture);
-        g_assert_cmpint(json_integer_value(json_object_get(fixture->found, "problems")), ==, 0);
+        expect_no_problem(fixture);
 }
 
 static void an_address_that_does_not_answer_is_told(struct fixture *fixture, const void *data)
@@ -177,8 +194,7 @@ static void an_address_that_does_not_answer_is_told(struct fixture *fixture, con
         json_array_clear(json_object_get(fixture->facts, "candidates"));
         candidate(fixture, "{'id': '9', 'address': '10.0.0.1:6781', 'is_static': false,"
                            " 'beacon_ms': 90000, 'probe': 'Connection refused'}");
-        examine(fixture);
-        g_assert_cmpint(json_integer_value(json_object_get(fixture->found, "problems")), ==, 0);
+        expect_no_problem(fixture);
 }
 
 static void a_full_disk_and_a_volatile_log_are_told(struct fixture *fixture, const void *data)
@@ -196,8 +212,7 @@ static void a_refusal_is_told_while_it_is_new(struct fixture *fixture, const voi
         set(fixture->facts, "refused_ms", json_integer(5000));
         expect(fixture, "refused", "problem", "", "c: max_peers is reached here");
         set(fixture->facts, "refused_ms", json_integer(700000));
-        examine(fixture);
-        g_assert_cmpint(json_integer_value(json_object_get(fixture->found, "problems")), ==, 0);
+        expect_no_problem(fixture);
 }
 
 static void another_mesh_is_a_problem_only_for_a_lonely_node(
@@ -206,6 +221,10 @@ static void another_mesh_is_a_problem_only_for_a_lonely_node(
         set(fixture->facts, "beacons_foreign_ms", json_integer(1000));
         set(fixture->facts, "foreign_source", json_string("10.0.0.9:6780"));
         expect(fixture, "foreign", "note", "10.0.0.9:6780", "another mesh");
+        json_array_remove(json_object_get(fixture->peers, "peers"), 1);
+        examine(fixture);
+        g_assert_cmpstr(state_of(fixture, "foreign"), ==, "problem");
+        g_assert_cmpstr(state_of(fixture, "peers"), ==, "note");
 }
 
 int main(int argc, char **argv)

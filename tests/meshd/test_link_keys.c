@@ -126,6 +126,30 @@ static uint64_t wait_connected(struct links *links, void *socket, bool is_wanted
         return now_ms() - began;
 }
 
+/* A counter of @links. */
+static void wait_count(struct links *links, const uint64_t *count, uint64_t n)
+{
+        uint64_t end_ms = now_ms() + DEADLINE_MS;
+
+        while (*count < n && now_ms() < end_ms) {
+                turn(links);
+        }
+        g_assert_cmpuint(*count, >=, n);
+}
+
+/* @a has a link to @b. */
+static void connect_links(struct links *a, struct links *b)
+{
+        uint64_t end_ms = now_ms() + DEADLINE_MS;
+
+        g_assert_cmpint(links_dial(a, 0, &b->bound), ==, 0);
+        while (!is_connected(a->dealers[0]) && now_ms() < end_ms) {
+                turn(a);
+                turn(b);
+        }
+        g_assert_true(is_connected(a->dealers[0]));
+}
+
 static int send_frame(void *socket)
 {
         return zmq_send(socket, "head", 4, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0 ||
@@ -158,6 +182,7 @@ static void each_key_of_the_ring_is_let_in_and_no_other(void)
         void *context = zmq_ctx_new();
         const uint8_t *server = ring->entries[0].server_public;
         void *sockets[4];
+        uint64_t end_ms;
         int n = 0;
 
         for (int i = 0; i < 4; i++) {
@@ -165,13 +190,12 @@ static void each_key_of_the_ring_is_let_in_and_no_other(void)
         }
         wait_connected(links, sockets[0], true);
         wait_connected(links, sockets[1], true);
-        while (links->counters.unauthorized < 2) {
-                turn(links);
-        }
+        wait_count(links, &links->counters.unauthorized, 2);
         for (int i = 0; i < 4; i++) {
                 g_assert_cmpint(send_frame(sockets[i]), ==, i < 2 ? 0 : -1);
         }
-        while (n < 2) {
+        end_ms = now_ms() + DEADLINE_MS;
+        while (n < 2 && now_ms() < end_ms) {
                 n += turn(links);
         }
         g_assert_cmpint(n, ==, 2);
@@ -205,9 +229,7 @@ static void a_silent_connection_of_a_removed_key_is_cut(void)
         g_test_message("cut after %d ms, the other key is back after %d ms", (int)cut_ms,
                         (int)back_ms);
         g_assert_cmpuint(cut_ms, <=, CUT_MS);
-        while (links->counters.unauthorized == 0) {
-                turn(links);
-        }
+        wait_count(links, &links->counters.unauthorized, 1);
         g_assert_false(is_connected(old));
         zmq_close(old);
         zmq_close(new);
@@ -282,11 +304,7 @@ static void a_link_finds_the_key_that_the_other_side_uses(void)
         uint64_t began;
         int n = 0;
 
-        g_assert_cmpint(links_dial(a, 0, &b->bound), ==, 0);
-        while (!is_connected(a->dealers[0])) {
-                turn(a);
-                turn(b);
-        }
+        connect_links(a, b);
         ring_b->file.used = 1;
         links_rekey(b, true, clock_read_ns(CLOCK_MONOTONIC));
         began = now_ms();
@@ -329,11 +347,7 @@ static void a_link_to_a_node_with_a_removed_key_ends(void)
         key_ring_free(ring_b);
         ring_b = make_ring(2, 0);
         b = open_links(ring_b);
-        g_assert_cmpint(links_dial(a, 0, &b->bound), ==, 0);
-        while (!is_connected(a->dealers[0])) {
-                turn(a);
-                turn(b);
-        }
+        connect_links(a, b);
         keep_only(ring_a, 2);
         links_rekey(a, true, clock_read_ns(CLOCK_MONOTONIC));
         began = now_ms();
