@@ -175,11 +175,11 @@ def expect_nothing_old(answers):
     expect(all(a['hits'] > 0 and a['ok'] > 0 for a in answers), f'nothing was tested: {answers}')
 
 
-def e7_a_lease_after_it_was_in_a_stream_nobody_reads_what_was_before_whichever_meshd_are_killed():
+def a_lease_after_it_was_in_a_stream_nobody_reads_what_was_before_whichever_meshd_are_killed():
     expect_nothing_old(read_and_write('app', MIX_S))
 
 
-def e7_a_lease_after_it_was_in_a_stream_nobody_reads_what_was_before_for_a_minute():
+def a_lease_after_it_was_in_a_stream_nobody_reads_what_was_before_for_a_minute():
     expect_nothing_old(read_and_write('app', MIX_LONG_S))
 
 
@@ -188,15 +188,15 @@ def without_leases_old_values_are_read_and_this_test_notices():
     expect(sum(a['late'] for a in answers) > 0, 'nothing old was read, so the test proves nothing')
 
 
-def e7_after_a_kill_and_restart_on_the_same_port_under_load_every_invalidation_arrives():
+def after_a_kill_and_restart_on_the_same_port_under_load_every_invalidation_arrives():
     restarts(TIMES)
 
 
-def e7_after_a_hundred_kills_and_restarts_under_load_every_invalidation_arrives():
+def after_a_hundred_kills_and_restarts_under_load_every_invalidation_arrives():
     restarts(TIMES_LONG)
 
 
-def e7_what_a_killed_meshd_had_not_read_arrives_with_the_next_calls_of_its_app():
+def what_a_killed_meshd_had_not_read_arrives_with_the_next_calls_of_its_app():
     with Mesh() as mesh:
         nodes, (writer, reader) = mesh.start_with_apps(2)
         expect_equal(reader.ask('fill r k 0 100')['stored'], 100)
@@ -215,7 +215,7 @@ def e7_what_a_killed_meshd_had_not_read_arrives_with_the_next_calls_of_its_app()
         expect_equal((seen['hits'], seen['invalidated'] + seen['forgotten']), (0, 100))
 
 
-def e7_a_write_that_waits_while_the_peer_is_killed_ends_within_the_lease():
+def a_write_that_waits_while_the_peer_is_killed_ends_within_the_lease():
     with Mesh() as mesh:
         nodes, apps = mesh.start_with_apps(3)
         nodes[2].kill()
@@ -233,11 +233,11 @@ def e7_a_write_that_waits_while_the_peer_is_killed_ends_within_the_lease():
 
 if __name__ == '__main__':
     if 'long' in sys.argv[2:]:
-        run([e7_after_a_hundred_kills_and_restarts_under_load_every_invalidation_arrives,
-             e7_a_lease_after_it_was_in_a_stream_nobody_reads_what_was_before_for_a_minute])
+        run([after_a_hundred_kills_and_restarts_under_load_every_invalidation_arrives,
+             a_lease_after_it_was_in_a_stream_nobody_reads_what_was_before_for_a_minute])
     else:
-        run([e7_after_a_kill_and_restart_on_the_same_port_under_load_every_invalidation_arrives,
-             e7_a_lease_after_it_was_in_a_stream_nobody_reads_what_was_before_whichever_meshd_are_killed,
+        run([after_a_kill_and_restart_on_the_same_port_under_load_every_invalidation_arrives,
+             a_lease_after_it_was_in_a_stream_nobody_reads_what_was_before_whichever_meshd_are_killed,
              without_leases_old_values_are_read_and_this_test_notices,
-             e7_what_a_killed_meshd_had_not_read_arrives_with_the_next_calls_of_its_app,
-             e7_a_write_that_waits_while_the_peer_is_killed_ends_within_the_lease])
+             what_a_killed_meshd_had_not_read_arrives_with_the_next_calls_of_its_app,
+             a_write_that_waits_while_the_peer_is_killed_ends_within_the_lease])

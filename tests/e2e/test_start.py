@@ -43,19 +43,19 @@ def start_orders(pause_s, n_meshes):
         expect_equal(problems, [])
 
 
-def e2_three_nodes_started_at_once_in_any_order_are_a_full_mesh():
+def three_nodes_started_at_once_in_any_order_are_a_full_mesh():
     start_orders(0, 1)
 
 
-def e2_three_nodes_started_a_second_apart_in_any_order_are_a_full_mesh():
+def three_nodes_started_a_second_apart_in_any_order_are_a_full_mesh():
     start_orders(1, 3)
 
 
-def e2_three_nodes_started_five_seconds_apart_in_any_order_are_a_full_mesh():
+def three_nodes_started_five_seconds_apart_in_any_order_are_a_full_mesh():
     start_orders(5, 3)
 
 
-def e2_a_node_that_starts_while_a_peer_is_stopped_is_in_a_full_mesh_when_it_goes_on():
+def a_node_that_starts_while_a_peer_is_stopped_is_in_a_full_mesh_when_it_goes_on():
     with Mesh() as mesh:
         first, second = mesh.start(2)
         second.pause()
@@ -68,7 +68,7 @@ def e2_a_node_that_starts_while_a_peer_is_stopped_is_in_a_full_mesh_when_it_goes
         mesh.expect_full_mesh()
 
 
-def e8_the_node_that_starts_first_connects_to_each_later_one():
+def the_node_that_starts_first_connects_to_each_later_one():
     with Mesh() as mesh:
         first = mesh.node(alone_ms=500).start()
         first.meshctl('wait', '--for=live')
@@ -81,14 +81,14 @@ def e8_the_node_that_starts_first_connects_to_each_later_one():
             expect_equal([r['error'] for r in first.json('ping', later.name)['peers']], [''])
 
 
-def e4_two_meshd_on_one_host_choose_different_ports():
+def two_meshd_on_one_host_choose_different_ports():
     with Mesh() as mesh:
         first, second = mesh.start(2)
         ports = {node.status()['listen'] for node in (first, second)}
         expect_equal(len(ports), 2)
 
 
-def e4_without_listen_the_second_meshd_takes_another_port():
+def without_listen_the_second_meshd_takes_another_port():
     with Mesh() as mesh:
         nodes = [mesh.node(), mesh.node()]
         for node in nodes:
@@ -98,7 +98,7 @@ def e4_without_listen_the_second_meshd_takes_another_port():
         expect_equal(len({node.status()['listen'] for node in nodes}), 2)
 
 
-def e4_a_port_that_another_meshd_has_is_refused_with_its_pid():
+def a_port_that_another_meshd_has_is_refused_with_its_pid():
     with Mesh() as mesh:
         first, = mesh.start(1)
         second = mesh.node(listen=first.status()['listen'])
@@ -112,14 +112,14 @@ def e4_a_port_that_another_meshd_has_is_refused_with_its_pid():
         expect(str(first.process.pid) in text and 'meshd' in text, text)
 
 
-CASES = [e2_three_nodes_started_at_once_in_any_order_are_a_full_mesh,
-         e2_three_nodes_started_a_second_apart_in_any_order_are_a_full_mesh,
-         e2_a_node_that_starts_while_a_peer_is_stopped_is_in_a_full_mesh_when_it_goes_on,
-         e8_the_node_that_starts_first_connects_to_each_later_one,
-         e4_two_meshd_on_one_host_choose_different_ports,
-         e4_without_listen_the_second_meshd_takes_another_port,
-         e4_a_port_that_another_meshd_has_is_refused_with_its_pid]
-LONG_CASES = [e2_three_nodes_started_five_seconds_apart_in_any_order_are_a_full_mesh]
+CASES = [three_nodes_started_at_once_in_any_order_are_a_full_mesh,
+         three_nodes_started_a_second_apart_in_any_order_are_a_full_mesh,
+         a_node_that_starts_while_a_peer_is_stopped_is_in_a_full_mesh_when_it_goes_on,
+         the_node_that_starts_first_connects_to_each_later_one,
+         two_meshd_on_one_host_choose_different_ports,
+         without_listen_the_second_meshd_takes_another_port,
+         a_port_that_another_meshd_has_is_refused_with_its_pid]
+LONG_CASES = [three_nodes_started_five_seconds_apart_in_any_order_are_a_full_mesh]
 
 if __name__ == '__main__':
     run(LONG_CASES if 'long' in sys.argv[2:] else CASES)

@@ -84,7 +84,7 @@ class Neighbour:
         return self.nodes[0].stats()[name] - self.before[0][name]
 
 
-def e9_a_stranger_that_connects_to_the_mesh_port_and_closes_changes_nothing():
+def a_stranger_that_connects_to_the_mesh_port_and_closes_changes_nothing():
     with Mesh(lease_ms=LEASE_MS) as mesh:
         neighbour = Neighbour(mesh)
         for _ in range(N_STRANGERS):
@@ -95,7 +95,7 @@ def e9_a_stranger_that_connects_to_the_mesh_port_and_closes_changes_nothing():
         expect_equal(neighbour.counted('mesh_rejected'), N_STRANGERS)
 
 
-def e9_garbage_on_the_mesh_port_is_closed_and_counted():
+def garbage_on_the_mesh_port_is_closed_and_counted():
     with Mesh(lease_ms=LEASE_MS) as mesh:
         print(f'# CM_TEST_SEED={SEED}')
         source = random.Random(SEED)
@@ -110,7 +110,7 @@ def e9_garbage_on_the_mesh_port_is_closed_and_counted():
         expect_equal(neighbour.counted('mesh_rejected'), len(inputs))
 
 
-def e9_frames_that_are_none_are_counted_one_by_one():
+def frames_that_are_none_are_counted_one_by_one():
     with Mesh(lease_ms=LEASE_MS) as mesh:
         print(f'# CM_TEST_SEED={SEED}')
         source = random.Random(SEED)
@@ -140,7 +140,7 @@ def resident_kib(node):
         return next(int(line.split()[1]) for line in f if line.startswith('VmRSS:'))
 
 
-def e9_a_message_without_an_end_does_not_fill_the_memory():
+def a_message_without_an_end_does_not_fill_the_memory():
     with Mesh(lease_ms=LEASE_MS) as mesh:
         neighbour = Neighbour(mesh)
         before = resident_kib(neighbour.nodes[0])
@@ -165,7 +165,7 @@ def e9_a_message_without_an_end_does_not_fill_the_memory():
         neighbour.expect_undisturbed()
 
 
-def e9_a_stranger_that_says_nothing_is_closed_and_counted():
+def a_stranger_that_says_nothing_is_closed_and_counted():
     with Mesh(lease_ms=LEASE_MS) as mesh:
         neighbour = Neighbour(mesh)
         strangers = [connect_tcp(neighbour.nodes[0]) for _ in range(3)]
@@ -250,11 +250,11 @@ def a_client_that_leaves_in_the_middle_of_a_message_is_no_garbage():
 
 
 if __name__ == '__main__':
-    run([e9_a_stranger_that_connects_to_the_mesh_port_and_closes_changes_nothing,
-         e9_garbage_on_the_mesh_port_is_closed_and_counted,
-         e9_frames_that_are_none_are_counted_one_by_one,
-         e9_a_message_without_an_end_does_not_fill_the_memory,
-         e9_a_stranger_that_says_nothing_is_closed_and_counted,
+    run([a_stranger_that_connects_to_the_mesh_port_and_closes_changes_nothing,
+         garbage_on_the_mesh_port_is_closed_and_counted,
+         frames_that_are_none_are_counted_one_by_one,
+         a_message_without_an_end_does_not_fill_the_memory,
+         a_stranger_that_says_nothing_is_closed_and_counted,
          strangers_that_take_all_connections_and_say_nothing_keep_no_member_out,
          strangers_before_their_handshake_keep_no_member_out_either,
          garbage_on_the_unix_socket_is_closed_and_counted_exactly,

@@ -15,7 +15,7 @@ STRANGERS = 50
 N_KEYS = 200
 
 
-def e2_nodes_that_start_in_any_order_are_connected_each_to_each():
+def nodes_that_start_in_any_order_are_connected_each_to_each():
     with Lab() as lab:
         nodes = [lab.node() for _ in range(5)]
         for node in lab.random.sample(nodes, len(nodes)):
@@ -26,7 +26,7 @@ def e2_nodes_that_start_in_any_order_are_connected_each_to_each():
         lab.expect_whole('five nodes')
 
 
-def e8_the_node_that_starts_first_connects_to_each_later_one():
+def the_node_that_starts_first_connects_to_each_later_one():
     with Lab() as lab:
         first = lab.node(alone_ms=1000).start()
         until('it is live alone', lambda: first.wait_socket().status()['state'] == 'live')
@@ -43,7 +43,7 @@ def e8_the_node_that_starts_first_connects_to_each_later_one():
         lab.expect_full_mesh()
 
 
-def e3_a_host_without_a_multicast_route_is_found_all_the_same():
+def a_host_without_a_multicast_route_is_found_all_the_same():
     with Lab() as lab:
         hosts = [lab.network.host() for _ in range(2)]
         ip(hosts[0].namespace, 'route', 'del', '224.0.0.0/4')
@@ -53,7 +53,7 @@ def e3_a_host_without_a_multicast_route_is_found_all_the_same():
         expect_equal([node.status()['multicast'] for node in lab.nodes], ['on', 'on'])
 
 
-def e3_where_multicast_does_not_pass_a_static_peer_is_enough():
+def where_multicast_does_not_pass_a_static_peer_is_enough():
     with Lab() as lab:
         hosts = [lab.network.host() for _ in range(3)]
         # A hub for each group of its own: beacons of one are not heard by the other.
@@ -63,7 +63,7 @@ def e3_where_multicast_does_not_pass_a_static_peer_is_enough():
         lab.expect_full_mesh()
 
 
-def e3_an_interface_that_is_down_is_told_and_waited_for():
+def an_interface_that_is_down_is_told_and_waited_for():
     with Lab() as lab:
         first, second = lab.network.host(), lab.network.host()
         first.interfaces[0].down()
@@ -77,7 +77,7 @@ def e3_an_interface_that_is_down_is_told_and_waited_for():
         lab.expect_whole('the interface is up')
 
 
-def e4_a_second_meshd_on_a_host_takes_a_free_port_or_names_the_holder_of_the_chosen_one():
+def a_second_meshd_on_a_host_takes_a_free_port_or_names_the_holder_of_the_chosen_one():
     with Lab() as lab:
         host = lab.network.host()
         first = lab.node(host=host).start().wait_socket()
@@ -90,7 +90,7 @@ def e4_a_second_meshd_on_a_host_takes_a_free_port_or_names_the_holder_of_the_cho
         lab.expect_full_mesh([first, third])
 
 
-def e5_a_node_that_is_stopped_in_order_takes_nothing_with_it_and_nobody_waits_for_it():
+def a_node_that_is_stopped_in_order_takes_nothing_with_it_and_nobody_waits_for_it():
     with Lab() as lab:
         nodes, apps = lab.start_with_apps(3)
         for app in apps:
@@ -106,7 +106,7 @@ def e5_a_node_that_is_stopped_in_order_takes_nothing_with_it_and_nobody_waits_fo
         expect_equal(apps[0].ask('until r k stored 10000')['rc'], 0)
 
 
-def e6_all_that_a_killed_node_had_acknowledged_stands():
+def all_that_a_killed_node_had_acknowledged_stands():
     with Lab() as lab:
         nodes, apps = lab.start_with_apps(3)
         for app in apps:
@@ -125,7 +125,7 @@ def e6_all_that_a_killed_node_had_acknowledged_stands():
         expect_equal(apps[2].ask(f'scan r k 0 {N_KEYS}')['hits'], 0)
 
 
-def e7_the_first_invalidation_after_a_kill_and_restart_on_the_same_port_arrives():
+def the_first_invalidation_after_a_kill_and_restart_on_the_same_port_arrives():
     with Lab() as lab:
         nodes, apps = lab.start_with_apps(3)
         for number in range(2):
@@ -142,7 +142,7 @@ def e7_the_first_invalidation_after_a_kill_and_restart_on_the_same_port_arrives(
             lab.expect_whole(f'restart {number}')
 
 
-def e9_strangers_that_connect_and_close_change_nothing():
+def strangers_that_connect_and_close_change_nothing():
     with Lab() as lab:
         nodes, apps = lab.start_with_apps(2)
         expect_equal(apps[0].ask('until r k stored 10000')['rc'], 0)
@@ -169,14 +169,14 @@ def e9_strangers_that_connect_and_close_change_nothing():
 
 if __name__ == '__main__':
     if 'long' in sys.argv[2:]:
-        run([e3_a_host_without_a_multicast_route_is_found_all_the_same,
-             e3_where_multicast_does_not_pass_a_static_peer_is_enough,
-             e3_an_interface_that_is_down_is_told_and_waited_for,
-             e4_a_second_meshd_on_a_host_takes_a_free_port_or_names_the_holder_of_the_chosen_one,
-             e6_all_that_a_killed_node_had_acknowledged_stands,
-             e8_the_node_that_starts_first_connects_to_each_later_one])
+        run([a_host_without_a_multicast_route_is_found_all_the_same,
+             where_multicast_does_not_pass_a_static_peer_is_enough,
+             an_interface_that_is_down_is_told_and_waited_for,
+             a_second_meshd_on_a_host_takes_a_free_port_or_names_the_holder_of_the_chosen_one,
+             all_that_a_killed_node_had_acknowledged_stands,
+             the_node_that_starts_first_connects_to_each_later_one])
     else:
-        run([e2_nodes_that_start_in_any_order_are_connected_each_to_each,
-             e5_a_node_that_is_stopped_in_order_takes_nothing_with_it_and_nobody_waits_for_it,
-             e7_the_first_invalidation_after_a_kill_and_restart_on_the_same_port_arrives,
-             e9_strangers_that_connect_and_close_change_nothing])
+        run([nodes_that_start_in_any_order_are_connected_each_to_each,
+             a_node_that_is_stopped_in_order_takes_nothing_with_it_and_nobody_waits_for_it,
+             the_first_invalidation_after_a_kill_and_restart_on_the_same_port_arrives,
+             strangers_that_connect_and_close_change_nothing])

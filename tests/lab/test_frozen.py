@@ -47,11 +47,11 @@ def freeze_and_wake(frozen_s):
         expect(sleeper.ask('get r k1')['rc'] != 0, 'it does not hear any more')
 
 
-def c4_a_frozen_host_serves_nothing_stale_on_waking_and_its_old_loads_are_fenced():
+def a_frozen_host_serves_nothing_stale_on_waking_and_its_old_loads_are_fenced():
     freeze_and_wake(FROZEN_S)
 
 
-def c4_a_host_frozen_for_fifteen_seconds_serves_nothing_stale_on_waking():
+def a_host_frozen_for_fifteen_seconds_serves_nothing_stale_on_waking():
     freeze_and_wake(FROZEN_LONG_S)
 
 
@@ -111,9 +111,9 @@ def an_app_that_is_stopped_a_thousand_times_returns_nothing_that_was_old_when_th
 
 if __name__ == '__main__':
     if 'long' in sys.argv[2:]:
-        run([c4_a_host_frozen_for_fifteen_seconds_serves_nothing_stale_on_waking,
+        run([a_host_frozen_for_fifteen_seconds_serves_nothing_stale_on_waking,
              a_meshd_that_is_stopped_for_ten_milliseconds_to_ten_seconds_makes_nobody_read_what_is_old,
              an_app_that_is_stopped_a_thousand_times_returns_nothing_that_was_old_when_the_get_began])
     else:
-        run([c4_a_frozen_host_serves_nothing_stale_on_waking_and_its_old_loads_are_fenced,
+        run([a_frozen_host_serves_nothing_stale_on_waking_and_its_old_loads_are_fenced,
              an_app_that_is_stopped_in_the_middle_of_a_get_returns_nothing_that_was_old_when_the_get_began])

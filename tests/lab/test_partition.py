@@ -27,7 +27,7 @@ def last_hits_after_part(lab, nodes, apps):
     return [(answer['last_hit_ns'] - cut) / 1e9 for answer in answers]
 
 
-def c3_both_sides_notice_a_broken_network_and_serve_nothing_beyond_the_lease_until_the_other_is_gone():
+def both_sides_notice_a_broken_network_and_serve_nothing_beyond_the_lease_until_the_other_is_gone():
     with Lab() as lab:
         nodes, apps = lab.start_with_apps(2, {'gone_ms': LEASES_GONE * lab.lease_ms})
         late = last_hits_after_part(lab, nodes, apps)
@@ -60,7 +60,7 @@ def without_the_lease_check_hits_go_on_behind_a_broken_network_and_this_test_not
         lab.expect_whole('mended')
 
 
-def c3_nothing_stale_is_read_while_the_network_breaks_and_heals():
+def nothing_stale_is_read_while_the_network_breaks_and_heals():
     with Lab() as lab:
         nodes, apps = lab.start_with_apps(3)
         mix_start(apps, 8)
@@ -95,7 +95,7 @@ def one_way_cuts(n_cuts, seconds):
         lab.expect_whole('mended')
 
 
-def c5_the_mesh_stays_whole_when_one_of_two_interfaces_fails():
+def the_mesh_stays_whole_when_one_of_two_interfaces_fails():
     with Lab() as lab:
         hosts = [lab.network.host(segments=(0, 1)) for _ in range(3)]
         for host in hosts:
@@ -165,12 +165,12 @@ def a_lease_after_it_was_in_a_stream_nobody_reads_what_was_before_in_a_minute_of
 
 if __name__ == '__main__':
     if 'long' in sys.argv[2:]:
-        run([c3_nothing_stale_is_read_while_the_network_breaks_and_heals,
+        run([nothing_stale_is_read_while_the_network_breaks_and_heals,
              a_one_way_partition_shows_as_that_link_and_heals,
              a_lease_after_it_was_in_a_stream_nobody_reads_what_was_before_in_a_minute_of_one_way_cuts,
              a_link_that_goes_down_and_up_a_thousand_times_costs_no_more_than_misses])
     else:
-        run([c3_both_sides_notice_a_broken_network_and_serve_nothing_beyond_the_lease_until_the_other_is_gone,
+        run([both_sides_notice_a_broken_network_and_serve_nothing_beyond_the_lease_until_the_other_is_gone,
              without_the_lease_check_hits_go_on_behind_a_broken_network_and_this_test_notices,
-             c5_the_mesh_stays_whole_when_one_of_two_interfaces_fails,
+             the_mesh_stays_whole_when_one_of_two_interfaces_fails,
              a_lease_after_it_was_in_a_stream_nobody_reads_what_was_before_whatever_is_cut_in_one_direction])
