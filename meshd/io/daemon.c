@@ -234,6 +234,7 @@ static int open_links(struct daemon *daemon, struct fault *fault)
                 return r;
         }
         daemon->keys.links = &daemon->links;
+        daemon->keys.loop = &daemon->poller.uv;
         daemon->n_advertised = daemon->config->n_advertise;
         memcpy(daemon->advertised, daemon->config->advertise, sizeof(daemon->advertised));
         if (daemon->n_advertised == 0) {

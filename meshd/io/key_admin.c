@@ -55,11 +55,32 @@ static void send_list(const struct request *request)
         service_send(request->client, &writer, begin, request->id);
 }
 
-static void refuse_write(const struct request *request, const struct keys *keys)
+/* The change that a guest asked for is over; the guest may be gone. */
+static void on_done(void *context, int error)
 {
-        service_error(request->client, request->id, keys->write_error,
-                        "nothing changed: the key file %.200s cannot be replaced: %s", keys->path,
-                        strerror(-keys->write_error));
+        struct service *service = context;
+        const struct guest *guest = service->key_guest;
+        struct request request = {.service = service, .id = service->key_request};
+
+        service->key_guest = NULL;
+        if (!guest) {
+                return;
+        }
+        request.client = guest->client;
+        if (error < 0) {
+                service_error(request.client, request.id, error,
+                                "nothing changed: the key file %.200s cannot be replaced: %s",
+                                service->keys->path, strerror(-error));
+        } else {
+                send_list(&request);
+        }
+}
+
+void key_admin_cancel(struct service *service, const struct guest *guest)
+{
+        if (service->key_guest == guest) {
+                service->key_guest = NULL;
+        }
 }
 
 static void refuse(const struct request *request, int error)
@@ -85,6 +106,10 @@ static void refuse(const struct request *request, int error)
         case EBUSY:
                 text = "this key is in use: use another one first";
                 break;
+        case EALREADY:
+                text = "another change of the keys is being written to the disk: ask again when it "
+                       "is done";
+                break;
         default:
                 break;
         }
@@ -107,7 +132,7 @@ static int install(const struct request *request)
         if (hex.len > 0) {
                 sodium_memzero((void *)hex.data, hex.len);
         }
-        r = r < 0 ? r : keys_install(request->service->keys, key);
+        r = r < 0 ? r : keys_install(request->service->keys, key, on_done, request->service);
         sodium_memzero(key, sizeof(key));
         return r;
 }
@@ -123,36 +148,40 @@ static int change(const struct request *request, enum key_verb verb)
                         fingerprint.len == 0) {
                 return -EINVAL;
         }
-        return verb == KEY_USE ? keys_use(request->service->keys, fingerprint)
-                               : keys_remove(request->service->keys, fingerprint);
+        return (verb == KEY_USE ? keys_use : keys_remove)(
+                        request->service->keys, fingerprint, on_done, request->service);
 }
 
-static void answer(const struct request *request, enum key_verb verb)
+static void answer_change(const struct request *request, struct guest *guest, enum key_verb verb)
 {
-        struct keys *keys = request->service->keys;
-        int r = 0;
+        int r;
 
-        if (!keys->ring) {
+        if (request->client->uid != 0 && request->client->uid != geteuid()) {
+                service_error(request->client, request->id, -EPERM,
+                                "only root and the user of meshd may change its keys");
+                return;
+        }
+        r = change(request, verb);
+        if (r < 0) {
+                refuse(request, r);
+        } else if (r == KEYS_UNCHANGED) {
+                send_list(request);
+        } else {
+                request->service->key_guest = guest;
+                request->service->key_request = request->id;
+        }
+}
+
+static void answer(const struct request *request, struct guest *guest, enum key_verb verb)
+{
+        if (!request->service->keys->ring) {
                 service_error(request->client, request->id, -ENOKEY,
                                 "this node runs without a mesh key, on loopback only: make one "
                                 "with meshctl key new, and start meshd with --key FILE");
-                return;
-        }
-        if (verb != KEY_LIST) {
-                if (request->client->uid != 0 && request->client->uid != geteuid()) {
-                        service_error(request->client, request->id, -EPERM,
-                                        "only root and the user of meshd may change its keys");
-                        return;
-                }
-                keys->write_error = 0;
-                r = change(request, verb);
-        }
-        if (r < 0 && keys->write_error < 0) {
-                refuse_write(request, keys);
-        } else if (r < 0) {
-                refuse(request, r);
-        } else {
+        } else if (verb == KEY_LIST) {
                 send_list(request);
+        } else {
+                answer_change(request, guest, verb);
         }
 }
 
@@ -163,7 +192,7 @@ bool key_admin_answer(struct service *service, struct guest *guest, uint64_t id,
 
         for (int verb = 0; verb < N_KEY_VERBS; verb++) {
                 if (cmi_slice_equal(query->verb, cmi_slice_str(verbs[verb]))) {
-                        answer(&request, (enum key_verb)verb);
+                        answer(&request, guest, (enum key_verb)verb);
                         return true;
                 }
         }

@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 
 /* The leak detector looks at its own process with ptrace, which this forbids. */
@@ -42,70 +44,158 @@ void keys_close(struct keys *keys)
         keys->ring = key_ring_free(keys->ring);
 }
 
-/* Wipes @file. */
-static int change(struct keys *keys, struct cmi_key_file *file, bool is_cutting)
-{
-        int r = key_store_write(keys->path, file);
+enum step {
+        STEP_INSTALL,
+        STEP_USE,
+        STEP_REMOVE,
+};
 
-        keys->write_error = r;
-        if (r == 0) {
-                key_ring_set(keys->ring, file);
-                links_rekey(keys->links, is_cutting, clock_read_ns(CLOCK_MONOTONIC));
-        }
-        sodium_memzero(file, sizeof(*file));
-        return r;
+struct key_change {
+        uv_work_t work;
+        struct keys *keys;
+        struct cmi_key_file file; /* as it is to be */
+        enum step step;
+        char removed[KEY_RING_FINGERPRINT_SIZE]; /* with STEP_REMOVE */
+        int error;
+        keys_done_fn done;
+        void *context;
+};
+
+/* Another thread: only what the change holds, and the path, which never changes. */
+static void write_file(uv_work_t *work)
+{
+        struct key_change *change = work->data;
+
+        change->error = key_store_write(change->keys->path, &change->file);
 }
 
-int keys_install(struct keys *keys, const uint8_t key[CMI_KEY_SIZE])
+static void free_change(struct key_change *change)
 {
-        struct cmi_key_file file;
-        int r = key_ring_plan_install(keys->ring, key, &file);
+        sodium_memzero(change, sizeof(*change));
+        free(change);
+}
+
+static void log_change(const struct key_change *change)
+{
+        const struct key_ring *ring = change->keys->ring;
+
+        switch (change->step) {
+        case STEP_INSTALL:
+                logger(LOGGER_INFO, "key.installed",
+                                L_TEXT("key", ring->entries[ring->file.n_keys - 1].fingerprint));
+                return;
+        case STEP_USE:
+                logger(LOGGER_INFO, "key.used", L_TEXT("key", key_ring_used(ring)->fingerprint));
+                return;
+        case STEP_REMOVE:
+                logger(LOGGER_INFO, "key.removed", L_TEXT("key", change->removed));
+                return;
+        }
+}
+
+static void end_change(uv_work_t *work, int status)
+{
+        struct key_change *change = work->data;
+        struct keys *keys = change->keys;
+
+        if (change->error == 0) {
+                key_ring_set(keys->ring, &change->file);
+                links_rekey(keys->links, change->step != STEP_INSTALL,
+                                clock_read_ns(CLOCK_MONOTONIC));
+                log_change(change);
+        }
+        keys->change = NULL;
+        change->done(change->context, change->error);
+        free_change(change);
+}
+
+/* An empty change whose file is to be planned. Return: 0, -EALREADY, -ENOMEM. */
+static int new_change(struct keys *keys, enum step step, struct key_change **ret_change)
+{
+        struct key_change *change;
+
+        if (keys->change) {
+                return -EALREADY;
+        }
+        change = calloc(1, sizeof(*change));
+        if (!change) {
+                return -ENOMEM;
+        }
+        change->work.data = change;
+        change->keys = keys;
+        change->step = step;
+        *ret_change = change;
+        return 0;
+}
+
+static int begin(struct key_change *change, keys_done_fn done, void *context)
+{
+        struct keys *keys = change->keys;
+        int r;
+
+        change->done = done;
+        change->context = context;
+        r = uv_queue_work(keys->loop, &change->work, write_file, end_change);
+        if (r < 0) {
+                free_change(change);
+                return r;
+        }
+        keys->change = change;
+        return KEYS_BEGUN;
+}
+
+int keys_install(struct keys *keys, const uint8_t key[CMI_KEY_SIZE], keys_done_fn done,
+                void *context)
+{
+        struct key_change *change;
+        int r = new_change(keys, STEP_INSTALL, &change);
 
         if (r < 0) {
                 return r;
         }
-        r = change(keys, &file, false);
-        if (r == 0) {
-                uint32_t newest = keys->ring->file.n_keys - 1;
-
-                logger(LOGGER_INFO, "key.installed",
-                                L_TEXT("key", keys->ring->entries[newest].fingerprint));
+        r = key_ring_plan_install(keys->ring, key, &change->file);
+        if (r < 0) {
+                free_change(change);
+                return r;
         }
-        return r;
+        return begin(change, done, context);
 }
 
-int keys_use(struct keys *keys, struct cmi_slice fingerprint)
+int keys_use(struct keys *keys, struct cmi_slice fingerprint, keys_done_fn done, void *context)
 {
-        struct cmi_key_file file;
+        struct key_change *change;
         int index = key_ring_find(keys->ring, fingerprint);
         int r;
 
-        if (index < 0 || (uint32_t)index == keys->ring->file.used) {
-                return index < 0 ? index : 0;
+        if (index < 0) {
+                return index;
         }
-        key_ring_plan_use(keys->ring, (uint32_t)index, &file);
-        r = change(keys, &file, true);
-        if (r == 0) {
-                logger(LOGGER_INFO, "key.used",
-                                L_TEXT("key", key_ring_used(keys->ring)->fingerprint));
+        r = new_change(keys, STEP_USE, &change);
+        if (r < 0) {
+                return r;
         }
-        return r;
+        if ((uint32_t)index == keys->ring->file.used) {
+                free_change(change);
+                return KEYS_UNCHANGED;
+        }
+        key_ring_plan_use(keys->ring, (uint32_t)index, &change->file);
+        return begin(change, done, context);
 }
 
-int keys_remove(struct keys *keys, struct cmi_slice fingerprint)
+int keys_remove(struct keys *keys, struct cmi_slice fingerprint, keys_done_fn done, void *context)
 {
-        char removed[KEY_RING_FINGERPRINT_SIZE];
-        struct cmi_key_file file;
+        struct key_change *change;
         int index = key_ring_find(keys->ring, fingerprint);
-        int r = index < 0 ? index : key_ring_plan_remove(keys->ring, (uint32_t)index, &file);
+        int r = index < 0 ? index : new_change(keys, STEP_REMOVE, &change);
 
         if (r < 0) {
                 return r;
         }
-        memcpy(removed, keys->ring->entries[index].fingerprint, sizeof(removed));
-        r = change(keys, &file, true);
-        if (r == 0) {
-                logger(LOGGER_INFO, "key.removed", L_TEXT("key", removed));
+        r = key_ring_plan_remove(keys->ring, (uint32_t)index, &change->file);
+        if (r < 0) {
+                free_change(change);
+                return r;
         }
-        return r;
+        memcpy(change->removed, keys->ring->entries[index].fingerprint, sizeof(change->removed));
+        return begin(change, done, context);
 }

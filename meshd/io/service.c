@@ -5,6 +5,7 @@
 #include "meshd/io/admission.h"
 #include "meshd/io/clock.h"
 #include "meshd/io/inquiry.h"
+#include "meshd/io/key_admin.h"
 #include "meshd/io/logger.h"
 #include "meshd/io/monitor.h"
 
@@ -528,6 +529,7 @@ static void on_closed(void *context, struct client *client)
         cancel_waits(service, guest);
         inquiry_cancel(service->inquiries, guest);
         monitor_unsubscribe(service->monitor, guest);
+        key_admin_cancel(service, guest);
         forget_regions(service, guest);
         free(guest);
         client->guest = NULL;

@@ -76,6 +76,8 @@ struct service {
         void (*write_facts)(void *context, struct document *document);
         void (*forgotten)(void *context, const struct cmi_id *id);
         void *context;
+        struct guest *key_guest; /* waits for a change of the keys; NULL: nobody does */
+        uint64_t key_request;
         struct inquiries *inquiries;
         struct monitor *monitor;
         struct history *history;
