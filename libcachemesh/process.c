@@ -27,7 +27,7 @@ bool cmi_process_is_strong;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 /* Survives a fork, so that a child never takes a parent's number. */
-static uint64_t last_generation;
+static uint64_t last_generation = 1;
 static size_t page_bytes;
 
 static int membarrier(int command)
@@ -59,6 +59,9 @@ bool cmi_barrier(void)
  * wipes the page itself. */
 static void wipe(void)
 {
+        if (!cmi_process) {
+                return;
+        }
         memset((void *)cmi_process, 0, page_bytes);
 }
 
@@ -73,36 +76,54 @@ static void find_clock(void)
         }
 }
 
+/* What cannot fail for lack of memory, hence once. */
 static void start(void)
 {
+        page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+        register_barrier();
+        find_clock();
+}
+
+static struct cmi_process *new_page(void)
+{
+        struct cmi_process *page = mmap(NULL, page_bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+        if (page == MAP_FAILED) {
+                return NULL;
+        }
+        if (madvise(page, page_bytes, MADV_WIPEONFORK) < 0 &&
+                        pthread_atfork(NULL, NULL, wipe) != 0) {
+                munmap(page, page_bytes);
+                return NULL;
+        }
+        atomic_store(&page->generation, last_generation);
+        return page;
+}
+
+int cmi_process_start(void)
+{
+        struct cmi_process *none = NULL;
         struct cmi_process *page;
 
-        page_bytes = (size_t)sysconf(_SC_PAGESIZE);
-        page = mmap(NULL, page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (page == MAP_FAILED) {
-                return;
+        pthread_once(&once, start);
+        if (__atomic_load_n(&cmi_process, __ATOMIC_ACQUIRE)) {
+                return 0;
+        }
+        page = new_page();
+        if (!page) {
+                return -ENOMEM; /* a later call may find some */
+        }
+        if (!__atomic_compare_exchange_n(
+                            &cmi_process, &none, page, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+                munmap(page, page_bytes);
+                return 0;
         }
 #ifdef __SANITIZE_ADDRESS__
         /* Else the leak checker takes what only this page names for lost. */
         __lsan_register_root_region(page, page_bytes);
 #endif
-        cmi_process = page;
-        if (madvise(page, page_bytes, MADV_WIPEONFORK) < 0 &&
-                        pthread_atfork(NULL, NULL, wipe) != 0) {
-                munmap(page, page_bytes);
-                cmi_process = NULL;
-                return;
-        }
-        register_barrier();
-        find_clock();
-        last_generation = 1;
-        atomic_store(&page->generation, last_generation);
-}
-
-int cmi_process_start(void)
-{
-        pthread_once(&once, start);
-        return cmi_process ? 0 : -ENOMEM;
+        return 0;
 }
 
 void cmi_process_lock(void)
