@@ -93,6 +93,7 @@ struct cm_region {
         struct cmi_home last_home;
         _Atomic(struct cmi_counters *) counters;
         _Atomic uint64_t owner; /* of the index in binding, as meshd told it */
+        uint64_t generation;    /* of the process whose entries it has; the process's lock */
         uint32_t number;
         struct cm_region_options options;
         char name[CM_REGION_NAME_MAX + 1];

@@ -232,7 +232,7 @@ struct cm *cm_close(struct cm *cm)
 }
 
 /* Under the process's lock, so alone. */
-static int inherit(struct cm *cm)
+static int inherit(struct cm *cm, uint64_t generation)
 {
         uint32_t n = atomic_load(&cm->n_regions);
         int r;
@@ -247,7 +247,7 @@ static int inherit(struct cm *cm)
         memset((void *)cm->local_tags, 0, sizeof(cm->local_tags));
         cmi_mapping_free_all(cm);
         for (uint32_t i = 0; i < n; i++) {
-                r = cmi_region_after_fork(atomic_load(&cm->regions[i]));
+                r = cmi_region_after_fork(atomic_load(&cm->regions[i]), generation);
                 if (r < 0) {
                         return r;
                 }
@@ -269,7 +269,7 @@ int cmi_handle_adopt(struct cm *cm)
                 cmi_process_unlock();
                 return 0;
         }
-        r = inherit(cm);
+        r = inherit(cm, generation);
         if (r == 0) {
                 atomic_store_explicit(&cm->generation, generation, memory_order_release);
         }

@@ -115,5 +115,6 @@ void cmi_region_free_entry(struct cm_region *region, struct cmi_entry *entry);
  */
 struct cmi_entry *cmi_region_free(struct cm_region *region);
 
-/* In a forked child: an empty region; what the parent had is left where it is. 0 or -ENOMEM. */
-int cmi_region_after_fork(struct cm_region *region);
+/* In a forked child: an empty region; what the parent had is left where it is. Nothing if it
+ * was done before. 0 or -ENOMEM. */
+int cmi_region_after_fork(struct cm_region *region, uint64_t generation);

@@ -74,6 +74,7 @@ static struct cm_region *new_region(
         region->id = new_id();
         region->fresh = options->fresh;
         region->options = *options;
+        region->generation = cmi_process_generation();
         region->binding = CMI_REGION_INDEX_UNKNOWN; /* of no mapping: serials begin with 1 */
         memcpy(region->name, name, strlen(name) + 1);
         pthread_mutex_init(&region->lock, NULL);
@@ -240,12 +241,16 @@ struct cmi_entry *cmi_region_free(struct cm_region *region)
  * Another thread of the parent may have been in the middle of a change, so nothing of what is there
  * can be freed or followed. It stays, shared with the parent until one of the two writes.
  */
-int cmi_region_after_fork(struct cm_region *region)
+int cmi_region_after_fork(struct cm_region *region, uint64_t generation)
 {
-        struct cmi_heap *heap =
-                        cmi_heap_new(&region->cm->options.allocator, region->options.budget_bytes);
+        const struct cm_allocator *allocator = &region->cm->options.allocator;
+        struct cmi_heap *heap;
         struct cmi_table table;
 
+        if (region->generation == generation) {
+                return 0; /* an earlier call got as far as this, and no further */
+        }
+        heap = cmi_heap_new(allocator, region->options.budget_bytes);
         if (!heap || cmi_table_init(&table, region->cm, n_entries_max(&region->options)) < 0) {
                 cmi_heap_free(heap);
                 return -ENOMEM;
@@ -262,6 +267,7 @@ int cmi_region_after_fork(struct cm_region *region)
         region->unlinked_bytes = region->kept_bytes = 0;
         region->n_evicted = 0;
         region->home = region->last_home = (struct cmi_home){0};
+        region->generation = generation;
         pthread_mutex_init(&region->lock, NULL);
         return 0;
 }
