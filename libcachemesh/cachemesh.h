@@ -371,7 +371,8 @@ CM_API struct cm_token cm_token(struct cm *cm);
  *
  * No allocation, no lock, no system call on a hit, but for a thread's first call and for its 65th
  * pin at a time. A miss for lack of a lease tries to connect, at most once a back-off slot and
- * without waiting. Not even a shortage of memory fails a get: it misses.
+ * without waiting. Not even a shortage of memory fails a get, but for the first in a forked child:
+ * it misses.
  *
  * Return: 0, CM_MISS (cm_last_reason() says why), CM_NEGATIVE, -EINVAL (an argument).
  */
@@ -748,7 +749,7 @@ struct cm_event {
  * It stays the same for the life of the handle in one process, over reconnects; a forked child gets
  * its own. Only poll it; cm_close() closes it. The first call opens two descriptors.
  *
- * Return: the descriptor, -EINVAL (no handle), -EMFILE, -ENFILE.
+ * Return: the descriptor, -EINVAL (no handle), -EMFILE, -ENFILE, -ENOMEM; a later call tries again.
  */
 CM_API int cm_fd(struct cm *cm);
 

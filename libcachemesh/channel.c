@@ -207,10 +207,13 @@ int cmi_channel_flush(struct cmi_channel *channel)
         return 0;
 }
 
-/* Keep the one descriptor that a page may come in; any other is closed. */
+/*
+ * Keep the one descriptor that a page may come in; any other is closed. The kernel leaves out those
+ * for which it finds no number, and says so as it does of those for which there is no room.
+ */
 static int take_descriptors(struct cmi_channel *channel, struct msghdr *message)
 {
-        int r = message->msg_flags & MSG_CTRUNC ? -EPROTO : 0;
+        int r = message->msg_flags & MSG_CTRUNC ? -EMFILE : 0;
 
         for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part;
                         part = CMSG_NXTHDR(message, part)) {

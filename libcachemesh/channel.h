@@ -90,7 +90,8 @@ int cmi_channel_flush(struct cmi_channel *channel);
  * cmi_channel_receive() - read once
  *
  * Return: 1 if something came, 0 if there is nothing now, -ECONNRESET at the end of the stream,
- * -EPROTO (more descriptors than one), -ENOMEM, or another error of recvmsg().
+ * -EPROTO (more descriptors than one), -EMFILE (none is left for the one), -ENOMEM, or another
+ * error of recvmsg().
  */
 int cmi_channel_receive(struct cmi_channel *channel);
 

@@ -211,6 +211,21 @@ bool cmi_connection_settle(struct cmi_connection *connection)
         return false;
 }
 
+/* What the process or the host lacks; else @otherwise. */
+static const char *shortage_reason(int error, const char *otherwise)
+{
+        switch (-error) {
+        case EMFILE:
+        case ENFILE:
+                return "too many open files";
+        case ENOMEM:
+        case ENOBUFS:
+                return "no memory for the connection";
+        default:
+                return otherwise;
+        }
+}
+
 static const char *connect_reason(int error)
 {
         switch (-error) {
@@ -223,11 +238,8 @@ static const char *connect_reason(int error)
                 return "meshd does not accept connections";
         case EPERM:
                 return "the socket belongs to another user's process";
-        case EMFILE:
-        case ENFILE:
-                return "too many open files";
         default:
-                return "meshd cannot be reached";
+                return shortage_reason(error, "meshd cannot be reached");
         }
 }
 
@@ -431,7 +443,7 @@ void cmi_connection_pump(struct cmi_connection *connection)
                 cmi_waiters_wake(&connection->waiters, CMI_WAITER_SENT | CMI_WAITER_ROOM);
         }
         if (r < 0 && r != -EAGAIN) {
-                cmi_connection_lose(connection, "meshd closed the connection");
+                cmi_connection_lose(connection, shortage_reason(r, "meshd closed the connection"));
         }
 }
 
@@ -444,7 +456,8 @@ static int receive(struct cmi_connection *connection, const char **ret_reason)
                 r = cmi_channel_receive(&connection->channel);
                 if (r <= 0) {
                         *ret_reason = r == -EPROTO ? "meshd sent nonsense"
-                                                   : "meshd closed the connection";
+                                                   : shortage_reason(r,
+                                                                     "meshd closed the connection");
                         return r;
                 }
                 connection->n_received++;

@@ -9,8 +9,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOOK_MS                                                                                    \
-        100 /* how late a loop may see that the lease runs again: nothing wakes it for that */
+/* How late a loop may see what nothing wakes it for: that the lease runs again, or what the
+ * socket holds when there was no memory to watch it. */
+#define LOOK_MS 100
 
 static uint64_t coarse_ns(void)
 {
@@ -179,15 +180,19 @@ static int ms_until(uint64_t then_ns)
 
 static int present_timeout_ms(struct cmi_connection *connection)
 {
+        bool is_unwatched = connection->epoll_fd >= 0 && connection->watched_fd < 0;
         const char *ignored;
 
         switch (connection->state) {
         case CMI_CONNECTION_OFFLINE:
                 return ms_until(connection->next_try_ns);
         case CMI_CONNECTION_ATTACHING:
-                return -1;
+                return is_unwatched ? LOOK_MS : -1;
         case CMI_CONNECTION_ATTACHED:
                 break;
+        }
+        if (is_unwatched) {
+                return LOOK_MS;
         }
         if (!connection->page) {
                 return -1;
