@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #define CLIENTS_MAX 16
-#define INDEX_BASE 40 /* indices look unlike numbers */
+#define LONG_NAME "a-node-whose-name-is-as-long-as-a-name-may-be-or-nearly-so"
 
 struct client {
         int fd;
@@ -47,22 +47,6 @@ struct fake_meshd {
         unsigned n_closed;
         struct fake_page page;
 };
-
-char *fake_path_new(void)
-{
-        g_autofree char *directory = g_dir_make_tmp("cachemesh-XXXXXX", NULL);
-
-        return g_build_filename(directory, "meshd.sock", NULL);
-}
-
-void fake_path_free(char *path)
-{
-        g_autofree char *directory = g_path_get_dirname(path);
-
-        unlink(path);
-        rmdir(directory);
-        g_free(path);
-}
 
 struct fake_meshd_script fake_meshd_script(void)
 {
@@ -171,16 +155,22 @@ static void hold_region(
         pthread_cond_broadcast(&meshd->changed);
 }
 
-static void answer_region(struct fake_meshd *meshd, struct client *client, uint64_t id)
+static void answer_region(
+                struct fake_meshd *meshd, struct client *client, const struct cmi_local_head *head)
 {
         uint8_t bytes[64];
         struct cmi_writer writer = cmi_writer(bytes, sizeof(bytes));
-        struct cmi_region_opened opened = {INDEX_BASE + client->n_regions++};
-        size_t begin = cmi_local_begin(&writer, CMI_LOCAL_REGION_OPENED, id);
+        struct cmi_region_opened opened = {FAKE_INDEX_BASE + client->n_regions++};
+        struct cmi_region_request request;
+        size_t begin = cmi_local_begin(&writer, CMI_LOCAL_REGION_OPENED, head->id);
 
         if (meshd->script.region_error) {
-                answer_error(client, id, meshd->script.region_error);
+                answer_error(client, head->id, meshd->script.region_error);
                 return;
+        }
+        if (meshd->script.applies) {
+                g_assert_cmpint(cmi_region_request_decode(head->fields, &request), ==, 0);
+                opened.index = fake_page_index(&meshd->page, cmi_slice_str(request.name));
         }
         cmi_region_opened_write(&writer, &opened);
         cmi_local_end(&writer, begin);
@@ -190,17 +180,19 @@ static void answer_region(struct fake_meshd *meshd, struct client *client, uint6
 static void answer_result(
                 struct fake_meshd *meshd, struct client *client, uint64_t id, int64_t outcome)
 {
-        uint8_t bytes[512];
-        struct cmi_writer writer = cmi_writer(bytes, sizeof(bytes));
+        unsigned n_members = outcome == 0 ? 0 : MAX(meshd->script.n_members, 1);
+        g_autofree uint8_t *bytes = g_malloc(512 + 100 * n_members);
+        struct cmi_writer writer = cmi_writer(bytes, 512 + 100 * n_members);
         struct cmi_result result = {.outcome = outcome, .position = meshd->published->len};
-        struct cmi_result_member member = {
-                        .id = {{7}}, .name = {"other", 5}, .state = CMI_MEMBER_UNCONFIRMED};
+        struct cmi_result_member member = {.id = {{7}},
+                        .name = cmi_slice_str(n_members > 1 ? LONG_NAME : "other"),
+                        .state = CMI_MEMBER_UNCONFIRMED};
         size_t begin = cmi_local_begin(&writer, CMI_LOCAL_RESULT, id);
 
         result.n_applied = 2;
-        result.n_unconfirmed = result.n_members = outcome != 0;
+        result.n_unconfirmed = result.n_members = n_members;
         cmi_result_write(&writer, &result);
-        if (outcome != 0) {
+        for (unsigned i = 0; i < n_members; i++) {
                 cmi_result_write_member(&writer, &member);
         }
         cmi_local_end(&writer, begin);
@@ -236,6 +228,9 @@ static void handle_publish(
                 return;
         }
         remember(meshd, publish.op);
+        if (meshd->script.applies) {
+                fake_page_apply(&meshd->page, publish.op);
+        }
         if (publish.wait == CMI_WAIT_NONE) {
                 client->none_id = meshd->script.confirms_nothing ? 0 : head->id;
         } else if (publish.wait == CMI_WAIT_NODE) {
@@ -264,7 +259,7 @@ static void handle(struct fake_meshd *meshd, struct client *client, struct cmi_s
                 if (meshd->script.holds_regions) {
                         hold_region(meshd, client, &head);
                 } else {
-                        answer_region(meshd, client, head.id);
+                        answer_region(meshd, client, &head);
                 }
                 break;
         case CMI_LOCAL_PUBLISH:

@@ -2,7 +2,8 @@
 #pragma once
 /*
  * A meshd of one thread that speaks wire/local.h, obeys, and can be told to misbehave. It applies
- * nothing: what it was told to publish is kept as text for the test to compare.
+ * nothing unless it is told to: what it was told to publish is kept as text for the test to
+ * compare.
  */
 #include "wire/local.h"
 #include "wire/page.h"
@@ -26,8 +27,10 @@ struct fake_meshd_script {
         bool is_babbling;  /* answer ATTACH by bytes that are no message */
         bool answers_mesh; /* false: CMI_WAIT_MESH waits for fake_meshd_answer() */
         int64_t mesh_outcome;
+        unsigned n_members;    /* in the list of one that is not 0; 0: one */
         bool is_silent;        /* reads, answers nothing */
         bool confirms_nothing; /* no RESULT for CMI_WAIT_NONE */
+        bool applies;          /* stamps its page, and a region has one index for all clients */
 };
 
 struct fake_meshd;
