@@ -101,3 +101,15 @@ struct sockaddr;
  * Return: 0, or -EAFNOSUPPORT.
  */
 int cmi_endpoint_from_sockaddr(const struct sockaddr *address, struct cmi_endpoint *ret_endpoint);
+
+struct sockaddr_storage;
+
+/**
+ * cmi_endpoint_to_sockaddr() - for bind() and connect()
+ * @endpoint:    of family 4 or 6
+ * @ret_address: AF_INET or AF_INET6
+ *
+ * Return: its length.
+ */
+uint32_t cmi_endpoint_to_sockaddr(
+                const struct cmi_endpoint *endpoint, struct sockaddr_storage *ret_address);

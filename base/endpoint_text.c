@@ -240,3 +240,21 @@ int cmi_endpoint_from_sockaddr(const struct sockaddr *address, struct cmi_endpoi
         *ret_endpoint = endpoint;
         return 0;
 }
+
+uint32_t cmi_endpoint_to_sockaddr(
+                const struct cmi_endpoint *endpoint, struct sockaddr_storage *ret_address)
+{
+        struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(endpoint->port)};
+        struct sockaddr_in6 in6 = {.sin6_family = AF_INET6,
+                        .sin6_port = htons(endpoint->port),
+                        .sin6_scope_id = endpoint->scope};
+
+        if (endpoint->family == 4) {
+                memcpy(&in.sin_addr, endpoint->address, sizeof(in.sin_addr));
+                memcpy(ret_address, &in, sizeof(in));
+                return sizeof(in);
+        }
+        memcpy(&in6.sin6_addr, endpoint->address, sizeof(in6.sin6_addr));
+        memcpy(ret_address, &in6, sizeof(in6));
+        return sizeof(in6);
+}

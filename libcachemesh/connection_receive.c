@@ -3,10 +3,22 @@
 
 #include "libcachemesh/attach.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+static_assert((int)CM_FRESH_BOUNDED == (int)CMI_FRESH_BOUNDED &&
+                                (int)CM_FRESH_TTL == (int)CMI_FRESH_TTL,
+                "enum cm_fresh goes over the wire as it is");
+static_assert((int)CM_WAIT_NONE == (int)CMI_WAIT_NONE && (int)CM_WAIT_NODE == (int)CMI_WAIT_NODE &&
+                                (int)CM_WAIT_MESH == (int)CMI_WAIT_MESH,
+                "so does enum cm_wait");
+static_assert((int)CM_PENDING == (int)CMI_PENDING && (int)CM_PARTIAL == (int)CMI_PARTIAL &&
+                                CM_E_CONFIG == (int)CMI_E_CONFIG &&
+                                CM_E_TIMEOUT == (int)CMI_E_TIMEOUT && CM_E_BUSY == (int)CMI_E_BUSY,
+                "so do outcomes and codes");
 
 #define UNSURE_MAX 3 /* attaches in a row; a time namespace then */
 

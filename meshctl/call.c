@@ -62,6 +62,18 @@ int call_query(struct call *call, const char *verb, struct cmi_slice arguments,
                         &call->problem);
 }
 
+int call_query_within(struct call *call, const char *verb, struct cmi_slice arguments,
+                uint64_t max_ms, json_t **ret_document)
+{
+        uint64_t deadline_ns = call->deadline_ns;
+        int r;
+
+        call->deadline_ns = deadline_in_ms(max_ms);
+        r = call_query(call, verb, arguments, ret_document);
+        call->deadline_ns = deadline_ns;
+        return r;
+}
+
 uint64_t call_left_ms(const struct call *call)
 {
         int left = deadline_left_ms(call->deadline_ns);

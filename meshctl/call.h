@@ -39,6 +39,13 @@ void call_pause(struct call *call, unsigned ms);
 int call_query(struct call *call, const char *verb, struct cmi_slice arguments,
                 json_t **ret_document);
 
+#define CALL_GRACE_MS 1000 /* for meshd's own "not in time", which says more than ours, to arrive */
+
+/* The same, but with so much time, whatever is left of the call's own: for what meshd ends by
+ * itself at a timeout_ms among the arguments. */
+int call_query_within(struct call *call, const char *verb, struct cmi_slice arguments,
+                uint64_t max_ms, json_t **ret_document);
+
 /* Milliseconds left until the deadline, as an argument for meshd: at least 1;
  * without a deadline a day. */
 uint64_t call_left_ms(const struct call *call);

@@ -2,18 +2,12 @@
 #include "meshctl/problem.h"
 
 #include "meshctl/table.h"
+#include "wire/local.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* As in libcachemesh/cachemesh.h, which meshctl may not include. */
-#define E_CONFIG (-1001)
-#define E_TIMEOUT (-1004)
-#define E_OFFLINE (-1005)
-#define E_PROTOCOL (-1006)
-#define E_BUSY (-1007)
 
 int problem_set(struct problem *problem, enum status status, const char *advice, const char *format,
                 ...)
@@ -31,15 +25,11 @@ int problem_set(struct problem *problem, enum status status, const char *advice,
 static const char *reason(long code)
 {
         switch (code) {
-        case E_CONFIG:
+        case CMI_E_CONFIG:
                 return "options differ";
-        case E_TIMEOUT:
+        case CMI_E_TIMEOUT:
                 return "not in time";
-        case E_OFFLINE:
-                return "meshd does not answer";
-        case E_PROTOCOL:
-                return "another version of the protocol";
-        case E_BUSY:
+        case CMI_E_BUSY:
                 return "too much is going on";
         default:
                 return code < 0 && code > -1000 ? strerror((int)-code) : "unknown error";
@@ -56,7 +46,7 @@ int problem_from_error(struct problem *problem, const char *verb, long code, con
                 return problem_set(problem, STATUS_REFUSED,
                                 "run it as root or as the user that meshd runs as", "%s", why);
         case -ETIMEDOUT:
-        case E_TIMEOUT:
+        case CMI_E_TIMEOUT:
                 return problem_set(problem, STATUS_INCOMPLETE,
                                 "meshctl peers shows who does not answer; --timeout waits longer",
                                 "not in time: %s", why);
@@ -69,15 +59,12 @@ int problem_from_error(struct problem *problem, const char *verb, long code, con
         case -ENOENT:
                 return problem_set(problem, STATUS_FAILED, "meshctl peers -o name lists them", "%s",
                                 why);
-        case E_PROTOCOL:
-                return problem_set(problem, STATUS_FAILED,
-                                "use the meshctl that came with this meshd", "%s", why);
         case -ENOKEY:
         case -EEXIST:
         case -ENOTUNIQ:
         case -ENOSPC:
         case -EBUSY:
-        case E_BUSY:
+        case CMI_E_BUSY:
                 return problem_set(problem, STATUS_FAILED, NULL, "%s", why);
         case -EMFILE:
                 return problem_set(problem, STATUS_UNREACHABLE,

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "meshctl/target.h"
 
+#include "wire/frame.h"
 #include "wire/op.h"
+#include "wire/text.h"
 
 #include <string.h>
 
@@ -22,15 +24,36 @@ static int check_length(struct problem *problem, const char *what, const char *t
         return 0;
 }
 
-int target_check(struct problem *problem, const char *region, const char *key, const char *tag)
+/* What a node or a region can be called: see wire/text.h. */
+static int check_name(struct problem *problem, const char *what, const char *text, size_t max)
 {
-        int status;
+        int status = check_length(problem, what, text, max);
 
+        if (status == 0 && !cmi_text_is_clean(cmi_slice_str(text))) {
+                return problem_set(problem, STATUS_USAGE, NULL,
+                                "the %s is no text in UTF-8 without control characters", what);
+        }
+        return status;
+}
+
+int target_check_peer(struct problem *problem, const char *peer)
+{
+        return check_name(problem, "name or id", peer, CMI_NAME_MAX);
+}
+
+int target_check_region(struct problem *problem, const char *region)
+{
         if (!region) {
                 return problem_set(problem, STATUS_USAGE, "meshctl regions -o name lists them",
                                 "--region is needed");
         }
-        status = check_length(problem, "region", region, CMI_REGION_NAME_MAX);
+        return check_name(problem, "region", region, CMI_REGION_NAME_MAX);
+}
+
+int target_check(struct problem *problem, const char *region, const char *key, const char *tag)
+{
+        int status = target_check_region(problem, region);
+
         status = status ? status : check_length(problem, "key", key, CMI_KEY_MAX);
         return status || !tag ? status : check_length(problem, "tag", tag, CMI_TAG_MAX);
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* doctor: collects what the checks of doctor.h look at, and shows what they found. */
-#include "meshctl/deadline.h"
 #include "meshctl/doctor.h"
 #include "meshctl/document.h"
 #include "meshctl/memory.h"
@@ -10,7 +9,6 @@
 #include "base/endpoint.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -32,29 +30,11 @@ static const struct view_column check_columns[] = {
 
 static const struct view checks_view = {"checks", "check", check_columns};
 
-static socklen_t make_address(const struct cmi_endpoint *endpoint, struct sockaddr_storage *ret)
-{
-        if (endpoint->family == 4) {
-                struct sockaddr_in *v4 = (struct sockaddr_in *)ret;
-
-                *v4 = (struct sockaddr_in){
-                                .sin_family = AF_INET, .sin_port = htons(endpoint->port)};
-                memcpy(&v4->sin_addr, endpoint->address, sizeof(v4->sin_addr));
-                return sizeof(*v4);
-        }
-        *(struct sockaddr_in6 *)ret = (struct sockaddr_in6){.sin6_family = AF_INET6,
-                        .sin6_port = htons(endpoint->port),
-                        .sin6_scope_id = endpoint->scope};
-        memcpy(&((struct sockaddr_in6 *)ret)->sin6_addr, endpoint->address,
-                        sizeof(struct in6_addr));
-        return sizeof(struct sockaddr_in6);
-}
-
 /* "open", or the error of a connection to it. */
 static const char *probe(const struct cmi_endpoint *endpoint)
 {
         struct sockaddr_storage address;
-        socklen_t size = make_address(endpoint, &address);
+        socklen_t size = cmi_endpoint_to_sockaddr(endpoint, &address);
         int fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         struct pollfd polled = {.fd = fd, .events = POLLOUT};
         socklen_t error_size = sizeof(int);
@@ -115,16 +95,12 @@ static const char *look_at_storage(const json_t *facts)
 
 static int ask_links(struct call *call, json_t **ret_document)
 {
-        uint64_t deadline_ns = call->deadline_ns;
         struct call_arguments arguments;
-        int status;
 
         call_arguments_begin(&arguments, 1);
         call_arguments_uint(&arguments, "timeout_ms", LINKS_MS);
-        call->deadline_ns = deadline_in_ms(2 * LINKS_MS);
-        status = call_query(call, "links", call_arguments_end(&arguments), ret_document);
-        call->deadline_ns = deadline_ns;
-        return status;
+        return call_query_within(call, "links", call_arguments_end(&arguments),
+                        LINKS_MS + CALL_GRACE_MS, ret_document);
 }
 
 /* In a table the advice stands on a line of its own, below the finding. */

@@ -8,6 +8,7 @@
 #include "meshctl/deadline.h"
 #include "meshctl/document.h"
 #include "meshctl/memory.h"
+#include "meshctl/target.h"
 #include "meshctl/verbs.h"
 
 #include "base/cleanup.h"
@@ -15,11 +16,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-
-#define GRACE_MS 1000
-#define OUTCOME_PENDING 3
-#define OUTCOME_PARTIAL 4
-#define OUTCOME_TIMEOUT (-1004)
 
 struct work {
         struct call *call;
@@ -79,7 +75,7 @@ static int publish(struct work *work, enum cmi_wait wait)
         struct call *call = work->call;
         struct cmi_writer writer = cmi_writer(op, CMI_OP_SIZE_MAX);
         struct cmi_publish request = {.wait = wait, .timeout_ms = call_left_ms(call)};
-        uint64_t deadline_ns = deadline_in_ms(request.timeout_ms + GRACE_MS), id = 0;
+        uint64_t deadline_ns = deadline_in_ms(request.timeout_ms + CALL_GRACE_MS), id = 0;
         struct cmi_local_head head = {0};
         int status;
 
@@ -108,21 +104,28 @@ static int publish(struct work *work, enum cmi_wait wait)
         return 0;
 }
 
-static int add(struct work *work, const char *data, size_t len)
+static int check_target(const struct work *work, uint64_t number, size_t len)
 {
         size_t max = work->is_tags ? CMI_TAG_MAX : CMI_KEY_MAX;
 
-        if (len == 0 || len > max) {
-                return problem_set(&work->call->problem, STATUS_USAGE, "leave it out",
-                                "%s number %" PRIu64
-                                " has %zu bytes, 1 to %zu are possible; %" PRIu64
-                                " before it were published",
-                                work->is_tags ? "tag" : "key", work->n_targets + 1, len, max,
-                                work->n_published);
+        if (len > 0 && len <= max) {
+                return 0;
+        }
+        return problem_set(&work->call->problem, STATUS_USAGE, "leave it out",
+                        "%s number %" PRIu64 " has %zu bytes, 1 to %zu are possible; %" PRIu64
+                        " before it were published",
+                        work->is_tags ? "tag" : "key", number, len, max, work->n_published);
+}
+
+static int add(struct work *work, const char *data, size_t len)
+{
+        int status = check_target(work, work->n_targets + 1, len);
+
+        if (status != 0) {
+                return status;
         }
         if (!batch_has_room(work->batch, len)) {
-                int status = publish(work, CMI_WAIT_NODE);
-
+                status = publish(work, CMI_WAIT_NODE);
                 if (status != 0) {
                         return status;
                 }
@@ -186,12 +189,10 @@ static int check(struct work *work)
         const struct arguments *arguments = work->call->arguments;
         struct problem *problem = &work->call->problem;
         bool has_source = arguments->n_operands > 0 || arguments_has(arguments, "stdin");
-        size_t len = work->region ? strlen(work->region) : 0;
+        int status = target_check_region(problem, work->region);
 
-        if (len == 0 || len > CMI_REGION_NAME_MAX) {
-                return problem_set(problem, STATUS_USAGE, "meshctl regions -o name lists them",
-                                "--region is needed, with a name of 1 to %d bytes",
-                                CMI_REGION_NAME_MAX);
+        if (status != 0) {
+                return status;
         }
         if (work->is_whole_region && (has_source || work->is_tags)) {
                 return problem_set(problem, STATUS_USAGE, NULL,
@@ -202,7 +203,10 @@ static int check(struct work *work)
                                 "name keys, or use --stdin or --whole-region",
                                 "there is nothing to invalidate");
         }
-        return read_wait(work);
+        for (size_t i = 0; i < arguments->n_operands && status == 0; i++) {
+                status = check_target(work, i + 1, strlen(arguments->operands[i]));
+        }
+        return status ? status : read_wait(work);
 }
 
 static const char *outcome_name(int64_t outcome)
@@ -210,11 +214,11 @@ static const char *outcome_name(int64_t outcome)
         switch (outcome) {
         case 0:
                 return "applied";
-        case OUTCOME_PENDING:
+        case CMI_PENDING:
                 return "pending";
-        case OUTCOME_PARTIAL:
+        case CMI_PARTIAL:
                 return "partial";
-        case OUTCOME_TIMEOUT:
+        case CMI_E_TIMEOUT:
                 return "timeout";
         default:
                 return "unknown";
@@ -253,17 +257,17 @@ static int verdict(const struct work *work)
         switch (result->outcome) {
         case 0:
                 return STATUS_OK;
-        case OUTCOME_PARTIAL:
+        case CMI_PARTIAL:
                 return problem_set(problem, STATUS_INCOMPLETE,
                                 "they forget when they are back; meshctl forget NAME if one never "
                                 "will be",
                                 "published, but %u members are not proven to have applied it",
                                 result->n_unconfirmed);
-        case OUTCOME_PENDING:
+        case CMI_PENDING:
                 return problem_set(problem, STATUS_INCOMPLETE,
                                 "meshctl status says why it is not live",
                                 "published, but the mesh has not confirmed it yet");
-        case OUTCOME_TIMEOUT:
+        case CMI_E_TIMEOUT:
                 return problem_set(problem, STATUS_INCOMPLETE,
                                 "it goes on by itself; --timeout waits longer",
                                 "published, but not confirmed by all members in time");

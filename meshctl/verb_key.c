@@ -4,6 +4,7 @@
  * it is shown nowhere, keys are named by their fingerprints.
  */
 #include "meshctl/document.h"
+#include "meshctl/memory.h"
 #include "meshctl/verbs.h"
 
 #include "base/cleanup.h"
@@ -11,10 +12,13 @@
 #include "wire/key_file.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+
+/* Of a fingerprint, in digits: as meshd takes them. */
+#define FINGERPRINT_MIN 4
+#define FINGERPRINT_MAX 16
 
 static const struct view_column key_columns[] = {
                 {"KEY", "key", VIEW_TEXT},
@@ -56,7 +60,8 @@ static int do_new(struct call *call, const char *path)
                 return problem_set(&call->problem, STATUS_FAILED, NULL, "%.300s: %s", path,
                                 strerror(-r));
         }
-        document = json_pack("{s:s, s:s}", "schema", "cachemesh.key/1", "file", path);
+        document = memory_got(json_pack("{s:s, s:o}", "schema", "cachemesh.key/1", "file",
+                        document_text(cmi_slice_str(path))));
         view_fields(document, "file", &call->output);
         return STATUS_OK;
 }
@@ -92,7 +97,7 @@ static int ask(struct call *call, const char *verb, const char *key)
 }
 
 /* The key that the file says is to be used, as 64 hex digits. */
-static int read_key(struct call *call, const char *path, char ret_hex[2 * CMI_KEY_SIZE + 1])
+static int read_key(struct call *call, const char *path, char ret_hex[CMI_KEY_HEX_SIZE + 1])
 {
         CM_CLEANUP(cmi_close_p) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
         struct cmi_key_file file;
@@ -111,16 +116,15 @@ static int read_key(struct call *call, const char *path, char ret_hex[2 * CMI_KE
                                 "meshctl key new makes a key file", "%.300s: no key file (line %u)",
                                 path, line);
         }
-        for (int i = 0; i < CMI_KEY_SIZE; i++) {
-                snprintf(ret_hex + (size_t)i * 2, 3, "%02x", file.keys[file.used][i]);
-        }
+        cmi_key_format(file.keys[file.used], ret_hex);
+        ret_hex[CMI_KEY_HEX_SIZE] = '\0';
         explicit_bzero(&file, sizeof(file));
         return STATUS_OK;
 }
 
 static int do_install(struct call *call, const char *path)
 {
-        char hex[2 * CMI_KEY_SIZE + 1];
+        char hex[CMI_KEY_HEX_SIZE + 1];
         int status = read_key(call, path, hex);
 
         if (status == STATUS_OK) {
@@ -130,14 +134,27 @@ static int do_install(struct call *call, const char *path)
         return status;
 }
 
+/* The first digits of a fingerprint, or all of them. */
+static int ask_by_fingerprint(struct call *call, const char *verb, const char *key)
+{
+        size_t n = strspn(key, "0123456789abcdef");
+
+        if (key[n] || n < FINGERPRINT_MIN || n > FINGERPRINT_MAX) {
+                return problem_set(&call->problem, STATUS_USAGE, "meshctl key list shows them",
+                                "key \"%.40s\": want %d to %d hex digits of its fingerprint", key,
+                                FINGERPRINT_MIN, FINGERPRINT_MAX);
+        }
+        return ask(call, verb, key);
+}
+
 static int do_use(struct call *call, const char *key)
 {
-        return ask(call, "key_use", key);
+        return ask_by_fingerprint(call, "key_use", key);
 }
 
 static int do_remove(struct call *call, const char *key)
 {
-        return ask(call, "key_remove", key);
+        return ask_by_fingerprint(call, "key_remove", key);
 }
 
 static const struct step {

@@ -10,7 +10,6 @@
 #include "base/cleanup.h"
 
 #define ANSWER_MS 1000 /* that meshd waits for the other nodes */
-#define GRACE_MS 1000
 #define AGAIN_MS 200
 
 static const struct view_column bad_columns[] = {
@@ -25,15 +24,14 @@ static const struct view bad_view = {"links", "from", bad_columns};
 static int ask(struct call *call, json_t **ret_document, struct links *ret_links)
 {
         struct call_arguments arguments;
-        uint64_t deadline_ns = call->deadline_ns, left = call_left_ms(call);
+        uint64_t left = call_left_ms(call);
         int status;
 
         left = left < ANSWER_MS ? left : ANSWER_MS;
         call_arguments_begin(&arguments, 1);
         call_arguments_uint(&arguments, "timeout_ms", left);
-        call->deadline_ns = deadline_in_ms(left + GRACE_MS);
-        status = call_query(call, "links", call_arguments_end(&arguments), ret_document);
-        call->deadline_ns = deadline_ns;
+        status = call_query_within(call, "links", call_arguments_end(&arguments),
+                        left + CALL_GRACE_MS, ret_document);
         if (status != 0) {
                 return status;
         }

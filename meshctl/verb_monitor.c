@@ -3,6 +3,7 @@
 #include "meshctl/deadline.h"
 #include "meshctl/document.h"
 #include "meshctl/memory.h"
+#include "meshctl/target.h"
 #include "meshctl/verbs.h"
 
 #include "base/cleanup.h"
@@ -39,7 +40,7 @@ static int read_flags(struct monitor *monitor)
                 return problem_set(&monitor->call->problem, STATUS_USAGE, NULL,
                                 "--rate=%s: events a second, 1 to %d", rate, RATE_MAX);
         }
-        return 0;
+        return monitor->region ? target_check_region(&monitor->call->problem, monitor->region) : 0;
 }
 
 static int subscribe(struct monitor *monitor, uint64_t *ret_id)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* peers, peer, forget: the members as this node sees them. */
 #include "meshctl/document.h"
+#include "meshctl/target.h"
 #include "meshctl/verbs.h"
 
 #include "base/cleanup.h"
@@ -79,11 +80,15 @@ static void show_transitions(const json_t *document, const struct output *output
 int verb_peer(struct call *call)
 {
         CM_CLEANUP(json_decref_p) json_t *document = NULL;
+        const char *name = call->arguments->operands[0];
         struct call_arguments arguments;
-        int status;
+        int status = target_check_peer(&call->problem, name);
 
+        if (status != 0) {
+                return status;
+        }
         call_arguments_begin(&arguments, 1);
-        call_arguments_str(&arguments, "peer", call->arguments->operands[0]);
+        call_arguments_str(&arguments, "peer", name);
         status = call_query(call, "peer", call_arguments_end(&arguments), &document);
         if (status != 0) {
                 return status;
@@ -96,11 +101,15 @@ int verb_peer(struct call *call)
 int verb_forget(struct call *call)
 {
         CM_CLEANUP(json_decref_p) json_t *document = NULL;
+        const char *name = call->arguments->operands[0];
         struct call_arguments arguments;
-        int status;
+        int status = target_check_peer(&call->problem, name);
 
+        if (status != 0) {
+                return status;
+        }
         call_arguments_begin(&arguments, 1);
-        call_arguments_str(&arguments, "peer", call->arguments->operands[0]);
+        call_arguments_str(&arguments, "peer", name);
         status = call_query(call, "forget", call_arguments_end(&arguments), &document);
         if (status != 0) {
                 return status;

@@ -4,6 +4,7 @@
 #include "meshctl/deadline.h"
 #include "meshctl/document.h"
 #include "meshctl/memory.h"
+#include "meshctl/target.h"
 #include "meshctl/verbs.h"
 
 #include "base/cleanup.h"
@@ -12,7 +13,6 @@
 #include <string.h>
 
 #define ANSWER_MS 1000
-#define GRACE_MS 1000
 #define PAUSE_MS 100 /* between two rounds */
 #define COUNT_MAX 100000
 
@@ -89,7 +89,7 @@ static void add(json_t *row, const json_t *answer)
 static int ask(struct call *call, const char *peer, json_t *rows)
 {
         CM_CLEANUP(json_decref_p) json_t *document = NULL;
-        uint64_t deadline_ns = call->deadline_ns, left = call_left_ms(call);
+        uint64_t left = call_left_ms(call);
         struct call_arguments arguments;
         const json_t *answer;
         int status;
@@ -101,9 +101,8 @@ static int ask(struct call *call, const char *peer, json_t *rows)
         if (peer) {
                 call_arguments_str(&arguments, "peer", peer);
         }
-        call->deadline_ns = deadline_in_ms(left + GRACE_MS);
-        status = call_query(call, "ping", call_arguments_end(&arguments), &document);
-        call->deadline_ns = deadline_ns;
+        status = call_query_within(call, "ping", call_arguments_end(&arguments),
+                        left + CALL_GRACE_MS, &document);
         if (status != 0) {
                 return status;
         }
@@ -164,17 +163,31 @@ static int verdict(struct call *call, const json_t *rows, uint64_t n_rounds, uin
                       : STATUS_OK;
 }
 
+static int check(struct call *call, uint64_t *ret_count)
+{
+        const struct arguments *arguments = call->arguments;
+        const char *count = arguments_value(arguments, "count");
+        int status = 0;
+
+        for (size_t i = 0; i < arguments->n_operands && status == 0; i++) {
+                status = target_check_peer(&call->problem, arguments->operands[i]);
+        }
+        if (status == 0 && count && arguments_number(count, 1, COUNT_MAX, ret_count) < 0) {
+                status = problem_set(&call->problem, STATUS_USAGE, NULL,
+                                "--count=%s: a number from 1 to %d", count, COUNT_MAX);
+        }
+        return status;
+}
+
 int verb_ping(struct call *call)
 {
         CM_CLEANUP(json_decref_p) json_t *document = NULL;
-        const char *count_text = arguments_value(call->arguments, "count");
         uint64_t count = 1, n = 0;
         json_t *rows;
-        int status = 0;
+        int status = check(call, &count);
 
-        if (count_text && arguments_number(count_text, 1, COUNT_MAX, &count) < 0) {
-                return problem_set(&call->problem, STATUS_USAGE, NULL,
-                                "--count=%s: a number from 1 to %d", count_text, COUNT_MAX);
+        if (status != 0) {
+                return status;
         }
         document = memory_got(json_pack("{s:s, s:[]}", "schema", "cachemesh.ping/1", "peers"));
         rows = json_object_get(document, "peers");

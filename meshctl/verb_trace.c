@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* trace: when one invalidation was where in the mesh. */
-#include "meshctl/deadline.h"
 #include "meshctl/document.h"
 #include "meshctl/target.h"
 #include "meshctl/verbs.h"
@@ -9,7 +8,7 @@
 
 #include <string.h>
 
-#define GRACE_MS 2500 /* meshd asks the nodes for a second after the wait */
+#define NODES_MS 1500 /* meshd asks the nodes for a second after the wait */
 
 static const struct view_column hop_columns[] = {
                 {"NODE", "name", VIEW_SELF},
@@ -29,18 +28,15 @@ static const struct view hops_view = {"hops", "name", hop_columns};
 
 static int ask(struct call *call, const char *region, const char *key, json_t **ret_document)
 {
-        uint64_t deadline_ns = call->deadline_ns, left = call_left_ms(call);
+        uint64_t left = call_left_ms(call);
         struct call_arguments arguments;
-        int status;
 
         call_arguments_begin(&arguments, 3);
         call_arguments_str(&arguments, "region", region);
         call_arguments_str(&arguments, "key", key);
         call_arguments_uint(&arguments, "timeout_ms", left < 600000 ? left : 600000);
-        call->deadline_ns = deadline_in_ms(left + GRACE_MS);
-        status = call_query(call, "trace", call_arguments_end(&arguments), ret_document);
-        call->deadline_ns = deadline_ns;
-        return status;
+        return call_query_within(call, "trace", call_arguments_end(&arguments),
+                        left + NODES_MS + CALL_GRACE_MS, ret_document);
 }
 
 static int verdict(struct call *call, const json_t *document)

@@ -3,7 +3,6 @@
  * wait: block until this node, or the mesh as it sees it, is as wanted. meshd decides when that is
  * so; a meshd that is not there yet is waited for here.
  */
-#include "meshctl/deadline.h"
 #include "meshctl/document.h"
 #include "meshctl/verbs.h"
 
@@ -12,7 +11,6 @@
 #include <string.h>
 
 #define PEERS_MAX 512
-#define GRACE_MS 1000 /* for meshd's own "not in time" to arrive, which says more than ours */
 
 struct goal {
         const char *word;
@@ -46,6 +44,7 @@ int verb_wait(struct call *call)
         CM_CLEANUP(json_decref_p) json_t *document = NULL;
         struct call_arguments arguments;
         struct goal goal;
+        uint64_t left;
         int status = read_goal(call, &goal);
 
         if (status != 0) {
@@ -59,9 +58,10 @@ int verb_wait(struct call *call)
         call_arguments_begin(&arguments, 3);
         call_arguments_str(&arguments, "for", goal.word);
         call_arguments_uint(&arguments, "count", goal.count);
-        call_arguments_uint(&arguments, "timeout_ms", call_left_ms(call));
-        call->deadline_ns += cmi_ms(GRACE_MS);
-        status = call_query(call, "wait", call_arguments_end(&arguments), &document);
+        left = call_left_ms(call);
+        call_arguments_uint(&arguments, "timeout_ms", left);
+        status = call_query_within(call, "wait", call_arguments_end(&arguments),
+                        left + CALL_GRACE_MS, &document);
         if (status == 0) {
                 progress_stop(&call->progress);
                 view_fields(document, "for", &call->output);

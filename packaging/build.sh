@@ -103,17 +103,30 @@ build_configure() {
         fi
 }
 
-# build_targets DIR: what ninja shall build: all, or with build_what=programs only what ships, without tests and examples
+# build_targets DIR: what ninja shall build: all, or with build_what=programs only what ships, without tests and examples, or
+# with build_what=suite:NAME what the tests of one suite use
 build_what=all
 build_targets() {
-        [ "$build_what" = programs ] || return 0
-        python3 - "$1" <<'END'
+        [ "$build_what" != all ] || return 0
+        python3 - "$1" "$build_what" <<'END'
 import json, os, sys
-build = os.path.realpath(sys.argv[1])
+build, what = os.path.realpath(sys.argv[1]), sys.argv[2]
 others = tuple(os.path.join(os.path.dirname(build), folder, '') for folder in ('tests', 'docs'))
-for target in json.load(open(os.path.join(build, 'meson-info', 'intro-targets.json'))):
-    is_shipped = target['type'] in ('executable', 'shared library', 'shared module') and target['build_by_default']
-    if is_shipped and not os.path.realpath(target['defined_in']).startswith(others):
+
+def introspect(name):
+    return json.load(open(os.path.join(build, 'meson-info', f'intro-{name}.json')))
+
+def is_shipped(target):
+    is_program = target['type'] in ('executable', 'shared library', 'shared module') and target['build_by_default']
+    return is_program and not os.path.realpath(target['defined_in']).startswith(others)
+
+def ids_used_in(suite):
+    return {target for test in introspect('tests') if f'cachemesh:{suite}' in test['suite'] for target in test['depends']}
+
+targets = introspect('targets')
+used = {target['id'] for target in targets if is_shipped(target)} if what == 'programs' else ids_used_in(what.split(':')[1])
+for target in targets:
+    if target['id'] in used:
         print(os.path.relpath(os.path.realpath(target['filename'][0]), build))
 END
 }

@@ -139,7 +139,7 @@ struct cmi_refuse {
 
 struct cmi_region {
         uint64_t name;  /* hash of it: XXH3, 64 bits */
-        uint64_t fresh; /* enum cm_fresh */
+        uint64_t fresh; /* enum cmi_fresh */
         uint64_t ttl_ms;
 };
 

@@ -29,12 +29,11 @@ static bool is_zero(const uint8_t key[CMI_KEY_SIZE])
         return all == 0;
 }
 
-/* A key of zeros is a mistake of whoever wrote the file. */
-static int read_key(struct cmi_slice hex, uint8_t ret_key[CMI_KEY_SIZE])
+int cmi_key_parse(struct cmi_slice hex, uint8_t ret_key[CMI_KEY_SIZE])
 {
         const char *at = (const char *)hex.data;
 
-        if (hex.len != (size_t)CMI_KEY_SIZE * 2) {
+        if (hex.len != CMI_KEY_HEX_SIZE) {
                 return -EBADMSG;
         }
         for (int i = 0; i < CMI_KEY_SIZE; i++) {
@@ -47,6 +46,16 @@ static int read_key(struct cmi_slice hex, uint8_t ret_key[CMI_KEY_SIZE])
                 ret_key[i] = (uint8_t)(high << 4 | low);
         }
         return is_zero(ret_key) ? -EBADMSG : 0;
+}
+
+void cmi_key_format(const uint8_t key[CMI_KEY_SIZE], char ret_hex[CMI_KEY_HEX_SIZE])
+{
+        static const char digits[] = "0123456789abcdef";
+
+        for (int i = 0; i < CMI_KEY_SIZE; i++) {
+                *ret_hex++ = digits[key[i] >> 4];
+                *ret_hex++ = digits[key[i] & 15];
+        }
 }
 
 static bool has_key(const struct cmi_key_file *file, const uint8_t key[CMI_KEY_SIZE])
@@ -90,7 +99,7 @@ static int read_line(struct cmi_key_file *file, struct cmi_slice line, bool *has
         if (file->n_keys == CMI_KEYS_MAX) {
                 return -E2BIG;
         }
-        r = read_key(cmi_slice(at + 4, line.len - 4), file->keys[file->n_keys]);
+        r = cmi_key_parse(cmi_slice(at + 4, line.len - 4), file->keys[file->n_keys]);
         if (r < 0) {
                 return r;
         }
@@ -145,16 +154,13 @@ static char *put(char *at, const char *text)
 
 size_t cmi_key_file_format(const struct cmi_key_file *file, char ret_text[CMI_KEY_FILE_TEXT_SIZE])
 {
-        static const char digits[] = "0123456789abcdef";
         char *at = put(ret_text, head);
 
         at = put(put(at, "\n"), warning);
         for (uint32_t i = 0; i < file->n_keys; i++) {
                 at = put(at, i == file->used ? "\nuse " : "\nkey ");
-                for (int j = 0; j < CMI_KEY_SIZE; j++) {
-                        *at++ = digits[file->keys[i][j] >> 4];
-                        *at++ = digits[file->keys[i][j] & 15];
-                }
+                cmi_key_format(file->keys[i], at);
+                at += CMI_KEY_HEX_SIZE;
         }
         at = put(at, "\n");
         *at = '\0';

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #define CMI_KEY_SIZE 32
+#define CMI_KEY_HEX_SIZE 64 /* two digits a byte */
 #define CMI_KEYS_MAX 3
 #define CMI_KEY_FILE_MAX 4096 /* bytes of a file, with its comments */
 #define CMI_KEY_FILE_TEXT_SIZE 512
@@ -28,6 +29,19 @@ struct cmi_key_file {
         uint32_t used; /* which one of them is for sending */
         uint8_t keys[CMI_KEYS_MAX][CMI_KEY_SIZE];
 };
+
+/**
+ * cmi_key_parse() - read one key
+ * @hex:     CMI_KEY_HEX_SIZE digits, of either case
+ * @ret_key: secret
+ *
+ * Return: 0, or -EBADMSG, also for a key of zeros, which is a mistake of whoever wrote it; then
+ *         @ret_key may hold a part of it.
+ */
+int cmi_key_parse(struct cmi_slice hex, uint8_t ret_key[CMI_KEY_SIZE]);
+
+/* Write it: CMI_KEY_HEX_SIZE digits, and no NUL. */
+void cmi_key_format(const uint8_t key[CMI_KEY_SIZE], char ret_hex[CMI_KEY_HEX_SIZE]);
 
 /**
  * cmi_key_file_parse() - read the text of a key file

@@ -247,6 +247,11 @@ int cmi_attached_decode(struct cmi_slice bytes, struct cmi_attached *ret_attache
         return cmi_fields_done(&fields);
 }
 
+const char *cmi_fresh_text(uint64_t fresh)
+{
+        return fresh == CMI_FRESH_BOUNDED ? "bounded" : "ttl";
+}
+
 void cmi_region_request_write(struct cmi_writer *writer, const struct cmi_region_request *request)
 {
         cmi_write_map(writer, 5);

@@ -49,6 +49,15 @@ enum cmi_local_type {
         CMI_LOCAL_ERROR = 255,
 };
 
+/* What ERROR and RESULT say beside the errno's: as CM_PENDING and so on of cachemesh.h. */
+enum cmi_code {
+        CMI_PENDING = 3,
+        CMI_PARTIAL = 4,
+        CMI_E_CONFIG = -1001,
+        CMI_E_TIMEOUT = -1004,
+        CMI_E_BUSY = -1007,
+};
+
 /*
  * The payload's frame; fields then holds the map and nothing else, nested at most CMI_DEPTH_MAX
  * deep.
@@ -99,9 +108,18 @@ struct cmi_attached {
         struct cmi_time clock; /* precise, of meshd, read while answering */
 };
 
+/* As enum cm_fresh of cachemesh.h. */
+enum cmi_fresh {
+        CMI_FRESH_BOUNDED = 0,
+        CMI_FRESH_TTL = 1,
+};
+
+/* "bounded" or "ttl", for people. */
+const char *cmi_fresh_text(uint64_t fresh);
+
 struct cmi_region_request {
         char name[CMI_REGION_NAME_MAX + 1];
-        uint64_t fresh; /* enum cm_fresh */
+        uint64_t fresh; /* enum cmi_fresh */
         uint64_t ttl_ms;
         uint64_t version;      /* of the values' format */
         uint64_t budget_bytes; /* for display */
@@ -137,7 +155,7 @@ struct cmi_result_member {
 };
 
 struct cmi_result {
-        int64_t outcome; /* as enum cm_outcome (0, PENDING 3, PARTIAL 4), or a CM_E_ code */
+        int64_t outcome; /* 0 or an enum cmi_code */
         uint64_t position;
         uint32_t n_applied;
         uint32_t n_lapsed;
@@ -147,7 +165,7 @@ struct cmi_result {
 };
 
 struct cmi_error {
-        int64_t code; /* negative errno or CM_E_ code */
+        int64_t code; /* negative errno or enum cmi_code */
         char text[CMI_LOCAL_TEXT_MAX + 1];
 };
 

@@ -102,7 +102,7 @@ struct core_event {
 };
 
 struct core_outcome {
-        int outcome; /* 0, CM_PENDING 3, CM_PARTIAL 4, CM_E_TIMEOUT -1004: see CORE_OUTCOME_* */
+        int outcome; /* 0, or a CORE_OUTCOME_ */
         uint64_t position;
         uint32_t n_applied;
         uint32_t n_lapsed;
@@ -111,9 +111,9 @@ struct core_outcome {
         const struct cmi_result_member *members;
 };
 
-#define CORE_OUTCOME_PENDING 3
-#define CORE_OUTCOME_PARTIAL 4
-#define CORE_OUTCOME_TIMEOUT (-1004)
+#define CORE_OUTCOME_PENDING CMI_PENDING
+#define CORE_OUTCOME_PARTIAL CMI_PARTIAL
+#define CORE_OUTCOME_TIMEOUT CMI_E_TIMEOUT
 
 struct core_sink {
         void *context;

@@ -4,12 +4,6 @@
 
 #include <stdio.h>
 
-static const char *fresh_text(const struct service_region *region)
-{
-        /* enum cm_fresh of the public header */
-        return region->n_clients == 0 ? "" : region->fresh == 0 ? "bounded" : "ttl";
-}
-
 /* Which other nodes have it open with other options: as many as fit, and how many more. */
 static void write_elsewhere(struct document *document, const struct core *core, uint32_t index)
 {
@@ -21,8 +15,7 @@ static void write_elsewhere(struct document *document, const struct core *core, 
 
         while (core_region_differs(core, index, &cursor, &other)) {
                 int n = snprintf(text + len, sizeof(text) - 32 - len, "%s%s: %s %llu ms",
-                                len > 0 ? ", " : "", other.node,
-                                other.fresh == 0 ? "bounded" : "ttl",
+                                len > 0 ? ", " : "", other.node, cmi_fresh_text(other.fresh),
                                 (unsigned long long)other.ttl_ms);
 
                 if (n_more > 0 || n < 0 || (size_t)n >= sizeof(text) - 32 - len) {
@@ -55,7 +48,8 @@ void question_regions(const struct question *question)
                 document_open_map(&answer.document, NULL);
                 document_str(&answer.document, "name", name);
                 document_uint(&answer.document, "index", i);
-                document_text(&answer.document, "fresh", fresh_text(region));
+                document_text(&answer.document, "fresh",
+                                region->n_clients > 0 ? cmi_fresh_text(region->fresh) : "");
                 document_uint(&answer.document, "ttl_ms", region->ttl_ms);
                 document_uint(&answer.document, "version", region->version);
                 document_uint(&answer.document, "budget_bytes", region->budget_bytes);

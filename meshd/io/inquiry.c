@@ -10,9 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define E_TIMEOUT (-1004)
-#define E_BUSY (-1007)
-
 int inquiries_new(struct inquiries **ret_inquiries, struct service *service)
 {
         struct inquiries *inquiries = calloc(1, sizeof(*inquiries));
@@ -229,8 +226,8 @@ void inquiry_begin(struct inquiries *inquiries, struct cmi_time now,
                 i++;
         }
         if (i == INQUIRIES_MAX) {
-                service_error(client, request->id, E_BUSY, "%d queries of this kind run already",
-                                INQUIRIES_MAX);
+                service_error(client, request->id, CMI_E_BUSY,
+                                "%d queries of this kind run already", INQUIRIES_MAX);
                 return;
         }
         r = begin(inquiries, &inquiries->slots[i], now, request);
@@ -446,7 +443,7 @@ static void refuse_wait(
         char text[GOAL_TEXT_MAX];
 
         goal_describe(&inquiry->goal, inquiries->service->core, now, text);
-        service_error(inquiry->guest->client, inquiry->request, E_TIMEOUT, "%s", text);
+        service_error(inquiry->guest->client, inquiry->request, CMI_E_TIMEOUT, "%s", text);
 }
 
 static bool has_open_targets(const struct inquiry *inquiry)

@@ -8,8 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define HEX_SIZE ((size_t)CMI_KEY_SIZE * 2)
-
 enum key_verb {
         KEY_LIST,
         KEY_INSTALL,
@@ -121,12 +119,9 @@ static int install(const struct request *request)
 {
         struct cmi_slice hex = {0};
         uint8_t key[CMI_KEY_SIZE];
-        size_t n = 0;
-        int r = arguments_str(request->arguments, "key", HEX_SIZE, &hex);
+        int r = arguments_str(request->arguments, "key", CMI_KEY_HEX_SIZE, &hex);
 
-        if (r < 0 || hex.len != HEX_SIZE ||
-                        sodium_hex2bin(key, sizeof(key), hex.data, hex.len, NULL, &n, NULL) != 0 ||
-                        n != sizeof(key) || sodium_is_zero(key, sizeof(key))) {
+        if (r < 0 || cmi_key_parse(hex, key) < 0) {
                 r = -EINVAL;
         }
         if (hex.len > 0) {

@@ -3,33 +3,10 @@
 
 #include "base/cleanup.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/filter.h>
 #include <netinet/in.h>
-#include <string.h>
 #include <sys/socket.h>
-
-static socklen_t to_sockaddr(
-                const struct cmi_endpoint *endpoint, struct sockaddr_storage *ret_address)
-{
-        memset(ret_address, 0, sizeof(*ret_address));
-        if (endpoint->family == 4) {
-                struct sockaddr_in *v4 = (struct sockaddr_in *)ret_address;
-
-                v4->sin_family = AF_INET;
-                v4->sin_port = htons(endpoint->port);
-                memcpy(&v4->sin_addr, endpoint->address, sizeof(v4->sin_addr));
-                return sizeof(*v4);
-        }
-        struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ret_address;
-
-        v6->sin6_family = AF_INET6;
-        v6->sin6_port = htons(endpoint->port);
-        v6->sin6_scope_id = endpoint->scope;
-        memcpy(&v6->sin6_addr, endpoint->address, sizeof(v6->sin6_addr));
-        return sizeof(*v6);
-}
 
 static int set_options(int fd, uint8_t family)
 {
@@ -67,7 +44,7 @@ static int read_bound(int fd, const struct cmi_endpoint *endpoint, struct cmi_en
 int listener_open(struct listener *listener, const struct cmi_endpoint *endpoint)
 {
         struct sockaddr_storage address;
-        socklen_t size = to_sockaddr(endpoint, &address);
+        socklen_t size = cmi_endpoint_to_sockaddr(endpoint, &address);
         struct cmi_endpoint bound;
         CM_CLEANUP(cmi_close_p)
         int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -17,10 +17,6 @@
 #define NO_REGION UINT32_MAX
 #define TIMEOUT_MAX_MS UINT64_C(86400000)
 
-/* Codes of the public header, which programs do not include. */
-#define E_CONFIG (-1001)
-#define E_BUSY (-1007)
-
 /* Answers */
 
 struct cmi_writer service_begin(
@@ -279,7 +275,7 @@ static int note_region(struct service *service, struct guest *guest, uint64_t id
         if (region->n_clients > 0 &&
                         (region->fresh != request->fresh || region->ttl_ms != request->ttl_ms)) {
                 region->is_conflicting = true;
-                return E_CONFIG;
+                return CMI_E_CONFIG;
         }
         if (!own) {
                 r = add_region(service, guest, id, index, &own);
@@ -316,13 +312,13 @@ static void refuse_region(struct service *service, struct guest *guest, uint64_t
                 const char *name, uint32_t index)
 {
         switch (error) {
-        case E_CONFIG:
+        case CMI_E_CONFIG:
                 logger(LOGGER_WARNING, "region.conflict", L_TEXT("region", name),
                                 L_TEXT("client", guest->name), L_INT("pid", guest->client->pid),
                                 L_TEXT("msg", "opened with other options than before; refused"));
                 service_error(guest->client, id, error,
-                                "another process has it open with fresh %llu, ttl %llu ms",
-                                (unsigned long long)service->regions[index].fresh,
+                                "another process has it open with fresh %s, ttl %llu ms",
+                                cmi_fresh_text(service->regions[index].fresh),
                                 (unsigned long long)service->regions[index].ttl_ms);
                 return;
         case -ENOSPC:
@@ -379,13 +375,12 @@ void service_region_differs(struct service *service, const struct core_event *ev
 {
         uint32_t index = (uint32_t)event->number;
         struct cmi_slice name = core_region_name(service->core, index);
-        struct cmi_error notice = {.code = E_CONFIG};
+        struct cmi_error notice = {.code = CMI_E_CONFIG};
         char text[CORE_TEXT_MAX];
 
         snprintf(text, sizeof(text), "%s, ttl %llu ms there; %s, ttl %llu ms here",
-                        event->theirs.fresh == 0 ? "bounded" : "ttl",
-                        (unsigned long long)event->theirs.ttl_ms,
-                        event->ours.fresh == 0 ? "bounded" : "ttl",
+                        cmi_fresh_text(event->theirs.fresh),
+                        (unsigned long long)event->theirs.ttl_ms, cmi_fresh_text(event->ours.fresh),
                         (unsigned long long)event->ours.ttl_ms);
         logger(LOGGER_WARNING, "region.differs", L_BYTES("region", name),
                         L_TEXT("peer", event->name), L_TEXT("msg", text));
@@ -402,7 +397,7 @@ void service_region_differs(struct service *service, const struct core_event *ev
 static void refuse_publish(struct client *client, uint64_t id, int error)
 {
         if (error == -EBUSY) {
-                service_error(client, id, E_BUSY, "%d calls wait already", CORE_WAITS_MAX);
+                service_error(client, id, CMI_E_BUSY, "%d calls wait already", CORE_WAITS_MAX);
         } else {
                 service_error(client, id, error, "meshd does not take this operation: %s",
                                 strerror(-error));

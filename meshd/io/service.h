@@ -45,7 +45,7 @@ struct guest {
 
 /* Options of a region, from the first of the clients that have it open. */
 struct service_region {
-        uint64_t fresh; /* enum cm_fresh */
+        uint64_t fresh; /* enum cmi_fresh */
         uint64_t ttl_ms;
         uint64_t version;
         uint64_t budget_bytes; /* of all clients together */

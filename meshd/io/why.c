@@ -36,12 +36,12 @@ static const struct service_region *options_of(const struct why *why)
         return why->index == NO_REGION ? NULL : &why->service->regions[why->index];
 }
 
-/* Does an entry need the lease to be served? enum cm_fresh of the public header: 0 is bounded. */
+/* Does an entry need the lease to be served? */
 static bool is_bounded(const struct why *why)
 {
         const struct service_region *options = options_of(why);
 
-        return !options || options->fresh == 0;
+        return !options || options->fresh == CMI_FRESH_BOUNDED;
 }
 
 /* Why nothing of this key is served here now; NULL if nothing is in the way. */
@@ -225,10 +225,7 @@ static void write_options(struct document *document, const struct why *why)
         document_str(document, "region", why->region);
         document_bool(document, "is_known", options != NULL);
         document_uint(document, "clients", options ? options->n_clients : 0);
-        document_text(document, "fresh",
-                        !has_clients          ? ""
-                        : options->fresh == 0 ? "bounded"
-                                              : "ttl");
+        document_text(document, "fresh", has_clients ? cmi_fresh_text(options->fresh) : "");
         document_uint(document, "ttl_ms", has_clients ? options->ttl_ms : 0);
 }
 

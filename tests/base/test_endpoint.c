@@ -192,6 +192,24 @@ static void a_socket_address_gives_the_same_endpoint(void)
         g_assert_cmpint(cmi_endpoint_from_sockaddr(&local, &endpoint), ==, -EAFNOSUPPORT);
 }
 
+static void an_endpoint_comes_back_from_its_socket_address(void)
+{
+        static const char *const texts[] = {"10.1.2.3:6781", "[2001:db8::1]:80", "[fe80::1%1]:1"};
+
+        for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
+                struct cmi_endpoint endpoint = parse(texts[i]), back;
+                struct sockaddr_storage address;
+                uint32_t size = cmi_endpoint_to_sockaddr(&endpoint, &address);
+
+                g_assert_cmpuint(size, ==,
+                                endpoint.family == 4 ? sizeof(struct sockaddr_in)
+                                                     : sizeof(struct sockaddr_in6));
+                g_assert_cmpint(cmi_endpoint_from_sockaddr((struct sockaddr *)&address, &back), ==,
+                                0);
+                g_assert_true(cmi_endpoint_equal(&endpoint, &back));
+        }
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -204,6 +222,7 @@ int main(int argc, char **argv)
         g_test_add_func("/endpoint/equal", each_part_counts_for_equality);
         g_test_add_func("/endpoint/kinds", kinds_of_addresses_are_told_apart);
         g_test_add_func("/endpoint/none", no_family_prints_as_a_dash);
+        g_test_add_func("/endpoint/to_sockaddr", an_endpoint_comes_back_from_its_socket_address);
         g_test_add_func("/endpoint/sockaddr", a_socket_address_gives_the_same_endpoint);
         return g_test_run();
 }

@@ -56,26 +56,27 @@ int history_map(const char *path, const struct history_record **ret_records, siz
         CM_CLEANUP(cmi_close_p) int fd = open(path, O_RDONLY | O_CLOEXEC);
         const struct history_record *records;
         struct stat file;
-        size_t n_max, n = 1;
+        size_t n_max, n = 0;
 
         if (fd < 0 || fstat(fd, &file) != 0) {
                 return -errno;
         }
         n_max = (size_t)file.st_size / sizeof(*records);
         if (n_max == 0) {
-                return -EBADMSG;
+                *ret_n = 0;
+                return file.st_size == 0 ? 0 : -EBADMSG;
         }
         records = mmap(NULL, (size_t)file.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (records == MAP_FAILED) {
                 return -errno;
         }
-        if (records[0].kind != HISTORY_HEAD || records[0].version != HISTORY_FORMAT) {
-                return -EBADMSG;
-        }
         while (n < n_max && records[n].kind != HISTORY_NONE) {
                 n++;
         }
+        if (n > 0 && (records[0].kind != HISTORY_HEAD || records[0].version != HISTORY_FORMAT)) {
+                return -EBADMSG;
+        }
         *ret_records = records + 1;
-        *ret_n = n - 1;
+        *ret_n = n > 0 ? n - 1 : 0;
         return 0;
 }

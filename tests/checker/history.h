@@ -65,7 +65,7 @@ void history_close(struct history *history);
  * history_map() - read a file
  * @path:        of a file that nobody writes any more
  * @ret_records: after the head; mapped until the end of the process
- * @ret_n:       how many
+ * @ret_n:       how many; 0 too if the process was killed before it had written the head
  *
  * Return: 0, -EBADMSG (no history), or another negative errno.
  */

@@ -396,12 +396,34 @@ static void test_another_file_is_no_history(void)
         const struct history_record *read;
         size_t n;
 
+        g_assert_cmpint(write(fd, "no history", 10), ==, 10);
         g_assert_cmpint(history_map(path, &read, &n), ==, -EBADMSG);
         g_assert_cmpint(ftruncate(fd, 4096), ==, 0);
+        g_assert_cmpint(pwrite(fd, (uint8_t[]){HISTORY_HIT}, 1,
+                                        offsetof(struct history_record, kind)),
+                        ==, 1);
         g_assert_cmpint(history_map(path, &read, &n), ==, -EBADMSG);
         close(fd);
         g_unlink(path);
         g_assert_cmpint(history_map(path, &read, &n), ==, -ENOENT);
+        g_free(path);
+}
+
+static void test_who_was_killed_before_the_head_has_noted_nothing(void)
+{
+        char *path;
+        int fd = g_file_open_tmp("cm-check-XXXXXX", &path, NULL);
+        const struct history_record *read;
+        size_t n = 1;
+
+        g_assert_cmpint(history_map(path, &read, &n), ==, 0);
+        g_assert_cmpuint(n, ==, 0);
+        n = 1;
+        g_assert_cmpint(ftruncate(fd, 4096), ==, 0);
+        g_assert_cmpint(history_map(path, &read, &n), ==, 0);
+        g_assert_cmpuint(n, ==, 0);
+        close(fd);
+        g_unlink(path);
         g_free(path);
 }
 
@@ -429,5 +451,7 @@ int main(int argc, char **argv)
         g_test_add_func("/check/a_file_gives_back_what_was_noted_up_to_where_it_was_cut_off",
                         test_a_file_gives_back_what_was_noted_up_to_where_it_was_cut_off);
         g_test_add_func("/check/another_file_is_no_history", test_another_file_is_no_history);
+        g_test_add_func("/check/who_was_killed_before_the_head_has_noted_nothing",
+                        test_who_was_killed_before_the_head_has_noted_nothing);
         return g_test_run();
 }

@@ -65,7 +65,8 @@ def a_stopped_node_is_named():
         nodes[1].pause()
         found = until_told(nodes[0], 'peers', 'problem', 'nothing is heard')
         expect_equal([row['about'] for row in found], ['n2'])
-        until_told(nodes[0], 'node', 'problem', 'lease')
+        # The lease ends, too; on a busy machine this node may itself be away for a while, and then says that.
+        until_told(nodes[0], 'node', 'problem', 'only miss')
         nodes[1].resume()
 
 
