@@ -24,10 +24,19 @@ enum {
 enum {
         NACK_STREAM = 1,
         NACK_AFTER = 2,
+        NACK_WANTS_RESET = 3,
 };
 
 enum {
         RESET_AT = 1,
+        RESET_PART = 2,
+        RESET_HAS_MORE = 3,
+        RESET_INTENTS = 4,
+};
+
+enum {
+        INTENT_ELEMENTS = 5,
+        INTENTS_PART_MAX = 4096, /* more cannot be in one frame */
 };
 
 enum {
@@ -171,15 +180,16 @@ int cmi_ops_decode(struct cmi_slice body, struct cmi_ops *ret_ops)
 
 void cmi_nack_write(struct cmi_writer *writer, const struct cmi_nack *nack)
 {
-        cmi_write_map(writer, 2);
+        cmi_write_map(writer, 3);
         cmi_write_field_uint(writer, NACK_STREAM, nack->stream);
         cmi_write_field_uint(writer, NACK_AFTER, nack->after);
+        cmi_write_field_bool(writer, NACK_WANTS_RESET, nack->wants_reset);
 }
 
 int cmi_nack_decode(struct cmi_slice body, struct cmi_nack *ret_nack)
 {
         struct cmi_reader reader = cmi_frame_body(body);
-        struct cmi_fields fields = cmi_fields(&reader, NACK_AFTER);
+        struct cmi_fields fields = cmi_fields(&reader, NACK_WANTS_RESET);
         uint64_t key;
 
         *ret_nack = (struct cmi_nack){0};
@@ -191,35 +201,97 @@ int cmi_nack_decode(struct cmi_slice body, struct cmi_nack *ret_nack)
                 case NACK_AFTER:
                         ret_nack->after = cmi_read_uint(&reader, UINT64_MAX);
                         break;
+                case NACK_WANTS_RESET:
+                        ret_nack->wants_reset = cmi_read_bool(&reader);
+                        break;
                 }
-        }
-        return cmi_fields_done(&fields);
-}
-
-/* RESET and GOODBYE hold one position each. */
-static int decode_position(
-                struct cmi_slice body, uint64_t position_key, struct cmi_position *ret_position)
-{
-        struct cmi_reader reader = cmi_frame_body(body);
-        struct cmi_fields fields = cmi_fields(&reader, position_key);
-        uint64_t key;
-
-        *ret_position = (struct cmi_position){0};
-        while (cmi_fields_next(&fields, &key)) {
-                *ret_position = cmi_read_position(&reader);
         }
         return cmi_fields_done(&fields);
 }
 
 void cmi_reset_write(struct cmi_writer *writer, const struct cmi_reset *reset)
 {
-        cmi_write_map(writer, 1);
+        cmi_write_map(writer, 4);
         cmi_write_field_position(writer, RESET_AT, reset->at);
+        cmi_write_field_uint(writer, RESET_PART, reset->part);
+        cmi_write_field_bool(writer, RESET_HAS_MORE, reset->has_more);
+        cmi_write_uint(writer, RESET_INTENTS);
+        cmi_write_array(writer, reset->n_intents);
+}
+
+void cmi_reset_write_intent(struct cmi_writer *writer, const struct cmi_intent *intent)
+{
+        cmi_write_array(writer, INTENT_ELEMENTS);
+        cmi_write_id(writer, &intent->origin);
+        cmi_write_uint(writer, intent->stream);
+        cmi_write_uint(writer, intent->number);
+        cmi_write_uint(writer, intent->left_ns);
+        cmi_write_bin(writer, intent->op);
+}
+
+static struct cmi_intent read_intent(struct cmi_reader *reader)
+{
+        uint32_t n = cmi_record_begin(reader, INTENT_ELEMENTS);
+        struct cmi_intent intent = {0};
+
+        cmi_read_id(reader, &intent.origin);
+        intent.stream = cmi_read_uint(reader, UINT64_MAX);
+        intent.number = cmi_read_uint(reader, UINT64_MAX);
+        intent.left_ns = cmi_read_uint(reader, UINT64_MAX);
+        intent.op = cmi_read_bin(reader, CMI_INTENT_SIZE_MAX);
+        cmi_record_end(reader, n, INTENT_ELEMENTS);
+        return intent;
+}
+
+struct cmi_intent cmi_reset_next(struct cmi_reset *reset)
+{
+        return read_intent(&reset->intents);
+}
+
+/* Checks each intent, and leaves the list open on the first. */
+static void read_intents(struct cmi_reader *reader, struct cmi_reset *reset)
+{
+        struct cmi_op op;
+        const uint8_t *begin;
+
+        reset->n_intents = cmi_read_array(reader, INTENTS_PART_MAX);
+        begin = reader->at;
+        for (uint32_t i = 0; i < reset->n_intents && reader->error == 0; i++) {
+                struct cmi_intent intent = read_intent(reader);
+
+                if (reader->error == 0 && (intent.stream == 0 || intent.number == 0 ||
+                                                          cmi_op_decode(intent.op, &op) < 0 ||
+                                                          op.kind != CMI_OP_INTENT_BEGIN)) {
+                        cmi_read_fail(reader, -EBADMSG);
+                }
+        }
+        reset->intents = (struct cmi_reader){begin, reader->at, 0};
 }
 
 int cmi_reset_decode(struct cmi_slice body, struct cmi_reset *ret_reset)
 {
-        return decode_position(body, RESET_AT, &ret_reset->at);
+        struct cmi_reader reader = cmi_frame_body(body);
+        struct cmi_fields fields = cmi_fields(&reader, RESET_INTENTS);
+        uint64_t key;
+
+        *ret_reset = (struct cmi_reset){0};
+        while (cmi_fields_next(&fields, &key)) {
+                switch (key) {
+                case RESET_AT:
+                        ret_reset->at = cmi_read_position(&reader);
+                        break;
+                case RESET_PART:
+                        ret_reset->part = (uint32_t)cmi_read_uint(&reader, UINT32_MAX);
+                        break;
+                case RESET_HAS_MORE:
+                        ret_reset->has_more = cmi_read_bool(&reader);
+                        break;
+                case RESET_INTENTS:
+                        read_intents(&reader, ret_reset);
+                        break;
+                }
+        }
+        return cmi_fields_done(&fields);
 }
 
 void cmi_goodbye_write(struct cmi_writer *writer, const struct cmi_goodbye *goodbye)
@@ -230,5 +302,13 @@ void cmi_goodbye_write(struct cmi_writer *writer, const struct cmi_goodbye *good
 
 int cmi_goodbye_decode(struct cmi_slice body, struct cmi_goodbye *ret_goodbye)
 {
-        return decode_position(body, GOODBYE_FINAL, &ret_goodbye->final);
+        struct cmi_reader reader = cmi_frame_body(body);
+        struct cmi_fields fields = cmi_fields(&reader, GOODBYE_FINAL);
+        uint64_t key;
+
+        *ret_goodbye = (struct cmi_goodbye){0};
+        while (cmi_fields_next(&fields, &key)) {
+                ret_goodbye->final = cmi_read_position(&reader);
+        }
+        return cmi_fields_done(&fields);
 }

@@ -22,8 +22,9 @@
 #define CMI_NAME_MAX 64          /* of a node, a mesh, an app */
 #define CMI_ENDPOINTS_MAX 4
 #define CMI_REASON_MAX 200 /* text of a refusal */
-#define CMI_PROTOCOL_MIN 1
-#define CMI_PROTOCOL_MAX 1
+/* 2 has write intents; a node that does not know them would serve what they cover. */
+#define CMI_PROTOCOL_MIN 2
+#define CMI_PROTOCOL_MAX 2
 
 enum cmi_frame_type {
         CMI_FRAME_HELLO = 1,
@@ -78,6 +79,8 @@ struct cmi_hello {
         uint64_t echo_token; /* link_token of the receiver's newest HELLO; 0: none heard */
         uint64_t members;    /* digest of the ids that the sender counts */
         bool wants_answer;   /* send your HELLO again */
+        bool has_intents;    /* write intents are open here: who has to join ours needs a RESET */
+        bool wants_reset;    /* to join yours */
 };
 
 struct cmi_beat {
@@ -108,13 +111,34 @@ struct cmi_ops {
 };
 
 struct cmi_nack {
-        uint64_t stream; /* of the receiver */
-        uint64_t after;  /* send everything after this one */
+        uint64_t stream;  /* of the receiver */
+        uint64_t after;   /* send everything after this one */
+        bool wants_reset; /* a RESET, rather */
 };
 
-struct cmi_reset {
-        struct cmi_position at; /* forget everything, and go on after this */
+/* An open write intent, as one node tells it to another. */
+struct cmi_intent {
+        struct cmi_id origin;
+        uint64_t stream; /* and number: the place of its INTENT_BEGIN */
+        uint64_t number;
+        uint64_t left_ns;    /* until its deadline, on the clock of who tells it */
+        struct cmi_slice op; /* that INTENT_BEGIN, borrowed */
 };
+
+/*
+ * Forget everything, and go on after @at. It carries all open intents that the sender knows, of
+ * every origin, as of @at; if they need several frames, only the last one takes effect on the
+ * stream, and only if all of them came.
+ */
+struct cmi_reset {
+        struct cmi_position at;
+        uint32_t part; /* 0, 1, 2 ... */
+        bool has_more; /* not the last part */
+        uint32_t n_intents;
+        struct cmi_reader intents; /* n_intents times cmi_reset_next(), which cannot fail */
+};
+
+#define CMI_RESET_INTENT_SIZE (CMI_INTENT_SIZE_MAX + 64) /* bytes that one takes at most */
 
 struct cmi_goodbye {
         struct cmi_position final;
@@ -211,7 +235,10 @@ void cmi_ops_write_head(
 int cmi_ops_decode(struct cmi_slice body, struct cmi_ops *ret_ops);
 void cmi_nack_write(struct cmi_writer *writer, const struct cmi_nack *nack);
 int cmi_nack_decode(struct cmi_slice body, struct cmi_nack *ret_nack);
+/* Then n_intents times cmi_reset_write_intent(). */
 void cmi_reset_write(struct cmi_writer *writer, const struct cmi_reset *reset);
+void cmi_reset_write_intent(struct cmi_writer *writer, const struct cmi_intent *intent);
+struct cmi_intent cmi_reset_next(struct cmi_reset *reset);
 int cmi_reset_decode(struct cmi_slice body, struct cmi_reset *ret_reset);
 void cmi_goodbye_write(struct cmi_writer *writer, const struct cmi_goodbye *goodbye);
 int cmi_goodbye_decode(struct cmi_slice body, struct cmi_goodbye *ret_goodbye);

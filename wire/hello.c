@@ -21,6 +21,8 @@ enum {
         HELLO_ECHO_TOKEN = 12,
         HELLO_MEMBERS = 13,
         HELLO_WANTS_ANSWER = 14,
+        HELLO_HAS_INTENTS = 15,
+        HELLO_WANTS_RESET = 16,
 };
 
 enum {
@@ -56,7 +58,7 @@ enum {
 
 void cmi_hello_write(struct cmi_writer *writer, const struct cmi_hello *hello)
 {
-        cmi_write_map(writer, 14);
+        cmi_write_map(writer, 16);
         cmi_write_field_uint(writer, HELLO_PROTOCOL_MIN, hello->protocol_min);
         cmi_write_field_uint(writer, HELLO_PROTOCOL_MAX, hello->protocol_max);
         cmi_write_field_text(writer, HELLO_NAME, hello->name);
@@ -72,6 +74,8 @@ void cmi_hello_write(struct cmi_writer *writer, const struct cmi_hello *hello)
         cmi_write_field_uint(writer, HELLO_ECHO_TOKEN, hello->echo_token);
         cmi_write_field_uint(writer, HELLO_MEMBERS, hello->members);
         cmi_write_field_bool(writer, HELLO_WANTS_ANSWER, hello->wants_answer);
+        cmi_write_field_bool(writer, HELLO_HAS_INTENTS, hello->has_intents);
+        cmi_write_field_bool(writer, HELLO_WANTS_RESET, hello->wants_reset);
 }
 
 static void read_hello_field(struct cmi_reader *reader, uint64_t key, struct cmi_hello *hello)
@@ -120,13 +124,19 @@ static void read_hello_field(struct cmi_reader *reader, uint64_t key, struct cmi
         case HELLO_WANTS_ANSWER:
                 hello->wants_answer = cmi_read_bool(reader);
                 break;
+        case HELLO_HAS_INTENTS:
+                hello->has_intents = cmi_read_bool(reader);
+                break;
+        case HELLO_WANTS_RESET:
+                hello->wants_reset = cmi_read_bool(reader);
+                break;
         }
 }
 
 int cmi_hello_decode(struct cmi_slice body, struct cmi_hello *ret_hello)
 {
         struct cmi_reader reader = cmi_frame_body(body);
-        struct cmi_fields fields = cmi_fields(&reader, HELLO_WANTS_ANSWER);
+        struct cmi_fields fields = cmi_fields(&reader, HELLO_WANTS_RESET);
         uint64_t key;
 
         memset(ret_hello, 0, sizeof(*ret_hello));

@@ -29,6 +29,7 @@ enum {
         ATTACHED_EPOCH = 6,
         ATTACHED_PAGE_SIZE = 7,
         ATTACHED_CLOCK = 8,
+        ATTACHED_STREAM = 9,
 };
 
 enum {
@@ -191,7 +192,7 @@ int cmi_attach_decode(struct cmi_slice bytes, struct cmi_attach *ret_attach)
 
 void cmi_attached_write(struct cmi_writer *writer, const struct cmi_attached *attached)
 {
-        cmi_write_map(writer, 8);
+        cmi_write_map(writer, 9);
         cmi_write_field_uint(writer, ATTACHED_VERSION, attached->version);
         cmi_write_field_text(writer, ATTACHED_SOFTWARE, attached->software);
         cmi_write_field_text(writer, ATTACHED_NODE, attached->node);
@@ -201,6 +202,7 @@ void cmi_attached_write(struct cmi_writer *writer, const struct cmi_attached *at
         cmi_write_field_uint(writer, ATTACHED_EPOCH, attached->epoch);
         cmi_write_field_uint(writer, ATTACHED_PAGE_SIZE, attached->page_size);
         cmi_write_field_time(writer, ATTACHED_CLOCK, attached->clock);
+        cmi_write_field_uint(writer, ATTACHED_STREAM, attached->stream);
 }
 
 static void read_attached_field(
@@ -231,13 +233,16 @@ static void read_attached_field(
         case ATTACHED_CLOCK:
                 attached->clock = cmi_read_time(reader);
                 break;
+        case ATTACHED_STREAM:
+                attached->stream = cmi_read_uint(reader, UINT64_MAX);
+                break;
         }
 }
 
 int cmi_attached_decode(struct cmi_slice bytes, struct cmi_attached *ret_attached)
 {
         struct cmi_reader reader = cmi_reader(bytes);
-        struct cmi_fields fields = cmi_fields(&reader, ATTACHED_CLOCK);
+        struct cmi_fields fields = cmi_fields(&reader, ATTACHED_STREAM);
         uint64_t key;
 
         memset(ret_attached, 0, sizeof(*ret_attached));

@@ -105,6 +105,7 @@ struct cmi_attached {
         uint64_t incarnation;
         uint64_t epoch;
         uint64_t page_size;    /* 0: no descriptor comes with this message */
+        uint64_t stream;       /* of this meshd, as long as it runs: an INTENT_END names it */
         struct cmi_time clock; /* precise, of meshd, read while answering */
 };
 

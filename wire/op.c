@@ -10,6 +10,8 @@
 
 enum {
         INVALIDATE_ELEMENTS = 5,
+        INTENT_BEGIN_ELEMENTS = 5,
+        INTENT_END_ELEMENTS = 6,
 };
 
 /* Checks a list of bins of 1 to @item_max bytes, and leaves @ret_items open on it. */
@@ -29,15 +31,48 @@ static uint32_t read_list(struct cmi_reader *reader, uint32_t max, size_t item_m
         return n;
 }
 
-static void read_invalidate(struct cmi_reader *reader, struct cmi_op *op)
+static void read_targets(struct cmi_reader *reader, struct cmi_op *op, uint32_t max)
 {
         op->region = cmi_read_str(reader, CMI_REGION_NAME_MAX);
         if (op->region.len == 0 || !cmi_text_is_clean(op->region)) {
                 cmi_read_fail(reader, -EBADMSG);
         }
-        op->n_keys = read_list(reader, CMI_OP_TARGETS_MAX, CMI_KEY_MAX, &op->keys);
-        op->n_tags = read_list(reader, CMI_OP_TARGETS_MAX - op->n_keys, CMI_TAG_MAX, &op->tags);
-        op->is_whole_region = cmi_read_bool(reader);
+        op->n_keys = read_list(reader, max, CMI_KEY_MAX, &op->keys);
+        op->n_tags = read_list(reader, max - op->n_keys, CMI_TAG_MAX, &op->tags);
+}
+
+static void read_intent(struct cmi_reader *reader, struct cmi_op *op)
+{
+        read_targets(reader, op, CMI_INTENT_TARGETS_MAX);
+        if (op->kind == CMI_OP_INTENT_BEGIN) {
+                op->deadline_ms = cmi_read_uint(reader, CMI_INTENT_MS_MAX);
+        } else {
+                op->stream = cmi_read_uint(reader, UINT64_MAX);
+                op->number = cmi_read_uint(reader, UINT64_MAX);
+        }
+        if (op->n_keys + op->n_tags == 0 || (op->kind == CMI_OP_INTENT_BEGIN ? op->deadline_ms == 0
+                                                                             : op->stream == 0)) {
+                cmi_read_fail(reader, -EBADMSG);
+        }
+}
+
+/* How many elements it has at least; reads those after the kind. */
+static uint32_t read_known(struct cmi_reader *reader, struct cmi_op *op)
+{
+        switch (op->kind) {
+        case CMI_OP_INVALIDATE:
+                read_targets(reader, op, CMI_OP_TARGETS_MAX);
+                op->is_whole_region = cmi_read_bool(reader);
+                return INVALIDATE_ELEMENTS;
+        case CMI_OP_INTENT_BEGIN:
+                read_intent(reader, op);
+                return INTENT_BEGIN_ELEMENTS;
+        case CMI_OP_INTENT_END:
+                read_intent(reader, op);
+                return INTENT_END_ELEMENTS;
+        default:
+                return 1;
+        }
 }
 
 int cmi_op_decode(struct cmi_slice bytes, struct cmi_op *ret_op)
@@ -45,19 +80,19 @@ int cmi_op_decode(struct cmi_slice bytes, struct cmi_op *ret_op)
         struct cmi_reader reader = cmi_reader(bytes);
         struct cmi_op op = {0};
         uint32_t n = cmi_read_array(&reader, UINT32_MAX);
-        uint32_t n_known = 1;
+        uint32_t n_known;
         int r;
 
         if (bytes.len > CMI_OP_SIZE_MAX) {
                 return -EMSGSIZE;
         }
         op.kind = cmi_read_uint(&reader, UINT64_MAX);
-        if (op.kind == CMI_OP_INVALIDATE) {
-                read_invalidate(&reader, &op);
-                n_known = INVALIDATE_ELEMENTS;
-        }
+        n_known = read_known(&reader, &op);
         if (n < n_known) {
                 return -EBADMSG;
+        }
+        if (op.kind == CMI_OP_INTENT_BEGIN && bytes.len > CMI_INTENT_SIZE_MAX) {
+                return -EMSGSIZE;
         }
         for (uint32_t i = n_known; i < n && reader.error == 0; i++) {
                 cmi_read_skip(&reader);
@@ -91,6 +126,27 @@ void cmi_op_write_all(struct cmi_writer *writer)
 {
         cmi_write_array(writer, 1);
         cmi_write_uint(writer, CMI_OP_ALL);
+}
+
+void cmi_op_write_intent(struct cmi_writer *writer, enum cmi_op_kind kind, struct cmi_slice region,
+                uint32_t n_keys)
+{
+        cmi_write_array(writer,
+                        kind == CMI_OP_INTENT_BEGIN ? INTENT_BEGIN_ELEMENTS : INTENT_END_ELEMENTS);
+        cmi_write_uint(writer, kind);
+        cmi_write_str(writer, region);
+        cmi_write_array(writer, n_keys);
+}
+
+void cmi_op_write_deadline(struct cmi_writer *writer, uint64_t deadline_ms)
+{
+        cmi_write_uint(writer, deadline_ms);
+}
+
+void cmi_op_write_place(struct cmi_writer *writer, uint64_t stream, uint64_t number)
+{
+        cmi_write_uint(writer, stream);
+        cmi_write_uint(writer, number);
 }
 
 int cmi_op_run_next(struct cmi_slice *run, struct cmi_slice *ret_bytes)

@@ -6,9 +6,13 @@
  *
  * Encoding: msgpack array [kind, ...]. INVALIDATE is [1, region, [key...], [tag...], whole]: region
  * a str, keys and tags bin and not empty, whole a bool (the region itself). It may name nothing.
- * ALL is [2]. Kinds 16 to 31 are set aside for write intents, 32 to 63 for sessions. More elements
- * than known are skipped. A kind that this version does not know is valid and is applied as "forget
- * everything", since a newer version may mean something by it.
+ * ALL is [2]. INTENT_BEGIN is [16, region, [key...], [tag...], deadline]: a write to what it names
+ * has begun, and ends with the INTENT_END or after so many milliseconds. INTENT_END is [17, region,
+ * [key...], [tag...], stream, number]: the place of its INTENT_BEGIN, and its targets again, since
+ * it is an invalidation of them whatever became of the intent. Kinds 18 to 31 are set aside for
+ * write intents, 32 to 63 for sessions. More elements than known are skipped. A kind that this
+ * version does not know is valid and is applied as "forget everything", since a newer version may
+ * mean something by it.
  */
 #include "wire/reader.h"
 #include "wire/writer.h"
@@ -18,20 +22,29 @@
 #define CMI_REGION_NAME_MAX 64
 #define CMI_KEY_MAX 1024
 #define CMI_TAG_MAX 255
+#define CMI_INTENT_SIZE_MAX 2048 /* bytes of an INTENT_BEGIN: each node keeps it while it is open */
+#define CMI_INTENT_TARGETS_MAX 32 /* keys and tags together; at least 1 */
+#define CMI_INTENT_MS_MAX 30000
+#define CMI_INTENT_MS_DEFAULT 5000
 
 enum cmi_op_kind {
         CMI_OP_INVALIDATE = 1,
         CMI_OP_ALL = 2,
+        CMI_OP_INTENT_BEGIN = 16,
+        CMI_OP_INTENT_END = 17,
 };
 
 struct cmi_op {
         uint64_t kind;           /* enum cmi_op_kind, or one of a newer version */
-        struct cmi_slice region; /* INVALIDATE: 1 to CMI_REGION_NAME_MAX clean bytes, borrowed */
+        struct cmi_slice region; /* but of ALL: 1 to CMI_REGION_NAME_MAX clean bytes, borrowed */
         uint32_t n_keys;
         uint32_t n_tags;
         bool is_whole_region;
         struct cmi_reader keys; /* positioned for cmi_op_next() */
         struct cmi_reader tags;
+        uint64_t deadline_ms; /* INTENT_BEGIN: 1 to CMI_INTENT_MS_MAX */
+        uint64_t stream;      /* INTENT_END: which INTENT_BEGIN; not 0 */
+        uint64_t number;
 };
 
 /**
@@ -51,13 +64,18 @@ static inline struct cmi_slice cmi_op_next(struct cmi_reader *list)
 }
 
 /*
- * Open an INVALIDATE; exactly n_keys cmi_write_bin(), then cmi_op_write_tags() and n_tags
- * cmi_write_bin(), then _end.
+ * Open an INVALIDATE, or with _intent an INTENT_BEGIN or INTENT_END; exactly n_keys
+ * cmi_write_bin(), then cmi_op_write_tags() and n_tags cmi_write_bin(), then _end, _deadline or
+ * _place, as belongs to the kind.
  */
 void cmi_op_write_begin(struct cmi_writer *writer, struct cmi_slice region, uint32_t n_keys);
 void cmi_op_write_tags(struct cmi_writer *writer, uint32_t n_tags);
 void cmi_op_write_end(struct cmi_writer *writer, bool is_whole_region);
 void cmi_op_write_all(struct cmi_writer *writer);
+void cmi_op_write_intent(struct cmi_writer *writer, enum cmi_op_kind kind, struct cmi_slice region,
+                uint32_t n_keys);
+void cmi_op_write_deadline(struct cmi_writer *writer, uint64_t deadline_ms);
+void cmi_op_write_place(struct cmi_writer *writer, uint64_t stream, uint64_t number);
 
 /*
  * Runs of operations, in the log and in frames: each one preceded by its length, 32 bits little

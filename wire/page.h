@@ -178,12 +178,20 @@ static inline uint64_t cmi_page_begin(const struct cmi_page_view *view)
         return atomic_load_explicit(&view->page->apply_seq, memory_order_relaxed) + 1;
 }
 
-/* Stamp one slot; an intent flag stays until cmi_page_clear_flag(). */
+/* Stamp one slot; an intent flag stays until cmi_page_stamp_flag() takes it away. */
 static inline void cmi_page_stamp(_Atomic uint64_t *slot, uint64_t seq)
 {
         uint64_t flag = atomic_load_explicit(slot, memory_order_relaxed) & CMI_PAGE_INTENT_FLAG;
 
         atomic_store_explicit(slot, seq | flag, memory_order_release);
+}
+
+/* Stamp one slot, and set or take away its intent flag. The writer counts the open intents of each
+ * slot, and takes the flag away with the last. */
+static inline void cmi_page_stamp_flag(_Atomic uint64_t *slot, uint64_t seq, bool is_flagged)
+{
+        atomic_store_explicit(
+                        slot, is_flagged ? seq | CMI_PAGE_INTENT_FLAG : seq, memory_order_release);
 }
 
 static inline void cmi_page_stamp_key(const struct cmi_page_view *view, uint32_t region,

@@ -63,6 +63,8 @@ MESSAGE(hello, {
                                .echo_token = 0x4142434445464748,
                                .members = 0x5152535455565758,
                                .wants_answer = true,
+                               .has_intents = true,
+                               .wants_reset = true,
                })
 MESSAGE(beat, {
                               .clock = {5000000000, 1700000000000000000},
@@ -79,8 +81,48 @@ MESSAGE(beat, {
                               .held_ns = 150000,
                               .regions = 0x6162636465666768,
               })
-MESSAGE(nack, {.stream = 0x0102030405060708, .after = 300})
-MESSAGE(reset, {.at = {0x0102030405060708, 300}})
+MESSAGE(nack, {.stream = 0x0102030405060708, .after = 300, .wants_reset = true})
+
+static void write_reset(struct cmi_writer *writer)
+{
+        static const struct cmi_reset golden = {.at = {0x0102030405060708, 300},
+                        .part = 1,
+                        .has_more = true,
+                        .n_intents = 1};
+        uint8_t op[64];
+        struct cmi_writer begin = cmi_writer(op, sizeof(op));
+
+        cmi_op_write_intent(&begin, CMI_OP_INTENT_BEGIN, cmi_slice_str("tree"), 1);
+        cmi_write_bin(&begin, cmi_slice_str("k"));
+        cmi_op_write_tags(&begin, 0);
+        cmi_op_write_deadline(&begin, 5000);
+        cmi_reset_write(writer, &golden);
+        cmi_reset_write_intent(writer, &(struct cmi_intent){
+                                                       .origin = {{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
+                                                                       11, 12, 13, 14, 15}},
+                                                       .stream = 0x1112131415161718,
+                                                       .number = 99,
+                                                       .left_ns = 4900000000,
+                                                       .op = cmi_written(&begin),
+                                       });
+}
+
+static int recode_reset(struct cmi_slice bytes, struct cmi_writer *writer)
+{
+        struct cmi_reset reset;
+        int r = cmi_reset_decode(bytes, &reset);
+
+        if (r >= 0) {
+                cmi_reset_write(writer, &reset);
+        }
+        for (uint32_t i = 0; r >= 0 && i < reset.n_intents; i++) {
+                struct cmi_intent intent = cmi_reset_next(&reset);
+
+                cmi_reset_write_intent(writer, &intent);
+        }
+        return r;
+}
+
 MESSAGE(goodbye, {.final = {0x0102030405060708, 300}})
 MESSAGE(refuse, {.code = CMI_REFUSED_INCARNATION,
                                 .incarnation = 1700000000001,

@@ -44,6 +44,7 @@ MESSAGE(attached,
                                 .epoch = 0x0102030405060708,
                                 .page_size = 25174016,
                                 .clock = {5000100000, 1700000000000100000},
+                                .stream = 0x1112131415161718,
                 })
 MESSAGE(region_request, {
                                         .name = "tree",

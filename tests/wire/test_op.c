@@ -8,6 +8,13 @@
 static const char golden_invalidate[] =
                 "95 01 a4 74726565 92 c4 02 6b31 c4 03 6b3232 91 c4 01 74 c2";
 
+/* INTENT_BEGIN of the same, 5000 ms; and INTENT_END of the one at 300 of stream 0x0102030405060708.
+ */
+static const char golden_intent_begin[] =
+                "95 10 a4 74726565 92 c4 02 6b31 c4 03 6b3232 91 c4 01 74 cd 1388";
+static const char golden_intent_end[] = "96 11 a4 74726565 92 c4 02 6b31 c4 03 6b3232 91 c4 01 74 "
+                                        "cf 0102030405060708 cd 012c";
+
 static int decode(struct cmi_slice bytes)
 {
         struct cmi_op op;
@@ -56,6 +63,62 @@ static void an_invalidate_is_read_back(void)
         g_assert_cmpint(cmi_read_done(&op.tags), ==, 0);
 }
 
+static void write_intent(struct cmi_writer *writer, enum cmi_op_kind kind)
+{
+        cmi_op_write_intent(writer, kind, cmi_slice_str("tree"), 2);
+        cmi_write_bin(writer, cmi_slice_str("k1"));
+        cmi_write_bin(writer, cmi_slice_str("k22"));
+        cmi_op_write_tags(writer, 1);
+        cmi_write_bin(writer, cmi_slice_str("t"));
+        if (kind == CMI_OP_INTENT_BEGIN) {
+                cmi_op_write_deadline(writer, 5000);
+        } else {
+                cmi_op_write_place(writer, 0x0102030405060708, 300);
+        }
+        g_assert_cmpint(writer->error, ==, 0);
+}
+
+static void begin_and_end_of_an_intent_are_written_as_documented(void)
+{
+        g_autoptr(GByteArray) begin = bytes_of_hex(golden_intent_begin);
+        g_autoptr(GByteArray) end = bytes_of_hex(golden_intent_end);
+        uint8_t buffer[64];
+        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
+
+        write_intent(&writer, CMI_OP_INTENT_BEGIN);
+        assert_same_bytes(cmi_written(&writer), cmi_slice(begin->data, begin->len));
+        writer = cmi_writer(buffer, sizeof(buffer));
+        write_intent(&writer, CMI_OP_INTENT_END);
+        assert_same_bytes(cmi_written(&writer), cmi_slice(end->data, end->len));
+}
+
+static void expect_targets(struct cmi_op *op)
+{
+        assert_same_bytes(op->region, cmi_slice_str("tree"));
+        g_assert_cmpuint(op->n_keys, ==, 2);
+        g_assert_cmpuint(op->n_tags, ==, 1);
+        assert_same_bytes(cmi_op_next(&op->keys), cmi_slice_str("k1"));
+        assert_same_bytes(cmi_op_next(&op->keys), cmi_slice_str("k22"));
+        assert_same_bytes(cmi_op_next(&op->tags), cmi_slice_str("t"));
+}
+
+static void begin_and_end_of_an_intent_are_read_back(void)
+{
+        g_autoptr(GByteArray) begin = bytes_of_hex(golden_intent_begin);
+        g_autoptr(GByteArray) end = bytes_of_hex(golden_intent_end);
+        struct cmi_op op;
+
+        g_assert_cmpint(cmi_op_decode(cmi_slice(begin->data, begin->len), &op), ==, 0);
+        g_assert_cmpuint(op.kind, ==, CMI_OP_INTENT_BEGIN);
+        g_assert_cmpuint(op.deadline_ms, ==, 5000);
+        expect_targets(&op);
+        g_assert_cmpint(cmi_op_decode(cmi_slice(end->data, end->len), &op), ==, 0);
+        g_assert_cmpuint(op.kind, ==, CMI_OP_INTENT_END);
+        g_assert_cmpuint(op.stream, ==, 0x0102030405060708);
+        g_assert_cmpuint(op.number, ==, 300);
+        expect_targets(&op);
+}
+
 static void all_is_one_element(void)
 {
         uint8_t buffer[8];
@@ -71,9 +134,14 @@ static void all_is_one_element(void)
 
 static void an_operation_cut_short_is_refused(void)
 {
-        g_autoptr(GByteArray) bytes = bytes_of_hex(golden_invalidate);
+        static const char *const whole[] = {
+                        golden_invalidate, golden_intent_begin, golden_intent_end};
 
-        assert_truncation_is_refused(cmi_slice(bytes->data, bytes->len), decode);
+        for (size_t i = 0; i < G_N_ELEMENTS(whole); i++) {
+                g_autoptr(GByteArray) bytes = bytes_of_hex(whole[i]);
+
+                assert_truncation_is_refused(cmi_slice(bytes->data, bytes->len), decode);
+        }
 }
 
 static void a_newer_version_may_append_elements_and_kinds(void)
@@ -83,6 +151,8 @@ static void a_newer_version_may_append_elements_and_kinds(void)
         g_assert_cmpint(decode_hex("92 02 c0"), ==, 0);
         g_assert_cmpint(decode_hex("93 ccc8 91 a1 61 c4 01 00"), ==, 0);
         g_assert_cmpint(decode_hex("91 63"), ==, 0);
+        g_assert_cmpint(decode_hex("96 10 a1 72 91 c4 01 6b 90 01  a1 61"), ==, 0);
+        g_assert_cmpint(decode_hex("97 11 a1 72 91 c4 01 6b 90 01 02  91 05"), ==, 0);
 }
 
 static void what_is_not_an_operation_is_refused(void)
@@ -107,6 +177,11 @@ static void what_is_not_an_operation_is_refused(void)
                         "95 01 a1 72 c0 90 c3",          /* no list */
                         "95 01 a1 72 90 90 01",          /* whole as uint */
                         "95 01 a1 72 91 c4 01 6b 90 c1", /* a byte that begins nothing */
+                        "94 10 a1 72 91 c4 01 6b 90",    /* an intent without a deadline */
+                        "95 10 a1 72 91 c4 01 6b 90 00", /* of 0 ms */
+                        "95 10 a1 72 90 90 01",          /* of nothing */
+                        "95 11 a1 72 91 c4 01 6b 90 01", /* an end without a number */
+                        "96 11 a1 72 91 c4 01 6b 90 00 02", /* of no stream */
         };
 
         for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
@@ -162,6 +237,34 @@ static void each_limit_is_reached_and_not_exceeded(void)
         g_assert_cmpint(decode_shape(&(struct shape){1, 59, 1024, 0, 0}), ==, -EMSGSIZE);
 }
 
+/* @n_keys and then a deadline; -EMSGSIZE past each limit. */
+static int decode_intent(uint32_t n_keys, size_t key_len, uint64_t deadline_ms)
+{
+        static const char text[4096] = "";
+        uint8_t buffer[8192];
+        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
+
+        cmi_op_write_intent(&writer, CMI_OP_INTENT_BEGIN, cmi_slice_str("r"), n_keys);
+        for (uint32_t i = 0; i < n_keys; i++) {
+                cmi_write_bin(&writer, cmi_slice(text, key_len));
+        }
+        cmi_op_write_tags(&writer, 0);
+        cmi_op_write_deadline(&writer, deadline_ms);
+        g_assert_cmpint(writer.error, ==, 0);
+        return decode(cmi_written(&writer));
+}
+
+static void each_limit_of_an_intent_is_reached_and_not_exceeded(void)
+{
+        g_assert_cmpint(decode_intent(CMI_INTENT_TARGETS_MAX, 1, 1), ==, 0);
+        g_assert_cmpint(decode_intent(CMI_INTENT_TARGETS_MAX + 1, 1, 1), ==, -EMSGSIZE);
+        g_assert_cmpint(decode_intent(1, CMI_KEY_MAX, CMI_INTENT_MS_MAX), ==, 0);
+        g_assert_cmpint(decode_intent(1, 1, CMI_INTENT_MS_MAX + 1), <, 0);
+        /* 2,047 bytes, and more than CMI_INTENT_SIZE_MAX. */
+        g_assert_cmpint(decode_intent(8, 253, 1), ==, 0);
+        g_assert_cmpint(decode_intent(8, 255, 1), ==, -EMSGSIZE);
+}
+
 static void mutated_operations_do_no_harm(void)
 {
         g_autoptr(GByteArray) bytes = bytes_of_hex(golden_invalidate);
@@ -209,11 +312,14 @@ int main(int argc, char **argv)
 #define CASE(name) g_test_add_func("/op/" #name, name)
         CASE(an_invalidate_is_written_as_documented);
         CASE(an_invalidate_is_read_back);
+        CASE(begin_and_end_of_an_intent_are_written_as_documented);
+        CASE(begin_and_end_of_an_intent_are_read_back);
         CASE(all_is_one_element);
         CASE(an_operation_cut_short_is_refused);
         CASE(a_newer_version_may_append_elements_and_kinds);
         CASE(what_is_not_an_operation_is_refused);
         CASE(each_limit_is_reached_and_not_exceeded);
+        CASE(each_limit_of_an_intent_is_reached_and_not_exceeded);
         CASE(mutated_operations_do_no_harm);
         CASE(a_run_gives_its_operations_in_order);
         CASE(a_run_that_lies_about_a_length_is_refused_and_untouched);
