@@ -42,6 +42,8 @@ struct tables {
         struct region *regions;
         uint16_t *region_buckets;
         struct cmi_region *member_regions;
+        struct intent_table *intents;
+        struct intent_memory *intent_memory; /* unless it is given */
 };
 
 static void *take(uintptr_t *at, size_t size)
@@ -53,8 +55,10 @@ static void *take(uintptr_t *at, size_t size)
 }
 
 /* Addresses of the tables for a core at @origin, and the size of it all. */
-static size_t lay_out(uintptr_t origin, uint32_t max_peers, struct tables *ret_tables)
+static size_t lay_out(
+                uintptr_t origin, const struct core_options *options, struct tables *ret_tables)
 {
+        uint32_t max_peers = options->max_peers;
         uintptr_t at = origin;
 
         take(&at, sizeof(struct core));
@@ -71,6 +75,9 @@ static size_t lay_out(uintptr_t origin, uint32_t max_peers, struct tables *ret_t
                         .region_buckets = take(&at, REGION_BUCKETS * sizeof(uint16_t)),
                         .member_regions = take(&at, (size_t)max_peers * CMI_REGIONS_MAX *
                                                                     sizeof(struct cmi_region)),
+                        .intents = take(&at, intent_table_size()),
+                        .intent_memory = take(
+                                        &at, options->intents ? 0 : sizeof(struct intent_memory)),
         };
         return at - origin;
 }
@@ -79,14 +86,14 @@ size_t core_size(const struct core_options *options)
 {
         struct tables tables;
 
-        return lay_out(0, options->max_peers, &tables);
+        return lay_out(0, options, &tables);
 }
 
-static void set_tables(struct core *core, uint32_t max_peers)
+static void set_tables(struct core *core, const struct core_options *options, struct cmi_time now)
 {
         struct tables tables;
 
-        lay_out((uintptr_t)core, max_peers, &tables);
+        lay_out((uintptr_t)core, options, &tables);
         core->links = tables.links;
         core->members = tables.members;
         core->order = tables.order;
@@ -97,7 +104,9 @@ static void set_tables(struct core *core, uint32_t max_peers)
         core->regions = tables.regions;
         core->region_buckets = tables.region_buckets;
         core->member_regions = tables.member_regions;
-        core->max_links = max_peers + CORE_LINKS_SPARE;
+        core->intents = tables.intents;
+        core->max_links = options->max_peers + CORE_LINKS_SPARE;
+        intent_open(core, options->intents ? options->intents : tables.intent_memory, now);
 }
 
 struct core *core_init(void *memory, const struct core_options *options,
@@ -108,7 +117,6 @@ struct core *core_init(void *memory, const struct core_options *options,
 
         assert(options->max_peers > 0 && options->max_peers <= CORE_PEERS_MAX);
         core->options = *options;
-        set_tables(core, options->max_peers);
         memcpy(core->name, options->name, strnlen(options->name, CMI_NAME_MAX));
         memcpy(core->software, options->software,
                         strnlen(options->software, sizeof(core->software) - 1));
@@ -116,6 +124,7 @@ struct core *core_init(void *memory, const struct core_options *options,
         core->sink = *sink;
         core->page = *page;
         core->log = log;
+        set_tables(core, options, now);
         core->random = options->random;
         core->started_ns = core->since_ns = now.mono_ns;
         core->last_call = now;
@@ -358,6 +367,7 @@ void core_tick(struct core *core, struct cmi_time now)
                 }
         }
         end_pause(core, now);
+        intent_tick(core, now);
         update_state(core, now);
         lease_update(core, now);
         wait_check(core, now);
@@ -388,6 +398,7 @@ uint64_t core_timeout_ns(const struct core *core, struct cmi_time now)
         uint64_t slice = core->options.lease_ns / 8;
         uint64_t next = now.mono_ns + (slice < IDLE_NS ? slice : IDLE_NS);
         uint64_t waits = wait_next_ns(core, now);
+        uint64_t intents = intent_next_ns(core);
 
         if (core->has_said_goodbye) {
                 return slice;
@@ -396,6 +407,7 @@ uint64_t core_timeout_ns(const struct core *core, struct cmi_time now)
                 return 0;
         }
         next = waits < next ? waits : next;
+        next = intents < next ? intents : next;
         if (!core->is_pause_over && core->pause_end_ns < next) {
                 next = core->pause_end_ns;
         }
@@ -425,11 +437,12 @@ bool core_is_writable(const struct core *core)
         return true;
 }
 
-int core_publish(struct core *core, struct cmi_time now, struct cmi_slice bytes, enum cmi_wait wait,
-                uint64_t timeout_ns, uint64_t cookie, uint64_t *ret_number)
+int core_publish_for(struct core *core, struct cmi_time now, struct cmi_slice bytes, uint64_t owner,
+                enum cmi_wait wait, uint64_t timeout_ns, uint64_t cookie, uint64_t *ret_number)
 {
         struct cmi_op op;
         uint64_t number;
+        bool is_late;
         int r = cmi_op_decode(bytes, &op);
 
         if (r < 0) {
@@ -442,16 +455,31 @@ int core_publish(struct core *core, struct cmi_time now, struct cmi_slice bytes,
         if (wait == CMI_WAIT_MESH && core->n_waits == CORE_WAITS_MAX) {
                 return -EBUSY;
         }
+        is_late = op.kind == CMI_OP_INTENT_END && !intent_is_open(core, &op);
+        /* What is kept and not logged is dropped at the next start; what is logged and not kept
+         * would be unknown to it. */
+        if (op.kind == CMI_OP_INTENT_BEGIN) {
+                r = intent_prepare(core, now, &op, bytes, owner);
+                if (r < 0) {
+                        return r;
+                }
+        }
         number = log_append(core->log, bytes);
-        apply_own(core, &op, number);
+        apply_own(core, &op, bytes, number);
         if (wait == CMI_WAIT_MESH) {
-                r = wait_add(core, now, number, timeout_ns, cookie);
+                r = wait_add(core, now, number, timeout_ns, cookie, op.kind == CMI_OP_INTENT_BEGIN);
                 assert(r == 0);
         }
         if (ret_number) {
                 *ret_number = number;
         }
-        return 0;
+        return is_late ? CORE_EXPIRED : CORE_PUBLISHED;
+}
+
+int core_publish(struct core *core, struct cmi_time now, struct cmi_slice bytes, enum cmi_wait wait,
+                uint64_t timeout_ns, uint64_t cookie, uint64_t *ret_number)
+{
+        return core_publish_for(core, now, bytes, 0, wait, timeout_ns, cookie, ret_number);
 }
 
 void core_stop(struct core *core, struct cmi_time now)
@@ -514,6 +542,7 @@ void core_status(const struct core *core, struct core_status *ret_status)
                         .n_members = core->n_members,
                         .n_regions = core->n_regions,
                         .n_waits = core->n_waits,
+                        .n_intents = core->intents->n_open,
                         .counters = core->counters,
         };
         if (core->state != CORE_LIVE) {

@@ -21,6 +21,7 @@
 #include "wire/local.h"
 #include "wire/page.h"
 
+#include "meshd/core/intent.h"
 #include "meshd/core/log.h"
 
 #define CORE_PEERS_MAX 512
@@ -68,6 +69,9 @@ struct core_options {
         uint64_t start_ns;  /* shortest time from start to LIVE */
         uint64_t alone_ns;  /* the same for a node that met nobody */
         bool is_clean; /* the predecessor on this node ended its lease in order: no start pause */
+        /* Where open write intents outlive the process; borrowed for the core's life. NULL: in the
+         * core's own memory, where they do not. */
+        struct intent_memory *intents;
 };
 
 /* Defaults for everything but identity, name and endpoints. */
@@ -109,6 +113,11 @@ struct core_outcome {
         uint32_t n_unconfirmed;
         uint32_t n_members; /* those that did not simply apply it */
         const struct cmi_result_member *members;
+};
+
+enum core_publish_outcome {
+        CORE_PUBLISHED = 0,
+        CORE_EXPIRED = 1, /* an INTENT_END of an intent that is over: it invalidates all the same */
 };
 
 #define CORE_OUTCOME_PENDING CMI_PENDING
@@ -220,11 +229,19 @@ bool core_is_writable(const struct core *core);
  *
  * On return it is in the log and applied to the own page.
  *
- * Return: 0 (it is in the stream; done() follows with CMI_WAIT_MESH), -EBADMSG, -EMSGSIZE, -EBUSY
- *         (CORE_WAITS_MAX waits), -ESHUTDOWN after core_stop().
+ * An INTENT_BEGIN has an owner with core_publish_for(): any number but 0 that core_intents_of()
+ * counts by. A wait for one ends with CORE_OUTCOME_PARTIAL unless each member has applied it: one
+ * that has only lapsed could declare this node gone and serve again before the write is committed.
+ *
+ * Return: an enum core_publish_outcome (it is in the stream; done() follows with CMI_WAIT_MESH),
+ *         -EBADMSG, -EMSGSIZE, -EBUSY (CORE_WAITS_MAX waits), -ENOSPC (so many intents are open),
+ *         -ESHUTDOWN after core_stop().
  */
 int core_publish(struct core *core, struct cmi_time now, struct cmi_slice op, enum cmi_wait wait,
                 uint64_t timeout_ns, uint64_t cookie, uint64_t *ret_number);
+
+int core_publish_for(struct core *core, struct cmi_time now, struct cmi_slice op, uint64_t owner,
+                enum cmi_wait wait, uint64_t timeout_ns, uint64_t cookie, uint64_t *ret_number);
 
 /* The client of this wait is gone: done() is not called. */
 void core_cancel(struct core *core, uint64_t cookie);
@@ -315,6 +332,8 @@ struct core_counters {
         uint64_t dropped_malformed, dropped_mesh, dropped_version, dropped_incarnation,
                         dropped_unknown_source, dropped_unknown_type, dropped_stream;
         uint64_t unknown_operations, unknown_regions, unknown_fields;
+        uint64_t intents_begun, intents_expired; /* of all nodes, here */
+        uint64_t intents_refused; /* that found no room: nothing was served until they were over */
 };
 
 struct core_status {
@@ -330,6 +349,7 @@ struct core_status {
         uint32_t n_members; /* not counting this node */
         uint32_t n_regions;
         uint32_t n_waits;
+        uint32_t n_intents; /* open */
         struct core_counters counters;
 };
 
@@ -375,6 +395,26 @@ struct core_member {
  */
 int core_member(const struct core *core, struct cmi_time now, uint32_t index,
                 struct core_member *ret_member);
+
+struct core_intent {
+        struct cmi_id origin;
+        struct cmi_position place; /* of its INTENT_BEGIN */
+        uint64_t owner;            /* 0: of another node, or of a process before */
+        uint64_t begun_ns;         /* mono; its receipt here */
+        uint64_t deadline_ns;      /* mono */
+        struct cmi_op op;          /* borrowed until the next call of the core */
+};
+
+/**
+ * core_intent() - look at the open write intents, one after the other
+ * @at: 0 before the first call; grows
+ *
+ * Return: true with the next one, false at the end.
+ */
+bool core_intent(const struct core *core, uint32_t *at, struct core_intent *ret_intent);
+
+/* How many of this owner are open? */
+uint32_t core_intents_of(const struct core *core, uint64_t owner);
 
 /* Name of the region that has this index now, borrowed; empty past the last one. */
 struct cmi_slice core_region_name(const struct core *core, uint32_t index);

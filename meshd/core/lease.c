@@ -65,6 +65,9 @@ void lease_update(struct core *core, struct cmi_time now)
                 if (!member->is_used || !member_counts(member)) {
                         continue;
                 }
+                if (member->needs_reset) {
+                        end.mono_ns = 0;
+                }
                 if (member->grant.mono_ns < end.mono_ns) {
                         end.mono_ns = member->grant.mono_ns;
                 }
@@ -72,7 +75,7 @@ void lease_update(struct core *core, struct cmi_time now)
                         end.real_ns = member->grant.real_ns;
                 }
         }
-        if (end.mono_ns == 0 || end.real_ns == 0) {
+        if (end.mono_ns == 0 || end.real_ns == 0 || intent_has_overflown(core)) {
                 end = (struct cmi_time){0};
         } else {
                 end.mono_ns += core->options.lease_ns;

@@ -159,6 +159,7 @@ void hello_send(struct core *core, struct cmi_time now, struct link *link, struc
                         .link_token = link->token,
                         .members = member_digest(core),
                         .wants_answer = wants_answer,
+                        .has_intents = intent_count(core) > 0,
         };
 
         memcpy(hello.name, core->name, sizeof(hello.name));
@@ -167,6 +168,7 @@ void hello_send(struct core *core, struct cmi_time now, struct link *link, struc
         if (member) {
                 hello.applied = (struct cmi_position){member->stream, member->applied};
                 hello.echo_token = member->peer_token;
+                hello.wants_reset = member->needs_reset != NEED_NONE;
         }
         if (member && member->link == link_index(core, link)) {
                 member->hello_sent_ns = now.mono_ns;
@@ -240,6 +242,7 @@ static void new_incarnation(
         member->incarnation = incarnation;
         member->is_confirmed = false;
         member->was_live = false;
+        member->owes_reset = false;
         member->peer_token = 0;
         member->peer_hello = 0;
         member->clock = (struct cmi_time){0};
@@ -337,9 +340,14 @@ static void find_way(struct core *core, struct cmi_time now, struct member *memb
 }
 
 /* The peer says what it has of our stream: go on from there. */
-static void set_cursor(struct core *core, struct member *member, struct cmi_position applied)
+static void set_cursor(struct core *core, struct member *member, const struct cmi_hello *hello)
 {
-        if (applied.stream == log_stream(core->log) && applied.number <= log_newest(core->log)) {
+        struct cmi_position applied = hello->applied;
+
+        if (hello->wants_reset && applied.stream == log_stream(core->log)) {
+                member->owes_reset = true;
+        } else if (applied.stream == log_stream(core->log) &&
+                        applied.number <= log_newest(core->log)) {
                 member->cursor = applied.number;
         }
 }
@@ -391,7 +399,7 @@ void hello_receive(struct core *core, struct cmi_time now, uint64_t connection,
         stream_adopt(core, now, member, hello);
         find_way(core, now, member, hello);
         if (member->is_confirmed) {
-                set_cursor(core, member, hello->applied);
+                set_cursor(core, member, hello);
                 if (member->grant.mono_ns == 0) {
                         member->is_beat_due = true;
                 }

@@ -153,6 +153,22 @@ void member_heard(
         }
 }
 
+/*
+ * The others may know of write intents of it that never came here, and its COMMIT may still be
+ * under way: nothing is served until they have told.
+ */
+static void ask_for_intents(struct core *core, const struct member *gone)
+{
+        for (uint32_t i = 0; i < core->member_limit; i++) {
+                struct member *member = &core->members[i];
+
+                if (member->is_used && member != gone && member->stream != 0 &&
+                                member_counts(member) && member->needs_reset == NEED_NONE) {
+                        member->needs_reset = NEED_TOLD;
+                }
+        }
+}
+
 static void declare_gone(struct core *core, struct cmi_time now, struct member *member)
 {
         member->grant = (struct cmi_time){0};
@@ -167,6 +183,12 @@ static void declare_gone(struct core *core, struct cmi_time now, struct member *
         if (!MUTANT(GONE_KEPT) && !(MUTANT(UNMET_KEPT) && member->stream == 0)) {
                 apply_forget(core, member, "a member is gone without a goodbye");
         }
+        if (MUTANT(INTENT_ENDED_BY_DEATH)) {
+                intent_death(core, member->stream);
+        }
+        if (!MUTANT(INTENT_UNTOLD)) {
+                ask_for_intents(core, member);
+        }
         member_set_state(core, now, member, MEMBER_GONE,
                         member->state == MEMBER_SEEN ? "it never answered" : "it stayed silent");
 }
@@ -175,6 +197,10 @@ void member_tick(struct core *core, struct cmi_time now, struct member *member)
 {
         uint64_t silence = now.mono_ns - member->silent_from_ns;
         struct link *link;
+
+        if (member->needs_reset && member_counts(member)) {
+                nack_send(core, now, member);
+        }
 
         switch (member->state) {
         case MEMBER_SEEN:

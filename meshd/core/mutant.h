@@ -38,7 +38,15 @@
         X(B2_WAIT_BY_STATE)        /* waits for members, not for running grants */                 \
         X(B3_ANSWERS_EARLY)        /* answers waits though it is not LIVE */                       \
         X(B4_AWAY_COUNTS)          /* time in which it did not run itself counts as silence */     \
-        X(B5_UNCONFIRMED)          /* nobody could have dropped us */
+        X(B5_UNCONFIRMED)          /* nobody could have dropped us */                              \
+        /* of write intents */                                                                     \
+        X(INTENT_FLAG_LOST)        /* any other stamp takes the flag away */                       \
+        X(INTENT_ENDED_BY_DEATH)   /* its node is gone, so it is taken for over */                 \
+        X(INTENT_LATE_END_TWICE)   /* an end after the deadline counts down once more */           \
+        X(INTENT_END_UNSTAMPED)    /* its end takes the flag away and stamps nothing */            \
+        X(INTENT_UNTOLD)           /* to nobody who joins, nor with a RESET */                     \
+        X(INTENT_GRANT_EARLY)      /* a joiner serves before it is told */                         \
+        X(INTENT_NOT_DURABLE)      /* a meshd that starts knows none of those before */
 /* clang-format on */
 
 enum mutant {

@@ -114,6 +114,7 @@ int core_region(struct core *core, struct cmi_slice name, uint32_t *ret_index)
                 core->region_buckets[bucket] = (uint16_t)(index + 1);
                 apply_region(core, index);
                 core->regions[index].given = cmi_page_begin(&core->page) - 1;
+                intent_region(core, index);
         }
         *ret_index = index;
         return 0;

@@ -14,6 +14,7 @@
  *   lease.c   beats, grants, the lease end in the page
  *   wait.c    who waits for which operation, and when that is over
  *   apply.c   operations on the page
+ *   intent.c  open write intents, and the slots that they flag
  *   region.c  which region has which index in the page
  *   option.c  options of regions, compared between nodes
  *   query.c   questions between nodes
@@ -79,6 +80,15 @@ struct member {
         uint64_t lag_ns;
 
         /* Its stream, here. */
+        /* A RESET of it is to come, and there is no lease before. */
+        enum {
+                NEED_NONE = 0,
+                NEED_TOLD, /* its intents */
+                NEED_JOIN, /* and its stream is to be joined: everything is forgotten */
+        } needs_reset;
+        uint32_t reset_part; /* that comes next, of a RESET in parts */
+        uint64_t reset_at;   /* where that RESET leads */
+        uint64_t reset_mark; /* of the intents that it told */
         bool was_gone_unmet; /* declared gone before any stream of it was known */
         uint64_t stream;     /* 0: unknown */
         uint64_t newest;     /* as it told us */
@@ -93,6 +103,7 @@ struct member {
         /* Our stream, there. */
         uint64_t acknowledged;
         uint64_t cursor;       /* newest operation sent on the link */
+        bool owes_reset;       /* it asked for one */
         bool is_lapsed;        /* no grants until it has acknowledged lapse_target */
         uint64_t lapse_target; /* newest operation when it lapsed */
         uint64_t granted_ns;   /* receipt of the newest beat that a granting beat of ours echoed; 0:
@@ -128,6 +139,7 @@ struct wait {
         uint64_t since_ns;    /* numbered, or LIVE since then */
         uint64_t deadline_ns; /* NEVER: only its own bound */
         bool is_snapshot_taken;
+        bool is_intent; /* that a member lapsed is not enough */
 };
 
 struct query {
@@ -150,6 +162,23 @@ struct region {
         uint64_t told[CORE_PEERS_MAX / 64]; /* members that were said to differ */
         uint8_t len;
         char name[CMI_REGION_NAME_MAX];
+};
+
+struct intent_slot {
+        uint32_t name; /* of apply_target() */
+        uint32_t n_open;
+};
+
+struct intent_table {
+        struct intent_memory *memory;
+        uint32_t n_open;
+        uint32_t n_own;
+        uint32_t limit;                     /* those that are open lie below it */
+        uint32_t regions[CORE_INTENTS_MAX]; /* whose index is held; NONE: it had none */
+        bool is_own[CORE_INTENTS_MAX];
+        uint64_t owners[CORE_INTENTS_MAX];
+        uint64_t marks[CORE_INTENTS_MAX]; /* of the RESET that told it last */
+        struct intent_slot slots[];
 };
 
 struct core {
@@ -181,6 +210,7 @@ struct core {
         uint64_t n_queries;
         uint32_t n_queries_open;
         uint64_t n_bodies;
+        uint64_t n_marks;
         bool has_said_goodbye;
         bool has_unsent; /* a budget ran out: another turn at once */
 
@@ -199,6 +229,7 @@ struct core {
         uint8_t *wait_results;                  /* CORE_WAITS_MAX x max_peers: enum wait_result */
         struct cmi_result_member *wait_members; /* max_peers, for one outcome */
 
+        struct intent_table *intents;
         struct query queries[CORE_QUERIES_MAX];
         uint64_t n_owners;
         uint64_t n_unheld;
@@ -327,6 +358,7 @@ void stream_beat(struct core *core, struct cmi_time now, struct member *member,
                 const struct cmi_beat *beat);
 void ops_receive(struct core *core, struct cmi_time now, struct member *member,
                 const struct cmi_ops *ops);
+void nack_send(struct core *core, struct cmi_time now, struct member *member);
 void nack_receive(struct core *core, struct member *member, const struct cmi_nack *nack);
 void reset_receive(struct core *core, struct cmi_time now, struct member *member,
                 const struct cmi_reset *reset);
@@ -344,7 +376,7 @@ void lease_end_now(struct core *core);
 
 /* wait.c */
 int wait_add(struct core *core, struct cmi_time now, uint64_t number, uint64_t timeout_ns,
-                uint64_t cookie);
+                uint64_t cookie, bool is_intent);
 void wait_check(struct core *core, struct cmi_time now);
 void wait_forget_member(struct core *core, const struct member *member);
 void wait_end_all(struct core *core, struct cmi_time now);
@@ -352,12 +384,47 @@ uint64_t wait_next_ns(const struct core *core, struct cmi_time now);
 
 /* apply.c */
 /* One operation on the page. A kind that is not understood is applied as "forget everything". */
-void apply_own(struct core *core, const struct cmi_op *op, uint64_t number);
+void apply_own(struct core *core, const struct cmi_op *op, struct cmi_slice bytes, uint64_t number);
 void apply_foreign(struct core *core, struct cmi_slice bytes, const struct member *source,
                 uint64_t number);
 void apply_forget(struct core *core, const struct member *member, const char *reason);
 /* An index was given to a region. */
 void apply_region(struct core *core, uint32_t index);
+
+struct apply_target {
+        _Atomic uint64_t *slot;
+        uint32_t name; /* no two slots of keys and tags have the same */
+};
+
+struct apply_target apply_target(const struct core *core, enum cmi_page_kind kind, uint32_t region,
+                struct cmi_slice key);
+
+/* intent.c */
+size_t intent_table_size(void);
+/* What the process before has left in @memory is open again. */
+void intent_open(struct core *core, struct intent_memory *memory, struct cmi_time now);
+/* Before an INTENT_BEGIN is logged: keeps it. Return: 0, -ENOSPC. */
+int intent_prepare(struct core *core, struct cmi_time now, const struct cmi_op *op,
+                struct cmi_slice bytes, uint64_t owner);
+void intent_begin(struct core *core, const struct member *source, uint64_t number,
+                const struct cmi_op *op, struct cmi_slice bytes);
+bool intent_is_open(const struct core *core, const struct cmi_op *op);
+/* The flags only: that it is an invalidation too is the caller's business. */
+void intent_end(struct core *core, const struct cmi_op *op);
+void intent_tick(struct core *core, struct cmi_time now);
+uint64_t intent_next_ns(const struct core *core);
+bool intent_has_overflown(const struct core *core);
+/* This region has got an index. */
+void intent_region(struct core *core, uint32_t region);
+/* A planted bug only: the death of its node ends an intent. */
+void intent_death(struct core *core, uint64_t stream);
+uint32_t intent_count(const struct core *core);
+/* The first open one from index @from on, for another node. Return: where to go on; 0: none. */
+uint32_t intent_write(const struct core *core, struct cmi_time now, uint32_t from,
+                struct cmi_intent *ret_intent);
+void intent_told(struct core *core, struct cmi_time now, const struct cmi_intent *intent,
+                uint64_t mark);
+void intent_settle(struct core *core, uint64_t stream, uint64_t number, uint64_t mark);
 
 /* region.c */
 uint32_t region_find(const struct core *core, struct cmi_slice name); /* NONE: it has no index */

@@ -24,7 +24,8 @@
 static bool can_replay(
                 const struct core *core, const struct member *member, const struct cmi_hello *hello)
 {
-        if (hello->oldest != 1) {
+        /* Intents of others are not in its stream. */
+        if (hello->oldest != 1 || hello->has_intents || member->needs_reset) {
                 return false;
         }
         if (member->stream == 0) {
@@ -44,12 +45,19 @@ void stream_adopt(struct core *core, struct cmi_time now, struct member *member,
                 bool is_kept = (member->stream == 0 && MUTANT(UNKNOWN_STREAM_CURRENT)) ||
                                (member->stream != 0 && MUTANT(LOST_LOG_KEPT));
 
-                if (!is_replay && !is_kept) {
+                /* Its intents come first, with a RESET, and we forget when it is complete. */
+                bool is_reset = !is_replay && !is_kept && hello->has_intents &&
+                                !MUTANT(INTENT_GRANT_EARLY);
+
+                if (!is_replay && !is_kept && !is_reset) {
                         apply_forget(core, member, "joined a stream that began before");
+                        intent_settle(core, hello->newest.stream, hello->newest.number, 0);
                 }
                 member->stream = hello->newest.stream;
-                member->applied = is_replay ? 0 : hello->newest.number;
-                member->newest = member->applied;
+                member->applied = is_replay || is_reset ? 0 : hello->newest.number;
+                member->newest = is_reset ? hello->newest.number : member->applied;
+                member->needs_reset = is_reset ? NEED_JOIN : NEED_NONE;
+                member->reset_part = 0;
                 member->waiting_position = 0;
                 member->nack_sent_ns = 0;
                 lease_applied(core, member);
@@ -59,14 +67,14 @@ void stream_adopt(struct core *core, struct cmi_time now, struct member *member,
         }
 }
 
-static void nack_send(struct core *core, struct cmi_time now, struct member *member)
+/* One question per gap and eighth of a lease; the answer may be on its way. */
+void nack_send(struct core *core, struct cmi_time now, struct member *member)
 {
         struct link *link = link_ready(core, member);
         uint8_t buffer[64];
         struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
-        struct cmi_nack nack = {member->stream, member->applied};
+        struct cmi_nack nack = {member->stream, member->applied, member->needs_reset != NEED_NONE};
 
-        /* One question per gap and eighth of a lease; the answer may be on its way. */
         if (!link || (member->nack_sent_ns != 0 && member->nack_after == member->applied &&
                                      now.mono_ns - member->nack_sent_ns <
                                                      core->options.lease_ns / 8)) {
@@ -82,6 +90,10 @@ static void nack_send(struct core *core, struct cmi_time now, struct member *mem
 
 static void gap_found(struct core *core, struct cmi_time now, struct member *member)
 {
+        if (member->needs_reset) {
+                nack_send(core, now, member);
+                return;
+        }
         if (member->nack_after != member->applied || member->nack_sent_ns == 0) {
                 member->gaps++;
                 core->counters.gaps++;
@@ -152,25 +164,69 @@ void ops_receive(struct core *core, struct cmi_time now, struct member *member,
 void nack_receive(struct core *core, struct member *member, const struct cmi_nack *nack)
 {
         core->counters.nacks_received++;
-        if (nack->stream == log_stream(core->log) && nack->after < member->cursor) {
+        if (nack->stream == log_stream(core->log) && nack->wants_reset) {
+                member->owes_reset = true;
+        } else if (nack->stream == log_stream(core->log) && nack->after < member->cursor) {
                 member->cursor = nack->after;
+        }
+}
+
+/* Parts come one after the other, or not at all: then the gap is found again. */
+static bool is_next_part(struct core *core, struct member *member, const struct cmi_reset *reset)
+{
+        if (reset->part == 0) {
+                member->reset_mark = ++core->n_marks;
+        } else if (reset->part != member->reset_part || reset->at.number != member->reset_at) {
+                return false;
+        }
+        member->reset_part = reset->part + 1;
+        member->reset_at = reset->at.number;
+        return true;
+}
+
+/* Intents that are flagged too early do no harm: each has its deadline. */
+static void take_intents(struct core *core, struct cmi_time now, const struct member *member,
+                const struct cmi_reset *reset)
+{
+        struct cmi_reset list = *reset;
+
+        for (uint32_t i = 0; i < list.n_intents; i++) {
+                struct cmi_intent intent = cmi_reset_next(&list);
+
+                intent_told(core, now, &intent, member->reset_mark);
         }
 }
 
 void reset_receive(struct core *core, struct cmi_time now, struct member *member,
                 const struct cmi_reset *reset)
 {
+        bool is_late = reset->at.number < member->applied ||
+                       (reset->at.number == member->applied && !member->needs_reset);
+
         if (reset->at.stream != member->stream) {
                 core->counters.dropped_stream++;
                 member->wants_hello = true;
                 return;
         }
-        if (reset->at.number <= member->applied) {
+        if (is_late || !is_next_part(core, member, reset)) {
                 return;
         }
-        core->counters.resets_received++;
-        member->resets++;
-        apply_forget(core, member, "too far behind for the log of a member");
+        take_intents(core, now, member, reset);
+        if (reset->has_more) {
+                return;
+        }
+        if (!member->needs_reset) {
+                core->counters.resets_received++;
+                member->resets++;
+        }
+        if (member->needs_reset == NEED_JOIN) {
+                apply_forget(core, member, "joined a stream that began before");
+        } else if (reset->at.number > member->applied) {
+                apply_forget(core, member, "too far behind for the log of a member");
+        }
+        intent_settle(core, member->stream, reset->at.number, member->reset_mark);
+        member->needs_reset = NEED_NONE;
+        member->reset_part = 0;
         member->applied = reset->at.number;
         if (member->newest < member->applied) {
                 member->newest = member->applied;
@@ -182,10 +238,14 @@ void reset_receive(struct core *core, struct cmi_time now, struct member *member
 void goodbye_receive(struct core *core, struct cmi_time now, struct member *member,
                 const struct cmi_goodbye *goodbye)
 {
-        if (goodbye->final.stream != member->stream || goodbye->final.number != member->applied) {
+        if (goodbye->final.stream != member->stream || goodbye->final.number != member->applied ||
+                        member->needs_reset == NEED_JOIN) {
                 apply_forget(core, member, "a member left before all of its stream came");
-                member->stream = goodbye->final.stream;
-                member->applied = member->newest = goodbye->final.number;
+                /* Intents of it that others know are not "passed" here; if it comes back its stream
+                 * is joined. */
+                member->stream = 0;
+                member->applied = member->newest = 0;
+                member->needs_reset = NEED_NONE;
         }
         member_set_state(core, now, member, MEMBER_LEFT, "it said goodbye");
 }
@@ -222,34 +282,67 @@ static int body_make(struct core *core, uint64_t cursor)
         return 0;
 }
 
-static int reset_send(struct core *core, struct link *link, struct member *member)
+/* As many intents as fit, from *at on; then *at is where the next part begins, 0: that was all. */
+static size_t reset_part(
+                struct core *core, struct cmi_time now, struct cmi_reset *reset, uint32_t *at)
 {
-        uint8_t buffer[64];
-        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
-        struct cmi_reset reset = {{log_stream(core->log), log_newest(core->log)}};
-        int r;
+        struct cmi_writer list = cmi_writer(core->run, CMI_FRAME_BODY_MAX - 64);
+        struct cmi_writer writer = cmi_writer(core->body, sizeof(core->body));
+        struct cmi_intent intent;
+        uint32_t next;
 
-        cmi_reset_write(&writer, &reset);
-        r = link_send(core, link, member, CMI_FRAME_RESET, cmi_written(&writer), 0);
-        if (r == 0) {
-                member->cursor = reset.at.number;
+        reset->n_intents = 0;
+        while ((next = intent_write(core, now, *at, &intent)) != 0 &&
+                        list.len + CMI_RESET_INTENT_SIZE <= list.capacity) {
+                cmi_reset_write_intent(&list, &intent);
+                reset->n_intents++;
+                *at = next;
+        }
+        reset->has_more = next != 0;
+        cmi_reset_write(&writer, reset);
+        cmi_write_raw(&writer, cmi_written(&list));
+        assert(writer.error == 0 && list.error == 0);
+        core->body_id = 0; /* what was there is gone */
+        return writer.len;
+}
+
+/* All parts at once, or again from the first one. */
+static int reset_send(
+                struct core *core, struct cmi_time now, struct link *link, struct member *member)
+{
+        struct cmi_reset reset = {.at = {log_stream(core->log), log_newest(core->log)}};
+        uint32_t at = 0;
+
+        do {
+                size_t len = reset_part(core, now, &reset, &at);
+                int r = link_send(
+                                core, link, member, CMI_FRAME_RESET, cmi_slice(core->body, len), 0);
+
+                if (r < 0) {
+                        return r;
+                }
+                reset.part++;
+        } while (reset.has_more);
+        member->cursor = reset.at.number;
+        if (!member->owes_reset) {
                 core->counters.resets_sent++;
                 core_emit(core, CORE_EVENT_RESET_SENT, member, "");
         }
-        return r;
+        member->owes_reset = false;
+        return 0;
 }
 
-static void member_flush(struct core *core, struct member *member)
+static void member_flush(struct core *core, struct cmi_time now, struct member *member)
 {
         for (int i = 0; i < FLUSH_FRAMES; i++) {
                 struct link *link = link_ready(core, member);
                 int r;
 
-                if (!link || member->cursor >= log_newest(core->log)) {
+                if (!link || (member->cursor >= log_newest(core->log) && !member->owes_reset)) {
                         return;
                 }
-                if (body_make(core, member->cursor) < 0) {
-                        r = reset_send(core, link, member);
+                if (member->owes_reset || body_make(core, member->cursor) < 0) {
+                        r = reset_send(core, now, link, member);
                 } else {
                         r = link_send(core, link, member, CMI_FRAME_OPS,
                                         cmi_slice(core->body, core->body_len), core->body_id);
@@ -269,7 +362,7 @@ void stream_flush(struct core *core, struct cmi_time now)
         core->has_unsent = false;
         for (uint32_t i = 0; i < core->member_limit; i++) {
                 if (core->members[i].is_used && core->members[i].is_confirmed) {
-                        member_flush(core, &core->members[i]);
+                        member_flush(core, now, &core->members[i]);
                 }
         }
 }

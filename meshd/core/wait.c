@@ -64,7 +64,7 @@ static struct wait *wait_new(struct core *core)
 }
 
 int wait_add(struct core *core, struct cmi_time now, uint64_t number, uint64_t timeout_ns,
-                uint64_t cookie)
+                uint64_t cookie, bool is_intent)
 {
         struct wait *wait = core->n_waits < CORE_WAITS_MAX ? wait_new(core) : NULL;
 
@@ -77,6 +77,7 @@ int wait_add(struct core *core, struct cmi_time now, uint64_t number, uint64_t t
         *wait = (struct wait){
                         .is_used = true,
                         .cookie = cookie,
+                        .is_intent = is_intent,
                         .number = number,
                         .since_ns = now.mono_ns,
                         .deadline_ns = timeout_ns == 0 || timeout_ns > NEVER / 2
@@ -127,7 +128,7 @@ static void finish(struct core *core, struct wait *wait, int outcome)
                 end.n_lapsed += results[i] == WAIT_LAPSED;
                 end.n_unconfirmed += results[i] == WAIT_OPEN;
         }
-        if (outcome == 0 && end.n_unconfirmed > 0) {
+        if (outcome == 0 && (end.n_unconfirmed > 0 || (wait->is_intent && end.n_lapsed > 0))) {
                 end.outcome = CORE_OUTCOME_PARTIAL;
         }
         wait_done(core, wait, &end);

@@ -185,7 +185,7 @@ static int open_log(struct daemon *daemon, struct fault *fault)
         const struct config *config = daemon->config;
         uint64_t stream;
         int r = log_file_open(&daemon->log_file, config->runtime_dir, config->socket,
-                        config->log_bytes, fault);
+                        config->log_bytes + sizeof(struct intent_memory), fault);
 
         if (r < 0) {
                 return r;
@@ -199,8 +199,8 @@ static int open_log(struct daemon *daemon, struct fault *fault)
         if (getrandom(&stream, sizeof(stream), 0) != sizeof(stream)) {
                 return fault_set(fault, FAULT_FAILED, -EIO, "No random numbers from the kernel.");
         }
-        r = log_open(&daemon->log, daemon->log_file.memory, daemon->log_file.size,
-                        &daemon->state.id, stream | 1);
+        r = log_open(&daemon->log, daemon->log_file.memory, config->log_bytes, &daemon->state.id,
+                        stream | 1);
         return r < 0 ? fault_set(fault, FAULT_FAILED, r, "Stream log: %s.", strerror(-r)) : r;
 }
 
@@ -261,6 +261,8 @@ static struct core_options make_core_options(const struct daemon *daemon, bool i
         options.start_ns = config->start_ms ? cmi_ms(config->start_ms) : options.start_ns;
         options.alone_ns = config->alone_ms ? cmi_ms(config->alone_ms) : options.alone_ns;
         options.is_clean = is_clean;
+        options.intents = (struct intent_memory *)((char *)daemon->log_file.memory +
+                                                   config->log_bytes);
         return options;
 }
 

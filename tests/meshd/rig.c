@@ -126,6 +126,7 @@ struct rig *rig_free(struct rig *rig)
         for (uint32_t i = 0; i < rig->n_nodes; i++) {
                 rig_kill(rig, i);
                 free(rig->nodes[i].log_memory);
+                free(rig->nodes[i].intents);
         }
         for (uint32_t i = 0; i < rig->n_frames; i++) {
                 free(rig->frames[i].bytes);
@@ -147,7 +148,9 @@ static void start(struct rig *rig, uint32_t number, const char *name, bool keeps
         rig_kill(rig, number);
         if (!keeps_log || !node->log_memory) {
                 free(node->log_memory);
+                free(node->intents);
                 node->log_memory = calloc(1, LOG_SIZE);
+                node->intents = calloc(1, sizeof(*node->intents));
         }
         snprintf(text, sizeof(text), "n%u", number);
         options.node_id.bytes[0] = (uint8_t)(identity + 1);
@@ -161,6 +164,7 @@ static void start(struct rig *rig, uint32_t number, const char *name, bool keeps
         }
         options.max_peers = 8;
         options.lease_ns = rig->lease_ns;
+        options.intents = node->intents;
         log_open(&node->log, node->log_memory, LOG_SIZE, &options.node_id,
                         rig->now.mono_ns + number);
         options.is_clean = log_was_closed(&node->log);
@@ -245,11 +249,8 @@ void rig_form(struct rig *rig)
         rig_run(rig, 2500);
 }
 
-int rig_publish(struct rig *rig, uint32_t node, const char *key, enum cmi_wait wait,
-                uint64_t timeout_ms)
+static void open_region(struct rig *rig)
 {
-        uint8_t buffer[256];
-        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
         uint32_t index;
 
         for (uint32_t i = 0; i < rig->n_nodes; i++) {
@@ -257,12 +258,51 @@ int rig_publish(struct rig *rig, uint32_t node, const char *key, enum cmi_wait w
                         core_region(rig->nodes[i].core, cmi_slice_str("r"), &index);
                 }
         }
+}
+
+int rig_publish(struct rig *rig, uint32_t node, const char *key, enum cmi_wait wait,
+                uint64_t timeout_ms)
+{
+        uint8_t buffer[256];
+        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
+
+        open_region(rig);
         cmi_op_write_begin(&writer, cmi_slice_str("r"), 1);
         cmi_write_bin(&writer, cmi_slice_str(key));
         cmi_op_write_tags(&writer, 0);
         cmi_op_write_end(&writer, false);
         return core_publish(rig->nodes[node].core, rig->now, cmi_written(&writer), wait,
                         cmi_ms(timeout_ms), 7, NULL);
+}
+
+int rig_begin(struct rig *rig, uint32_t number, struct cmi_slice key, uint64_t deadline_ms,
+                struct cmi_position *ret_place)
+{
+        struct rig_node *node = &rig->nodes[number];
+        uint8_t buffer[CMI_INTENT_SIZE_MAX];
+        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
+
+        open_region(rig);
+        cmi_op_write_intent(&writer, CMI_OP_INTENT_BEGIN, cmi_slice_str("r"), 1);
+        cmi_write_bin(&writer, key);
+        cmi_op_write_tags(&writer, 0);
+        cmi_op_write_deadline(&writer, deadline_ms);
+        ret_place->stream = log_stream(&node->log);
+        return core_publish_for(node->core, rig->now, cmi_written(&writer), 1, CMI_WAIT_MESH, 0, 7,
+                        &ret_place->number);
+}
+
+int rig_end(struct rig *rig, uint32_t node, struct cmi_slice key, struct cmi_position place)
+{
+        uint8_t buffer[CMI_INTENT_SIZE_MAX + 32];
+        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
+
+        cmi_op_write_intent(&writer, CMI_OP_INTENT_END, cmi_slice_str("r"), 1);
+        cmi_write_bin(&writer, key);
+        cmi_op_write_tags(&writer, 0);
+        cmi_op_write_place(&writer, place.stream, place.number);
+        return core_publish(rig->nodes[node].core, rig->now, cmi_written(&writer), CMI_WAIT_NODE, 0,
+                        0, NULL);
 }
 
 enum core_state rig_state(const struct rig *rig, uint32_t node)
@@ -273,15 +313,25 @@ enum core_state rig_state(const struct rig *rig, uint32_t node)
         return status.state;
 }
 
-bool rig_is_stamped(const struct rig *rig, uint32_t node, const char *key, uint64_t token)
+static uint64_t stamp_of(const struct rig *rig, uint32_t node, struct cmi_slice key)
 {
         struct cmi_page_view view = cmi_page_view(rig->nodes[node].page);
         uint32_t region;
 
         core_region(rig->nodes[node].core, cmi_slice_str("r"), &region);
         return view.keys[cmi_page_slot(
-                               cmi_page_hash(view.seed, CMI_PAGE_KEY, region, key, strlen(key)),
-                               view.key_mask)] > token;
+                        cmi_page_hash(view.seed, CMI_PAGE_KEY, region, key.data, key.len),
+                        view.key_mask)];
+}
+
+bool rig_is_stamped(const struct rig *rig, uint32_t node, const char *key, uint64_t token)
+{
+        return stamp_of(rig, node, cmi_slice_str(key)) > token;
+}
+
+bool rig_is_flagged(const struct rig *rig, uint32_t node, struct cmi_slice key)
+{
+        return (stamp_of(rig, node, key) & CMI_PAGE_INTENT_FLAG) != 0;
 }
 
 uint64_t rig_token(const struct rig *rig, uint32_t node)

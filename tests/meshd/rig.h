@@ -7,7 +7,7 @@
  */
 #include "meshd/core/core.h"
 
-#define RIG_NODES 4
+#define RIG_NODES 5
 #define RIG_FRAMES 4096
 #define RIG_ADDRESSES 3
 
@@ -20,6 +20,7 @@ struct rig_node {
         struct cmi_page *page;
         struct log log;
         void *log_memory;
+        struct intent_memory *intents;                       /* lives and dies with the log */
         uint32_t link_to[CORE_PEERS_MAX + CORE_LINKS_SPARE]; /* node number + 1 */
         uint32_t link_moves[CORE_PEERS_MAX + CORE_LINKS_SPARE];
         uint32_t link_address[CORE_PEERS_MAX + CORE_LINKS_SPARE];
@@ -68,6 +69,12 @@ void rig_run(struct rig *rig, uint64_t ms);
 void rig_form(struct rig *rig);
 int rig_publish(struct rig *rig, uint32_t node, const char *key, enum cmi_wait wait,
                 uint64_t timeout_ms);
+/* One key, or with filler bytes in it; *ret_place: what rig_end() wants. */
+int rig_begin(struct rig *rig, uint32_t node, struct cmi_slice key, uint64_t deadline_ms,
+                struct cmi_position *ret_place);
+int rig_end(struct rig *rig, uint32_t node, struct cmi_slice key, struct cmi_position place);
+/* Is the intent flag of @key's slot set on @node? */
+bool rig_is_flagged(const struct rig *rig, uint32_t node, struct cmi_slice key);
 enum core_state rig_state(const struct rig *rig, uint32_t node);
 /* Does the stamp of @key on @node exceed @token? */
 bool rig_is_stamped(const struct rig *rig, uint32_t node, const char *key, uint64_t token);

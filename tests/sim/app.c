@@ -52,7 +52,8 @@ static void hand_over(struct app *app, struct sim_write *write)
         struct world *world = app->node->world;
 
         if (!is_connected(app)) {
-                write->stage = WRITE_PENDING;
+                /* Nobody begins to write later than he asked to. */
+                write->stage = write->intent == INTENT_BEGINS ? WRITE_FREE : WRITE_PENDING;
                 if (app->is_attached) {
                         app->is_attached = false;
                         add_for(app, random_below(&world->random, world->options.lease_ns / 20),
@@ -85,7 +86,10 @@ static void attach(struct app *app)
                 struct sim_write *write = &app->writes[i];
                 bool is_unanswered = write->stage == WRITE_HANDED || write->stage == WRITE_WAITING;
 
-                if (write->stage == WRITE_PENDING ||
+                if (is_unanswered && write->node_life != node->life &&
+                                write->intent == INTENT_BEGINS) {
+                        write->stage = WRITE_FREE;
+                } else if (write->stage == WRITE_PENDING ||
                                 (is_unanswered && write->node_life != node->life)) {
                         hand_over(app, write);
                 }
@@ -274,83 +278,6 @@ void app_read_event(struct sim_reader *reader, uint64_t life)
 
 /* Writing */
 
-static void write_fat(struct cmi_writer *writer)
-{
-        uint8_t filler[CMI_KEY_MAX];
-        uint32_t n = (OP_SIZE - 1000) / (CMI_KEY_MAX + 8);
-
-        memset(filler, 0xff, sizeof(filler));
-        cmi_op_write_begin(writer, cmi_slice_str("other"), n);
-        for (uint32_t i = 0; i < n; i++) {
-                cmi_write_bin(writer, cmi_slice(filler, sizeof(filler)));
-        }
-        cmi_op_write_tags(writer, 0);
-        cmi_op_write_end(writer, false);
-}
-
-/* What a version that this one does not know may send: kind 99. */
-static void write_unknown(struct cmi_writer *writer)
-{
-        cmi_write_array(writer, 2);
-        cmi_write_uint(writer, 99);
-        cmi_write_uint(writer, 1);
-}
-
-static uint32_t all_keys(const struct world *world)
-{
-        return (1u << world->options.n_keys) - 1;
-}
-
-static uint32_t keys_of_tag(const struct world *world, uint8_t tag)
-{
-        uint32_t keys = 0;
-
-        for (uint32_t i = 0; i < world->options.n_keys; i++) {
-                keys |= reader_tag(i, world->options.n_tags) == tag ? 1u << i : 0;
-        }
-        return keys;
-}
-
-static void write_targets(
-                struct cmi_writer *writer, const uint8_t *key, const uint8_t *tag, bool is_whole)
-{
-        cmi_op_write_begin(writer, cmi_slice_str("r"), key ? 1 : 0);
-        if (key) {
-                cmi_write_bin(writer, cmi_slice(key, 1));
-        }
-        cmi_op_write_tags(writer, tag ? 1 : 0);
-        if (tag) {
-                cmi_write_bin(writer, cmi_slice(tag, 1));
-        }
-        cmi_op_write_end(writer, is_whole);
-}
-
-/* An operation that covers @key, encoded; it may cover more. */
-static void make_operation(struct world *world, struct sim_write *write, uint32_t key)
-{
-        struct cmi_writer writer = cmi_writer(write->op, sizeof(write->op));
-        uint8_t key_name = (uint8_t)key;
-        uint8_t tag = reader_tag(key, world->options.n_tags);
-
-        if (random_chance(&world->random, world->options.unknown_ppm)) {
-                write->keys = all_keys(world);
-                write_unknown(&writer);
-        } else if (!random_chance(&world->random, world->options.wide_ppm)) {
-                write->keys = 1u << key;
-                write_targets(&writer, &key_name, NULL, false);
-        } else if (random_chance(&world->random, 500000)) {
-                write->keys = keys_of_tag(world, tag);
-                write_targets(&writer, NULL, &tag, false);
-        } else if (random_chance(&world->random, 500000)) {
-                write->keys = all_keys(world);
-                write_targets(&writer, NULL, NULL, true);
-        } else {
-                write->keys = all_keys(world);
-                cmi_op_write_all(&writer);
-        }
-        write->op_len = (uint32_t)writer.len;
-}
-
 /* Dead in this process before anything else happens. */
 static void announce(struct app *app, struct sim_write *write)
 {
@@ -406,16 +333,18 @@ static void begin_write(struct app *app)
                 return;
         }
         world->tally.n_writes++;
+        write->intent = INTENT_NONE;
+        if (random_chance(&world->random, world->options.intent_ppm)) {
+                intent_draw(write, key);
+                announce(app, write);
+                return;
+        }
         write->stage = WRITE_COMMITTED;
         draw_wait(world, write);
         if (random_chance(&world->random, world->options.fat_ppm)) {
-                struct cmi_writer writer = cmi_writer(write->op, sizeof(write->op));
-
-                write->keys = 0;
-                write_fat(&writer);
-                write->op_len = (uint32_t)writer.len;
+                operation_fat(write);
         } else {
-                make_operation(world, write, key);
+                operation_draw(write, key);
                 judge_commit(world, key);
         }
         add_for(app, random_duration(&world->random, 1000, world->options.announce_ns), EVENT_WRITE,
@@ -448,10 +377,11 @@ void app_last_write(struct app *app)
         struct sim_write *write = free_write(app);
 
         write->stage = WRITE_COMMITTED;
+        write->intent = INTENT_NONE;
         write->wait = CMI_WAIT_MESH;
         write->timeout_ns = 0;
         world->options.unknown_ppm = 0;
-        make_operation(world, write, 0);
+        operation_draw(write, 0);
         judge_commit(world, 0);
         announce(app, write);
 }
@@ -483,12 +413,18 @@ void app_publish(struct node *node, struct sim_write *write, struct cmi_time now
         write->cookie = ++world->n_cookies;
         write->published_ns = world->now_ns;
         write->stage = WRITE_WAITING;
+        if (write->intent == INTENT_ENDS) {
+                judge_intent_ended(world, write); /* the call may be interrupted when it has */
+        }
         r = core_publish(node->core, now, cmi_slice(write->op, write->op_len), write->wait,
                         write->timeout_ns, write->cookie, &number);
         trace(world, "%s: app %u publishes keys %x as %llu, wait %d: %d", node->name,
                         write->app->index, write->keys, (unsigned long long)number,
                         (int)write->wait, r);
-        if (r == -ESHUTDOWN || r == -EBUSY) {
+        world->tally.n_late_ends += r == CORE_EXPIRED;
+        if (r < 0 && write->intent == INTENT_BEGINS) {
+                write->stage = WRITE_FREE;
+        } else if (r == -ESHUTDOWN || r == -EBUSY) {
                 write->stage = WRITE_PENDING;
                 write->app->is_attached = false;
                 add_for(write->app, world->options.lease_ns / 20, EVENT_ATTACH, 0, write->app);
@@ -539,6 +475,9 @@ void app_done(struct node *node, uint64_t cookie, const struct core_outcome *out
                 judge_acknowledged(world, write);
         }
         returned(write->app, write);
+        if (write->intent == INTENT_BEGINS) {
+                intent_begun(write, outcome);
+        }
 }
 
 /* The end */

@@ -164,8 +164,8 @@ static void check_slots(struct node *node)
         uint64_t *copy = page->slots;
 
         for (uint32_t i = 0; i < PAGE_SLOTS; i++) {
-                uint64_t key = page->view.keys[i];
-                uint64_t tag = page->view.tags[i];
+                uint64_t key = page->view.keys[i] & ~CMI_PAGE_INTENT_FLAG;
+                uint64_t tag = page->view.tags[i] & ~CMI_PAGE_INTENT_FLAG;
 
                 if (key < copy[2 * i] || tag < copy[2 * i + 1]) {
                         violation(node->world, "C5 %s: a stamp decreased", node->name);
@@ -281,6 +281,11 @@ static bool is_ready(struct world *world, struct node *node, char *ret_reason, s
         if (!audit_is_live(node)) {
                 core_status(node->core, &status);
                 snprintf(ret_reason, size, "%s is not LIVE: %s", node->name, status.reason);
+                return false;
+        }
+        core_status(node->core, &status);
+        if (status.n_intents > 0) {
+                snprintf(ret_reason, size, "%s has %u open intents", node->name, status.n_intents);
                 return false;
         }
         for (uint32_t i = 0; i < world->options.n_apps; i++) {

@@ -267,7 +267,7 @@ static void cut_off(struct random *random, uint8_t *memory, const uint8_t *befor
  * What a process that dies in log_append() leaves: the record is counted, and nobody has learnt of
  * it; or it is not, and some or all of its bytes are there, over those of the oldest ones.
  */
-static void tear_append(struct node *node, struct cmi_slice op)
+static void tear_append(struct node *node, const struct sim_write *write)
 {
         struct random *random = &node->world->random;
         size_t size = node->world->options.log_size;
@@ -276,12 +276,14 @@ static void tear_append(struct node *node, struct cmi_slice op)
         uint64_t number;
 
         memcpy(before, memory, size);
-        number = log_append(&node->log, op);
+        number = log_append(&node->log, cmi_slice(write->op, write->op_len));
         if (random_chance(random, 600000)) {
                 uncount(memory, before, number);
                 if (random_chance(random, 500000)) {
                         cut_off(random, memory, before, size);
                 }
+        } else if (write->intent == INTENT_ENDS) {
+                judge_intent_ended(node->world, write);
         }
         trace(node->world, "%s is killed when it logs %llu, which is %s", node->name,
                         (unsigned long long)number,
@@ -294,8 +296,8 @@ static bool is_torn(struct node *node, const struct call *call)
         struct world *world = node->world;
 
         return call->kind == CALL_PUBLISH && world->stage == STAGE_CHAOS &&
-               call->write->stage == WRITE_HANDED && node->stopping == STOP_NO &&
-               random_chance(&world->random, world->options.tear_ppm);
+               call->write->stage == WRITE_HANDED && call->write->intent != INTENT_BEGINS &&
+               node->stopping == STOP_NO && random_chance(&world->random, world->options.tear_ppm);
 }
 
 void node_call(struct node *node, const struct call *call)
@@ -303,7 +305,7 @@ void node_call(struct node *node, const struct call *call)
         struct world *world = node->world;
 
         if (is_torn(node, call)) {
-                tear_append(node, cmi_slice(call->write->op, call->write->op_len));
+                tear_append(node, call->write);
                 world->tally.n_torn++;
                 node_kill(node, false);
                 node_start_later(node);

@@ -10,6 +10,11 @@
  *     that was at that time declared gone (or had left, or was never met) by the reader's meshd,
  *     and was so still when the read began: bounded regions do not promise those.
  * C3  A process never hits an older version than it has hit, stored, or announced itself (C4).
+ * C13 While an intent is open that every node has confirmed, nobody serves its keys; a version that
+ *     its owner commits meanwhile counts as acknowledged from the commit on, whatever becomes of
+ *     the owner (C14: until its end is told, or its deadline is over, and not earlier). Exempt is
+ *     a node whose host lost what it knew of the intent, when nobody who knows it can tell it; and
+ *     one that had left and come back unnoticed, when the origin's host lost it before they met.
  * C6  No hit without a lease, and none on a page whose meshd has said goodbye.
  */
 #include "tests/sim/world.h"
@@ -45,6 +50,7 @@ void judge_init(struct world *world)
                 world->keys[i].newest = 0;
                 world->keys[i].n_published = 1;
                 world->keys[i].n_acknowledged = 0;
+                world->keys[i].n_held = 0;
                 judge_commit(world, i);
                 world->keys[i].versions[0] = (struct version){0};
                 world->keys[i].versions[1] = (struct version){0};
@@ -68,32 +74,163 @@ void judge_published(struct world *world, const struct sim_write *write, uint32_
         }
 }
 
+static void acknowledge(struct key *key, struct acknowledged acknowledged)
+{
+        uint64_t n = key->n_acknowledged;
+
+        if (n > 0 && key->acknowledged[n - 1].version >= acknowledged.version) {
+                return;
+        }
+        if (n == key->acknowledged_capacity) {
+                key->acknowledged = grow(key->acknowledged, &key->acknowledged_capacity,
+                                sizeof(*key->acknowledged));
+        }
+        key->acknowledged[key->n_acknowledged++] = acknowledged;
+}
+
 void judge_acknowledged(struct world *world, const struct sim_write *write)
 {
         world->tally.n_acknowledged++;
         for (uint32_t i = 0; i < world->options.n_keys; i++) {
-                struct key *key = &world->keys[i];
-                uint64_t n = key->n_acknowledged;
-
-                if (!(write->keys & 1u << i) ||
-                                (n > 0 && key->acknowledged[n - 1].version >= write->versions[i])) {
-                        continue;
+                if (write->keys & 1u << i) {
+                        acknowledge(&world->keys[i],
+                                        (struct acknowledged){
+                                                        .at_ns = world->now_ns,
+                                                        .version = write->versions[i],
+                                                        .held_ns = NEVER,
+                                                        .origin = write->app->node->index,
+                                                        .left = write->left,
+                                        });
                 }
-                if (n == key->acknowledged_capacity) {
-                        key->acknowledged = grow(key->acknowledged, &key->acknowledged_capacity,
-                                        sizeof(*key->acknowledged));
-                }
-                key->acknowledged[key->n_acknowledged++] = (struct acknowledged){world->now_ns,
-                                write->versions[i], write->app->node->index, write->left};
         }
 }
 
-/* It left, came back behind a partition, and knows nothing of the origin but that it is silent. */
-static bool is_beyond(const struct sim_reader *reader, const struct acknowledged *acknowledged)
+void judge_intent(struct world *world, const struct sim_write *write)
 {
-        return (acknowledged->left & 1u << reader->app->node->index) &&
-               (reader->gone_ns[acknowledged->origin] != NEVER ||
-                               reader->page->gone_ns[acknowledged->origin] != NEVER);
+        for (uint32_t i = 0; i < world->options.n_keys; i++) {
+                struct key *key = &world->keys[i];
+
+                if (write->keys & 1u << i) {
+                        key->held[key->n_held++ % HELD_MAX] = (struct held){
+                                        .known_ns = write->published_ns,
+                                        .from_ns = world->now_ns,
+                                        .until_ns = write->published_ns + write->deadline_ns,
+                                        .place = write->place,
+                                        .origin = write->app->node->index,
+                                        .left = write->left,
+                        };
+                }
+        }
+}
+
+static uint64_t n_held(const struct key *key)
+{
+        return key->n_held < HELD_MAX ? key->n_held : HELD_MAX;
+}
+
+void judge_intent_ended(struct world *world, const struct sim_write *write)
+{
+        for (uint32_t i = 0; i < world->options.n_keys; i++) {
+                struct key *key = &world->keys[i];
+
+                for (uint64_t h = 0; h < n_held(key); h++) {
+                        struct held *held = &key->held[h];
+
+                        if (held->place.stream == write->place.stream &&
+                                        held->place.number == write->place.number &&
+                                        held->until_ns > world->now_ns) {
+                                held->until_ns = world->now_ns;
+                        }
+                }
+        }
+}
+
+void judge_intent_committed(struct world *world, const struct event *event)
+{
+        struct key *key = &world->keys[event->b & 0xff];
+        uint64_t held_ns = world->now_ns;
+
+        for (uint64_t h = 0; h < n_held(key); h++) {
+                const struct held *held = &key->held[h];
+
+                if (held->origin == event->a && world->now_ns <= held->until_ns &&
+                                held->known_ns < held_ns) {
+                        held_ns = held->known_ns;
+                }
+        }
+        judge_commit(world, event->b & 0xff);
+        acknowledge(key, (struct acknowledged){
+                                         .at_ns = world->now_ns,
+                                         .version = key->newest,
+                                         .held_ns = held_ns,
+                                         .origin = event->a,
+                                         .left = (uint32_t)(event->b >> 8),
+                         });
+}
+
+static bool is_gone(const struct sim_reader *reader, uint32_t node)
+{
+        return reader->gone_ns[node] != NEVER || reader->page->gone_ns[node] != NEVER;
+}
+
+/* It left, came back behind a partition, and knows nothing of the origin but that it is silent. */
+static bool is_beyond(const struct sim_reader *reader, uint32_t origin, uint32_t left)
+{
+        return (left & 1u << reader->app->node->index) && is_gone(reader, origin);
+}
+
+/* Likewise, and the origin's host lost what it knew of this intent before they met. */
+static bool is_unmet(
+                const struct sim_reader *reader, uint64_t held_ns, uint32_t origin, uint32_t left)
+{
+        return (left & 1u << reader->app->node->index) && held_ns != NEVER &&
+               reader->app->node->world->nodes[origin].lost_ns > held_ns;
+}
+
+/* Its host lost what it knew of this intent, and there is nobody left who could tell it. */
+static bool is_untold(const struct sim_reader *reader, uint64_t held_ns, uint32_t left)
+{
+        const struct node *node = reader->app->node;
+
+        for (uint32_t i = 0; i < node->world->options.n_nodes; i++) {
+                const struct node *other = &node->world->nodes[i];
+
+                if (other->lost_ns < held_ns && !(left & 1u << i) &&
+                                (other == node || !is_gone(reader, i))) {
+                        return false;
+                }
+        }
+        return held_ns != NEVER;
+}
+
+static void check_held(struct world *world, const struct sim_reader *reader)
+{
+        const struct key *key = &world->keys[reader->key];
+
+        for (uint64_t h = 0; h < n_held(key); h++) {
+                const struct held *held = &key->held[h];
+
+                if (held->from_ns < reader->started_ns && world->now_ns < held->until_ns &&
+                                !is_beyond(reader, held->origin, held->left) &&
+                                !is_unmet(reader, held->known_ns, held->origin, held->left) &&
+                                !is_untold(reader, held->known_ns, held->left)) {
+                        violation(world,
+                                        "C13 %s: app %u hits key %u, which intent %llu of node%u "
+                                        "has held for %.6f s and will for %.6f s",
+                                        reader->app->node->name, reader->app->index, reader->key,
+                                        (unsigned long long)held->place.number, held->origin,
+                                        (double)(reader->started_ns - held->from_ns) / 1e9,
+                                        (double)(held->until_ns - world->now_ns) / 1e9);
+                        return;
+                }
+        }
+}
+
+static bool is_exempt(const struct sim_reader *reader, const struct acknowledged *acknowledged)
+{
+        return is_beyond(reader, acknowledged->origin, acknowledged->left) ||
+               is_unmet(reader, acknowledged->held_ns, acknowledged->origin, acknowledged->left) ||
+               is_untold(reader, acknowledged->held_ns, acknowledged->left);
 }
 
 static void check_acknowledged(struct world *world, const struct sim_reader *reader)
@@ -102,7 +239,7 @@ static void check_acknowledged(struct world *world, const struct sim_reader *rea
         uint64_t n = key->n_acknowledged;
 
         while (n > 0 && (key->acknowledged[n - 1].at_ns >= reader->started_ns ||
-                                        is_beyond(reader, &key->acknowledged[n - 1]))) {
+                                        is_exempt(reader, &key->acknowledged[n - 1]))) {
                 n--;
         }
         if (n > 0 && key->acknowledged[n - 1].version > reader->get.entry.version) {
@@ -167,6 +304,7 @@ static void check_lease(
 
 void judge_hit(struct world *world, const struct sim_reader *reader, struct cmi_time precise)
 {
+        check_held(world, reader);
         check_acknowledged(world, reader);
         check_staleness(world, reader);
         check_lease(world, reader, precise);

@@ -154,6 +154,8 @@ static void print_tally(const struct world *world, double seconds)
                         (unsigned long long)tally->n_interrupts, (unsigned long long)tally->n_torn,
                         (unsigned long long)tally->n_frames, (unsigned long long)tally->n_starts,
                         (unsigned long long)tally->n_faults);
+        printf("# intents held %llu, ended late %llu\n", (unsigned long long)tally->n_intents,
+                        (unsigned long long)tally->n_late_ends);
         printf("# hits %llu, misses %llu, writes %llu, waits: 0 %llu, PARTIAL %llu, PENDING %llu, "
                "TIMEOUT %llu, forgot %llu, RESET %llu\n",
                         (unsigned long long)tally->n_hits, (unsigned long long)tally->n_misses,

@@ -53,6 +53,7 @@ void node_init(struct world *world, uint32_t index)
         node->real_base_ns = 1700000000 * CMI_NS_PER_S +
                              random_below(&world->random, 1000 * CMI_NS_PER_S);
         node->log_memory = sim_allocate(world->options.log_size);
+        node->intents = sim_allocate(sizeof(*node->intents));
 }
 
 static void kick(struct node *node)
@@ -208,6 +209,7 @@ static struct core_options core_options_for(struct node *node)
         result.drift_ppm = options->drift_ppm;
         result.start_ns = options->start_ns;
         result.alone_ns = options->alone_ns;
+        result.intents = node->intents;
         return result;
 }
 
@@ -218,7 +220,12 @@ static void open_log(struct node *node, struct core_options *options)
 
         if (node->is_log_lost) {
                 memset(node->log_memory, 0, world->options.log_size);
+                node->intents->magic = 0;
                 node->is_log_lost = false;
+                node->lost_ns = world->now_ns;
+        }
+        if (node->life == 1) {
+                node->lost_ns = world->now_ns; /* it never knew anything */
         }
         outcome = log_open(&node->log, node->log_memory, world->options.log_size, &node->id,
                         random_next(&world->random) | 1);
@@ -473,9 +480,11 @@ void node_free(struct node *node)
         free(node->call.frame);
         free(node->core_memory);
         free(node->log_memory);
+        free(node->intents);
         free(node->stack);
         node->call.frame = NULL;
         node->core_memory = NULL;
         node->log_memory = NULL;
+        node->intents = NULL;
         node->stack = NULL;
 }

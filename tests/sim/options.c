@@ -49,6 +49,8 @@ static void draw_apps(struct options *options, struct random *random)
         options->wide_ppm = (uint32_t)PICK(random, 0, 100000, 300000);
         options->unknown_ppm = (uint32_t)PICK(random, 0, 0, 50000);
         options->fat_ppm = (uint32_t)PICK(random, 0, 0, 0, 300000, 700000);
+        options->intent_ppm = (uint32_t)PICK(random, 0, 0, 0, 500000);
+        options->dying_ppm = (uint32_t)PICK(random, 0, 300000, 800000);
 }
 
 static void draw_faults(struct options *options, struct random *random)

@@ -60,6 +60,8 @@ struct options {
         uint32_t wide_ppm;    /* share of invalidations by tag, region or all */
         uint32_t unknown_ppm; /* and by an operation of a newer version */
         uint32_t fat_ppm;     /* operations that fill the log */
+        uint32_t intent_ppm;  /* writes that begin with an intent */
+        uint32_t dying_ppm;   /* whose owner dies before it ends it */
 
         uint32_t interrupt_ppm; /* share of the core's calls that are paused or killed half-way */
         uint32_t tear_ppm;      /* share of publications that kill their meshd inside of the log */

@@ -97,10 +97,12 @@ static void stage_event(struct world *world)
         }
         trace(world, "all is healed");
         world->stage = STAGE_HEAL;
-        world->options.spike_ppm = 0;
         nemesis_heal_all(world);
         world->stage_deadline_ns = world->now_ns + settle_ns(world);
-        world_add(world, options->lease_ns / 8, EVENT_AUDIT, 0, 0, NULL);
+        /* What is late already arrives first. */
+        world_add(world, options->lease_ns / 8 + (options->spike_ppm ? options->spike_ns : 0),
+                        EVENT_AUDIT, 0, 0, NULL);
+        world->options.spike_ppm = 0;
 }
 
 static uint64_t beats_ns(const struct world *world)
@@ -236,6 +238,11 @@ static void write_due(struct world *world, const struct event *event)
         app_write_event(event->object, event);
 }
 
+static void commit_due(struct world *world, const struct event *event)
+{
+        judge_intent_committed(world, event);
+}
+
 static void fault_due(struct world *world, const struct event *event)
 {
         nemesis_fault_event(world);
@@ -268,6 +275,7 @@ static void (*const handlers[EVENT_KINDS])(struct world *world, const struct eve
                 [EVENT_ATTACH] = attach_due,
                 [EVENT_READ] = read_due,
                 [EVENT_WRITE] = write_due,
+                [EVENT_COMMIT] = commit_due,
                 [EVENT_FAULT] = fault_due,
                 [EVENT_HEAL] = heal_due,
                 [EVENT_STAGE] = stage_due,

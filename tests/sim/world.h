@@ -8,6 +8,8 @@
  * node.c      hosts: clocks, and meshd processes around real cores
  * call.c      calls of a core, some of them interrupted half-way
  * app.c       processes with a cache on the node's page; readers and writers
+ * intent.c    writers that announce a write before they commit it
+ * operation.c what writers publish
  * judge.c     the database, and what reads may return
  * audit.c     what cores and pages must look like
  * nemesis.c   faults
@@ -144,7 +146,9 @@ struct node {
         struct core *core;
         struct sim_page *page;
         void *log_memory;
+        struct intent_memory *intents;
         bool is_log_lost;
+        uint64_t lost_ns; /* newest start without the log and the intents of before */
         struct log log;
         bool has_met[NODES_MAX]; /* on its disk */
         uint64_t tick_ns;        /* EVENT_TICK that counts */
@@ -185,8 +189,20 @@ enum write_stage {
         WRITE_WAITING,   /* in the stream */
 };
 
+enum write_intent {
+        INTENT_NONE = 0, /* committed, then announced */
+        INTENT_BEGINS,
+        INTENT_ENDS,
+};
+
 struct sim_write {
         struct app *app;
+        enum write_intent intent;
+        uint32_t key; /* the intent's; keys may be those of its tag */
+        bool is_by_tag;
+        uint64_t begun_ns;
+        uint64_t deadline_ns; /* from begun_ns */
+        struct cmi_position place;
         uint64_t app_life;
         uint64_t node_life; /* of the meshd that has it */
         enum write_stage stage;
@@ -248,11 +264,26 @@ struct version {
 struct acknowledged {
         uint64_t at_ns;
         uint64_t version;
+        uint64_t held_ns; /* since when its intent was known; NEVER: it had none */
         uint32_t origin;
         uint32_t left; /* bits of nodes that had left, as far as the origin knew */
 };
 
+/* While it is open the key is never served. */
+struct held {
+        uint64_t known_ns; /* since when others may know it */
+        uint64_t from_ns;
+        uint64_t until_ns;
+        struct cmi_position place;
+        uint32_t origin;
+        uint32_t left;
+};
+
+#define HELD_MAX 32 /* the newest intents on one key */
+
 struct key {
+        struct held held[HELD_MAX];
+        uint64_t n_held;
         struct version *versions; /* [0] is the first, of before the start */
         uint64_t newest;
         uint64_t capacity;
@@ -272,7 +303,7 @@ enum stage {
 struct tally {
         uint64_t n_events, n_calls, n_frames, n_hits, n_misses, n_writes, n_acknowledged, n_partial,
                         n_pending, n_timeouts, n_faults, n_forgot, n_resets, n_starts, n_interrupts,
-                        n_torn, n_wasted;
+                        n_torn, n_wasted, n_intents, n_late_ends;
         uint64_t virtual_ns;
 };
 
@@ -395,7 +426,25 @@ void app_last_write(struct app *app);
 bool app_is_idle(const struct app *app);
 bool app_read_all(struct app *app);
 
+/* intent.c */
+/* Make of a write one that begins with an intent. */
+void intent_draw(struct sim_write *write, uint32_t key);
+void intent_begun(struct sim_write *write, const struct core_outcome *outcome);
+
+/* operation.c */
+/* One that covers @key; it may cover more. */
+void operation_draw(struct sim_write *write, uint32_t key);
+/* A large one that covers none. */
+void operation_fat(struct sim_write *write);
+/* The begin, or the end, of the write's intent. */
+void operation_intent(struct sim_write *write);
+
 /* judge.c */
+/* It was begun everywhere: from now on nobody serves its keys. */
+void judge_intent(struct world *world, const struct sim_write *write);
+void judge_intent_ended(struct world *world, const struct sim_write *write);
+/* The write of an intent takes effect. */
+void judge_intent_committed(struct world *world, const struct event *event);
 void judge_init(struct world *world);
 uint64_t judge_commit(struct world *world, uint32_t key);
 void judge_published(struct world *world, const struct sim_write *write, uint32_t origin);

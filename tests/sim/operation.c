@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* The operations that writers publish, encoded, and which keys each of them covers. */
+#include "tests/sim/world.h"
+
+void operation_fat(struct sim_write *write)
+{
+        struct cmi_writer writer = cmi_writer(write->op, sizeof(write->op));
+        uint8_t filler[CMI_KEY_MAX];
+        uint32_t n = (OP_SIZE - 1000) / (CMI_KEY_MAX + 8);
+
+        memset(filler, 0xff, sizeof(filler));
+        cmi_op_write_begin(&writer, cmi_slice_str("other"), n);
+        for (uint32_t i = 0; i < n; i++) {
+                cmi_write_bin(&writer, cmi_slice(filler, sizeof(filler)));
+        }
+        cmi_op_write_tags(&writer, 0);
+        cmi_op_write_end(&writer, false);
+        write->keys = 0;
+        write->op_len = (uint32_t)writer.len;
+}
+
+/* What a version that this one does not know may send: kind 99. */
+static void write_unknown(struct cmi_writer *writer)
+{
+        cmi_write_array(writer, 2);
+        cmi_write_uint(writer, 99);
+        cmi_write_uint(writer, 1);
+}
+
+static uint32_t all_keys(const struct world *world)
+{
+        return (1u << world->options.n_keys) - 1;
+}
+
+static uint32_t keys_of_tag(const struct world *world, uint8_t tag)
+{
+        uint32_t keys = 0;
+
+        for (uint32_t i = 0; i < world->options.n_keys; i++) {
+                keys |= reader_tag(i, world->options.n_tags) == tag ? 1u << i : 0;
+        }
+        return keys;
+}
+
+static void write_targets(
+                struct cmi_writer *writer, const uint8_t *key, const uint8_t *tag, bool is_whole)
+{
+        cmi_op_write_begin(writer, cmi_slice_str("r"), key ? 1 : 0);
+        if (key) {
+                cmi_write_bin(writer, cmi_slice(key, 1));
+        }
+        cmi_op_write_tags(writer, tag ? 1 : 0);
+        if (tag) {
+                cmi_write_bin(writer, cmi_slice(tag, 1));
+        }
+        cmi_op_write_end(writer, is_whole);
+}
+
+void operation_draw(struct sim_write *write, uint32_t key)
+{
+        struct world *world = write->app->node->world;
+        struct cmi_writer writer = cmi_writer(write->op, sizeof(write->op));
+        uint8_t key_name = (uint8_t)key;
+        uint8_t tag = reader_tag(key, world->options.n_tags);
+
+        if (random_chance(&world->random, world->options.unknown_ppm)) {
+                write->keys = all_keys(world);
+                write_unknown(&writer);
+        } else if (!random_chance(&world->random, world->options.wide_ppm)) {
+                write->keys = 1u << key;
+                write_targets(&writer, &key_name, NULL, false);
+        } else if (random_chance(&world->random, 500000)) {
+                write->keys = keys_of_tag(world, tag);
+                write_targets(&writer, NULL, &tag, false);
+        } else if (random_chance(&world->random, 500000)) {
+                write->keys = all_keys(world);
+                write_targets(&writer, NULL, NULL, true);
+        } else {
+                write->keys = all_keys(world);
+                cmi_op_write_all(&writer);
+        }
+        write->op_len = (uint32_t)writer.len;
+}
+
+void operation_intent(struct sim_write *write)
+{
+        const struct world *world = write->app->node->world;
+        struct cmi_writer writer = cmi_writer(write->op, sizeof(write->op));
+        uint8_t key = (uint8_t)write->key;
+        uint8_t tag = reader_tag(write->key, world->options.n_tags);
+        bool is_begin = write->intent == INTENT_BEGINS;
+
+        cmi_op_write_intent(&writer, is_begin ? CMI_OP_INTENT_BEGIN : CMI_OP_INTENT_END,
+                        cmi_slice_str("r"), write->is_by_tag ? 0 : 1);
+        if (!write->is_by_tag) {
+                cmi_write_bin(&writer, cmi_slice(&key, 1));
+        }
+        cmi_op_write_tags(&writer, write->is_by_tag ? 1 : 0);
+        if (write->is_by_tag) {
+                cmi_write_bin(&writer, cmi_slice(&tag, 1));
+        }
+        if (is_begin) {
+                cmi_op_write_deadline(&writer, write->deadline_ns / CMI_NS_PER_MS);
+        } else {
+                cmi_op_write_place(&writer, write->place.stream, write->place.number);
+        }
+        write->op_len = (uint32_t)writer.len;
+        write->keys = write->is_by_tag ? keys_of_tag(world, tag) : 1u << write->key;
+}
