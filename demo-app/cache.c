@@ -52,6 +52,8 @@ static const char *reason_text(enum cm_reason reason)
                 return "pending";
         case CM_REASON_OFFLINE:
                 return "offline";
+        case CM_REASON_INTENT:
+                return "being written";
         }
         return "unknown";
 }

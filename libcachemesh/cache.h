@@ -145,26 +145,36 @@ static inline bool cmi_is_locally_dead(
         return false;
 }
 
+/* Of one that is over a token: a flagged one is over all. */
+static inline enum cm_reason cmi_stamp_reason(uint64_t stamp)
+{
+        return stamp & CMI_PAGE_INTENT_FLAG ? CM_REASON_INTENT : CM_REASON_INVALIDATED;
+}
+
 /* Epoch, floor and slots: CM_REASON_NONE if the entry's token is good, as far as the page tells. */
 static inline enum cm_reason cmi_check_stamps(
                 const struct cmi_mapping *mapping, uint32_t index, const struct cmi_entry *entry)
 {
         const struct cmi_page_view *view = &mapping->view;
         uint64_t token = entry->token_seq;
+        uint64_t stamp;
 
         if (entry->serial != mapping->serial ||
                         atomic_load_explicit(&view->page->floor, memory_order_acquire) > token) {
                 return CM_REASON_FORGOTTEN;
         }
-        if (atomic_load_explicit(&view->regions[index], memory_order_acquire) > token ||
-                        atomic_load_explicit(&view->keys[entry->key_slot], memory_order_acquire) >
-                                        token) {
+        if (atomic_load_explicit(&view->regions[index], memory_order_acquire) > token) {
                 return CM_REASON_INVALIDATED;
         }
+        stamp = atomic_load_explicit(&view->keys[entry->key_slot], memory_order_acquire);
+        if (__builtin_expect(stamp > token, 0)) {
+                return cmi_stamp_reason(stamp);
+        }
         for (unsigned i = 0; i < entry->n_tags; i++) {
-                if (atomic_load_explicit(&view->tags[entry->tag_slots[i]], memory_order_acquire) >
-                                token) {
-                        return CM_REASON_INVALIDATED;
+                stamp = atomic_load_explicit(
+                                &view->tags[entry->tag_slots[i]], memory_order_acquire);
+                if (__builtin_expect(stamp > token, 0)) {
+                        return cmi_stamp_reason(stamp);
                 }
         }
         return CM_REASON_NONE;

@@ -103,10 +103,12 @@ enum cm_outcome {
  * define CM_E_BUSY - a limit on concurrent work is reached
  *
  * From cm_get_or_load(): as many loaders as cm_options.loads_max allows ran all the time that the
- * call could wait. On its socket meshd says it when too many calls wait there; cm_invalidate() then
- * gives CM_PENDING.
+ * call could wait. From cm_write_begin(): too many writes are open. On its socket meshd says it
+ * when too many calls wait there, too; cm_invalidate() then gives CM_PENDING.
  */
 #define CM_E_BUSY (-1007)
+/** define CM_E_EXPIRED - the deadline of the write was over before its end was told */
+#define CM_E_EXPIRED (-1008)
 
 /** struct cm - a handle: one connection to meshd, and the regions opened on it */
 struct cm;
@@ -114,6 +116,8 @@ struct cm;
 struct cm_region;
 /** struct cm_batch - targets collected for one publication */
 struct cm_batch;
+/** struct cm_write - a write that was announced, and is not ended yet */
+struct cm_write;
 /** struct cm_load - a load that runs, in the hands of its loader */
 struct cm_load;
 
@@ -673,6 +677,65 @@ CM_API int cm_batch_add_region(struct cm_batch *batch, struct cm_region *region)
 CM_API int cm_batch_publish(struct cm_batch *batch, enum cm_wait wait, uint32_t timeout_ms,
                 struct cm_result *ret_result);
 
+/** define CM_WRITE_TARGETS_MAX - keys and tags of one write, together */
+#define CM_WRITE_TARGETS_MAX 32
+/** define CM_WRITE_MS_DEFAULT - deadline of a write that names none */
+#define CM_WRITE_MS_DEFAULT 5000
+/** define CM_WRITE_MS_MAX - longest deadline of a write */
+#define CM_WRITE_MS_MAX 30000
+
+/** struct cm_write_options - what a write is going to change; zeroed but for its size */
+struct cm_write_options {
+        size_t size; /* set by the caller: sizeof(struct cm_write_options) */
+        const struct cm_bytes *keys;
+        size_t n_keys;
+        const struct cm_bytes *tags;
+        size_t n_tags;        /* with n_keys 1 to CM_WRITE_TARGETS_MAX */
+        uint32_t deadline_ms; /* 0: CM_WRITE_MS_DEFAULT; up to CM_WRITE_MS_MAX */
+        uint32_t timeout_ms;  /* of this call; 0: the handle's */
+};
+
+/**
+ * cm_write_begin() - from now on nobody serves or stores these keys, until cm_write_end()
+ * @ret_write:  end it with cm_write_end()
+ * @region:     where
+ * @options:    borrowed for the call; the keys and tags together have at most 1,800 bytes
+ * @ret_result: NULL, or filled when the outcome is 0 or CM_PARTIAL
+ *
+ * Call it before the database transaction commits, and cm_write_end() after it. A process that dies
+ * in between does no harm: when the deadline is over each node takes the write for ended, and
+ * nothing that was loaded before is served again. So the COMMIT must not take effect later than
+ * that: give the database a deadline of its own (a statement timeout) which, counted from this
+ * call, lies below this one. Waits as CM_WAIT_MESH does. docs/explanation/coherence.md has it all.
+ *
+ * 0: every member has confirmed it. CM_PARTIAL: those in the result have not; if this node's host
+ * dies before cm_write_end() they may serve the old value up to the region's TTL. CM_PENDING: it is
+ * not known to be in the stream: no member may know it, and the write is no better than one that is
+ * only invalidated at its end. In these two cases an app may go on all the same, or end the write
+ * and try later; @ret_write is set as with 0. At a failure it is not, and nothing has begun.
+ *
+ * Return: 0, CM_PARTIAL, CM_PENDING, CM_E_BUSY (too many are open), CM_E_TIMEOUT (not every
+ *         member has answered in time; it was ended again), -EINVAL (an argument), -E2BIG,
+ *         -EOPNOTSUPP (a CM_OPEN_STANDALONE handle), -ENOMEM, or another negative errno with which
+ *         meshd refused it.
+ */
+CM_API int cm_write_begin(struct cm_write **ret_write, struct cm_region *region,
+                const struct cm_write_options *options, struct cm_result *ret_result);
+
+/**
+ * cm_write_end() - the write is committed, or rolled back: its keys may be served again
+ * @write: taken over, whatever is returned; NULL is allowed
+ *
+ * An invalidation of its keys and tags, in any case, with CM_WAIT_NODE: what was cached before is
+ * dead when the flags go. No wait for the mesh is needed, since nobody serves the keys meanwhile.
+ * Before cm_close().
+ *
+ * Return: 0, CM_PENDING (queued: meshd is away), CM_E_EXPIRED (it invalidated all the same, but the
+ *         deadline was over: what committed after that may have been missed until now), or a
+ *         negative errno as from cm_invalidate().
+ */
+CM_API int cm_write_end(struct cm_write *write);
+
 /**
  * cm_result_clear() - free the list of a result and zero it
  * @result: one thread at a time; NULL, zeroed and cleared ones are allowed
@@ -800,6 +863,7 @@ enum cm_reason {
         CM_REASON_FORGOTTEN = 5,   /* floor or epoch: the node forgot everything from before */
         CM_REASON_PENDING = 6,     /* invalidations of this handle wait for meshd */
         CM_REASON_OFFLINE = 7,     /* there is no page, or the region has no place in it yet */
+        CM_REASON_INTENT = 8,      /* a write to it has begun: cm_write_begin() */
 };
 
 /**
@@ -822,7 +886,7 @@ struct cm_region_stats {
         size_t size; /* set by the caller: sizeof(struct cm_region_stats) */
         uint64_t n_hits;
         uint64_t n_negative_hits;
-        uint64_t n_misses[8];   /* by enum cm_reason */
+        uint64_t n_misses[9];   /* by enum cm_reason */
         uint64_t n_puts;        /* stored, also by loads */
         uint64_t n_refused;     /* CM_REFUSED; and loads whose value was not stored */
         uint64_t n_evicted;     /* entries, to make room */

@@ -71,6 +71,7 @@ struct cmi_connection {
         const char *reason; /* static: why it is not better than it is */
         struct cmi_channel channel;
         uint64_t next_id;
+        uint64_t stream; /* of the meshd that is attached */
 
         uint64_t attach_id;
         struct cmi_time attach_clock;
@@ -204,6 +205,9 @@ void cmi_connection_unspool(struct cmi_connection *connection);
 
 int cmi_connection_publish(struct cm *cm, const struct cmi_slice *ops, size_t n_ops,
                 enum cm_wait wait, uint32_t timeout_ms, struct cm_result *ret_result);
+
+int cmi_connection_begin(struct cm *cm, struct cmi_slice op, uint32_t timeout_ms,
+                struct cm_result *ret_result, uint64_t *ret_stream);
 
 /* An operation that invalidates the whole region. Return: its bytes, in @writer. */
 struct cmi_slice cmi_connection_encode_region(struct cmi_writer *writer, const char *name);

@@ -225,10 +225,60 @@ static int publish_all(struct cmi_connection *connection, const struct cmi_slice
                            : 0;
 }
 
+static int begin(struct cmi_connection *connection, struct cmi_slice op, uint32_t timeout_ms,
+                struct cm_result *ret_result, uint64_t *ret_stream)
+{
+        uint64_t deadline_ns = cmi_connection_now_ns() + cmi_ms(timeout_ms);
+        struct cmi_publication *publication;
+        uint64_t n_received = connection->n_received;
+        struct cmi_waiter waiter;
+        int r = CM_PENDING;
+
+        cmi_connection_try(connection);
+        cmi_connection_read(connection);
+        if (connection->state == CMI_CONNECTION_OFFLINE || connection->is_stalled ||
+                        cmi_pending_is_full(&connection->pending) ||
+                        cmi_pending_add(&connection->pending, op, CM_WAIT_MESH, deadline_ns,
+                                        &publication) < 0) {
+                return CM_PENDING;
+        }
+        publication->is_intent = true;
+        cmi_waiters_enter(&connection->waiters, &waiter, CMI_WAITER_ANSWER, ret_result);
+        publication->waiter = &waiter;
+        cmi_connection_pump(connection);
+        while (!waiter.is_done && go_on(connection, &waiter, deadline_ns, n_received)) {
+        }
+        if (waiter.is_done) {
+                r = waiter.outcome;
+                *ret_stream = waiter.stream;
+        } else if (publication->id == 0) {
+                cmi_pending_drop(&connection->pending, publication);
+        } else {
+                publication->waiter = NULL; /* its answer drops it, or the end of the socket */
+        }
+        cmi_connection_leave(connection, &waiter);
+        return r;
+}
+
+int cmi_connection_begin(struct cm *cm, struct cmi_slice op, uint32_t timeout_ms,
+                struct cm_result *ret_result, uint64_t *ret_stream)
+{
+        struct cmi_connection *connection = cmi_connection(cm);
+        int r;
+
+        cmi_connection_lock(connection);
+        r = begin(connection, op, timeout_ms, ret_result, ret_stream);
+        cmi_connection_unlock(connection);
+        return r;
+}
+
 static int told(int r)
 {
         if (r == CM_E_TIMEOUT) {
                 return cmi_fail(r, "in the stream, but not every member has answered in time");
+        }
+        if (r == CM_E_EXPIRED) {
+                return cmi_fail(r, "the write's deadline was over; its keys are invalidated");
         }
         return r < 0 ? cmi_fail(r, "meshd refused the invalidation") : r;
 }

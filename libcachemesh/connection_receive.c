@@ -17,7 +17,8 @@ static_assert((int)CM_WAIT_NONE == (int)CMI_WAIT_NONE && (int)CM_WAIT_NODE == (i
                 "so does enum cm_wait");
 static_assert((int)CM_PENDING == (int)CMI_PENDING && (int)CM_PARTIAL == (int)CMI_PARTIAL &&
                                 CM_E_CONFIG == (int)CMI_E_CONFIG &&
-                                CM_E_TIMEOUT == (int)CMI_E_TIMEOUT && CM_E_BUSY == (int)CMI_E_BUSY,
+                                CM_E_TIMEOUT == (int)CMI_E_TIMEOUT &&
+                                CM_E_BUSY == (int)CMI_E_BUSY && CM_E_EXPIRED == (int)CMI_E_EXPIRED,
                 "so do outcomes and codes");
 
 #define UNSURE_MAX 3 /* attaches in a row; a time namespace then */
@@ -122,6 +123,7 @@ static int handle_attached(struct cmi_connection *connection, const struct cmi_l
                 connection->channel.page_fd = -1;
         }
         connection->state = CMI_CONNECTION_ATTACHED;
+        connection->stream = attached.stream;
         connection->backoff_ns = CMI_BACKOFF_MIN_NS;
         cmi_connection_mode(connection, &ignored);
         cmi_connection_event(connection, CM_EVENT_PAGE,
@@ -215,6 +217,9 @@ static void finish_wait(struct cmi_connection *connection, struct cmi_publicatio
                                 });
                 copy_members(waiter->result, result);
         }
+        if (waiter) {
+                waiter->stream = connection->stream;
+        }
         cmi_pending_finish(&connection->pending, publication, outcome);
 }
 
@@ -248,6 +253,10 @@ static int handle_publish_error(struct cmi_connection *connection,
                 struct cmi_publication *publication, const struct cmi_error *error,
                 const char **ret_reason)
 {
+        if (publication->is_intent) {
+                cmi_pending_finish(&connection->pending, publication, (int)error->code);
+                return 0;
+        }
         if (publication->wait != CM_WAIT_NONE && error->code == CM_E_BUSY) {
                 cmi_pending_repeat(&connection->pending, publication);
                 return 0;

@@ -339,6 +339,7 @@ static void source_free(struct cm *cm)
 
 static const struct cmi_source_ops ops = {
                 .publish = cmi_connection_publish,
+                .begin = cmi_connection_begin,
                 .open_region = source_open_region,
                 .poke = source_poke,
                 .status = source_status,

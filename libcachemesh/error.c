@@ -24,6 +24,7 @@ static const struct {
                 {CM_E_FORKED, "the handle belongs to the parent process"},
                 {CM_E_TIMEOUT, "the wait did not end in time"},
                 {CM_E_BUSY, "a limit on concurrent work is reached"},
+                {CM_E_EXPIRED, "the deadline of the write was over before its end"},
 };
 
 const char *cm_strerror(int error)

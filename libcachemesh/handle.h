@@ -53,6 +53,14 @@ struct cmi_source_ops {
                         uint32_t timeout_ms, struct cm_result *ret_result);
 
         /*
+         * Hand an INTENT_BEGIN over and wait for the mesh. It is never kept for later: CM_PENDING
+         * then. ret_stream: the stream that ret_result's position is in; filled with ret_result.
+         * NULL: the source has no intents.
+         */
+        int (*begin)(struct cm *cm, struct cmi_slice op, uint32_t timeout_ms,
+                        struct cm_result *ret_result, uint64_t *ret_stream);
+
+        /*
          * A region was opened: get it an index in the current page (and in each later one) and tell
          * it with cmi_region_set_index(). Waits for the answer up to timeout_ms if connected, does
          * not fail if not. Returns 0, or with a detail (it is open all the same): CM_E_CONFIG when

@@ -171,9 +171,22 @@ void cmi_pending_confirm(struct cmi_pending *pending, uint64_t id)
         }
 }
 
+void cmi_pending_drop(struct cmi_pending *pending, struct cmi_publication *publication)
+{
+        publication->waiter = NULL;
+        cmi_pending_finish(pending, publication, CM_PENDING);
+}
+
 void cmi_pending_requeue(struct cmi_pending *pending, uint64_t n_sent)
 {
-        for (struct cmi_publication *p = pending->head; p; p = p->next) {
+        struct cmi_publication *next;
+
+        for (struct cmi_publication *p = pending->head; p; p = next) {
+                next = p->next;
+                if (p->is_intent) {
+                        cmi_pending_finish(pending, p, CM_PENDING);
+                        continue;
+                }
                 cmi_pending_set_late(pending, p);
                 if (p->id == 0 || p->end_offset > n_sent) {
                         p->id = 0;

@@ -29,6 +29,7 @@ struct cmi_publication {
         enum cm_wait wait;
         bool is_late;
         bool is_spooled;
+        bool is_intent; /* an INTENT_BEGIN: not worth anything on another connection */
         uint32_t op_len;
         uint8_t op[];
 };
@@ -93,6 +94,9 @@ void cmi_pending_confirm(struct cmi_pending *pending, uint64_t id);
  * with the next connection.
  */
 void cmi_pending_requeue(struct cmi_pending *pending, uint64_t n_sent);
+
+/* Its call returns, and it is not written: nobody shall see it. */
+void cmi_pending_drop(struct cmi_pending *pending, struct cmi_publication *publication);
 
 /* Drop all; their waiters get @outcome. */
 void cmi_pending_clear(struct cmi_pending *pending, int outcome);

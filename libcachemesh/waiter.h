@@ -30,6 +30,7 @@ struct cmi_waiter {
         struct cm_result *result;             /* of the caller; NULL: not wanted */
         uint32_t region;                      /* REGION: its number in the handle */
         char refusal[CMI_LOCAL_TEXT_MAX + 1]; /* REGION: meshd's words, if it refused */
+        uint64_t stream;                      /* that the position of the result is in */
 };
 
 struct cmi_waiters {

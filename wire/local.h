@@ -56,6 +56,7 @@ enum cmi_code {
         CMI_E_CONFIG = -1001,
         CMI_E_TIMEOUT = -1004,
         CMI_E_BUSY = -1007,
+        CMI_E_EXPIRED = -1008,
 };
 
 /*

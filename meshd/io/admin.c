@@ -476,6 +476,7 @@ static const struct verb {
                 {"clients", question_clients},
                 {"facts", do_facts},
                 {"forget", do_forget},
+                {"intents", question_intents},
                 {"links", do_links},
                 {"peer", do_peer},
                 {"peers", do_peers},

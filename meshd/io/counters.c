@@ -42,6 +42,10 @@ static void write_core(const struct daemon *daemon, struct document *document)
         WRITE(document, core, dropped_stream);
         WRITE(document, core, unknown_operations);
         WRITE(document, core, unknown_regions);
+        WRITE(document, core, intents_begun);
+        WRITE(document, core, intents_expired);
+        WRITE(document, core, intents_refused);
+        document_uint(document, "intents_open", status.n_intents);
 }
 
 static void write_local(const struct local_counters *local, struct document *document)

@@ -75,7 +75,9 @@ void history_applied(struct history *history, const char *source, uint64_t numbe
 {
         uint64_t seq = atomic_load_explicit(history->apply_seq, memory_order_relaxed);
         struct history_entry *entry = add(history, source);
-        bool has_effect = seq != history->last_seq || op->kind != CMI_OP_INVALIDATE;
+        bool has_targets = op->kind == CMI_OP_INVALIDATE || op->kind == CMI_OP_INTENT_BEGIN ||
+                           op->kind == CMI_OP_INTENT_END;
+        bool has_effect = seq != history->last_seq || !has_targets;
 
         entry->seq = has_effect ? seq : 0;
         entry->number = number;

@@ -123,7 +123,28 @@ static bool take_token(struct subscription *subscription, uint64_t now_ns)
 
 const char *monitor_kind_text(uint64_t kind)
 {
-        return kind == CMI_OP_INVALIDATE ? "invalidate" : kind == CMI_OP_ALL ? "all" : "unknown";
+        switch (kind) {
+        case CMI_OP_INVALIDATE:
+                return "invalidate";
+        case CMI_OP_ALL:
+                return "all";
+        case CMI_OP_INTENT_BEGIN:
+                return "intent-begin";
+        case CMI_OP_INTENT_END:
+                return "intent-end";
+        default:
+                return "unknown";
+        }
+}
+
+static void format_target(struct cmi_slice target, bool is_shown, char *ret_text, size_t size)
+{
+        if (is_shown) {
+                logger_format_value(target, ret_text, size);
+        } else {
+                snprintf(ret_text, size, "%012llx",
+                                (unsigned long long)XXH3_64bits(target.data, target.len) >> 16);
+        }
 }
 
 static void write_targets(struct document *document, const char *key, struct cmi_reader list,
@@ -131,19 +152,22 @@ static void write_targets(struct document *document, const char *key, struct cmi
 {
         document_open_array(document, key);
         for (uint32_t i = 0; i < n && i < MONITOR_SHOWN_MAX; i++) {
-                struct cmi_slice target = cmi_op_next(&list);
                 char text[4 * LOGGER_VALUE_MAX + 8];
 
-                if (is_shown) {
-                        logger_format_value(target, text, sizeof(text));
-                } else {
-                        snprintf(text, sizeof(text), "%012llx",
-                                        (unsigned long long)XXH3_64bits(target.data, target.len) >>
-                                                        16);
-                }
+                format_target(cmi_op_next(&list), is_shown, text, sizeof(text));
                 document_text(document, NULL, text);
         }
         document_close(document);
+}
+
+void monitor_write_first_target(
+                struct document *document, const char *key, const struct cmi_op *op, bool is_shown)
+{
+        struct cmi_reader list = op->n_keys > 0 ? op->keys : op->tags;
+        char text[4 * LOGGER_VALUE_MAX + 8];
+
+        format_target(cmi_op_next(&list), is_shown, text, sizeof(text));
+        document_text(document, key, text);
 }
 
 static void send_event(struct monitor *monitor, struct subscription *subscription,

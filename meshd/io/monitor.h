@@ -29,6 +29,11 @@ void monitor_unsubscribe(struct monitor *monitor, struct guest *guest);
 /* Name of an enum cmi_op_kind. */
 const char *monitor_kind_text(uint64_t kind);
 
+/* The first key of an operation that has one, else its first tag: itself, or 12 hex digits of its
+ * hash. */
+void monitor_write_first_target(
+                struct document *document, const char *key, const struct cmi_op *op, bool is_shown);
+
 /* core_sink.applied */
 void monitor_applied(struct monitor *monitor, const char *source, uint64_t number,
                 const struct cmi_op *op);

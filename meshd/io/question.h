@@ -2,7 +2,8 @@
 #pragma once
 /*
  * What the files behind admin.h share: one query in work, and its answer. admin.c has the table of
- * verbs, and those about this node and its peers; admin_apps.c those about apps.
+ * verbs, and those about this node and its peers; admin_apps.c those about apps; admin_intents.c
+ * the one about open write intents.
  */
 #include "meshd/io/service.h"
 
@@ -28,3 +29,6 @@ void answer_send(struct answer *answer, const struct question *question);
 /* admin_apps.c */
 void question_regions(const struct question *question);
 void question_clients(const struct question *question);
+
+/* admin_intents.c */
+void question_intents(const struct question *question);

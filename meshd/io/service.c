@@ -14,7 +14,6 @@
 #include <string.h>
 
 #define NO_WAIT UINT32_MAX
-#define NO_REGION UINT32_MAX
 #define TIMEOUT_MAX_MS UINT64_C(86400000)
 
 /* Answers */
@@ -40,7 +39,7 @@ void service_send(struct client *client, struct cmi_writer *writer, size_t begin
         client_send(client, cmi_written(writer));
 }
 
-static void send_error(struct client *client, enum cmi_local_type type, uint64_t id,
+void service_send_error(struct client *client, enum cmi_local_type type, uint64_t id,
                 const struct cmi_error *error)
 {
         uint8_t bytes[CMI_LOCAL_TEXT_MAX + 64];
@@ -60,7 +59,7 @@ void service_error(struct client *client, uint64_t id, int64_t code, const char 
         va_start(arguments, format);
         vsnprintf(error.text, sizeof(error.text), format, arguments);
         va_end(arguments);
-        send_error(client, CMI_LOCAL_ERROR, id, &error);
+        service_send_error(client, CMI_LOCAL_ERROR, id, &error);
 }
 
 static void send_result(struct client *client, uint64_t id, uint64_t position,
@@ -172,6 +171,7 @@ static void send_attached(
 
         core_status(service->core, &status);
         attached.incarnation = status.incarnation;
+        attached.stream = status.newest.stream;
         snprintf(attached.node, sizeof(attached.node), "%s", service->config->name);
         /* Last of all: the client brackets it with its own clocks. */
         attached.clock = clock_now();
@@ -232,176 +232,37 @@ static int do_attach(
         return 0;
 }
 
-static struct guest_region *find_region(struct guest *guest, uint32_t index)
-{
-        for (uint32_t i = 0; i < guest->n_regions; i++) {
-                if (guest->regions[i].index == index) {
-                        return &guest->regions[i];
-                }
-        }
-        return NULL;
-}
-
-/* From now on the guest has it open, until it goes. */
-static int add_region(struct service *service, struct guest *guest, uint64_t id, uint32_t index,
-                struct guest_region **ret_region)
-{
-        struct guest_region *regions =
-                        reallocarray(guest->regions, guest->n_regions + 1, sizeof(*regions));
-        int r;
-
-        if (!regions) {
-                return -ENOMEM;
-        }
-        guest->regions = regions;
-        r = share_take(&service->shares, guest->client->uid, index);
-        if (r < 0) {
-                return r;
-        }
-        core_region_hold(service->core, index);
-        service->regions[index].n_clients++;
-        *ret_region = &guest->regions[guest->n_regions++];
-        **ret_region = (struct guest_region){.index = index, .request = id};
-        return 0;
-}
-
-static int note_region(struct service *service, struct guest *guest, uint64_t id, uint32_t index,
-                const struct cmi_region_request *request)
-{
-        struct service_region *region = &service->regions[index];
-        struct guest_region *own = find_region(guest, index);
-        int r;
-
-        if (region->n_clients > 0 &&
-                        (region->fresh != request->fresh || region->ttl_ms != request->ttl_ms)) {
-                region->is_conflicting = true;
-                return CMI_E_CONFIG;
-        }
-        if (!own) {
-                r = add_region(service, guest, id, index, &own);
-                if (r < 0) {
-                        return r;
-                }
-        }
-        region->fresh = request->fresh;
-        region->ttl_ms = request->ttl_ms;
-        region->version = request->version;
-        core_region_describe(service->core, index, request->fresh, request->ttl_ms);
-        region->budget_bytes += request->budget_bytes - own->budget_bytes;
-        own->budget_bytes = request->budget_bytes;
-        return 0;
-}
-
-static void forget_regions(struct service *service, struct guest *guest)
-{
-        for (uint32_t i = 0; i < guest->n_regions; i++) {
-                uint32_t index = guest->regions[i].index;
-                struct service_region *region = &service->regions[index];
-
-                core_region_drop(service->core, index);
-                share_return(&service->shares, guest->client->uid, index);
-                region->budget_bytes -= guest->regions[i].budget_bytes;
-                if (--region->n_clients == 0) {
-                        *region = (struct service_region){0};
-                }
-        }
-        free(guest->regions);
-}
-
-static void refuse_region(struct service *service, struct guest *guest, uint64_t id, int error,
-                const char *name, uint32_t index)
-{
-        switch (error) {
-        case CMI_E_CONFIG:
-                logger(LOGGER_WARNING, "region.conflict", L_TEXT("region", name),
-                                L_TEXT("client", guest->name), L_INT("pid", guest->client->pid),
-                                L_TEXT("msg", "opened with other options than before; refused"));
-                service_error(guest->client, id, error,
-                                "another process has it open with fresh %s, ttl %llu ms",
-                                cmi_fresh_text(service->regions[index].fresh),
-                                (unsigned long long)service->regions[index].ttl_ms);
-                return;
-        case -ENOSPC:
-                logger(LOGGER_WARNING, "region.refused", L_TEXT("region", name),
-                                L_TEXT("client", guest->name), L_INT("pid", guest->client->pid),
-                                L_UINT("uid", guest->client->uid),
-                                L_TEXT("msg", index == NO_REGION ? "all regions are in use"
-                                                                 : "its user has its share open"));
-                service_error(guest->client, id, error,
-                                index == NO_REGION ? "all %d regions of this node are open"
-                                                   : "this user has %d regions open, its share of "
-                                                     "this node's",
-                                index == NO_REGION ? CMI_PAGE_REGIONS : SHARE_REGIONS_MAX);
-                return;
-        default:
-                service_error(guest->client, id, error, "meshd cannot open it: %s",
-                                strerror(-error));
-        }
-}
-
 static int do_region(
                 struct service *service, struct guest *guest, const struct cmi_local_head *head)
 {
-        struct cmi_region_request request;
-        struct cmi_region_opened opened;
-        struct cmi_writer writer;
-        uint32_t index = NO_REGION;
-        size_t begin;
-        int r = cmi_region_request_decode(head->fields, &request);
-
-        if (r < 0) {
-                return r;
-        }
-        if (is_turned_away(service, guest, head->id, true)) {
-                return 0;
-        }
-        r = core_region(service->core, cmi_slice_str(request.name), &index);
-        if (r == 0) {
-                r = note_region(service, guest, head->id, index, &request);
-        }
-        if (r < 0) {
-                refuse_region(service, guest, head->id, r, request.name, index);
-                return 0;
-        }
-        opened.index = index;
-        opened.owner = core_region_owner(service->core, index);
-        writer = service_begin(service, CMI_LOCAL_REGION_OPENED, head->id, &begin);
-        cmi_region_opened_write(&writer, &opened);
-        service_send(guest->client, &writer, begin, head->id);
-        return 0;
-}
-
-void service_region_differs(struct service *service, const struct core_event *event)
-{
-        uint32_t index = (uint32_t)event->number;
-        struct cmi_slice name = core_region_name(service->core, index);
-        struct cmi_error notice = {.code = CMI_E_CONFIG};
-        char text[CORE_TEXT_MAX];
-
-        snprintf(text, sizeof(text), "%s, ttl %llu ms there; %s, ttl %llu ms here",
-                        cmi_fresh_text(event->theirs.fresh),
-                        (unsigned long long)event->theirs.ttl_ms, cmi_fresh_text(event->ours.fresh),
-                        (unsigned long long)event->ours.ttl_ms);
-        logger(LOGGER_WARNING, "region.differs", L_BYTES("region", name),
-                        L_TEXT("peer", event->name), L_TEXT("msg", text));
-        snprintf(notice.text, sizeof(notice.text), "differs on node %s: %s", event->name, text);
-        for (struct client *client = service->local->clients; client; client = client->next) {
-                struct guest_region *own = client->guest ? find_region(client->guest, index) : NULL;
-
-                if (own) {
-                        send_error(client, CMI_LOCAL_NOTICE, own->request, &notice);
-                }
-        }
+        return is_turned_away(service, guest, head->id, true)
+                               ? 0
+                               : service_open_region(service, guest, head);
 }
 
 static void refuse_publish(struct client *client, uint64_t id, int error)
 {
-        if (error == -EBUSY) {
+        if (error == -ENOSPC) {
+                service_error(client, id, CMI_E_BUSY,
+                                "so many write intents are open: %d of this connection, %d of this "
+                                "node, %d of all at most",
+                                CORE_INTENTS_CLIENT_MAX, CORE_INTENTS_OWN_MAX, CORE_INTENTS_MAX);
+        } else if (error == -EBUSY) {
                 service_error(client, id, CMI_E_BUSY, "%d calls wait already", CORE_WAITS_MAX);
         } else {
                 service_error(client, id, error, "meshd does not take this operation: %s",
                                 strerror(-error));
         }
+}
+
+/* The operation's kind; it is checked by the core. */
+static bool is_over_share(
+                const struct service *service, const struct guest *guest, struct cmi_slice op)
+{
+        struct cmi_op decoded;
+
+        return cmi_op_decode(op, &decoded) == 0 && decoded.kind == CMI_OP_INTENT_BEGIN &&
+               core_intents_of(service->core, guest->number) >= CORE_INTENTS_CLIENT_MAX;
 }
 
 static int do_publish(
@@ -421,6 +282,10 @@ static int do_publish(
                 service_error(guest->client, head->id, -EINVAL, "no such wait level");
                 return 0;
         }
+        if (is_over_share(service, guest, publish.op)) {
+                refuse_publish(guest->client, head->id, -ENOSPC);
+                return 0;
+        }
         if (publish.wait == CMI_WAIT_MESH) {
                 slot = take_wait(service, guest, head->id);
                 if (slot == NO_WAIT) {
@@ -430,8 +295,8 @@ static int do_publish(
                 cookie = make_cookie(service, slot);
         }
         timeout_ms = publish.timeout_ms < TIMEOUT_MAX_MS ? publish.timeout_ms : TIMEOUT_MAX_MS;
-        r = core_publish(service->core, clock_now(), publish.op, (enum cmi_wait)publish.wait,
-                        cmi_ms(timeout_ms), cookie, &position);
+        r = core_publish_for(service->core, clock_now(), publish.op, guest->number,
+                        (enum cmi_wait)publish.wait, cmi_ms(timeout_ms), cookie, &position);
         if (r < 0) {
                 if (slot != NO_WAIT) {
                         free_wait(service, slot);
@@ -446,7 +311,10 @@ static int do_publish(
                 guest->none_position = position;
                 client_touch(guest->client);
         } else if (publish.wait == CMI_WAIT_NODE) {
-                send_result(guest->client, head->id, position, NULL);
+                struct cmi_result result = {.position = position};
+
+                result.outcome = r == CORE_EXPIRED ? CMI_E_EXPIRED : 0;
+                send_result(guest->client, head->id, position, &result);
         }
         return 0;
 }
@@ -503,12 +371,14 @@ static int on_request(void *context, struct client *client, struct cmi_slice pay
 
 static int on_opened(void *context, struct client *client)
 {
+        struct service *service = context;
         struct guest *guest = calloc(1, sizeof(*guest));
 
         if (!guest) {
                 return -ENOMEM;
         }
         guest->client = client;
+        guest->number = ++service->n_guests;
         client->guest = guest;
         return 0;
 }
@@ -525,7 +395,7 @@ static void on_closed(void *context, struct client *client)
         inquiry_cancel(service->inquiries, guest);
         monitor_unsubscribe(service->monitor, guest);
         key_admin_cancel(service, guest);
-        forget_regions(service, guest);
+        service_forget_regions(service, guest);
         free(guest);
         client->guest = NULL;
 }

@@ -31,6 +31,7 @@ struct guest {
         struct client *client;
         char name[CMI_LOCAL_NAME_MAX + 1];
         uint64_t last_id; /* ids grow */
+        uint64_t number;  /* of this connection, never 0 */
         bool has_page;
         bool has_none; /* publications with CMI_WAIT_NONE that are to be confirmed */
         uint64_t none_id;
@@ -86,7 +87,8 @@ struct service {
         struct service_wait *waits; /* CORE_WAITS_MAX */
         uint32_t free_wait;
         uint32_t n_waits;
-        uint8_t *answer; /* scratch of SERVICE_ANSWER_MAX + prefix */
+        uint64_t n_guests; /* that there were */
+        uint8_t *answer;   /* scratch of SERVICE_ANSWER_MAX + prefix */
 };
 
 /**
@@ -116,3 +118,12 @@ void service_send(struct client *client, struct cmi_writer *writer, size_t begin
 
 void service_error(struct client *client, uint64_t id, int64_t code, const char *format, ...)
                 __attribute__((format(printf, 4, 5)));
+void service_send_error(struct client *client, enum cmi_local_type type, uint64_t id,
+                const struct cmi_error *error);
+
+/* service_regions.c */
+
+/* REGION: what it has to say goes to the client. Return: 0, -EBADMSG. */
+int service_open_region(
+                struct service *service, struct guest *guest, const struct cmi_local_head *head);
+void service_forget_regions(struct service *service, struct guest *guest);

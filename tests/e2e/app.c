@@ -117,7 +117,7 @@ static struct cm_bytes bytes(const char *word)
 static const char *reason_name(enum cm_reason reason)
 {
         static const char *const names[] = {"none", "absent", "expired", "lease", "invalidated",
-                        "forgotten", "pending", "offline"};
+                        "forgotten", "pending", "offline", "intent"};
 
         return names[reason];
 }
@@ -214,7 +214,7 @@ static void do_scan(struct app *app, char **words)
 {
         struct cm_region *region = app_region(app, words[1]);
         unsigned long first = strtoul(words[3], NULL, 10), n = strtoul(words[4], NULL, 10);
-        unsigned long counts[CM_REASON_OFFLINE + 1] = {0};
+        unsigned long counts[CM_REASON_INTENT + 1] = {0};
         char key[APP_KEY_SIZE];
 
         for (unsigned long i = first; i < first + n; i++) {
@@ -226,7 +226,7 @@ static void do_scan(struct app *app, char **words)
                 cm_release(&value);
         }
         printf("hits=%lu", counts[CM_REASON_NONE]);
-        for (int i = CM_REASON_ABSENT; i <= CM_REASON_OFFLINE; i++) {
+        for (int i = CM_REASON_ABSENT; i <= CM_REASON_INTENT; i++) {
                 printf(" %s=%lu", reason_name((enum cm_reason)i), counts[i]);
         }
 }

@@ -143,7 +143,7 @@ static void an_open_intent_refuses_gets_and_puts(void)
 
         put_text(f.region, "a", "one", cm_token(f.cm));
         *slot |= CMI_PAGE_INTENT_FLAG;
-        assert_miss(f.region, "a", CM_REASON_INVALIDATED);
+        assert_miss(f.region, "a", CM_REASON_INTENT);
         g_assert_cmpint(put_text(f.region, "a", "two", cm_token(f.cm)), ==, CM_REFUSED);
         *slot &= ~CMI_PAGE_INTENT_FLAG;
         assert_hit(f.region, "a", "one");
