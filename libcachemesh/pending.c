@@ -79,7 +79,7 @@ struct cmi_publication *cmi_pending_find(const struct cmi_pending *pending, uint
 
 void cmi_pending_set_late(struct cmi_pending *pending, struct cmi_publication *publication)
 {
-        if (!publication->is_late) {
+        if (!publication->is_late && !publication->is_intent) {
                 publication->is_late = true;
                 pending->n_late++;
                 pending->n_unspooled += is_unspooled(publication);

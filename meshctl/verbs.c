@@ -212,6 +212,23 @@ const struct verb verbs[] = {
                                 .run = verb_clients,
                 },
                 {
+                                .name = "intents",
+                                .operands = "",
+                                .timeout_ms = ANSWER_MS,
+                                .is_watchable = true,
+                                .summary = "writes that have begun and not ended: nobody serves "
+                                           "what they name",
+                                .help = "LEFT: until their deadline, when they end by themselves. "
+                                        "CLIENT: empty for those of other nodes, and of\n"
+                                        "apps that have ended. FIRST, its first key or tag, is 12 "
+                                        "hex "
+                                        "digits of a hash.\n",
+                                .flags = {{"show-keys", 0, FLAG_ALONE, NULL,
+                                                "keys and tags themselves: they may be personal "
+                                                "data"}},
+                                .run = verb_intents,
+                },
+                {
                                 .name = "spool",
                                 .operands = "",
                                 .timeout_ms = ANSWER_MS,

@@ -15,6 +15,7 @@ int verb_status(struct call *call);
 int verb_stats(struct call *call);
 int verb_regions(struct call *call);
 int verb_clients(struct call *call);
+int verb_intents(struct call *call);
 int verb_version(struct call *call);
 int verb_links(struct call *call);
 int verb_ping(struct call *call);
