@@ -2,6 +2,7 @@
 #include "meshd/io/link.h"
 
 #include "base/time.h"
+#include "meshd/core/mutant.h"
 #include "meshd/io/curve.h"
 #include "meshd/io/inbound.h"
 #include "meshd/io/logger.h"
@@ -477,7 +478,7 @@ static void thin_strangers(struct links *links, uint64_t now_ns)
         struct cmi_endpoint endpoint = {0};
         int n;
 
-        if (links->strangers_max == 0 || now_ns < age_ns) {
+        if (links->strangers_max == 0 || now_ns < age_ns || MUTANT(STRANGERS_KEPT)) {
                 return;
         }
         n = intake_thin(&links->intake, (int)links->strangers_max, now_ns - age_ns, &endpoint);

@@ -2,6 +2,7 @@
 #include "meshd/io/log_file.h"
 
 #include "base/cleanup.h"
+#include "meshd/core/mutant.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -55,6 +56,9 @@ static int fit(int fd, size_t size)
         }
         if (status.st_size != (off_t)size && ftruncate(fd, 0) < 0) {
                 return -errno;
+        }
+        if (MUTANT(LOG_SPARSE)) {
+                return ftruncate(fd, (off_t)size) < 0 ? -errno : 0;
         }
         return -posix_fallocate(fd, 0, (off_t)size);
 }

@@ -206,6 +206,7 @@ class Node:
         self.socket = os.path.join(self.directory, 's')
         self.log = os.path.join(self.directory, 'log')
         self.process = None
+        self.program = 'meshd'
         self.flags = {'name': name, 'mesh': mesh.name, 'listen': '127.0.0.1:0', 'socket': self.socket,
                       'state-dir': os.path.join(self.directory, 'state'), 'port': mesh.port,
                       'lease-ms': mesh.lease_ms, 'key-slots': 65536, 'tag-slots': 65536, 'session-slots': 4096,
@@ -213,7 +214,7 @@ class Node:
         os.mkdir(self.directory)
 
     def arguments(self):
-        arguments = [self.mesh.program('meshd')]
+        arguments = [self.mesh.program(self.program)]
         for name, value in self.flags.items():
             for one in value if isinstance(value, list) else [value]:
                 arguments += [f'--{name}'] if one is True else [f'--{name}', str(one)]

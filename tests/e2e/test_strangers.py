@@ -12,6 +12,7 @@ SEED = int(os.environ.get('CM_TEST_SEED', '0')) or random.SystemRandom().randran
 N_STRANGERS = 20
 ENDLESS_KIB = 700 * 1024  # 170 MiB were measured on an idle machine; without a bound it is 32 times what is sent
 MAX_PEERS, MAX_CLIENTS, N_DESCRIPTORS = 16, 100, 300  # enough for these, with a little to spare
+KEPT_OUT_S = 10  # a member is back within 3 s elsewhere
 LEASE_MS = 1000  # so that a busy machine alone costs no lease
 
 # ZMTP 3.0: a greeting without security, and READY of a DEALER (RFC 23/ZMTP).
@@ -190,15 +191,21 @@ def fill(node, n, data=b''):
     return strangers
 
 
+def crowded(mesh, data, program='meshd'):
+    """Two nodes; strangers hold all descriptors that the first one has left."""
+    node, other = (mesh.node(max_peers=MAX_PEERS, max_clients=MAX_CLIENTS) for _ in range(2))
+    node.program = program
+    arguments = node.arguments()
+    node.arguments = lambda: ['sh', '-c', f'ulimit -n {N_DESCRIPTORS}; exec "$@"', 'sh', *arguments]
+    node.start()
+    other.start()
+    mesh.wait_live()
+    return node, other, fill(node, N_DESCRIPTORS - 30, data)
+
+
 def idle_strangers_keep_nobody_out(data):
     with Mesh(lease_ms=LEASE_MS) as mesh:
-        node, other = (mesh.node(max_peers=MAX_PEERS, max_clients=MAX_CLIENTS) for _ in range(2))
-        program = node.arguments()
-        node.arguments = lambda: ['sh', '-c', f'ulimit -n {N_DESCRIPTORS}; exec "$@"', 'sh', *program]
-        node.start()
-        other.start()
-        mesh.wait_live()
-        strangers = fill(node, N_DESCRIPTORS - 30, data)
+        node, other, strangers = crowded(mesh, data)
         node.json('peers')
         node.app(name='app').wait_mode('live')
         other.kill()
@@ -220,6 +227,19 @@ def strangers_that_take_all_connections_and_say_nothing_keep_no_member_out():
 
 def strangers_before_their_handshake_keep_no_member_out_either():
     idle_strangers_keep_nobody_out(b'')
+
+
+def without_an_end_to_idle_strangers_a_member_stays_out_and_this_test_notices():
+    with Mesh(lease_ms=LEASE_MS) as mesh:
+        node, other, strangers = crowded(mesh, GREETING + READY, 'meshd-strangers-kept')
+        other.kill()
+        other.start()
+        status, out, error = other.meshctl_status('wait', '--for', 'peers=1', '--timeout', f'{KEPT_OUT_S}s', timeout_s=KEPT_OUT_S)
+        print(f'# exit {status}: {out}{error}')
+        expect(status != 0, 'it came back although nobody was ended')
+        for s in strangers:
+            s.close()
+        mesh.wait_live()
 
 
 def garbage_on_the_unix_socket_is_closed_and_counted_exactly():
@@ -257,5 +277,6 @@ if __name__ == '__main__':
          a_stranger_that_says_nothing_is_closed_and_counted,
          strangers_that_take_all_connections_and_say_nothing_keep_no_member_out,
          strangers_before_their_handshake_keep_no_member_out_either,
+         without_an_end_to_idle_strangers_a_member_stays_out_and_this_test_notices,
          garbage_on_the_unix_socket_is_closed_and_counted_exactly,
          a_client_that_leaves_in_the_middle_of_a_message_is_no_garbage])

@@ -4,6 +4,7 @@
 import contextlib
 import ctypes
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -58,17 +59,38 @@ def fill(path):
             f.write(bytes(4096))
 
 
+def on_a_disk_that_becomes_full(lab, disk, program='meshd'):
+    """Two nodes and their apps; the disk of the first one is full."""
+    victim = lab.node(state_dir=os.path.join(disk, 'state'), runtime_dir=disk, log_bytes=LOG_BYTES)
+    victim.program = program
+    victim.start()
+    other = lab.node(log_bytes=LOG_BYTES).start()
+    lab.wait_live()
+    lab.wait_counted()
+    apps = lab.add_apps([victim, other])
+    lab.step('started')
+    fill(disk)
+    return victim, apps
+
+
+def publish_more_than_the_log_holds(app):
+    """So each of its pages is written to."""
+    return app.ask('publish r k 0 30000 node', deadline_s=60)
+
+
+def without_room_taken_at_the_start_a_full_disk_ends_meshd_and_this_test_notices():
+    with Lab() as lab, small_disk(lab) as disk:
+        victim, apps = on_a_disk_that_becomes_full(lab, disk, 'meshd-log-sparse')
+        done = publish_more_than_the_log_holds(apps[0])
+        status = victim.process.wait(DEADLINE_S)
+        print(f'# exit {status}, {done}')
+        expect_equal(status, -signal.SIGBUS)
+
+
 def a_disk_that_becomes_full_while_the_mesh_works_stops_nothing():
     with Lab() as lab, small_disk(lab) as disk:
-        victim = lab.node(state_dir=os.path.join(disk, 'state'), runtime_dir=disk, log_bytes=LOG_BYTES).start()
-        other = lab.node(log_bytes=LOG_BYTES).start()
-        lab.wait_live()
-        lab.wait_counted()
-        apps = lab.add_apps([victim, other])
-        lab.step('started')
-        fill(disk)
-        # More operations than the log has room for, so each of its pages is written to.
-        done = apps[0].ask('publish r k 0 30000 node', deadline_s=60)
+        victim, apps = on_a_disk_that_becomes_full(lab, disk)
+        done = publish_more_than_the_log_holds(apps[0])
         expect_equal((done['error'], done['timeout'], done['pending']), (0, 0, 0))
         lab.expect_whole('the disk is full')
         mix_start(apps, 2)
@@ -135,6 +157,7 @@ if __name__ == '__main__':
     if 'long' in sys.argv[2:]:
         run([an_interface_that_is_removed_and_made_again_carries_the_mesh_again,
              an_app_whose_clock_is_ahead_in_a_time_namespace_serves_nothing_and_says_why,
-             a_disk_that_becomes_full_while_the_mesh_works_stops_nothing])
+             a_disk_that_becomes_full_while_the_mesh_works_stops_nothing,
+             without_room_taken_at_the_start_a_full_disk_ends_meshd_and_this_test_notices])
     else:
         run([an_app_whose_clock_is_behind_in_a_time_namespace_serves_nothing_and_says_why])
