@@ -491,6 +491,18 @@ static void thin_strangers(struct links *links, uint64_t now_ns)
         }
 }
 
+/* Nothing is let in without it, so what is connected goes on, and no more. */
+static void look_at_handler(const struct links *links)
+{
+        int error = links->zap ? zap_error(links->zap) : 0;
+
+        if (error < 0) {
+                logger_cause(LOGGER_ERROR, "mesh.shut", L_TEXT("error", zmq_strerror(-error)),
+                                L_TEXT("msg", "the handler of new connections has ended: no node "
+                                              "gets in any more; restart meshd"));
+        }
+}
+
 void links_check(struct links *links, uint64_t now_ns)
 {
         struct cmi_endpoint endpoint = {0};
@@ -508,4 +520,5 @@ void links_check(struct links *links, uint64_t now_ns)
                                               "an end"));
         }
         thin_strangers(links, now_ns);
+        look_at_handler(links);
 }

@@ -164,7 +164,8 @@ int links_receive(struct links *links, struct link_message *ret_message);
 void link_message_close(struct link_message *message);
 
 /* End connections that stuff this process with a message without an end, and strangers' where there
- * are too many: see intake.h. Call it each turn; it looks a few times a second. */
+ * are too many (see intake.h), and see whether the handler of connections is still there. Call it
+ * each turn; it looks a few times a second. */
 void links_check(struct links *links, uint64_t now_ns);
 
 /* Count what the ROUTER's monitor tells. */

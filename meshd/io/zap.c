@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sodium.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zmq.h>
@@ -41,6 +42,7 @@ struct member_key {
 struct zap {
         void *socket;
         pthread_t thread;
+        atomic_int error;     /* why the thread has ended; 0: it has not */
         pthread_mutex_t lock; /* of what follows */
         uint32_t n_keys;
         struct member_key keys[CMI_KEYS_MAX];
@@ -166,7 +168,13 @@ static void *run(void *argument)
                 r = r < 0 ? r : receive(zap->socket, &request);
         }
         zmq_close(zap->socket);
+        atomic_store(&zap->error, r);
         return NULL;
+}
+
+int zap_error(const struct zap *zap)
+{
+        return atomic_load(&zap->error);
 }
 
 /* Signals are the main thread's. */

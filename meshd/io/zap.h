@@ -25,5 +25,9 @@ int zap_start(struct zap **ret_zap, void *context, const struct key_ring *ring);
 /* Let these in from now on. */
 void zap_set(struct zap *zap, const struct key_ring *ring);
 
+/* Why the handler has ended before its time, a negative errno: nobody new gets in any more. 0: it
+ * works. */
+int zap_error(const struct zap *zap);
+
 /* The thread ends with zmq_ctx_term(); wait for it after that. Takes NULL, returns NULL. */
 struct zap *zap_join(struct zap *zap);

@@ -14,7 +14,7 @@ PAGE = 'docs/reference/meshd.md'
 TROUBLE = 'docs/how-to/troubleshoot.md'
 CORE = [path for path in tree.c_files(tree.ROOT) if path.startswith('meshd/core/') and path.endswith('.c')]
 MANUAL = 'docs/man/meshctl.1.scd'
-EVENT = re.compile(r'(?:logger|log_about)\([^;]*?"([a-z]+\.[a-z_]+)"')
+EVENT = re.compile(r'(?:logger|logger_cause|log_about)\([^;]*?"([a-z]+\.[a-z_]+)"')
 
 
 def page_cells(title, page=PAGE):

@@ -4,6 +4,7 @@
 #include "meshd/io/clock.h"
 #include "meshd/io/curve.h"
 #include "meshd/io/link.h"
+#include "meshd/io/logger.h"
 #include "meshd/io/proof.h"
 #include "meshd/io/redial.h"
 #include "meshd/io/zap.h"
@@ -12,6 +13,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sodium.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -294,6 +296,25 @@ static void many_small_frames_end_no_connection(void)
         key_ring_free(ring);
 }
 
+/* What ends it at run time is not known; here it is the context. */
+static void a_handler_that_has_ended_is_told_as_an_error(void)
+{
+        struct key_ring *ring = make_ring(1, 0);
+        struct links *links = open_links(ring);
+        uint64_t end_ms = now_ms() + DEADLINE_MS;
+        uint64_t look = 1;
+
+        links_check(links, links->checked_ns + cmi_ms(LINK_CHECK_MS));
+        g_assert_null(strstr(logger_last_problem()->text, "mesh.shut"));
+        zmq_ctx_shutdown(links->context);
+        while (!strstr(logger_last_problem()->text, "mesh.shut") && now_ms() < end_ms) {
+                links_check(links, links->checked_ns + look * cmi_ms(LINK_CHECK_MS));
+        }
+        g_assert_nonnull(strstr(logger_last_problem()->text, "no node gets in"));
+        close_links(links);
+        key_ring_free(ring);
+}
+
 /* Two nodes; one changes the key that it uses. */
 static void a_link_finds_the_key_that_the_other_side_uses(void)
 {
@@ -410,6 +431,7 @@ int main(int argc, char **argv)
         g_test_init(&argc, &argv, NULL);
         g_test_set_nonfatal_assertions();
 #define CASE(name) g_test_add_func("/link_keys/" #name, name)
+        CASE(a_handler_that_has_ended_is_told_as_an_error);
         CASE(a_random_key_is_refused_with_and_without_a_handler);
         CASE(each_key_of_the_ring_is_let_in_and_no_other);
         CASE(a_silent_connection_of_a_removed_key_is_cut);
