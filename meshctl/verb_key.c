@@ -12,6 +12,8 @@
 #include "wire/key_file.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -122,12 +124,32 @@ static int read_key(struct call *call, const char *path, char ret_hex[CMI_KEY_HE
         return STATUS_OK;
 }
 
+/* Its own key file meshd refuses if others can read it; the one brought here holds the same. */
+static void warn_of_readers(const struct call *call, const char *path)
+{
+        static const char advice[] = "If that may be anybody else, make another one; remove this "
+                                     "file, or chmod 600 it.";
+        struct stat status;
+
+        if (!call->output.is_quiet && stat(path, &status) == 0 &&
+                        (status.st_mode & (S_IRGRP | S_IROTH))) {
+                char *printable = table_printable(path);
+
+                fprintf(stderr,
+                                "meshctl key: warning: %.300s has mode %04o: who could read it has "
+                                "the key, and is a member. %s\n",
+                                printable, status.st_mode & 07777, advice);
+                free(printable);
+        }
+}
+
 static int do_install(struct call *call, const char *path)
 {
         char hex[CMI_KEY_HEX_SIZE + 1];
         int status = read_key(call, path, hex);
 
         if (status == STATUS_OK) {
+                warn_of_readers(call, path);
                 status = ask(call, "key_install", hex);
                 explicit_bzero(hex, sizeof(hex));
         }

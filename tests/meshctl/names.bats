@@ -1,7 +1,21 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Names on the command line that nothing can have.
+# Names on the command line that nothing can have, and files that should not be as they are.
 load fake
+
+@test "key install warns of a file that others can read" {
+        fake <<<'{"answers": {"key_install": {"schema": "cachemesh.keys/1", "keys": []}}}'
+        ctl key new "$BATS_TEST_TMPDIR/k"
+        ctl key install "$BATS_TEST_TMPDIR/k"
+        expect_status 0
+        expect_no_error
+        chmod 640 "$BATS_TEST_TMPDIR/k"
+        ctl key install "$BATS_TEST_TMPDIR/k"
+        expect_status 0
+        expect_error 'has mode 0640: who could read it has the key'
+        ctl -q key install "$BATS_TEST_TMPDIR/k"
+        expect_no_error
+}
 
 @test "what no node, region or key can be called is refused before meshd is asked" {
         fake <<<'{}'
