@@ -65,6 +65,18 @@ static inline void mark_visited(struct cmi_entry *entry)
         }
 }
 
+/* Why there is no hit, to somebody who wonders: a write that has begun goes before what it does. */
+static __attribute__((noinline)) enum cm_reason refine(
+                enum cm_reason reason, const _Atomic uint64_t *slot)
+{
+        bool is_flagged = atomic_load_explicit(slot, memory_order_relaxed) & CMI_PAGE_INTENT_FLAG;
+
+        return is_flagged && (reason == CM_REASON_ABSENT || reason == CM_REASON_INVALIDATED ||
+                                             reason == CM_REASON_FORGOTTEN)
+                               ? CM_REASON_INTENT
+                               : reason;
+}
+
 /* Look the key up and check what is there; CM_REASON_NONE with a pinned entry, or why
  * not. Inside of mapping. */
 static inline enum cm_reason look_up(struct cm_region *region, struct cmi_thread *thread,
@@ -75,6 +87,7 @@ static inline enum cm_reason look_up(struct cm_region *region, struct cmi_thread
         uint32_t index = cmi_region_index_in(region, mapping);
         struct cmi_pin *pin;
         struct cmi_entry *entry;
+        const _Atomic uint64_t *slot;
         enum cm_reason reason;
         XXH128_hash_t hash;
 
@@ -82,19 +95,20 @@ static inline enum cm_reason look_up(struct cm_region *region, struct cmi_thread
                 return CM_REASON_OFFLINE;
         }
         hash = cmi_page_hash(view->seed, CMI_PAGE_KEY, index, key.data, key.len);
-        __builtin_prefetch((const void *)&view->keys[cmi_page_slot(hash, view->key_mask)]);
+        slot = &view->keys[cmi_page_slot(hash, view->key_mask)];
+        __builtin_prefetch((const void *)slot);
         pin = cmi_pin_slot(thread, region->id);
         if (__builtin_expect(!pin, 0)) {
                 return CM_REASON_ABSENT; /* without memory for the pin there is no hit */
         }
         entry = cmi_table_find(&region->table, hash.low64, key, pin);
         if (!entry) {
-                return CM_REASON_ABSENT;
+                return refine(CM_REASON_ABSENT, slot);
         }
         reason = cmi_check(region, mapping, index, entry);
         if (__builtin_expect(reason != CM_REASON_NONE, 0)) {
                 cmi_pin_drop(pin);
-                return reason;
+                return refine(reason, slot);
         }
         *ret_pin = pin;
         *ret_entry = entry;

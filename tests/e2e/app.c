@@ -12,6 +12,7 @@
 
 #define WORDS_MAX 12
 #define TOKENS 8
+#define WRITES 128
 #define REGIONS 16
 
 static struct cm_token tokens[TOKENS];
@@ -277,6 +278,36 @@ static void do_invalidate_region(struct app *app, char **words)
         print_result(r, began_ns, &result);
 }
 
+/* Writes that were begun, by number. */
+static struct cm_write *writes[WRITES];
+
+/* begin NUMBER REGION KEY DEADLINE_MS */
+static void do_begin(struct app *app, char **words)
+{
+        struct cm_bytes key = bytes(words[3]);
+        struct cm_write_options options = {
+                        .size = sizeof(options),
+                        .keys = &key,
+                        .n_keys = 1,
+                        .deadline_ms = (uint32_t)atoi(words[4]),
+        };
+        struct cm_result result = {0};
+        uint64_t began_ns = app_now_ns();
+        int r = cm_write_begin(&writes[atoi(words[1]) % WRITES], app_region(app, words[2]),
+                        &options, &result);
+
+        print_result(r, began_ns, &result);
+}
+
+/* end NUMBER */
+static void do_end(struct app *app, char **words)
+{
+        struct cm_write **write = &writes[atoi(words[1]) % WRITES];
+
+        printf("rc=%d", cm_write_end(*write));
+        *write = NULL;
+}
+
 /* publish REGION PREFIX FIRST N WAIT: one call a key */
 static void do_publish(struct app *app, char **words)
 {
@@ -373,6 +404,8 @@ static const struct {
                 {"tagged", 5, do_tagged},
                 {"invalidate-tag", 4, do_invalidate_tag},
                 {"invalidate-region", 3, do_invalidate_region},
+                {"begin", 5, do_begin},
+                {"end", 2, do_end},
                 {"publish", 6, do_publish},
                 {"batch", 7, do_batch},
                 {"state", 1, do_state},

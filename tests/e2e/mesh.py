@@ -168,6 +168,10 @@ class App:
     def resume(self):
         self.process.send_signal(signal.SIGCONT)
 
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
     def close(self):
         """Ends at the end of its input; returns whether it did so by itself, and in order."""
         if self.process.poll() is None:
