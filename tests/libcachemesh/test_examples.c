@@ -114,6 +114,18 @@ static void the_loop_without_meshd_queues(void)
         g_assert_nonnull(strstr(output, "a: queued"));
 }
 
+static void a_write_that_dies_half_way_is_healed(void)
+{
+        g_autofree char *output = NULL;
+        int status;
+
+        output = run("half_way", node.socket, NULL, &status);
+        g_assert_cmpint(status, ==, 0);
+        g_assert_cmpstr(output, ==,
+                        "100 from the database\n100 from the cache\nthe writer is dead\n"
+                        "50 from the database, since a write has begun\n50 from the cache\n");
+}
+
 int main(int argc, char **argv)
 {
         int r;
@@ -130,6 +142,7 @@ int main(int argc, char **argv)
                         a_herd_costs_few_queries_and_an_outage_leaves_the_last_values);
         g_test_add_func("/examples/prefork", forked_workers_invalidate_for_each_other);
         g_test_add_func("/examples/epoll_loop", the_loop_tells_events_and_invalidates);
+        g_test_add_func("/examples/half_way", a_write_that_dies_half_way_is_healed);
         g_test_add_func("/examples/epoll_loop_alone", the_loop_without_meshd_queues);
         r = g_test_run();
         real_meshd_end(&node);

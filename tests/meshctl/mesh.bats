@@ -5,7 +5,7 @@ load mesh
 
 @test "each read verb works in a mesh of three" {
         three
-        for verb in status peers 'peer b' links ping 'ping b c --count 3' stats regions clients version; do
+        for verb in status peers 'peer b' links ping 'ping b c --count 3' stats regions clients intents version; do
                 for format in table wide json jsonl name; do
                         ctl a $verb -o $format
                         [ "$status" -eq 0 ]
