@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Configuration: from flags, then the environment, then defaults, all out of one table, which also
- * makes the help. This file decides what a valid value is and which values go together. It opens
- * nothing that the values name; the one exception is looking up a --peer that is a host name.
+ * Configuration: from flags, then the environment, then defaults, all out of the table of option.h,
+ * which also makes the help. This file decides which values go together. It opens nothing that the
+ * values name; the one exception is looking up a --peer that is a host name.
  */
 #include "base/endpoint.h"
 #include "wire/frame.h"
