@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The Unix stream socket: accepts, cuts the bytes into messages, bounds everything, and sends. What
- * a message means is decided by its handler (service.h).
+ * The Unix stream socket: accepts, and holds what its clients share. How one client is read and
+ * written is client.h's; what a message means is decided by the handler (service.h).
  *
  * Bounds: connections in all and of one user (admission.h); bytes read in one turn of the loop
  * from one client; bytes that wait for a client to read them. A client that reads slowly is not
@@ -16,6 +16,7 @@
 #include "base/bytes.h"
 #include "wire/local.h"
 
+#include "meshd/io/client.h"
 #include "meshd/io/poller.h"
 #include "meshd/io/socket_file.h"
 
@@ -29,34 +30,6 @@
 #define LOCAL_STALL_MS 30000        /* takes nothing for so long: disconnected */
 #define LOCAL_ATTACH_MS 10000       /* no first request for so long: disconnected */
 #define LOCAL_ACCEPTS_PER_TURN 64
-
-struct local;
-
-struct client {
-        struct local *local;
-        struct client *previous, *next;
-        struct client *next_dirty;
-        uv_poll_t poll;
-        int fd;
-        int events;
-        pid_t pid;
-        uid_t uid;
-        uint64_t opened_ns;
-        uint64_t progress_ns; /* when it last took bytes, or had none to take */
-        uint8_t *in;          /* begun or held back messages */
-        size_t n_in;
-        uint8_t *out;
-        size_t n_out, n_sent, out_capacity;
-        uint64_t bytes_in, bytes_out, requests;
-        bool is_dropped;
-        bool is_doomed;   /* to be dropped by the next flush */
-        bool is_leaving;  /* to be dropped once what waits for it is sent */
-        bool is_reserved; /* beyond the shares: see admission.h */
-        bool is_dirty;
-        bool is_known; /* set by the handler after the first good request */
-        bool has_held; /* whole messages may lie in in */
-        void *guest;   /* of the handler */
-};
 
 struct local_handler {
         void *context;
@@ -123,31 +96,3 @@ void local_stop(struct local *local);
  * then local_deinit(). */
 void local_close(struct local *local);
 void local_deinit(struct local *local);
-
-/**
- * client_send() - queue bytes for a client
- *
- * A client that lets too much pile up is dropped with the next flush. May be
- * called from inside the core.
- */
-void client_send(struct client *client, struct cmi_slice bytes);
-
-/**
- * client_send_fd() - send bytes together with a descriptor, at once
- *
- * Return: 0, -EBUSY (something is queued before it), or the errno of the call;
- *         then nothing was sent.
- */
-int client_send_fd(struct client *client, struct cmi_slice bytes, int fd);
-
-/* Bytes that wait for this client. */
-size_t client_n_waiting(const struct client *client);
-
-/* Have local_flush() look at this client. */
-void client_touch(struct client *client);
-
-/* End the connection once it has got what was sent; requests are taken no more. */
-void client_leave(struct client *client);
-
-/* End the connection. */
-void client_drop(struct client *client);
