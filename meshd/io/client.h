@@ -32,7 +32,7 @@ struct client {
         bool is_dropped;
         bool is_doomed;   /* to be dropped by the next flush */
         bool is_leaving;  /* to be dropped once what waits for it is sent */
-        bool is_reserved; /* beyond the shares: see admission.h */
+        bool is_reserved; /* beyond the shares: see client_limit.h */
         bool is_dirty;
         bool is_known; /* set by the handler after the first good request */
         bool has_held; /* whole messages may lie in in */

@@ -2,8 +2,8 @@
 #include "meshd/io/daemon.h"
 
 #include "discovery/peer_file.h"
-#include "meshd/io/admission.h"
 #include "meshd/io/advertise.h"
+#include "meshd/io/client_limit.h"
 #include "meshd/io/clock.h"
 #include "meshd/io/counters.h"
 #include "meshd/io/events.h"

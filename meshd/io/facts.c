@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "meshd/io/facts.h"
 
-#include "meshd/io/admission.h"
+#include "meshd/io/client_limit.h"
 #include "meshd/io/clock.h"
 
 #include <string.h>
@@ -9,7 +9,7 @@
 
 uint64_t facts_descriptors_needed(const struct config *config)
 {
-        return 3 * config->max_peers + config->max_clients + ADMISSION_RESERVE + 64;
+        return 3 * config->max_peers + config->max_clients + CLIENT_LIMIT_RESERVE + 64;
 }
 
 static void write_host(const struct daemon *daemon, struct document *document, uint64_t now_ns)

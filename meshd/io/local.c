@@ -2,7 +2,7 @@
 #include "meshd/io/local.h"
 
 #include "base/cleanup.h"
-#include "meshd/io/admission.h"
+#include "meshd/io/client_limit.h"
 #include "meshd/io/clock.h"
 #include "meshd/io/logger.h"
 
@@ -59,12 +59,12 @@ void local_flush(struct local *local)
 
 static void turn_away(const struct local *local, int fd, const struct ucred *peer)
 {
-        char why[ADMISSION_TEXT_MAX];
+        char why[CLIENT_LIMIT_TEXT_MAX];
 
-        admission_describe(local, peer->uid, why);
+        client_limit_describe(local, peer->uid, why);
         logger(LOGGER_WARNING, "client.refused", L_INT("pid", peer->pid), L_UINT("uid", peer->uid),
                         L_TEXT("msg", why));
-        admission_refuse(fd, why);
+        client_limit_refuse(fd, why);
 }
 
 static void add_client(struct local *local, int fd, const struct ucred *peer, bool is_reserved)
@@ -91,7 +91,7 @@ static void shed(struct local *local)
         fd = accept4(local->file.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd >= 0) {
                 local->counters.refused_full++;
-                admission_refuse(fd, "meshd has no descriptor left (ulimit -n)");
+                client_limit_refuse(fd, "meshd has no descriptor left (ulimit -n)");
         }
         local->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
         logger(LOGGER_WARNING, "client.no_descriptor", L_UINT("clients", local->n_clients),
@@ -120,11 +120,11 @@ static void on_connection(uv_poll_t *handle, int status, int events)
                         close(fd);
                         continue;
                 }
-                admitted = admission_check(local, peer.uid);
+                admitted = client_limit_check(local, peer.uid);
                 if (admitted < 0) {
                         turn_away(local, fd, &peer);
                 } else {
-                        add_client(local, fd, &peer, admitted == ADMISSION_RESERVED);
+                        add_client(local, fd, &peer, admitted == CLIENT_LIMIT_RESERVED);
                 }
         }
 }

@@ -4,7 +4,7 @@
  * The Unix stream socket: accepts, and holds what its clients share. How one client is read and
  * written is client.h's; what a message means is decided by the handler (service.h).
  *
- * Bounds: connections in all and of one user (admission.h); bytes read in one turn of the loop
+ * Bounds: connections in all and of one user (client_limit.h); bytes read in one turn of the loop
  * from one client; bytes that wait for a client to read them. A client that reads slowly is not
  * read from; one that takes nothing at all for a while, or lets more pile up than is allowed, is
  * disconnected. A message that cannot be cut or that the handler calls malformed ends its

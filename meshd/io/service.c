@@ -2,7 +2,7 @@
 #include "meshd/io/service.h"
 
 #include "meshd/io/admin.h"
-#include "meshd/io/admission.h"
+#include "meshd/io/client_limit.h"
 #include "meshd/io/clock.h"
 #include "meshd/io/inquiry.h"
 #include "meshd/io/key_admin.h"
@@ -192,12 +192,12 @@ static void send_attached(
 static bool is_turned_away(struct service *service, struct guest *guest, uint64_t id, bool is_app)
 {
         struct client *client = guest->client;
-        char why[ADMISSION_TEXT_MAX];
+        char why[CLIENT_LIMIT_TEXT_MAX];
 
         if (!client->is_reserved || !is_app) {
                 return false;
         }
-        admission_describe(service->local, client->uid, why);
+        client_limit_describe(service->local, client->uid, why);
         logger(LOGGER_WARNING, "client.refused", L_INT("pid", client->pid),
                         L_UINT("uid", client->uid), L_TEXT("msg", why));
         service->local->counters.refused_user++;

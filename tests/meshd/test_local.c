@@ -6,7 +6,7 @@
 #include "meshd/io/local.h"
 
 #include "base/cleanup.h"
-#include "meshd/io/admission.h"
+#include "meshd/io/client_limit.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -313,8 +313,8 @@ static void one_user_gets_half_of_the_connections_and_a_small_reserve(void)
                 fds[i] = dial(&rig);
         }
         TURN_UNTIL(&rig, rig.local.counters.refused_user == 4);
-        g_assert_cmpint(rig.n_opened, ==, 4 + ADMISSION_RESERVE_USER);
-        g_assert_cmpuint(count_reserved(&rig), ==, ADMISSION_RESERVE_USER);
+        g_assert_cmpint(rig.n_opened, ==, 4 + CLIENT_LIMIT_RESERVE_USER);
+        g_assert_cmpuint(count_reserved(&rig), ==, CLIENT_LIMIT_RESERVE_USER);
         for (int i = 0; i < 12; i++) {
                 close(fds[i]);
         }
@@ -330,26 +330,26 @@ static void one_user_gets_half_of_the_connections_and_a_small_reserve(void)
 static void others_cannot_use_up_the_reserve_of_root_and_of_meshds_user(void)
 {
         struct local local = {.max_clients = 8};
-        struct client clients[8 + 3 * ADMISSION_RESERVE_USER] = {0};
+        struct client clients[8 + 3 * CLIENT_LIMIT_RESERVE_USER] = {0};
         uint32_t n = 0;
 
         for (uid_t uid = 1000; uid < 1003; uid++) {
                 int admitted;
 
-                while ((admitted = admission_check(&local, uid)) >= 0) {
+                while ((admitted = client_limit_check(&local, uid)) >= 0) {
                         struct client *client = &clients[n++];
 
                         g_assert_cmpuint(n, <=, G_N_ELEMENTS(clients));
                         client->uid = uid;
-                        client->is_reserved = admitted == ADMISSION_RESERVED;
+                        client->is_reserved = admitted == CLIENT_LIMIT_RESERVED;
                         client->next = local.clients;
                         local.clients = client;
                 }
                 g_assert_cmpint(admitted, ==, -EMFILE);
         }
-        g_assert_cmpuint(n, ==, 8 + ADMISSION_RESERVE_OTHERS);
-        g_assert_cmpint(admission_check(&local, 0), ==, ADMISSION_RESERVED);
-        g_assert_cmpint(admission_check(&local, geteuid()), ==, ADMISSION_RESERVED);
+        g_assert_cmpuint(n, ==, 8 + CLIENT_LIMIT_RESERVE_OTHERS);
+        g_assert_cmpint(client_limit_check(&local, 0), ==, CLIENT_LIMIT_RESERVED);
+        g_assert_cmpint(client_limit_check(&local, geteuid()), ==, CLIENT_LIMIT_RESERVED);
 }
 
 static int count_descriptors(void)

@@ -9,26 +9,27 @@
  */
 #include "meshd/io/local.h"
 
-#define ADMISSION_RESERVE_USER 4   /* of one user, beyond the share */
-#define ADMISSION_RESERVE_OTHERS 8 /* of all but root and the user of meshd */
-#define ADMISSION_RESERVE (ADMISSION_RESERVE_OTHERS + 2 * ADMISSION_RESERVE_USER)
-#define ADMISSION_TEXT_MAX 192
+#define CLIENT_LIMIT_RESERVE_USER 4   /* of one user, beyond the share */
+#define CLIENT_LIMIT_RESERVE_OTHERS 8 /* of all but root and the user of meshd */
+#define CLIENT_LIMIT_RESERVE (CLIENT_LIMIT_RESERVE_OTHERS + 2 * CLIENT_LIMIT_RESERVE_USER)
+#define CLIENT_LIMIT_TEXT_MAX 192
 
-enum admission {
-        ADMISSION_GRANTED = 0,
-        ADMISSION_RESERVED = 1,
+enum client_limit {
+        CLIENT_LIMIT_GRANTED = 0,
+        CLIENT_LIMIT_RESERVED = 1,
 };
 
 /**
- * admission_check() - may this user have one more connection?
+ * client_limit_check() - may this user have one more connection?
  * @local: whose clients are counted, and whose counters say who was refused
  *
- * Return: ADMISSION_GRANTED, ADMISSION_RESERVED, or -EMFILE.
+ * Return: CLIENT_LIMIT_GRANTED, CLIENT_LIMIT_RESERVED, or -EMFILE.
  */
-int admission_check(struct local *local, uid_t uid);
+int client_limit_check(struct local *local, uid_t uid);
 
 /* Why this user has no connection but one of the reserve, for people. */
-void admission_describe(const struct local *local, uid_t uid, char ret_text[ADMISSION_TEXT_MAX]);
+void client_limit_describe(
+                const struct local *local, uid_t uid, char ret_text[CLIENT_LIMIT_TEXT_MAX]);
 
 /* Say no, as a courtesy that is not waited for, and close the descriptor. */
-void admission_refuse(int fd, const char *text);
+void client_limit_refuse(int fd, const char *text);

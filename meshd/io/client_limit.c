@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "meshd/io/admission.h"
+#include "meshd/io/client_limit.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -32,18 +32,18 @@ static struct census count(const struct local *local, uid_t uid)
         return census;
 }
 
-int admission_check(struct local *local, uid_t uid)
+int client_limit_check(struct local *local, uid_t uid)
 {
         struct census census = count(local, uid);
         bool is_full = census.n >= local->max_clients;
 
         if (!is_full && census.n_user < local->max_clients / 2) {
-                return ADMISSION_GRANTED;
+                return CLIENT_LIMIT_GRANTED;
         }
-        if (census.n_reserved_user < ADMISSION_RESERVE_USER &&
+        if (census.n_reserved_user < CLIENT_LIMIT_RESERVE_USER &&
                         (is_privileged(uid) ||
-                                        census.n_reserved_others < ADMISSION_RESERVE_OTHERS)) {
-                return ADMISSION_RESERVED;
+                                        census.n_reserved_others < CLIENT_LIMIT_RESERVE_OTHERS)) {
+                return CLIENT_LIMIT_RESERVED;
         }
         if (is_full) {
                 local->counters.refused_full++;
@@ -53,23 +53,24 @@ int admission_check(struct local *local, uid_t uid)
         return -EMFILE;
 }
 
-void admission_describe(const struct local *local, uid_t uid, char ret_text[ADMISSION_TEXT_MAX])
+void client_limit_describe(
+                const struct local *local, uid_t uid, char ret_text[CLIENT_LIMIT_TEXT_MAX])
 {
         struct census census = count(local, uid);
 
         if (census.n >= local->max_clients) {
-                snprintf(ret_text, ADMISSION_TEXT_MAX,
+                snprintf(ret_text, CLIENT_LIMIT_TEXT_MAX,
                                 "too many connections: all %u of --max-clients are in use",
                                 local->max_clients);
         } else {
-                snprintf(ret_text, ADMISSION_TEXT_MAX,
+                snprintf(ret_text, CLIENT_LIMIT_TEXT_MAX,
                                 "too many connections of this user: user %u has %u, half of "
                                 "--max-clients",
                                 uid, census.n_user);
         }
 }
 
-void admission_refuse(int fd, const char *text)
+void client_limit_refuse(int fd, const char *text)
 {
         uint8_t bytes[512];
         struct cmi_writer writer = cmi_writer(bytes, sizeof(bytes));
