@@ -3,11 +3,13 @@
 
 #include "libcachemesh/connection.h"
 #include "tests/libcachemesh/supply.h"
+#include "wire/spool.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,14 +43,33 @@ void customer_init(struct customer *customer, bool is_standalone)
         customer->n_apps = is_standalone ? 1 : 2;
         if (!is_standalone) {
                 customer->path = fake_path_new();
+                customer->spool = g_strconcat(customer->path, CMI_SPOOL_SUFFIX, NULL);
+                EXPECT(mkdir(customer->spool, 0700) == 0);
                 customer->meshd = start_meshd(customer->path);
         }
+}
+
+static void remove_spool(struct customer *customer)
+{
+        GDir *directory = g_dir_open(customer->spool, 0, NULL);
+        const char *name;
+
+        EXPECT(directory);
+        while ((name = g_dir_read_name(directory))) {
+                g_autofree char *path = g_build_filename(customer->spool, name, NULL);
+
+                EXPECT(unlink(path) == 0);
+        }
+        g_dir_close(directory);
+        EXPECT(rmdir(customer->spool) == 0);
+        g_free(customer->spool);
 }
 
 void customer_deinit(struct customer *customer)
 {
         if (customer->meshd) {
                 customer->meshd = fake_meshd_kill(customer->meshd);
+                remove_spool(customer);
                 fake_path_free(customer->path);
         }
 }
@@ -63,6 +84,7 @@ static void open_region(struct customer *customer, int app, int number)
                         .fresh = number ? CM_FRESH_TTL : CM_FRESH_BOUNDED,
                         .ttl_ms = number ? 3600000 : 0,
                         .budget_bytes = number ? 0 : 64 << 10,
+                        .stale_if_error_ms = number ? 3600000 : 0,
         };
         struct cm_region **region = &customer->regions[app][number];
 

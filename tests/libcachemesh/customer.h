@@ -19,6 +19,7 @@
 struct customer {
         struct fake_meshd *meshd; /* NULL: a standalone handle, and one app */
         char *path;
+        char *spool;
         int n_apps;
         bool is_strict;
         struct cm *cm[2];

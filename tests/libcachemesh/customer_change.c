@@ -34,6 +34,10 @@ int customer_change(struct customer *customer, int region, int key, enum cm_wait
         customer->versions[region][key]++;
         r = CALL(cm_invalidate(customer->regions[0][region], &key, sizeof(key), wait, &result));
         note(customer, region, key, wait, r);
+        if (r == CM_PENDING) {
+                /* Nothing bounded is served before it is known to be in the stream. */
+                EXPECT(customer_get(customer, 0, 0, (key + 1) % N_KEYS) == CM_MISS);
+        }
         EXPECT((result.n_members == 0) == (result.members == NULL));
         supply_enter();
         cm_result_clear(&result);

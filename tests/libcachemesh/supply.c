@@ -2,6 +2,7 @@
 #include "tests/libcachemesh/supply.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/membarrier.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -14,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 struct shared {
@@ -21,6 +23,8 @@ struct shared {
         _Atomic int64_t n_asked;
         _Atomic int64_t n_refused[SUPPLY_KINDS];
         _Atomic unsigned kinds;
+        _Atomic uint32_t chance; /* one of so many; 0: none */
+        _Atomic uint32_t random;
         _Atomic bool is_for_ever;
         _Atomic bool has_refused;
 };
@@ -48,9 +52,17 @@ void supply_begin(int64_t n, bool is_for_ever)
         is_over = false;
         shared->n_asked = 0;
         shared->kinds = ~0u;
+        shared->chance = 0;
         shared->is_for_ever = is_for_ever;
         shared->has_refused = false;
         shared->n_left = n < 0 ? INT64_MAX : n;
+}
+
+void supply_begin_by_chance(uint32_t seed, uint32_t n)
+{
+        supply_begin(-1, false);
+        shared->random = seed;
+        shared->chance = n;
 }
 
 void supply_only(unsigned kinds)
@@ -98,6 +110,13 @@ int64_t supply_n_mapped(void)
         return n_mapped;
 }
 
+/* Numerical Recipes' linear congruence; its upper half is random enough. */
+static bool is_unlucky(void)
+{
+        shared->random = shared->random * 1664525u + 1013904223u;
+        return (shared->random >> 16) % shared->chance == 0;
+}
+
 static bool refuses(enum supply_kind kind)
 {
         int64_t n_left;
@@ -107,7 +126,8 @@ static bool refuses(enum supply_kind kind)
         }
         shared->n_asked++;
         n_left = atomic_fetch_sub(&shared->n_left, 1);
-        if (n_left != 0 && !(shared->is_for_ever && n_left < 0)) {
+        if (shared->chance > 0 ? !is_unlucky()
+                               : n_left != 0 && !(shared->is_for_ever && n_left < 0)) {
                 return false;
         }
         shared->has_refused = true;
@@ -186,6 +206,46 @@ int __wrap_socket(int domain, int type, int protocol);
 int __wrap_socket(int domain, int type, int protocol)
 {
         return refuses(SUPPLY_DESCRIPTOR) ? no_descriptor() : __real_socket(domain, type, protocol);
+}
+
+int __real_open64(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...)
+{
+        return refuses(SUPPLY_DESCRIPTOR) ? no_descriptor() : __real_open64(path, flags);
+}
+
+int __real_openat64(int directory, const char *path, int flags, ...);
+int __wrap_openat64(int directory, const char *path, int flags, ...);
+int __wrap_openat64(int directory, const char *path, int flags, ...)
+{
+        va_list list;
+        mode_t mode;
+
+        va_start(list, flags);
+        mode = va_arg(list, mode_t);
+        va_end(list);
+        return refuses(SUPPLY_DESCRIPTOR) ? no_descriptor()
+                                          : __real_openat64(directory, path, flags, mode);
+}
+
+/* A part of it, as a disk that is nearly full does. */
+ssize_t __real_writev(int fd, const struct iovec *parts, int n);
+ssize_t __wrap_writev(int fd, const struct iovec *parts, int n);
+ssize_t __wrap_writev(int fd, const struct iovec *parts, int n)
+{
+        return refuses(SUPPLY_DISK) ? __real_writev(fd, parts, 1) : __real_writev(fd, parts, n);
+}
+
+int __real_ftruncate64(int fd, off_t size);
+int __wrap_ftruncate64(int fd, off_t size);
+int __wrap_ftruncate64(int fd, off_t size)
+{
+        if (refuses(SUPPLY_DISK)) {
+                errno = EIO;
+                return -1;
+        }
+        return __real_ftruncate64(fd, size);
 }
 
 int __real_eventfd(unsigned count, int flags);

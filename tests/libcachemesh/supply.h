@@ -12,16 +12,17 @@
 
 /* What can be refused; the numbers are bits of a set. */
 enum supply_kind {
-        SUPPLY_BLOCK = 1,        /* malloc() and its like */
-        SUPPLY_MAP = 2,          /* mmap() */
-        SUPPLY_DESCRIPTOR = 4,   /* socket(), eventfd(), epoll_create1(), and one in a message */
-        SUPPLY_WATCH = 8,        /* epoll_ctl() */
-        SUPPLY_SOCKET = 16,      /* the kernel's memory for connect() and send() */
+        SUPPLY_BLOCK = 1,      /* malloc() and its like */
+        SUPPLY_MAP = 2,        /* mmap() */
+        SUPPLY_DESCRIPTOR = 4, /* socket(), open(), eventfd(), epoll_create1(), one in a message */
+        SUPPLY_WATCH = 8,      /* epoll_ctl() */
+        SUPPLY_SOCKET = 16,    /* the kernel's memory for connect() and send() */
         SUPPLY_THREAD_WORD = 32, /* pthread_setspecific() */
         SUPPLY_BARRIER = 64,     /* membarrier(2), after it was granted once */
+        SUPPLY_DISK = 128,       /* room for what is written to a file */
 };
 
-#define SUPPLY_KINDS 7
+#define SUPPLY_KINDS 8
 
 /* Shared with forked children, so that one count runs through all of them. */
 struct supply_report {
@@ -34,6 +35,9 @@ void supply_init(void);
 
 /* From now on the n-th call (from 0) is refused; @is_for_ever: and all after it. -1: none. */
 void supply_begin(int64_t n, bool is_for_ever);
+
+/* As supply_begin(); from now on one call of @n is refused, by chance. */
+void supply_begin_by_chance(uint32_t seed, uint32_t n);
 
 /* After supply_begin(): only these kinds count, a set of enum supply_kind. */
 void supply_only(unsigned kinds);

@@ -17,8 +17,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define SEEDS 200
+
 enum shortage {
         ONCE,
+        BY_CHANCE,
         UNTIL_RECOVERY,
         TO_THE_END,
 };
@@ -55,7 +58,11 @@ static void use_and_end(int64_t n, enum shortage shortage, bool is_standalone)
         int n_files = n_open_files();
 
         customer_init(&customer, is_standalone);
-        supply_begin(n, shortage != ONCE);
+        if (shortage == BY_CHANCE) {
+                supply_begin_by_chance((uint32_t)n, 2 + n % 20);
+        } else {
+                supply_begin(n, shortage != ONCE);
+        }
         customer_use(&customer);
         if (shortage != TO_THE_END) {
                 supply_end();
@@ -285,6 +292,13 @@ static void it_is_said_what_is_short(void)
         }
 }
 
+static void requests_may_be_refused_by_chance(void)
+{
+        for (int seed = 0; seed < SEEDS && !g_test_failed(); seed++) {
+                g_assert_true(try(seed, BY_CHANCE, false));
+        }
+}
+
 static void a_standalone_handle_survives_it_too(void)
 {
         try_all(ONCE, true);
@@ -302,6 +316,7 @@ int main(int argc, char **argv)
         g_test_add_func("/shortage/once", any_request_may_be_refused_once);
         g_test_add_func("/shortage/while", all_requests_may_be_refused_for_a_while);
         g_test_add_func("/shortage/end", all_requests_may_be_refused_to_the_end);
+        g_test_add_func("/shortage/chance", requests_may_be_refused_by_chance);
         g_test_add_func("/shortage/standalone", a_standalone_handle_survives_it_too);
         g_test_add_func("/shortage/child", a_child_that_gets_no_memory_keeps_none);
         g_test_add_func("/shortage/loop", a_loop_that_cannot_watch_the_socket_looks_at_it);
