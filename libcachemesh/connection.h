@@ -52,7 +52,7 @@ enum cmi_request_state {
 struct cmi_request {
         uint64_t id;
         enum cmi_request_state state;
-        int error;       /* REFUSED */
+        int error;       /* REFUSED; after -ENOMEM it is written again */
         bool is_noticed; /* a refusal was told as an event */
 };
 
@@ -84,6 +84,7 @@ struct cmi_connection {
 
         struct cmi_request requests[CM_REGIONS_MAX]; /* by the region's number in the handle */
         uint32_t n_requested; /* below it all are written on this connection */
+        uint64_t next_ask_ns; /* for regions for which meshd had no memory; 0: there is none */
 
         struct cmi_pending pending;
         bool is_overflowed;   /* the queue was dropped; whole regions instead, at the next attach */

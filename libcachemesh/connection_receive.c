@@ -21,6 +21,7 @@ static_assert((int)CM_PENDING == (int)CMI_PENDING && (int)CM_PARTIAL == (int)CMI
                                 CM_E_BUSY == (int)CMI_E_BUSY && CM_E_EXPIRED == (int)CMI_E_EXPIRED,
                 "so do outcomes and codes");
 
+#define ASK_NS (100 * CMI_NS_PER_MS)
 #define UNSURE_MAX 3 /* attaches in a row; a time namespace then */
 
 static int nonsense(const char **ret_reason)
@@ -292,6 +293,9 @@ static void handle_region_error(struct cmi_connection *connection, struct cmi_re
 {
         request->state = CMI_REQUEST_REFUSED;
         request->error = (int)error->code;
+        if (request->error == -ENOMEM) {
+                connection->next_ask_ns = cmi_connection_now_ns() + ASK_NS;
+        }
         if (!request->is_noticed) {
                 request->is_noticed = true;
                 tell_region(connection, number, error);

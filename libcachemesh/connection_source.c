@@ -21,6 +21,21 @@ static uint64_t coarse_ns(void)
         return (uint64_t)now.tv_sec * CMI_NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
+/* Regions for which meshd had no memory: else they would miss until the next connection. */
+static void ask_again_for_regions(struct cmi_connection *connection)
+{
+        if (connection->next_ask_ns == 0 || cmi_connection_now_ns() < connection->next_ask_ns) {
+                return;
+        }
+        connection->next_ask_ns = 0;
+        for (uint32_t i = 0; i < connection->n_requested; i++) {
+                if (connection->requests[i].error == -ENOMEM) {
+                        cmi_connection_ask_again(connection, i);
+                }
+        }
+        cmi_connection_pump(connection);
+}
+
 /* One step without waiting: connect, or read and go on writing. */
 static void step(struct cmi_connection *connection)
 {
@@ -30,6 +45,7 @@ static void step(struct cmi_connection *connection)
                 cmi_connection_try(connection);
         } else {
                 cmi_connection_read(connection);
+                ask_again_for_regions(connection);
         }
         cmi_connection_mode(connection, &ignored);
 }
@@ -267,6 +283,7 @@ static int reset(struct cmi_connection *connection)
         atomic_store_explicit(&connection->next_poke_ns, 0, memory_order_relaxed);
         memset(connection->requests, 0, sizeof(connection->requests));
         connection->n_requested = 0;
+        connection->next_ask_ns = 0;
         cmi_pending_init(&connection->pending, connection->cm, options->pending_max);
         connection->is_overflowed = connection->is_told_pending = connection->is_stalled = false;
         cmi_spool_init(&connection->spool, connection->random);
