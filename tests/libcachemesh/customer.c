@@ -226,6 +226,45 @@ static void fork_off(struct customer *customer)
         EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
+/* An app that tries again and again; without the pauses between, which would only take time. */
+static bool is_well(struct customer *customer, int app)
+{
+        struct cm *cm = customer->cm[app];
+        struct cm_state state;
+
+        if (customer->meshd) {
+                struct cmi_connection *connection = cmi_connection(cm);
+
+                cmi_connection_lock(connection);
+                connection->next_try_ns = 0;
+                connection->backoff_ns = CMI_BACKOFF_MIN_NS;
+                cmi_connection_unlock(connection);
+        }
+        EXPECT(CALL(cm_dispatch(cm)) == 0);
+        EXPECT(CALL(cm_state(cm, &state)) == 0);
+        return state.n_pending == 0 && state.mode == (customer->meshd ? CM_LIVE : CM_STANDALONE);
+}
+
+void customer_fill(struct customer *customer)
+{
+        for (int app = 0; app < customer->n_apps; app++) {
+                customer_put_and_get(customer, app, 0);
+                customer_put_and_get(customer, app, 1);
+        }
+}
+
+void customer_tell(struct customer *customer)
+{
+        for (int key = 0; key < 4; key++) {
+                customer_expect_told(
+                                customer, customer_change(customer, key % 2, key, CM_WAIT_NODE));
+                for (int i = 0; i < 4; i++) {
+                        (void)is_well(customer, 0);
+                }
+        }
+        customer_read_all(customer);
+}
+
 void customer_use(struct customer *customer)
 {
         if (!customer_open(customer)) {
@@ -249,25 +288,6 @@ void customer_use(struct customer *customer)
                 look_around(customer, app);
         }
         fork_off(customer);
-}
-
-/* An app that tries again and again; without the pauses between, which would only take time. */
-static bool is_well(struct customer *customer, int app)
-{
-        struct cm *cm = customer->cm[app];
-        struct cm_state state;
-
-        if (customer->meshd) {
-                struct cmi_connection *connection = cmi_connection(cm);
-
-                cmi_connection_lock(connection);
-                connection->next_try_ns = 0;
-                connection->backoff_ns = CMI_BACKOFF_MIN_NS;
-                cmi_connection_unlock(connection);
-        }
-        EXPECT(CALL(cm_dispatch(cm)) == 0);
-        EXPECT(CALL(cm_state(cm, &state)) == 0);
-        return state.n_pending == 0 && state.mode == (customer->meshd ? CM_LIVE : CM_STANDALONE);
 }
 
 void customer_recover(struct customer *customer)

@@ -47,6 +47,10 @@ void customer_deinit(struct customer *customer);
 bool customer_open(struct customer *customer);
 void customer_close(struct customer *customer);
 
+/* Rows that both apps have, and what the first one tells the other about some of them. */
+void customer_fill(struct customer *customer);
+void customer_tell(struct customer *customer);
+
 /* Every kind of call, once or more. */
 void customer_use(struct customer *customer);
 

@@ -23,7 +23,8 @@ struct shared {
         _Atomic int64_t n_asked;
         _Atomic int64_t n_refused[SUPPLY_KINDS];
         _Atomic unsigned kinds;
-        _Atomic uint32_t chance; /* one of so many; 0: none */
+        _Atomic int64_t distance; /* of a second refusal; 0: none */
+        _Atomic uint32_t chance;  /* one of so many; 0: none */
         _Atomic uint32_t random;
         _Atomic bool is_for_ever;
         _Atomic bool has_refused;
@@ -53,9 +54,16 @@ void supply_begin(int64_t n, bool is_for_ever)
         shared->n_asked = 0;
         shared->kinds = ~0u;
         shared->chance = 0;
+        shared->distance = 0;
         shared->is_for_ever = is_for_ever;
         shared->has_refused = false;
         shared->n_left = n < 0 ? INT64_MAX : n;
+}
+
+void supply_begin_pair(int64_t n, int64_t distance)
+{
+        supply_begin(n, false);
+        shared->distance = distance;
 }
 
 void supply_begin_by_chance(uint32_t seed, uint32_t n)
@@ -117,17 +125,22 @@ static bool is_unlucky(void)
         return (shared->random >> 16) % shared->chance == 0;
 }
 
+/* @n_left: granted calls that are left before the first refusal; it goes below 0. */
+static bool is_refused(int64_t n_left)
+{
+        if (shared->chance > 0) {
+                return is_unlucky();
+        }
+        return n_left == 0 || (n_left < 0 && (shared->is_for_ever || n_left == -shared->distance));
+}
+
 static bool refuses(enum supply_kind kind)
 {
-        int64_t n_left;
-
         if (!is_counted || is_over || !(shared->kinds & kind)) {
                 return false;
         }
         shared->n_asked++;
-        n_left = atomic_fetch_sub(&shared->n_left, 1);
-        if (shared->chance > 0 ? !is_unlucky()
-                               : n_left != 0 && !(shared->is_for_ever && n_left < 0)) {
+        if (!is_refused(atomic_fetch_sub(&shared->n_left, 1))) {
                 return false;
         }
         shared->has_refused = true;

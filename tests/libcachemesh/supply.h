@@ -36,6 +36,9 @@ void supply_init(void);
 /* From now on the n-th call (from 0) is refused; @is_for_ever: and all after it. -1: none. */
 void supply_begin(int64_t n, bool is_for_ever);
 
+/* The n-th call and the one that comes @distance after it are refused. */
+void supply_begin_pair(int64_t n, int64_t distance);
+
 /* As supply_begin(); from now on one call of @n is refused, by chance. */
 void supply_begin_by_chance(uint32_t seed, uint32_t n);
 

@@ -12,6 +12,7 @@
 #include "libcachemesh/pin.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -38,8 +39,8 @@ static int n_open_files(void)
         return n;
 }
 
-/* What the library keeps for the life of the process: a record for each thread. */
-static int64_t n_kept(void)
+/* Blocks beside what the library keeps for the life of the process: a record for each thread. */
+static int64_t n_blocks(void)
 {
         struct cmi_thread *thread = atomic_load(&cmi_threads);
         int64_t n = 0;
@@ -49,12 +50,20 @@ static int64_t n_kept(void)
                         n++;
                 }
         }
-        return n;
+        return supply_n_blocks() - n;
+}
+
+/* Beside the page of the process. */
+static int64_t n_mapped(void)
+{
+        return supply_n_mapped() - (cmi_process ? sysconf(_SC_PAGESIZE) : 0);
 }
 
 static void use_and_end(int64_t n, enum shortage shortage, bool is_standalone)
 {
         struct customer customer;
+        int64_t n_blocks_before = n_blocks();
+        int64_t n_mapped_before = n_mapped();
         int n_files = n_open_files();
 
         customer_init(&customer, is_standalone);
@@ -78,27 +87,43 @@ static void use_and_end(int64_t n, enum shortage shortage, bool is_standalone)
         }
         supply_leave();
         customer_deinit(&customer);
-        CUSTOMER_EXPECT(supply_n_blocks() == n_kept());
-        CUSTOMER_EXPECT(supply_n_mapped() == (cmi_process ? sysconf(_SC_PAGESIZE) : 0));
+        CUSTOMER_EXPECT(n_blocks() == n_blocks_before);
+        CUSTOMER_EXPECT(n_mapped() == n_mapped_before);
         CUSTOMER_EXPECT(n_open_files() == n_files);
 }
 
-/* Returns whether something was refused. */
-static bool try(int64_t n, enum shortage shortage, bool is_standalone)
+static void use_connected(int64_t n, int64_t shortage)
+{
+        use_and_end(n, (enum shortage)shortage, false);
+}
+
+static void use_alone(int64_t n, int64_t shortage)
+{
+        use_and_end(n, (enum shortage)shortage, true);
+}
+
+static void in_child(void (*use)(int64_t n, int64_t how), int64_t n, int64_t how)
 {
         int status = -1;
         pid_t child = fork();
 
         if (child == 0) {
                 alarm(60);
-                use_and_end(n, shortage, is_standalone);
+                use(n, how);
                 _exit(0);
         }
         g_assert_cmpint(waitpid(child, &status, 0), ==, child);
         if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-                g_test_message("request %" G_GINT64_FORMAT ": status 0x%x", n, (unsigned)status);
+                g_test_message("request %" G_GINT64_FORMAT ", %" G_GINT64_FORMAT ": status 0x%x", n,
+                                how, (unsigned)status);
                 g_test_fail();
         }
+}
+
+/* Returns whether something was refused. */
+static bool try(int64_t n, enum shortage shortage, bool is_standalone)
+{
+        in_child(is_standalone ? use_alone : use_connected, n, (int64_t)shortage);
         return supply_has_refused();
 }
 
@@ -211,6 +236,35 @@ static void a_child_that_gets_no_memory_keeps_none(void)
         customer_deinit(&customer);
 }
 
+/* The region is open, and of no use until meshd finds memory for it. */
+static void a_region_for_which_meshd_has_no_memory_is_asked_for_again(void)
+{
+        gint64 end_us = g_get_monotonic_time() + 10 * G_USEC_PER_SEC;
+        struct fake_meshd_script script = fake_meshd_script();
+        struct customer customer;
+        struct cm_state state;
+        int r;
+
+        supply_begin(-1, false);
+        customer_init(&customer, false);
+        customer.is_strict = true;
+        script.region_error = -ENOMEM;
+        fake_meshd_set_script(customer.meshd, &script);
+        g_assert_true(customer_open(&customer));
+        r = cm_put(customer.regions[0][1], "k", 1, "v", 1, cm_token(customer.cm[0]), NULL);
+        g_assert_cmpint(r, ==, CM_REFUSED);
+        script.region_error = 0;
+        fake_meshd_set_script(customer.meshd, &script);
+        do {
+                g_assert_cmpint(cm_state(customer.cm[0], &state), ==, 0);
+                r = cm_put(customer.regions[0][1], "k", 1, "v", 1, cm_token(customer.cm[0]), NULL);
+        } while (r == CM_REFUSED && g_get_monotonic_time() < end_us);
+        g_assert_cmpint(r, ==, 0);
+        g_assert_cmpuint(fake_meshd_n_accepted(customer.meshd), ==, 2);
+        customer_close(&customer);
+        customer_deinit(&customer);
+}
+
 static void loop_until_live(struct customer *customer)
 {
         gint64 end_us = g_get_monotonic_time() + 10 * G_USEC_PER_SEC;
@@ -299,6 +353,38 @@ static void requests_may_be_refused_by_chance(void)
         }
 }
 
+static void refuse_twice(int64_t n, int64_t distance)
+{
+        struct customer customer;
+
+        supply_begin(-1, false);
+        customer_init(&customer, false);
+        customer.is_strict = true;
+        customer_recover(&customer);
+        customer_fill(&customer);
+        customer.is_strict = false;
+        supply_begin_pair(n, distance);
+        customer_tell(&customer);
+        supply_end();
+        customer_recover(&customer);
+        customer_close(&customer);
+        customer_deinit(&customer);
+}
+
+/* The second one while the first is being made good. */
+static void two_requests_of_an_invalidation_may_be_refused(void)
+{
+        int n_pairs = 0;
+
+        for (int64_t distance = 1; distance < 24; distance++) {
+                for (int64_t n = 0; n < 12 && !g_test_failed(); n++) {
+                        n_pairs++;
+                        in_child(refuse_twice, n, distance);
+                }
+        }
+        g_test_message("%d pairs", n_pairs);
+}
+
 static void a_standalone_handle_survives_it_too(void)
 {
         try_all(ONCE, true);
@@ -316,10 +402,13 @@ int main(int argc, char **argv)
         g_test_add_func("/shortage/once", any_request_may_be_refused_once);
         g_test_add_func("/shortage/while", all_requests_may_be_refused_for_a_while);
         g_test_add_func("/shortage/end", all_requests_may_be_refused_to_the_end);
+        g_test_add_func("/shortage/pairs", two_requests_of_an_invalidation_may_be_refused);
         g_test_add_func("/shortage/chance", requests_may_be_refused_by_chance);
         g_test_add_func("/shortage/standalone", a_standalone_handle_survives_it_too);
         g_test_add_func("/shortage/child", a_child_that_gets_no_memory_keeps_none);
         g_test_add_func("/shortage/loop", a_loop_that_cannot_watch_the_socket_looks_at_it);
+        g_test_add_func("/shortage/meshd",
+                        a_region_for_which_meshd_has_no_memory_is_asked_for_again);
         g_test_add_func("/shortage/reason", it_is_said_what_is_short);
         return g_test_run();
 }
