@@ -403,12 +403,13 @@ int cm_get_or_load_with(struct cm_region *region, const void *key, size_t key_le
         struct request request;
         int r = options ? copy_options(&copy, options) : 0;
 
-        if (r == 0 && (!load || !ret_value)) {
-                r = cmi_fail(-EINVAL, "a load needs a function and a place for the value");
+        if (r < 0) {
+                return r;
         }
-        if (r == 0) {
-                r = cm_get(region, key, key_len, &value);
+        if (!load || !ret_value) {
+                return cmi_fail(-EINVAL, "a load needs a function and a place for the value");
         }
+        r = cm_get(region, key, key_len, &value);
         if (r == CM_MISS) {
                 request = (struct request){
                                 .region = region,
