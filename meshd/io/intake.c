@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 static uint64_t read_cookie(int fd)
 {
@@ -38,6 +39,26 @@ static uint64_t read_received(int fd)
                                : 0;
 }
 
+static bool open_places(struct intake *intake)
+{
+        int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        int place = nothing >= 0 ? fcntl(nothing, F_DUPFD_CLOEXEC, 0) : -1;
+
+        if (place < 0) {
+                cmi_close_p(&nothing);
+                return false;
+        }
+        intake->nothing = nothing;
+        intake->place = place;
+        return true;
+}
+
+static void close_places(struct intake *intake)
+{
+        close(intake->nothing);
+        close(intake->place);
+}
+
 static bool make_room(struct intake *intake, int fd)
 {
         struct intake_connection *connections;
@@ -46,11 +67,17 @@ static bool make_room(struct intake *intake, int fd)
         if (fd < intake->n) {
                 return true;
         }
+        if (intake->n == 0 && !open_places(intake)) {
+                return false;
+        }
         while (n <= fd) {
                 n *= 2;
         }
         connections = reallocarray(intake->connections, (size_t)n, sizeof(*connections));
         if (!connections) {
+                if (intake->n == 0) {
+                        close_places(intake);
+                }
                 return false;
         }
         for (int i = intake->n; i < n; i++) {
@@ -92,23 +119,28 @@ void intake_know(struct intake *intake, int fd)
 }
 
 /*
- * The duplicate is the socket that was meant, or not; the number alone could change at any time.
- * Disconnecting also throws away what the kernel holds and libzmq would go on reading.
+ * The duplicate is the socket that was meant, or not; the number alone could change at any time. It
+ * takes a number that is kept for it, since strangers may have taken all others. Disconnecting also
+ * throws away what the kernel holds and libzmq would go on reading.
  */
-static bool end_connection(int fd, uint64_t cookie, struct cmi_endpoint *ret_endpoint)
+static bool end_connection(const struct intake *intake, int fd, struct cmi_endpoint *ret_endpoint)
 {
-        CM_CLEANUP(cmi_close_p) int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
         const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
         struct sockaddr_storage address;
         socklen_t size = sizeof(address);
+        bool is_ended = false;
 
-        if (own < 0 || read_cookie(own) != cookie) {
+        if (dup3(fd, intake->place, O_CLOEXEC) < 0) {
                 return false;
         }
-        if (getpeername(own, (struct sockaddr *)&address, &size) == 0) {
-                cmi_endpoint_from_sockaddr((const struct sockaddr *)&address, ret_endpoint);
+        if (read_cookie(intake->place) == intake->connections[fd].cookie) {
+                if (getpeername(intake->place, (struct sockaddr *)&address, &size) == 0) {
+                        cmi_endpoint_from_sockaddr((const struct sockaddr *)&address, ret_endpoint);
+                }
+                is_ended = connect(intake->place, &nowhere, sizeof(nowhere)) == 0;
         }
-        return connect(own, &nowhere, sizeof(nowhere)) == 0;
+        dup3(intake->nothing, intake->place, O_CLOEXEC);
+        return is_ended;
 }
 
 /* Return: whether it has kept more than @max back for two looks. */
@@ -146,7 +178,7 @@ int intake_check(struct intake *intake, struct cmi_endpoint *ret_endpoint)
                 if (read_cookie(fd) != connection->cookie) {
                         connection->cookie = 0; /* closed */
                 } else if (is_stuffed(intake, connection, read_received(fd), max) &&
-                                end_connection(fd, connection->cookie, ret_endpoint)) {
+                                end_connection(intake, fd, ret_endpoint)) {
                         connection->cookie = 0;
                         n_ended++;
                 } else {
@@ -187,7 +219,7 @@ int intake_thin(struct intake *intake, int max, uint64_t before_ns,
                         break;
                 }
                 connection = &intake->connections[fd];
-                n_ended += end_connection(fd, connection->cookie, ret_endpoint);
+                n_ended += end_connection(intake, fd, ret_endpoint);
                 connection->cookie = 0;
                 intake->n_strangers--;
         }
@@ -196,6 +228,9 @@ int intake_thin(struct intake *intake, int max, uint64_t before_ns,
 
 void intake_deinit(struct intake *intake)
 {
+        if (intake->n > 0) {
+                close_places(intake);
+        }
         free(intake->connections);
         *intake = (struct intake){0};
 }

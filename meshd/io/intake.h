@@ -41,11 +41,13 @@ struct intake_connection {
 struct intake {
         struct intake_connection *connections; /* by descriptor */
         int n;
+        int place;          /* for the duplicate of what is ended; while n is not 0 */
+        int nothing;        /* to put there afterwards */
         uint64_t n_pending; /* at the last look, of those that had handed over nothing since */
         int n_strangers;    /* at the last look */
 };
 
-/* A connection was accepted. Without memory it is not watched. */
+/* A connection was accepted. Without memory, or descriptors, it is not watched. */
 void intake_opened(struct intake *intake, int fd, uint64_t now_ns);
 
 /* A message of so many bytes on the wire came over it. */

@@ -6,16 +6,19 @@
 #include "meshd/io/intake.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <glib.h>
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define N_LOOKS 50000
 #define N_PAIRS 16
+#define N_TAKEN 64
 
 struct pair {
         int sender;
@@ -226,6 +229,36 @@ static void of_too_many_strangers_the_oldest_are_ended(void)
         }
 }
 
+/* Which is when it matters. */
+static void strangers_are_ended_when_they_have_taken_all_descriptors(void)
+{
+        struct rlimit before, few;
+        struct cmi_endpoint endpoint;
+        struct intake intake = {0};
+        int taken[N_TAKEN], n = 0;
+        struct pair pair;
+
+        make_pair(&pair);
+        intake_opened(&intake, pair.receiver, 1);
+        getrlimit(RLIMIT_NOFILE, &before);
+        few = (struct rlimit){.rlim_cur = N_TAKEN, .rlim_max = before.rlim_max};
+        g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &few), ==, 0);
+        while (n < N_TAKEN && (taken[n] = dup(pair.sender)) >= 0) {
+                n++;
+        }
+        g_assert_cmpint(errno, ==, EMFILE);
+        g_assert_cmpint(intake_check(&intake, &endpoint), ==, 0);
+        g_assert_cmpint(intake_thin(&intake, 0, UINT64_MAX, &endpoint), ==, 1);
+        g_assert_false(is_open(&pair));
+        g_assert_cmpint(dup(pair.sender), <, 0);
+        while (n > 0) {
+                close(taken[--n]);
+        }
+        setrlimit(RLIMIT_NOFILE, &before);
+        intake_deinit(&intake);
+        close_pair(&pair);
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -240,5 +273,7 @@ int main(int argc, char **argv)
                         another_socket_with_the_same_number_is_left_alone);
         g_test_add_func("/intake/of too many strangers the oldest are ended",
                         of_too_many_strangers_the_oldest_are_ended);
+        g_test_add_func("/intake/strangers are ended when they have taken all descriptors",
+                        strangers_are_ended_when_they_have_taken_all_descriptors);
         return g_test_run();
 }
