@@ -52,6 +52,12 @@ void agenda_add(struct agenda *agenda, struct event event);
 /* Take the next event. Return: is there one? */
 bool agenda_next(struct agenda *agenda, struct event *ret_event);
 
+/* When that is; UINT64_MAX: never. */
+static inline uint64_t agenda_next_ns(const struct agenda *agenda)
+{
+        return agenda->n_events > 0 ? agenda->events[0].at_ns : UINT64_MAX;
+}
+
 /* Forget all events and keep the memory. */
 void agenda_clear(struct agenda *agenda);
 void agenda_deinit(struct agenda *agenda);

@@ -17,6 +17,18 @@ static void add_for(
         world_add(app->node->world, delay_ns, kind, a, app->life, object);
 }
 
+static void plan_start(struct app *app)
+{
+        struct world *world = app->node->world;
+
+        for (uint32_t i = 0; i < world->options.n_readers; i++) {
+                add_for(app, random_below(&world->plan, world->options.read_ns), EVENT_READ, 0,
+                                &app->readers[i]);
+        }
+        add_for(app, random_below(&world->plan, world->options.write_ns), EVENT_WRITE, NEW_WRITE,
+                        app);
+}
+
 void app_start(struct app *app)
 {
         struct world *world = app->node->world;
@@ -30,14 +42,13 @@ void app_start(struct app *app)
                         app);
         for (uint32_t i = 0; i < world->options.n_readers; i++) {
                 app->readers[i].app = app;
-                add_for(app, random_below(&world->random, world->options.read_ns), EVENT_READ, 0,
-                                &app->readers[i]);
         }
         for (uint32_t i = 0; i < WRITES_MAX; i++) {
                 app->writes[i].app = app;
         }
-        add_for(app, random_below(&world->random, world->options.write_ns), EVENT_WRITE, NEW_WRITE,
-                        app);
+        if (!world->script) {
+                plan_start(app);
+        }
 }
 
 /* Attaching, and handing over */
@@ -148,7 +159,6 @@ static enum reader_step begin_read(struct sim_reader *reader)
         struct app *app = reader->app;
         struct world *world = app->node->world;
 
-        reader->key = (uint32_t)random_below(&world->random, world->options.n_keys);
         reader->started_ns = world->now_ns;
         reader->least = app->seen[reader->key];
         reader->page = app->page;
@@ -182,7 +192,7 @@ static enum reader_step end_get(struct sim_reader *reader)
         if (!reader_get_end(&reader->get, coarse)) {
                 return STEP_TOKEN;
         }
-        trace_digest(world, reader->get.entry.version);
+        trace_story(world, reader->get.entry.version);
         trace(world, "%s: app %u hits key %u version %llu", app->node->name, app->index,
                         reader->key, (unsigned long long)reader->get.entry.version);
         judge_hit(world, reader, precise);
@@ -238,42 +248,81 @@ static enum reader_step take_step(struct sim_reader *reader)
         return put(reader);
 }
 
-/* Pause before the next step; 0: at once. */
-static uint64_t pause_before(struct world *world, enum reader_step step)
+/* Steps without a pause between them, up to the next one, or to the end. */
+static void go_on(struct sim_reader *reader)
+{
+        struct app *app = reader->app;
+        struct world *world = app->node->world;
+        uint64_t pause;
+
+        do {
+                reader->step = take_step(reader);
+                pause = reader->pause_ns[reader->step];
+        } while (pause == 0 && reader->step != STEP_IDLE);
+        if (reader->step != STEP_IDLE || !world->script) {
+                add_for(app, pause, EVENT_READ, 0, reader);
+        }
+}
+
+void app_read(struct app *app, const struct act *act)
+{
+        struct sim_reader *reader = &app->readers[act->read.reader];
+
+        if (reader->step == STEP_IDLE && app->node->n_freezes == 0) {
+                reader->key = (uint32_t)act->read.key;
+                for (enum reader_step step = STEP_CHECK; step <= STEP_PUT; step++) {
+                        reader->pause_ns[step] = (uint64_t)act->read.pause_ns[step - STEP_CHECK];
+                }
+                go_on(reader);
+        }
+}
+
+/* 0: at once. */
+static int64_t draw_pause(struct world *world, enum reader_step step)
 {
         struct options *options = &world->options;
 
-        if (step == STEP_IDLE) {
-                return random_between(
-                                &world->random, options->read_ns / 2, options->read_ns * 3 / 2);
-        }
-        if (random_chance(&world->random, options->pause_ppm)) {
-                return random_duration(&world->random, 1000, options->pause_ns);
+        if (random_chance(&world->plan, options->pause_ppm)) {
+                return (int64_t)random_duration(&world->plan, 1000, options->pause_ns);
         }
         if (step == STEP_LOAD || step == STEP_PUT) {
-                return random_duration(&world->random, 1000, options->load_ns);
+                return (int64_t)random_duration(&world->plan, 1000, options->load_ns);
         }
         return 0;
+}
+
+static void plan_read(struct sim_reader *reader)
+{
+        struct app *app = reader->app;
+        struct world *world = app->node->world;
+        uint64_t read_ns = world->options.read_ns;
+        struct act act = {.at_ns = world->now_ns, .kind = ACT_READ, .node = app->node->index};
+
+        act.read.app = app->index;
+        act.read.reader = reader - app->readers;
+        act.read.key = (int64_t)random_below(&world->plan, world->options.n_keys);
+        for (enum reader_step step = STEP_CHECK; step <= STEP_PUT; step++) {
+                act.read.pause_ns[step - STEP_CHECK] = draw_pause(world, step);
+        }
+        reader->pause_ns[STEP_IDLE] = random_between(&world->plan, read_ns / 2, read_ns * 3 / 2);
+        act_do(world, &act);
 }
 
 void app_read_event(struct sim_reader *reader, uint64_t life)
 {
         struct app *app = reader->app;
         struct world *world = app->node->world;
-        uint64_t pause;
 
         if (app->life != life) {
                 return;
         }
         if (app->node->n_freezes > 0) {
                 add_for(app, world->options.lease_ns / 50, EVENT_READ, 0, reader);
-                return;
+        } else if (reader->step == STEP_IDLE) {
+                plan_read(reader);
+        } else {
+                go_on(reader);
         }
-        do {
-                reader->step = take_step(reader);
-                pause = pause_before(world, reader->step);
-        } while (pause == 0);
-        add_for(app, pause, EVENT_READ, 0, reader);
 }
 
 /* Writing */
@@ -307,48 +356,83 @@ static struct sim_write *free_write(struct app *app)
         return NULL;
 }
 
-static void draw_wait(struct world *world, struct sim_write *write)
-{
-        uint64_t lease_ns = world->options.lease_ns;
-
-        write->timeout_ns = 0;
-        if (random_chance(&world->random, world->options.wait_mesh_ppm)) {
-                write->wait = CMI_WAIT_MESH;
-                if (random_chance(&world->random, 300000)) {
-                        write->timeout_ns =
-                                        random_duration(&world->random, lease_ns / 4, 6 * lease_ns);
-                }
-        } else {
-                write->wait = random_chance(&world->random, 500000) ? CMI_WAIT_NONE : CMI_WAIT_NODE;
-        }
-}
-
-static void begin_write(struct app *app)
+void app_write(struct app *app, const struct act *act)
 {
         struct world *world = app->node->world;
         struct sim_write *write = free_write(app);
-        uint32_t key = (uint32_t)random_below(&world->random, world->options.n_keys);
+        uint32_t key = (uint32_t)act->write.key;
 
-        if (!write) {
+        if (!write || app->node->n_freezes > 0) {
                 return;
         }
         world->tally.n_writes++;
         write->intent = INTENT_NONE;
-        if (random_chance(&world->random, world->options.intent_ppm)) {
+        if (act->write.op == OP_INTENT) {
                 intent_draw(write, key);
                 announce(app, write);
                 return;
         }
         write->stage = WRITE_COMMITTED;
-        draw_wait(world, write);
-        if (random_chance(&world->random, world->options.fat_ppm)) {
-                operation_fat(write);
-        } else {
-                operation_draw(write, key);
+        write->wait = (enum cmi_wait)act->write.wait;
+        write->timeout_ns = (uint64_t)act->write.timeout_ns;
+        operation_make(write, (enum write_op)act->write.op, key);
+        if (act->write.op != OP_FAT) {
                 judge_commit(world, key);
         }
-        add_for(app, random_duration(&world->random, 1000, world->options.announce_ns), EVENT_WRITE,
-                        (uint32_t)(write - app->writes), app);
+        add_for(app, (uint64_t)act->write.after_ns, EVENT_WRITE, (uint32_t)(write - app->writes),
+                        app);
+}
+
+static enum write_op draw_op(struct world *world)
+{
+        const struct options *options = &world->options;
+
+        if (random_chance(&world->plan, options->intent_ppm)) {
+                return OP_INTENT;
+        }
+        if (random_chance(&world->plan, options->fat_ppm)) {
+                return OP_FAT;
+        }
+        if (random_chance(&world->plan, options->unknown_ppm)) {
+                return OP_UNKNOWN;
+        }
+        if (!random_chance(&world->plan, options->wide_ppm)) {
+                return OP_KEY;
+        }
+        if (random_chance(&world->plan, 500000)) {
+                return OP_TAG;
+        }
+        return random_chance(&world->plan, 500000) ? OP_REGION : OP_ALL;
+}
+
+static void draw_wait(struct world *world, struct act *act)
+{
+        uint64_t lease_ns = world->options.lease_ns;
+
+        if (!random_chance(&world->plan, world->options.wait_mesh_ppm)) {
+                act->write.wait =
+                                random_chance(&world->plan, 500000) ? CMI_WAIT_NONE : CMI_WAIT_NODE;
+                return;
+        }
+        act->write.wait = CMI_WAIT_MESH;
+        if (random_chance(&world->plan, 300000)) {
+                act->write.timeout_ns =
+                                (int64_t)random_duration(&world->plan, lease_ns / 4, 6 * lease_ns);
+        }
+}
+
+static void plan_write(struct app *app)
+{
+        struct world *world = app->node->world;
+        struct act act = {.at_ns = world->now_ns, .kind = ACT_WRITE, .node = app->node->index};
+
+        act.write.app = app->index;
+        act.write.key = (int64_t)random_below(&world->plan, world->options.n_keys);
+        act.write.op = draw_op(world);
+        draw_wait(world, &act);
+        act.write.after_ns =
+                        (int64_t)random_duration(&world->plan, 1000, world->options.announce_ns);
+        act_do(world, &act);
 }
 
 void app_write_event(struct app *app, const struct event *event)
@@ -364,8 +448,8 @@ void app_write_event(struct app *app, const struct event *event)
         } else if (event->a != NEW_WRITE) {
                 announce(app, &app->writes[event->a]);
         } else if (world->stage <= STAGE_CHAOS) {
-                begin_write(app);
-                add_for(app, random_between(&world->random, mean / 4, mean * 7 / 4), EVENT_WRITE,
+                plan_write(app);
+                add_for(app, random_between(&world->plan, mean / 4, mean * 7 / 4), EVENT_WRITE,
                                 NEW_WRITE, app);
         }
 }
@@ -380,8 +464,7 @@ void app_last_write(struct app *app)
         write->intent = INTENT_NONE;
         write->wait = CMI_WAIT_MESH;
         write->timeout_ns = 0;
-        world->options.unknown_ppm = 0;
-        operation_draw(write, 0);
+        operation_make(write, OP_KEY, 0);
         judge_commit(world, 0);
         announce(app, write);
 }
@@ -469,7 +552,7 @@ void app_done(struct node *node, uint64_t cookie, const struct core_outcome *out
                 violation(world, "%s: done() with an unknown cookie", node->name);
                 return;
         }
-        trace_digest(world, (uint64_t)outcome->outcome);
+        trace_story(world, (uint64_t)outcome->outcome);
         audit_outcome(node, write, outcome);
         if (outcome->outcome == 0) {
                 judge_acknowledged(world, write);

@@ -107,7 +107,7 @@ void audit_event(void *context, const struct core_event *event)
         struct node *node = context;
         struct world *world = node->world;
 
-        trace_digest(world, event->kind);
+        trace_story(world, event->kind);
         if (event->kind == CORE_EVENT_MEMBER) {
                 node_interruption(node);
                 note_member(node, event);

@@ -190,17 +190,16 @@ static void finish_call(struct node *node)
 static void interrupted(struct node *node)
 {
         struct world *world = node->world;
-        uint64_t delay;
+        uint64_t delay = node->interrupt_ns;
 
         world->tally.n_interrupts++;
         node->undisturbed_ns = NEVER;
-        if (random_chance(&world->random, 300000)) {
+        if (delay == 0) {
                 trace(world, "%s is killed inside a call", node->name);
                 node_kill(node, false);
                 node_start_later(node);
                 return;
         }
-        delay = random_duration(&world->random, 100000, 2 * world->options.lease_ns);
         trace(world, "%s is stopped inside a call for %.6f s", node->name, (double)delay / 1e9);
         world_add(world, delay, EVENT_RETURN, node->index, node->life, NULL);
 }
@@ -216,19 +215,6 @@ static void note_gap(struct node *node)
                 node->awake_ns = node->world->now_ns;
         }
         node->called = now;
-}
-
-/* Most calls use no sink, so an interruption that is chosen waits for one that does. */
-static void choose_interruption(struct node *node)
-{
-        struct world *world = node->world;
-
-        if (!MAY_SWITCH_STACKS || world->stage != STAGE_CHAOS) {
-                node->interrupt_at = 0;
-        } else if (node->interrupt_at == 0 &&
-                        random_chance(&world->random, world->options.interrupt_ppm)) {
-                node->interrupt_at = (uint32_t)random_between(&world->random, 1, 8);
-        }
 }
 
 /* The word of the header that counts records is written last of all. */
@@ -293,17 +279,16 @@ static void tear_append(struct node *node, const struct sim_write *write)
 
 static bool is_torn(struct node *node, const struct call *call)
 {
-        struct world *world = node->world;
-
-        return call->kind == CALL_PUBLISH && world->stage == STAGE_CHAOS &&
+        return node->is_tearing && call->kind == CALL_PUBLISH &&
                call->write->stage == WRITE_HANDED && call->write->intent != INTENT_BEGINS &&
-               node->stopping == STOP_NO && random_chance(&world->random, world->options.tear_ppm);
+               node->stopping == STOP_NO;
 }
 
 void node_call(struct node *node, const struct call *call)
 {
         struct world *world = node->world;
 
+        nemesis_calls(node, call);
         if (is_torn(node, call)) {
                 tear_append(node, call->write);
                 world->tally.n_torn++;
@@ -321,7 +306,9 @@ void node_call(struct node *node, const struct call *call)
         node->call.now = node->turn_clock;
         node->is_in_call = true;
         node->is_call_over = false;
-        choose_interruption(node);
+        if (!MAY_SWITCH_STACKS || world->stage > STAGE_CHAOS) {
+                node->interrupt_at = 0;
+        }
         if (node->interrupt_at > 0) {
                 run_on_stack(node);
         } else {

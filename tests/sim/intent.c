@@ -11,12 +11,14 @@ void intent_draw(struct sim_write *write, uint32_t key)
         struct world *world = write->app->node->world;
         uint64_t lease_ns = world->options.lease_ns;
 
+        /* Of its own, so that it does not matter to others what becomes of it. */
+        write->random = world->random;
         write->intent = INTENT_BEGINS;
         write->key = key;
-        write->is_by_tag = random_chance(&world->random, 200000);
+        write->is_by_tag = random_chance(&write->random, 200000);
         write->wait = CMI_WAIT_MESH;
         write->timeout_ns = 0;
-        write->deadline_ns = random_duration(&world->random, lease_ns / 2, 6 * lease_ns) /
+        write->deadline_ns = random_duration(&write->random, lease_ns / 2, 6 * lease_ns) /
                              CMI_NS_PER_MS * CMI_NS_PER_MS;
         write->begun_ns = world->now_ns;
         operation_intent(write);
@@ -34,11 +36,11 @@ static void end_later(struct sim_write *write, uint64_t commit_ns, bool is_dying
                 return;
         }
         write->stage = WRITE_COMMITTED;
-        write->wait = random_chance(&world->random, 300000) ? CMI_WAIT_MESH : CMI_WAIT_NODE;
+        write->wait = random_chance(&write->random, 300000) ? CMI_WAIT_MESH : CMI_WAIT_NODE;
         operation_intent(write);
-        delay += random_chance(&world->random, 300000)
-                                 ? random_below(&world->random, 2 * write->deadline_ns)
-                                 : random_duration(&world->random, 1000,
+        delay += random_chance(&write->random, 300000)
+                                 ? random_below(&write->random, 2 * write->deadline_ns)
+                                 : random_duration(&write->random, 1000,
                                                    world->options.announce_ns);
         world_add(world, delay, EVENT_WRITE, (uint32_t)(write - write->app->writes),
                         write->app->life, write->app);
@@ -58,8 +60,8 @@ void intent_begun(struct sim_write *write, const struct core_outcome *outcome)
         if (outcome->outcome == 0 && world->now_ns + 1000 < last_ns) {
                 judge_intent(world, write);
                 world->tally.n_intents++;
-                if (!random_chance(&world->random, 100000)) {
-                        commit_ns = random_between(&world->random, world->now_ns, last_ns - 1);
+                if (!random_chance(&write->random, 100000)) {
+                        commit_ns = random_between(&write->random, world->now_ns, last_ns - 1);
                         world_add(world, commit_ns - world->now_ns, EVENT_COMMIT,
                                         write->app->node->index,
                                         write->key | (uint64_t)write->left << 8, NULL);
@@ -67,5 +69,5 @@ void intent_begun(struct sim_write *write, const struct core_outcome *outcome)
         }
         end_later(write, commit_ns,
                         outcome->outcome == 0 &&
-                                        random_chance(&world->random, world->options.dying_ppm));
+                                        random_chance(&write->random, world->options.dying_ppm));
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* meshsim: the whole mesh in one thread, from a seed. It prints TAP. */
-#include "meshd/core/mutant.h"
-#include "tests/sim/simulation.h"
+#include "tests/sim/mutants.h"
+#include "tests/sim/replay.h"
+#include "tests/sim/shrink.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -10,15 +11,7 @@
 
 #define TWICE_EVERY 100 /* seeds: each such one is run twice, and must be the same */
 
-#ifdef CM_MUTANTS_CHOSEN
-enum mutant mutant_chosen;
-#endif
-
-static const char *const mutant_names[] = {[MUTANT_NONE] = "NONE",
-#define MUTANT_NAME(name) [MUTANT_##name] = #name,
-                MUTANT_LIST(MUTANT_NAME)
-#undef MUTANT_NAME
-};
+static uint32_t n_nodes; /* in every seed; 0: as drawn */
 
 struct arguments {
         uint64_t first;
@@ -26,34 +19,40 @@ struct arguments {
         uint64_t until_ns;
         bool is_tracing;
         bool is_verbose;
-        enum mutant mutant; /* must be found */
+        bool is_shrinking;
+        bool is_replaying;
+        bool is_hunting; /* for planted bugs: each, or mutant */
+        const char *output;
+        enum mutant mutant;
 };
 
 static void usage(FILE *file)
 {
-        fputs("usage: meshsim [--seed S] [--seeds N] [--until T] [--trace] [--verbose] [--mutant "
-              "NAME]\n"
+        fputs("usage: meshsim [--seed S] [--seeds N] [--nodes N] [--until T] [--trace] "
+              "[--verbose]\n"
+              "       meshsim --seed S --shrink [--mutant NAME] [--output FILE]\n"
+              "       meshsim --replay FILE... [--trace]\n"
+              "       meshsim --mutants | --mutant NAME [--seed S] [--seeds N]\n"
               "\n"
-              "Runs seeds S (1) to S + N - 1 (N is 1). A seed that violates an invariant is "
-              "printed with its\n"
-              "last events; 'meshsim --seed S --trace' replays it, up to virtual second T.\n"
+              "Plays whole meshes in one thread, each from a seed: S (1) to S + N - 1 (N is 1). A "
+              "seed that breaks a\n"
+              "promise is printed with its last events. It prints TAP.\n"
               "\n"
-              "  --mutant NAME  plant this bug, and pass when one of the seeds finds it (in "
-              "meshsim-mutants only)\n"
+              "  --seed S       the first seed\n"
+              "  --seeds N      how many; for planted bugs: at most, instead of each one's limit\n"
+              "  --nodes N      2 to 9 nodes in every seed, instead of what it draws\n"
+              "  --until T      stop at virtual second T\n"
+              "  --trace        print each event\n"
               "  --verbose      what was simulated, and how fast\n"
+              "  --shrink       make of a failing seed the shortest script that fails too\n"
+              "  --output FILE  where to write it (seed-S.mesh)\n"
+              "  --replay FILE  play scripts; each must keep every promise, and break the one it\n"
+              "                 names when its planted bug is there (meshsim-mutants only)\n"
+              "  --mutants      find every planted bug within its limit (meshsim-mutants only)\n"
+              "  --mutant NAME  only this one; with --shrink: plant it\n"
               "\n"
               "Exit status: 0 passed, 1 failed, 2 usage.\n",
                         file);
-}
-
-static enum mutant find_mutant(const char *name)
-{
-        for (size_t i = 1; i < sizeof(mutant_names) / sizeof(mutant_names[0]); i++) {
-                if (strcmp(mutant_names[i], name) == 0) {
-                        return (enum mutant)i;
-                }
-        }
-        return MUTANT_NONE;
 }
 
 static int parse_arguments(int argc, char **argv, struct arguments *ret_arguments)
@@ -65,12 +64,17 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret_argument
                         {"trace", no_argument, NULL, 't'},
                         {"verbose", no_argument, NULL, 'v'},
                         {"mutant", required_argument, NULL, 'm'},
+                        {"mutants", no_argument, NULL, 'M'},
+                        {"nodes", required_argument, NULL, 'N'},
+                        {"shrink", no_argument, NULL, 'k'},
+                        {"output", required_argument, NULL, 'o'},
+                        {"replay", no_argument, NULL, 'r'},
                         {"help", no_argument, NULL, 'h'},
                         {0},
         };
         int c;
 
-        *ret_arguments = (struct arguments){.first = 1, .n_seeds = 1, .until_ns = UINT64_MAX};
+        *ret_arguments = (struct arguments){.first = 1, .until_ns = UINT64_MAX};
         while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
                 switch (c) {
                 case 's':
@@ -88,8 +92,24 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret_argument
                 case 'v':
                         ret_arguments->is_verbose = true;
                         break;
+                case 'M':
+                        ret_arguments->is_hunting = true;
+                        break;
+                case 'N':
+                        n_nodes = (uint32_t)strtoul(optarg, NULL, 10);
+                        break;
+                case 'k':
+                        ret_arguments->is_shrinking = true;
+                        break;
+                case 'o':
+                        ret_arguments->output = optarg;
+                        break;
+                case 'r':
+                        ret_arguments->is_replaying = true;
+                        break;
                 case 'm':
-                        ret_arguments->mutant = find_mutant(optarg);
+                        ret_arguments->mutant = mutants_find(optarg);
+                        ret_arguments->is_hunting = true;
                         if (ret_arguments->mutant == MUTANT_NONE) {
                                 fprintf(stderr, "meshsim: no mutant is named %s\n", optarg);
                                 return 2;
@@ -174,34 +194,15 @@ static double elapsed(const struct timespec *since)
         return (double)(now.tv_sec - since->tv_sec) + (double)(now.tv_nsec - since->tv_nsec) / 1e9;
 }
 
-static int run_mutant(struct world *world, const struct arguments *arguments)
-{
-        const char *name = mutant_names[arguments->mutant];
-
-#ifdef CM_MUTANTS_CHOSEN
-        mutant_chosen = arguments->mutant;
-#endif
-        puts("1..1");
-        for (uint64_t i = 0; i < arguments->n_seeds; i++) {
-                if (!run_seed(world, arguments->first + i)) {
-                        printf("ok 1 - %s is found by seed %llu\n# %s\n", name,
-                                        (unsigned long long)(i + 1), world->violation);
-                        return 0;
-                }
-        }
-        printf("not ok 1 - %s is found within %llu seeds\n", name,
-                        (unsigned long long)arguments->n_seeds);
-        return 1;
-}
-
 static int run_seeds(struct world *world, const struct arguments *arguments)
 {
         struct timespec begin;
+        uint64_t n_seeds = arguments->n_seeds ? arguments->n_seeds : 1;
         uint64_t n_failed = 0;
 
         clock_gettime(CLOCK_MONOTONIC, &begin);
         puts("1..1");
-        for (uint64_t i = 0; i < arguments->n_seeds && n_failed < 5; i++) {
+        for (uint64_t i = 0; i < n_seeds && n_failed < 5; i++) {
                 if (!run_seed(world, arguments->first + i)) {
                         explain(world, arguments->first + i);
                         n_failed++;
@@ -211,9 +212,80 @@ static int run_seeds(struct world *world, const struct arguments *arguments)
                 print_tally(world, elapsed(&begin));
         }
         printf("%sok 1 - %llu seeds from %llu keep every promise\n", n_failed ? "not " : "",
-                        (unsigned long long)arguments->n_seeds,
-                        (unsigned long long)arguments->first);
+                        (unsigned long long)n_seeds, (unsigned long long)arguments->first);
         return n_failed ? 1 : 0;
+}
+
+static void use_nodes(struct options *options)
+{
+        options->n_nodes = n_nodes;
+}
+
+static int run_shrink(struct world *world, const struct arguments *arguments)
+{
+        struct script script = {0};
+        char path[40];
+        const char *output = arguments->output ? arguments->output : path;
+        enum shrink_outcome outcome;
+        int r = 0;
+
+        snprintf(path, sizeof(path), "seed-%llu.mesh", (unsigned long long)arguments->first);
+        mutants_choose(arguments->mutant);
+        outcome = shrink(world, arguments->first, NULL, &script);
+        mutants_choose(MUTANT_NONE);
+        if (outcome != SHRINK_DONE) {
+                fprintf(stderr, "meshsim: seed %llu %s\n", (unsigned long long)arguments->first,
+                                outcome == SHRINK_PASSES
+                                                ? "keeps every promise"
+                                                : "is another history when its acts are played");
+                script_deinit(&script);
+                return 1;
+        }
+        if (arguments->mutant != MUTANT_NONE) {
+                strncpy(script.mutant, mutants_name(arguments->mutant), sizeof(script.mutant) - 1);
+        }
+        r = script_save(&script, output, world->violation);
+        if (r < 0) {
+                fprintf(stderr, "meshsim: cannot write %s: %s\n", output, strerror(-r));
+        } else {
+                printf("%s: %zu acts\n# %s\n", output, script.n_acts, world->violation);
+        }
+        script_deinit(&script);
+        return r < 0 ? 1 : 0;
+}
+
+static int check_arguments(const struct arguments *arguments, int n_files)
+{
+        if (n_nodes != 0 && (n_nodes < 2 || n_nodes > NODES_MAX)) {
+                fprintf(stderr, "meshsim: a mesh has 2 to %d nodes\n", NODES_MAX);
+                return 2;
+        }
+        if (arguments->is_hunting && !MUTANTS_CAN_CHOOSE) {
+                fputs("meshsim: no bug is planted in this program, but in meshsim-mutants\n",
+                                stderr);
+                return 2;
+        }
+        if (arguments->is_replaying != (n_files > 0)) {
+                fputs(n_files > 0 ? "meshsim: files are for --replay\n"
+                                  : "meshsim: --replay which file?\n",
+                                stderr);
+                return 2;
+        }
+        return 0;
+}
+
+static int run(struct world *world, const struct arguments *arguments, char **files, int n_files)
+{
+        if (arguments->is_replaying) {
+                return replay_files(world, files, n_files);
+        }
+        if (arguments->is_shrinking) {
+                return run_shrink(world, arguments);
+        }
+        if (arguments->is_hunting) {
+                return mutants_run(world, arguments->mutant, arguments->first, arguments->n_seeds);
+        }
+        return run_seeds(world, arguments);
 }
 
 int main(int argc, char **argv)
@@ -222,6 +294,9 @@ int main(int argc, char **argv)
         struct world *world;
         int r = parse_arguments(argc, argv, &arguments);
 
+        if (r == 0) {
+                r = check_arguments(&arguments, argc - optind);
+        }
         if (r != 0) {
                 return r;
         }
@@ -230,8 +305,8 @@ int main(int argc, char **argv)
         world->until_ns = arguments.until_ns;
         world->is_tracing = arguments.is_tracing;
         world->lines = sim_allocate(TRACE_LINES * sizeof(*world->lines));
-        r = arguments.mutant == MUTANT_NONE ? run_seeds(world, &arguments)
-                                            : run_mutant(world, &arguments);
+        world->adjust = n_nodes > 0 ? use_nodes : NULL;
+        r = run(world, &arguments, argv + optind, argc - optind);
         simulation_free(world);
         free(world);
         return r;

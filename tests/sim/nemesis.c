@@ -1,30 +1,50 @@
 /* SPDX-License-Identifier: MIT */
-/* What goes wrong, and when. */
+/* What goes wrong, and when: draws the faults of a seed. A script has its own. */
 #include "tests/sim/world.h"
 
-static uint64_t draw_duration(struct world *world)
+static void act(struct node *node, struct act act)
+{
+        act.at_ns = node->world->now_ns;
+        act.node = node->index;
+        act_do(node->world, &act);
+}
+
+static int64_t draw_duration(struct world *world)
 {
         uint64_t shortest = world->options.lease_ns / 100;
 
-        return random_duration(&world->random, shortest, world->options.fault_max_ns);
+        return (int64_t)random_duration(&world->plan, shortest, world->options.fault_max_ns);
 }
 
-static void cut_both(struct world *world, uint32_t a, uint32_t b, uint64_t duration_ns)
+static void cut(struct world *world, uint32_t from, uint32_t to, int64_t for_ns)
 {
-        network_cut(world, a, b, duration_ns);
-        network_cut(world, b, a, duration_ns);
+        act(&world->nodes[from],
+                        (struct act){.kind = ACT_CUT, .cut = {.to = to, .for_ns = for_ns}});
 }
 
-static void isolate(struct world *world, uint32_t node, uint64_t duration_ns)
+static void cut_both(struct world *world, uint32_t a, uint32_t b, int64_t for_ns)
+{
+        cut(world, a, b, for_ns);
+        cut(world, b, a, for_ns);
+}
+
+static void isolate(struct world *world, uint32_t node, int64_t for_ns)
 {
         for (uint32_t i = 0; i < world->options.n_nodes; i++) {
                 if (i != node) {
-                        cut_both(world, node, i, duration_ns);
+                        cut_both(world, node, i, for_ns);
                 }
         }
 }
 
-static void break_one(struct world *world)
+static void break_connection(struct world *world, const struct connection *connection)
+{
+        act(&world->nodes[connection->from],
+                        (struct act){.kind = ACT_BREAK,
+                                        .broken = {connection->to, connection->link}});
+}
+
+static void break_any(struct world *world)
 {
         struct connection *connection;
         uint32_t n = 0;
@@ -32,12 +52,30 @@ static void break_one(struct world *world)
         for (connection = world->connections; connection; connection = connection->next) {
                 n += connection->is_attached ? 1 : 0;
         }
-        n = (uint32_t)random_below(&world->random, n);
+        n = (uint32_t)random_below(&world->plan, n);
         for (connection = world->connections; connection; connection = connection->next) {
                 if (connection->is_attached && n-- == 0) {
-                        network_break(world, connection);
+                        break_connection(world, connection);
                         return;
                 }
+        }
+}
+
+void nemesis_sent(struct world *world, struct connection *connection)
+{
+        uint64_t most = world->options.latency_ns + world->options.jitter_ns;
+
+        if (!world->script && world->stage == STAGE_CHAOS &&
+                        random_chance(&world->plan, world->options.break_ppm)) {
+                world_add(world, random_below(&world->plan, most), EVENT_BREAK,
+                                NETWORK_BREAK_ANYWAY, 0, connection);
+        }
+}
+
+void nemesis_break_event(struct world *world, struct connection *connection)
+{
+        if (connection->is_attached) {
+                break_connection(world, connection);
         }
 }
 
@@ -47,28 +85,26 @@ static void step_clock(struct node *node)
 {
         struct world *world = node->world;
         int64_t step = (int64_t)random_duration(
-                        &world->random, CMI_NS_PER_MS, 10 * world->options.lease_ns);
+                        &world->plan, CMI_NS_PER_MS, 10 * world->options.lease_ns);
 
-        if (world->options.weights[FAULT_SUSPEND] == 0 && random_chance(&world->random, 500000)) {
+        if (world->options.weights[FAULT_SUSPEND] == 0 && random_chance(&world->plan, 500000)) {
                 step = -step;
         }
-        trace(world, "%s: the real-time clock jumps by %.6f s", node->name, (double)step / 1e9);
-        node->real_step_ns += step;
-        node->undisturbed_ns = NEVER; /* the core takes it for a suspension */
+        act(node, (struct act){.kind = ACT_STEP, .step = {step}});
 }
 
 /* One declares the other gone, and dies about the time at which it could hear of it again. */
 static void drop_and_kill(struct world *world, struct node *node, uint32_t other)
 {
         const struct options *options = &world->options;
-        uint64_t cut = options->gone_ns + random_duration(&world->random, options->lease_ns / 8,
-                                                          2 * options->lease_ns);
-        uint64_t kill = cut - random_below(&world->random, options->lease_ns / 4);
+        uint64_t length = options->gone_ns + random_duration(&world->plan, options->lease_ns / 8,
+                                                             2 * options->lease_ns);
+        uint64_t kill = length - random_below(&world->plan, options->lease_ns / 4);
 
-        if (random_chance(&world->random, 500000)) {
-                network_cut(world, node->index, other, cut);
+        if (random_chance(&world->plan, 500000)) {
+                cut(world, node->index, other, (int64_t)length);
         }
-        network_cut(world, other, node->index, cut);
+        cut(world, other, node->index, (int64_t)length);
         world_add(world, kill, EVENT_KILL, node->index, node->life, NULL);
 }
 
@@ -81,11 +117,11 @@ void nemesis_kill_event(struct node *node, uint64_t life)
         if (!node->is_up || node->life != life || world->stage != STAGE_CHAOS) {
                 return;
         }
-        node_kill(node, false);
-        world_add(world, random_duration(&world->random, 100000, lease_ns / 4), EVENT_START,
+        act(node, (struct act){.kind = ACT_KILL});
+        world_add(world, random_duration(&world->plan, 100000, lease_ns / 4), EVENT_START,
                         node->index, node->host_life, NULL);
-        if (random_chance(&world->random, 500000)) {
-                world_add(world, random_duration(&world->random, lease_ns / 20, lease_ns / 2),
+        if (random_chance(&world->plan, 500000)) {
+                world_add(world, random_duration(&world->plan, lease_ns / 20, lease_ns / 2),
                                 EVENT_LEAVE, node->index, life + 1, NULL);
         }
 }
@@ -93,7 +129,50 @@ void nemesis_kill_event(struct node *node, uint64_t life)
 void nemesis_leave_event(struct node *node, uint64_t life)
 {
         if (node->life == life && node->world->stage == STAGE_CHAOS) {
-                node_clean_stop(node);
+                act(node, (struct act){.kind = ACT_LEAVE});
+        }
+}
+
+void nemesis_start_event(struct node *node, uint64_t host_life)
+{
+        if (node->host_life != host_life || node->is_up) {
+                return;
+        }
+        if (node->life == 0 || node->world->stage > STAGE_CHAOS) {
+                node_start(node);
+        } else {
+                act(node, (struct act){.kind = ACT_START});
+        }
+}
+
+static bool is_tearable(const struct node *node, const struct call *call)
+{
+        return call->kind == CALL_PUBLISH && call->write->stage == WRITE_HANDED &&
+               call->write->intent != INTENT_BEGINS && node->stopping == STOP_NO;
+}
+
+/* Most calls use no sink, so an interruption that is chosen waits for one that does. */
+void nemesis_calls(struct node *node, const struct call *call)
+{
+        struct world *world = node->world;
+        const struct options *options = &world->options;
+
+        if (world->script || world->stage != STAGE_CHAOS) {
+                return;
+        }
+        if (is_tearable(node, call) && random_chance(&world->plan, options->tear_ppm)) {
+                act(node, (struct act){.kind = ACT_TEAR});
+                return;
+        }
+        if (node->interrupt_at == 0 && random_chance(&world->plan, options->interrupt_ppm)) {
+                struct act interruption = {.kind = ACT_INTERRUPT};
+
+                interruption.interrupt.at_sink = (int64_t)random_between(&world->plan, 1, 8);
+                if (!random_chance(&world->plan, 300000)) {
+                        interruption.interrupt.for_ns = (int64_t)random_duration(
+                                        &world->plan, 100000, 2 * options->lease_ns);
+                }
+                act(node, interruption);
         }
 }
 
@@ -109,57 +188,64 @@ static enum fault draw_fault(struct world *world)
         if (sum == 0) {
                 return FAULT_KINDS;
         }
-        at = (uint32_t)random_below(&world->random, sum);
+        at = (uint32_t)random_below(&world->plan, sum);
         while (at >= world->options.weights[fault]) {
                 at -= world->options.weights[fault++];
         }
         return fault;
 }
 
+static void kill_and_start(struct node *node, struct act fault)
+{
+        if (node->is_up || fault.kind == ACT_CRASH) {
+                act(node, fault);
+                node_start_later(node);
+        }
+}
+
 static void strike(struct world *world, enum fault fault, struct node *node, uint32_t other)
 {
-        uint64_t duration_ns = draw_duration(world);
+        int64_t for_ns = draw_duration(world);
 
         switch (fault) {
         case FAULT_CUT:
-                cut_both(world, node->index, other, duration_ns);
+                cut_both(world, node->index, other, for_ns);
                 break;
         case FAULT_CUT_ONE_WAY:
-                network_cut(world, node->index, other, duration_ns);
+                cut(world, node->index, other, for_ns);
                 break;
         case FAULT_ISOLATE:
-                isolate(world, node->index, duration_ns);
+                isolate(world, node->index, for_ns);
                 break;
         case FAULT_BREAK:
-                break_one(world);
+                break_any(world);
                 break;
         case FAULT_STOP:
-                node_pause(node, duration_ns);
+                act(node, (struct act){.kind = ACT_STOP, .pause = {for_ns}});
                 break;
         case FAULT_FREEZE:
-                node_freeze(node, duration_ns, false);
+                act(node, (struct act){.kind = ACT_FREEZE, .pause = {for_ns}});
                 break;
         case FAULT_SUSPEND:
-                node_freeze(node, duration_ns, true);
+                act(node, (struct act){.kind = ACT_SUSPEND, .pause = {for_ns}});
                 break;
         case FAULT_KILL:
         case FAULT_KILL_LOG:
-                if (random_chance(&world->random, 300000)) {
+                if (random_chance(&world->plan, 300000)) {
                         nemesis_kill_event(node, node->life);
-                } else if (node->is_up) {
-                        node_kill(node, fault == FAULT_KILL_LOG);
-                        node_start_later(node);
+                } else {
+                        kill_and_start(node, (struct act){.kind = ACT_KILL,
+                                                             .kill = {fault == FAULT_KILL_LOG}});
                 }
                 break;
         case FAULT_DROP_KILL:
                 drop_and_kill(world, node, other);
                 break;
         case FAULT_CRASH:
-                node_crash(node);
-                node_start_later(node);
+                kill_and_start(node, (struct act){.kind = ACT_CRASH});
                 break;
         case FAULT_CLEAN_STOP:
-                node_clean_stop(node);
+                act(node, (struct act){.kind = ACT_LEAVE});
                 break;
         case FAULT_CLOCK_STEP:
                 step_clock(node);
@@ -173,15 +259,15 @@ void nemesis_fault_event(struct world *world)
 {
         uint64_t mean = world->options.fault_ns;
         uint32_t n = world->options.n_nodes;
-        uint32_t node = (uint32_t)random_below(&world->random, n);
-        uint32_t other = (node + 1 + (uint32_t)random_below(&world->random, n - 1)) % n;
+        uint32_t node = (uint32_t)random_below(&world->plan, n);
+        uint32_t other = (node + 1 + (uint32_t)random_below(&world->plan, n - 1)) % n;
 
         if (world->stage != STAGE_CHAOS) {
                 return;
         }
         world->tally.n_faults++;
         strike(world, draw_fault(world), &world->nodes[node], other);
-        world_add(world, random_between(&world->random, mean / 4, mean * 7 / 4), EVENT_FAULT, 0, 0,
+        world_add(world, random_between(&world->plan, mean / 4, mean * 7 / 4), EVENT_FAULT, 0, 0,
                         NULL);
 }
 

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 
 #define PORT 6781
-#define BREAK_ANYWAY 1 /* else only if the path is still cut, or the process at its end gone */
 
 struct cmi_endpoint network_endpoint(uint32_t node)
 {
@@ -186,11 +185,7 @@ int network_send(void *context, uint32_t link, struct cmi_slice header, struct c
                 schedule(world, connection, 0);
         }
         world->tally.n_frames++;
-        if (world->stage == STAGE_CHAOS &&
-                        random_chance(&world->random, world->options.break_ppm)) {
-                world_add(world, random_below(&world->random, draw_latency(world)), EVENT_BREAK,
-                                BREAK_ANYWAY, 0, connection);
-        }
+        nemesis_sent(world, connection);
         if (trace_is_on(world)) {
                 trace_frame(world, "sends to", node->index, dealer->to, header, body);
         }
@@ -346,8 +341,9 @@ void network_break_event(struct world *world, const struct event *event)
         struct connection *connection = event->object;
         const struct node *node = &world->nodes[connection->to];
 
-        if (event->a == BREAK_ANYWAY ||
-                        !network_is_whole(world, connection->from, connection->to) ||
+        if (event->a == NETWORK_BREAK_ANYWAY) {
+                nemesis_break_event(world, connection);
+        } else if (!network_is_whole(world, connection->from, connection->to) ||
                         node->life != connection->to_life || !node->is_up) {
                 network_break(world, connection);
         }

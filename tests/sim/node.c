@@ -258,13 +258,20 @@ static void remember_peers(struct node *node)
         }
 }
 
+/* When depends on the plan, but for what stops late and is missing after the heal. */
 void node_start_later(struct node *node)
 {
         struct world *world = node->world;
-        uint64_t most = world->stage <= STAGE_CHAOS ? world->options.fault_max_ns : CMI_NS_PER_MS;
+        uint64_t delay;
 
-        world_add(world, random_duration(&world->random, 100000, most), EVENT_START, node->index,
-                        node->host_life, NULL);
+        if (world->stage > STAGE_CHAOS) {
+                delay = random_between(&world->random, 100000, CMI_NS_PER_MS);
+        } else if (!world->script) {
+                delay = random_duration(&world->plan, 100000, world->options.fault_max_ns);
+        } else {
+                return;
+        }
+        world_add(world, delay, EVENT_START, node->index, node->host_life, NULL);
 }
 
 void node_start(struct node *node)
@@ -291,6 +298,7 @@ void node_start(struct node *node)
         node->n_stops = 0;
         node->is_in_call = false;
         node->interrupt_at = 0;
+        node->is_tearing = false;
         node->n_busy = 0;
         node->n_requests = 0;
         node->incarnation++;

@@ -2,21 +2,18 @@
 /* The operations that writers publish, encoded, and which keys each of them covers. */
 #include "tests/sim/world.h"
 
-void operation_fat(struct sim_write *write)
+static void write_fat(struct cmi_writer *writer)
 {
-        struct cmi_writer writer = cmi_writer(write->op, sizeof(write->op));
         uint8_t filler[CMI_KEY_MAX];
         uint32_t n = (OP_SIZE - 1000) / (CMI_KEY_MAX + 8);
 
         memset(filler, 0xff, sizeof(filler));
-        cmi_op_write_begin(&writer, cmi_slice_str("other"), n);
+        cmi_op_write_begin(writer, cmi_slice_str("other"), n);
         for (uint32_t i = 0; i < n; i++) {
-                cmi_write_bin(&writer, cmi_slice(filler, sizeof(filler)));
+                cmi_write_bin(writer, cmi_slice(filler, sizeof(filler)));
         }
-        cmi_op_write_tags(&writer, 0);
-        cmi_op_write_end(&writer, false);
-        write->keys = 0;
-        write->op_len = (uint32_t)writer.len;
+        cmi_op_write_tags(writer, 0);
+        cmi_op_write_end(writer, false);
 }
 
 /* What a version that this one does not know may send: kind 99. */
@@ -56,28 +53,42 @@ static void write_targets(
         cmi_op_write_end(writer, is_whole);
 }
 
-void operation_draw(struct sim_write *write, uint32_t key)
+static uint32_t keys_of(const struct world *world, enum write_op op, uint32_t key)
 {
-        struct world *world = write->app->node->world;
+        switch (op) {
+        case OP_KEY:
+                return 1u << key;
+        case OP_TAG:
+                return keys_of_tag(world, reader_tag(key, world->options.n_tags));
+        case OP_REGION:
+        case OP_ALL:
+        case OP_UNKNOWN:
+                return all_keys(world);
+        case OP_FAT:
+        case OP_INTENT:
+        case OP_KINDS:
+                break;
+        }
+        return 0;
+}
+
+void operation_make(struct sim_write *write, enum write_op op, uint32_t key)
+{
+        const struct world *world = write->app->node->world;
         struct cmi_writer writer = cmi_writer(write->op, sizeof(write->op));
         uint8_t key_name = (uint8_t)key;
         uint8_t tag = reader_tag(key, world->options.n_tags);
 
-        if (random_chance(&world->random, world->options.unknown_ppm)) {
-                write->keys = all_keys(world);
+        write->keys = keys_of(world, op, key);
+        if (op == OP_FAT) {
+                write_fat(&writer);
+        } else if (op == OP_UNKNOWN) {
                 write_unknown(&writer);
-        } else if (!random_chance(&world->random, world->options.wide_ppm)) {
-                write->keys = 1u << key;
-                write_targets(&writer, &key_name, NULL, false);
-        } else if (random_chance(&world->random, 500000)) {
-                write->keys = keys_of_tag(world, tag);
-                write_targets(&writer, NULL, &tag, false);
-        } else if (random_chance(&world->random, 500000)) {
-                write->keys = all_keys(world);
-                write_targets(&writer, NULL, NULL, true);
-        } else {
-                write->keys = all_keys(world);
+        } else if (op == OP_ALL) {
                 cmi_op_write_all(&writer);
+        } else {
+                write_targets(&writer, op == OP_KEY ? &key_name : NULL, op == OP_TAG ? &tag : NULL,
+                                op == OP_REGION);
         }
         write->op_len = (uint32_t)writer.len;
 }

@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/sim/options.h"
 
+#include "tests/sim/world.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdlib.h>
+
 #define PICK(random, ...)                                                                          \
         ((const uint64_t[]){__VA_ARGS__}[random_below(                                             \
                         random, sizeof((uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))])
@@ -73,4 +80,172 @@ void options_draw(struct options *options, struct random *random)
         draw_network(options, random);
         draw_apps(options, random);
         draw_faults(options, random);
+}
+
+/* As text */
+
+#define NUMBER(name)                                                                               \
+        {                                                                                          \
+#name, offsetof(struct options, name), sizeof(((struct options *)0)->name), false  \
+        }
+#define TIME(name)                                                                                 \
+        {                                                                                          \
+#name, offsetof(struct options, name##_ns), sizeof(uint64_t), true                 \
+        }
+
+static const struct {
+        const char *name;
+        size_t offset;
+        size_t size;
+        bool is_time;
+} table[] = {
+                NUMBER(n_nodes),
+                NUMBER(n_apps),
+                NUMBER(n_readers),
+                NUMBER(n_keys),
+                NUMBER(n_tags),
+                TIME(lease),
+                TIME(gone),
+                TIME(margin),
+                NUMBER(drift_ppm),
+                TIME(start),
+                TIME(alone),
+                TIME(tick),
+                NUMBER(log_size),
+                TIME(latency),
+                TIME(jitter),
+                NUMBER(spike_ppm),
+                TIME(spike),
+                NUMBER(queue_max),
+                TIME(retry),
+                TIME(discover),
+                TIME(announce),
+                NUMBER(dying_ppm),
+                TIME(turn),
+                TIME(chaos),
+};
+
+#define TABLE_SIZE (sizeof(table) / sizeof(table[0]))
+
+static uint64_t get(const struct options *options, size_t i)
+{
+        const char *place = (const char *)options + table[i].offset;
+        uint64_t wide;
+        uint32_t narrow;
+
+        if (table[i].size == sizeof(wide)) {
+                memcpy(&wide, place, sizeof(wide));
+                return wide;
+        }
+        memcpy(&narrow, place, sizeof(narrow));
+        return narrow;
+}
+
+static void set(struct options *options, size_t i, uint64_t value)
+{
+        char *place = (char *)options + table[i].offset;
+        uint32_t narrow = (uint32_t)value;
+
+        if (table[i].size == sizeof(value)) {
+                memcpy(place, &value, sizeof(value));
+        } else {
+                memcpy(place, &narrow, sizeof(narrow));
+        }
+}
+
+void options_write_time(FILE *file, int64_t ns)
+{
+        uint64_t most = ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns;
+        uint64_t decimals = most % CMI_NS_PER_S;
+        int width = 9;
+
+        fprintf(file, "%s%" PRIu64, ns < 0 ? "-" : "", most / CMI_NS_PER_S);
+        if (decimals == 0) {
+                return;
+        }
+        while (decimals % 10 == 0) {
+                decimals /= 10;
+                width--;
+        }
+        fprintf(file, ".%0*" PRIu64, width, decimals);
+}
+
+int options_read_time(const char *text, int64_t *ret_ns)
+{
+        bool is_negative = *text == '-';
+        uint64_t seconds = 0;
+        uint64_t decimals = 0;
+        uint64_t unit = CMI_NS_PER_S;
+        const char *at = is_negative ? text + 1 : text;
+
+        for (; *at >= '0' && *at <= '9' && seconds < 1000000; at++) {
+                seconds = 10 * seconds + (uint64_t)(*at - '0');
+        }
+        if (*at == '.') {
+                for (at++; *at >= '0' && *at <= '9' && unit > 1; at++) {
+                        unit /= 10;
+                        decimals += (uint64_t)(*at - '0') * unit;
+                }
+        }
+        if (*at != '\0' || at == text) {
+                return -EINVAL;
+        }
+        *ret_ns = (int64_t)(seconds * CMI_NS_PER_S + decimals);
+        if (is_negative) {
+                *ret_ns = -*ret_ns;
+        }
+        return 0;
+}
+
+void options_write(FILE *file, const struct options *options)
+{
+        for (size_t i = 0; i < TABLE_SIZE; i++) {
+                fprintf(file, "%s ", table[i].name);
+                if (table[i].is_time) {
+                        options_write_time(file, (int64_t)get(options, i));
+                } else {
+                        fprintf(file, "%" PRIu64, get(options, i));
+                }
+                putc('\n', file);
+        }
+}
+
+int options_read(struct options *options, const char *name, const char *value)
+{
+        int64_t number;
+        char *end;
+
+        for (size_t i = 0; i < TABLE_SIZE; i++) {
+                if (strcmp(table[i].name, name) != 0) {
+                        continue;
+                }
+                if (table[i].is_time) {
+                        if (options_read_time(value, &number) < 0) {
+                                return -EINVAL;
+                        }
+                } else {
+                        number = strtoll(value, &end, 10);
+                        if (end == value || *end != '\0') {
+                                return -EINVAL;
+                        }
+                }
+                if (number < 0) {
+                        return -EINVAL;
+                }
+                set(options, i, (uint64_t)number);
+                return 0;
+        }
+        return -ENOENT;
+}
+
+bool options_are_whole(const struct options *options)
+{
+        return options->n_nodes >= 2 && options->n_nodes <= NODES_MAX && options->n_apps >= 1 &&
+               options->n_apps <= APPS_MAX && options->n_readers >= 1 &&
+               options->n_readers <= READERS_MAX && options->n_keys >= 1 &&
+               options->n_keys <= KEYS_MAX && options->n_tags >= 1 &&
+               options->lease_ns >= CMI_NS_PER_MS && options->gone_ns >= options->lease_ns &&
+               options->tick_ns >= 1 && options->queue_max >= 1 && options->jitter_ns >= 1 &&
+               options->discover_ns >= options->n_nodes && options->retry_ns >= 1 &&
+               options->log_size >= 65536 && options->log_size <= 16u << 20;
 }

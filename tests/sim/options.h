@@ -8,6 +8,8 @@
 #include "base/time.h"
 #include "tests/sim/random.h"
 
+#include <stdio.h>
+
 enum fault {
         FAULT_CUT = 0, /* both ways between two nodes */
         FAULT_CUT_ONE_WAY,
@@ -73,3 +75,12 @@ struct options {
 };
 
 void options_draw(struct options *options, struct random *random);
+
+/* Those that matter when acts are not drawn, one a line: "NAME VALUE". */
+void options_write(FILE *file, const struct options *options);
+int options_read(struct options *options, const char *name, const char *value);
+bool options_are_whole(const struct options *options); /* could a mesh be made of them? */
+
+/* Seconds, with as many decimals as it takes. */
+void options_write_time(FILE *file, int64_t ns);
+int options_read_time(const char *text, int64_t *ret_ns);

@@ -27,19 +27,51 @@ static void clean(struct world *world)
         memset(world->cuts, 0, sizeof(world->cuts));
 }
 
+static struct random chance(uint64_t seed, uint64_t whose)
+{
+        struct random random = {seed * UINT64_C(0x9e3779b97f4a7c15) + 1 + (whose << 56)};
+
+        random_next(&random);
+        return random;
+}
+
+static void draw_chances(struct world *world)
+{
+        struct chances *chances = &world->chances;
+
+        world->plan = chance(world->seed, 1);
+        world->random = chance(world->seed, 2); /* until the first event */
+        chances->rest = chance(world->seed, 3);
+        for (uint32_t i = 0; i < NODES_MAX; i++) {
+                chances->nodes[i] = chance(world->seed, 4 + i);
+                for (uint32_t j = 0; j < APPS_MAX; j++) {
+                        chances->apps[i][j] = chance(world->seed, 4 + NODES_MAX + i * APPS_MAX + j);
+                }
+        }
+}
+
 static void set_up(struct world *world, uint64_t seed)
 {
         clean(world);
-        world->seed = seed;
-        world->random = (struct random){seed * UINT64_C(0x9e3779b97f4a7c15) + 1};
+        world->seed = world->script ? world->script->seed : seed;
+        world->n_played = 0;
+        draw_chances(world);
         world->now_ns = 0;
         world->stage = STAGE_START;
         world->n_cookies = 0;
         world->digest = 0;
+        world->story = 0;
         world->n_lines = 0;
         world->is_violated = false;
         world->violation[0] = '\0';
-        options_draw(&world->options, &world->random);
+        if (world->script) {
+                world->options = world->script->options;
+        } else {
+                options_draw(&world->options, &world->plan);
+        }
+        if (world->adjust) {
+                world->adjust(&world->options);
+        }
         judge_init(world);
         for (uint32_t i = 0; i < world->options.n_nodes; i++) {
                 node_init(world, i);
@@ -86,7 +118,9 @@ static void stage_event(struct world *world)
                 if (all_have_met(world)) {
                         world->stage = STAGE_CHAOS;
                         trace(world, "chaos begins");
-                        world_add(world, 0, EVENT_FAULT, 0, 0, NULL);
+                        if (!world->script) {
+                                world_add(world, 0, EVENT_FAULT, 0, 0, NULL);
+                        }
                         world_add(world, options->chaos_ns, EVENT_STAGE, 0, 0, NULL);
                 } else if (world->now_ns > settle_ns(world)) {
                         violation(world, "C12 not all have met, though nothing hinders them");
@@ -196,11 +230,7 @@ static void return_due(struct world *world, const struct event *event)
 
 static void start_due(struct world *world, const struct event *event)
 {
-        struct node *node = node_of(world, event);
-
-        if (node->host_life == event->b) {
-                node_start(node);
-        }
+        nemesis_start_event(node_of(world, event), event->b);
 }
 
 static void kill_due(struct world *world, const struct event *event)
@@ -282,17 +312,94 @@ static void (*const handlers[EVENT_KINDS])(struct world *world, const struct eve
                 [EVENT_AUDIT] = audit_due,
 };
 
+static struct random *chance_of_app(struct world *world, const struct app *app)
+{
+        return &world->chances.apps[app->node->index][app->index];
+}
+
+/* Whose event it is. */
+static struct random *chance_of(struct world *world, const struct event *event)
+{
+        struct chances *chances = &world->chances;
+        const struct connection *connection = event->object;
+        const struct sim_reader *reader = event->object;
+
+        switch (event->kind) {
+        case EVENT_FRAME:
+        case EVENT_TICK:
+        case EVENT_DISCOVER:
+        case EVENT_REQUEST:
+        case EVENT_RETURN:
+        case EVENT_START:
+        case EVENT_STOPPING:
+        case EVENT_CONTINUE:
+                return &chances->nodes[event->a & 0xff];
+        case EVENT_CONNECT:
+        case EVENT_WRITABLE:
+                return &chances->nodes[event->a >> 16];
+        case EVENT_BREAK:
+                return &chances->nodes[connection->from];
+        case EVENT_HEAL:
+                return &chances->nodes[event->b];
+        case EVENT_ATTACH:
+        case EVENT_WRITE:
+                return chance_of_app(world, event->object);
+        case EVENT_READ:
+                return chance_of_app(world, reader->app);
+        case EVENT_KILL:
+        case EVENT_LEAVE:
+        case EVENT_COMMIT:
+        case EVENT_FAULT:
+        case EVENT_STAGE:
+        case EVENT_AUDIT:
+        case EVENT_KINDS:
+                break;
+        }
+        return &chances->rest;
+}
+
+static void handle(struct world *world, const struct event *event)
+{
+        struct random *owner = chance_of(world, event);
+
+        world->now_ns = event->at_ns;
+        world->tally.n_events++;
+        trace_digest(world, event->at_ns ^ event->kind);
+        world->random = *owner;
+        handlers[event->kind](world, event);
+        *owner = world->random;
+}
+
+/* The acts that are due before the next event. */
+static void play(struct world *world)
+{
+        const struct script *script = world->script;
+
+        while (script && world->n_played < script->n_acts && !world->is_violated) {
+                const struct act *act = &script->acts[world->n_played];
+
+                if (act->at_ns > agenda_next_ns(&world->agenda)) {
+                        return;
+                }
+                world->n_played++;
+                world->now_ns = act->at_ns;
+                act_do(world, act);
+        }
+}
+
 bool simulation_run(struct world *world, uint64_t seed)
 {
         struct event event;
 
         set_up(world, seed);
-        while (!world->is_violated && world->stage != STAGE_OVER &&
-                        agenda_next(&world->agenda, &event) && event.at_ns <= world->until_ns) {
-                world->now_ns = event.at_ns;
-                world->tally.n_events++;
-                trace_digest(world, event.at_ns ^ event.kind);
-                handlers[event.kind](world, &event);
+        for (;;) {
+                play(world);
+                if (world->is_violated || world->stage == STAGE_OVER ||
+                                !agenda_next(&world->agenda, &event) ||
+                                event.at_ns > world->until_ns) {
+                        break;
+                }
+                handle(world, &event);
         }
         world->tally.virtual_ns += world->now_ns;
         return !world->is_violated;

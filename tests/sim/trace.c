@@ -90,6 +90,12 @@ void trace_digest(struct world *world, uint64_t value)
         world->digest ^= world->digest >> 29;
 }
 
+void trace_story(struct world *world, uint64_t value)
+{
+        world->story = (world->story ^ value) * UINT64_C(0x100000001b3) + world->now_ns;
+        trace_digest(world, value);
+}
+
 void violation(struct world *world, const char *format, ...)
 {
         va_list args;

@@ -12,6 +12,7 @@
  * operation.c what writers publish
  * judge.c     the database, and what reads may return
  * audit.c     what cores and pages must look like
+ * act.c       what is done to the mesh: drawn and noted, or from a script
  * nemesis.c   faults
  * simulation.c one seed from start to verdict
  */
@@ -19,15 +20,16 @@
 #include "tests/sim/agenda.h"
 #include "tests/sim/options.h"
 #include "tests/sim/reader.h"
+#include "tests/sim/script.h"
 
 #include <ucontext.h>
 
-#define NODES_MAX 5
+#define NODES_MAX 9
 #define APPS_MAX 2
 #define READERS_MAX 3
 #define KEYS_MAX READER_KEYS_MAX
 #define LINKS_MAX 64
-#define PEERS_MAX 8
+#define PEERS_MAX 12
 #define WRITES_MAX 4 /* of one app, at the same time */
 #define REQUESTS_MAX (APPS_MAX * WRITES_MAX + 1)
 #define NEVER UINT64_MAX
@@ -169,6 +171,8 @@ struct node {
         struct call call;
         bool is_in_call;
         uint32_t interrupt_at; /* sink calls until it happens; 0: never */
+        uint64_t interrupt_ns; /* for how long; 0: it is killed there */
+        bool is_tearing;       /* its next publication is cut off in the log */
         bool is_call_over;
         ucontext_t context, return_context;
         void *stack;
@@ -202,6 +206,7 @@ struct sim_write {
         bool is_by_tag;
         uint64_t begun_ns;
         uint64_t deadline_ns; /* from begun_ns */
+        struct random random; /* of what becomes of the intent */
         struct cmi_position place;
         uint64_t app_life;
         uint64_t node_life; /* of the meshd that has it */
@@ -231,6 +236,7 @@ struct sim_reader {
         struct app *app;
         enum reader_step step;
         uint32_t key;
+        uint64_t pause_ns[STEP_PUT + 1]; /* before each step */
         uint64_t started_ns;
         uint64_t least; /* oldest version that it may return */
         struct reader_get get;
@@ -307,9 +313,22 @@ struct tally {
         uint64_t virtual_ns;
 };
 
+/* Everybody has a chance of his own, so that what one draws is the same when another draws less. */
+struct chances {
+        struct random nodes[NODES_MAX];
+        struct random apps[NODES_MAX][APPS_MAX];
+        struct random rest;
+};
+
 struct world {
         uint64_t seed;
-        struct random random;
+        struct random random; /* of whoever has the present event */
+        struct random plan;   /* of acts */
+        struct chances chances;
+        const struct script *script;             /* what is done; NULL: it is drawn */
+        size_t n_played;                         /* of its acts */
+        struct script *notes;                    /* what was done is added here; NULL: it is not */
+        void (*adjust)(struct options *options); /* after they are drawn; NULL: as drawn */
         struct options options;
         struct agenda agenda;
         uint64_t now_ns;
@@ -323,7 +342,8 @@ struct world {
         struct sim_page *pages;
         uint32_t cuts[NODES_MAX][NODES_MAX]; /* reasons why nothing gets from one to the other */
         uint64_t n_cookies;
-        uint64_t digest;
+        uint64_t digest; /* of all events */
+        uint64_t story;  /* of what became of them: the same when acts are drawn or played */
         struct tally tally;
 
         bool is_tracing;   /* to standard output, up to until_ns */
@@ -351,6 +371,7 @@ void trace_frame(struct world *world, const char *verb, uint32_t from, uint32_t 
                 struct cmi_slice header, struct cmi_slice body);
 void trace_line(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void trace_digest(struct world *world, uint64_t value);
+void trace_story(struct world *world, uint64_t value);
 /* The first one counts, and ends the run. */
 void violation(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void *sim_allocate(size_t size); /* zeroed, or the program ends */
@@ -366,6 +387,8 @@ static inline void world_add(struct world *world, uint64_t delay_ns, enum event_
 }
 
 /* network.c */
+#define NETWORK_BREAK_ANYWAY                                                                       \
+        1 /* else only if the path is still cut, or the process at its end gone */
 int network_dial(void *context, uint32_t link, const struct cmi_endpoint *endpoint);
 void network_hangup(void *context, uint32_t link);
 int network_send(void *context, uint32_t link, struct cmi_slice header, struct cmi_slice body,
@@ -423,6 +446,8 @@ void app_publish(struct node *node, struct sim_write *write, struct cmi_time now
 void app_done(struct node *node, uint64_t cookie, const struct core_outcome *outcome);
 void app_meshd_ended(struct app *app);
 void app_last_write(struct app *app);
+void app_read(struct app *app, const struct act *act);
+void app_write(struct app *app, const struct act *act);
 bool app_is_idle(const struct app *app);
 bool app_read_all(struct app *app);
 
@@ -432,10 +457,8 @@ void intent_draw(struct sim_write *write, uint32_t key);
 void intent_begun(struct sim_write *write, const struct core_outcome *outcome);
 
 /* operation.c */
-/* One that covers @key; it may cover more. */
-void operation_draw(struct sim_write *write, uint32_t key);
-/* A large one that covers none. */
-void operation_fat(struct sim_write *write);
+/* One that covers @key, or more, or none if it is fat. */
+void operation_make(struct sim_write *write, enum write_op op, uint32_t key);
 /* The begin, or the end, of the write's intent. */
 void operation_intent(struct sim_write *write);
 
@@ -462,8 +485,16 @@ bool audit_is_live(const struct node *node);
 void audit_started(struct node *node);
 bool audit_is_whole(struct world *world, char *ret_reason, size_t size);
 
+/* act.c */
+/* Do it now, and note it if that is wanted. Acts that make no sense (any more) do nothing. */
+void act_do(struct world *world, const struct act *act);
+
 /* nemesis.c */
 void nemesis_fault_event(struct world *world);
 void nemesis_heal_all(struct world *world);
+void nemesis_start_event(struct node *node, uint64_t host_life);
+void nemesis_break_event(struct world *world, struct connection *connection);
+void nemesis_sent(struct world *world, struct connection *connection);
+void nemesis_calls(struct node *node, const struct call *call); /* is to be interrupted? */
 void nemesis_kill_event(struct node *node, uint64_t life);
 void nemesis_leave_event(struct node *node, uint64_t life);

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/* Acts, done to the mesh. What one draws for itself depends on itself and the seed only. */
+#include "tests/sim/world.h"
+
+static struct random chance_of(const struct world *world, const struct act *act)
+{
+        struct random random = {
+                        world->seed ^ act->at_ns << 8 ^ (uint64_t)act->kind << 4 ^ act->node};
+
+        random_next(&random);
+        return random;
+}
+
+static bool has_node(const struct world *world, int64_t index)
+{
+        return index >= 0 && index < world->options.n_nodes;
+}
+
+static bool has_app(const struct world *world, int64_t app, int64_t key)
+{
+        return app >= 0 && app < world->options.n_apps && key >= 0 && key < world->options.n_keys;
+}
+
+static void break_one(struct world *world, const struct act *act)
+{
+        struct connection *chosen = NULL;
+        struct connection *connection;
+
+        for (connection = world->connections; connection; connection = connection->next) {
+                if (connection->is_attached && connection->from == act->node &&
+                                connection->to == (uint32_t)act->broken.to &&
+                                (!chosen || connection->link == (uint32_t)act->broken.link)) {
+                        chosen = connection;
+                }
+        }
+        if (chosen) {
+                network_break(world, chosen);
+        }
+}
+
+/* A clock that jumps is taken for a suspension by the core. */
+static void step_clock(struct node *node, int64_t by_ns)
+{
+        trace(node->world, "%s: the real-time clock jumps by %.6f s", node->name,
+                        (double)by_ns / 1e9);
+        node->real_step_ns += by_ns;
+        node->undisturbed_ns = NEVER;
+}
+
+static void interrupt(struct node *node, const struct act *act)
+{
+        node->interrupt_at = (uint32_t)act->interrupt.at_sink;
+        node->interrupt_ns = (uint64_t)act->interrupt.for_ns;
+}
+
+static void use_app(struct world *world, const struct act *act)
+{
+        struct app *apps = world->apps[act->node];
+
+        if (act->kind == ACT_WRITE && has_app(world, act->write.app, act->write.key)) {
+                app_write(&apps[act->write.app], act);
+        }
+        if (act->kind == ACT_READ && has_app(world, act->read.app, act->read.key) &&
+                        act->read.reader >= 0 && act->read.reader < world->options.n_readers) {
+                app_read(&apps[act->read.app], act);
+        }
+}
+
+static void perform(struct world *world, const struct act *act)
+{
+        struct node *node = &world->nodes[act->node];
+
+        switch (act->kind) {
+        case ACT_READ:
+        case ACT_WRITE:
+                use_app(world, act);
+                break;
+        case ACT_CUT:
+                if (has_node(world, act->cut.to)) {
+                        network_cut(world, act->node, (uint32_t)act->cut.to,
+                                        (uint64_t)act->cut.for_ns);
+                }
+                break;
+        case ACT_BREAK:
+                break_one(world, act);
+                break;
+        case ACT_STOP:
+                node_pause(node, (uint64_t)act->pause.for_ns);
+                break;
+        case ACT_FREEZE:
+        case ACT_SUSPEND:
+                node_freeze(node, (uint64_t)act->pause.for_ns, act->kind == ACT_SUSPEND);
+                break;
+        case ACT_KILL:
+                node_kill(node, act->kill.is_log_lost != 0);
+                break;
+        case ACT_CRASH:
+                node_crash(node);
+                break;
+        case ACT_LEAVE:
+                node_clean_stop(node);
+                break;
+        case ACT_START:
+                node_start(node);
+                break;
+        case ACT_STEP:
+                step_clock(node, act->step.by_ns);
+                break;
+        case ACT_INTERRUPT:
+                interrupt(node, act);
+                break;
+        case ACT_TEAR:
+                node->is_tearing = true;
+                break;
+        case ACT_KINDS:
+                break;
+        }
+}
+
+void act_do(struct world *world, const struct act *act)
+{
+        struct random random = world->random;
+
+        if (world->notes) {
+                script_add(world->notes, act);
+        }
+        if (has_node(world, act->node)) {
+                world->random = chance_of(world, act);
+                perform(world, act);
+                world->random = random;
+        }
+}

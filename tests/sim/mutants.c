@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/sim/mutants.h"
+
+#include "tests/sim/shrink.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#ifdef CM_MUTANTS_CHOSEN
+enum mutant mutant_chosen;
+#endif
+
+/*
+ * Those with more than 200 seeds need several faults in a row at the right moments. The rule is the
+ * one that is left out.
+ */
+static const struct {
+        const char *name;
+        uint64_t limit;
+        const char *rule;
+} table[] = {
+                [MUTANT_NONE] = {"NONE", 0, ""},
+#define RULE(name, limit, rule) [MUTANT_##name] = {#name, limit, rule}
+                RULE(TOKEN_AFTER_LOAD, 200, "the token is from before the load"),
+                RULE(LEASE_AFTER_SLOTS, 200, "lease_end is loaded before the slots"),
+                RULE(FLOOR_UNCHECKED, 200, "a token below the floor is good for nothing"),
+                RULE(EPOCH_UNCHECKED, 200, "a token is good in its own epoch only"),
+                RULE(PUT_REPLACES, 200, "a put never replaces a good entry"),
+                RULE(FULL_QUEUE_DROPS, 200, "what a full queue refuses is sent later"),
+                RULE(LOST_LOG_KEPT, 200, "a new stream of a known node: forget"),
+                RULE(STREAM_NOT_DURABLE, 200, "B6: the stream survives meshd"),
+                RULE(TAIL_FORGOTTEN, 200, "B6: and so does its newest operation"),
+                RULE(UNKNOWN_STREAM_CURRENT, 200, "an unknown stream is applied from 1, or RESET"),
+                RULE(UNKNOWN_OP_SKIPPED, 200, "an unknown operation: forget"),
+                RULE(ACK_BEFORE_BUMP, 200, "applied, then acknowledged"),
+                RULE(GONE_KEPT, 200, "gone without a goodbye: forget"),
+                RULE(UNMET_KEPT, 200, "also one that was never met"),
+                RULE(LEASE_FROM_RECEIPT, 200, "a lease counts from the beat that was echoed"),
+                RULE(NO_DRIFT_MARGIN, 600, "clocks drift: L(1 + rho) + margin"),
+                RULE(GRANT_FROM_TURN, 200, "r is read after the receipt, not in the turn's start"),
+                RULE(ONE_CLOCK, 600, "the lease ends on two clocks"),
+                RULE(LAPSE_NOT_CAUGHT_UP, 600, "catch up, then renew"),
+                RULE(GOODBYE_BEFORE_LEASE, 200, "lease_end is 0 before the goodbye"),
+                RULE(GOODBYE_IN_PAUSE, 600, "no goodbye in the start pause"),
+                RULE(B1_NO_START_PAUSE, 200, "B1: the start pause"),
+                RULE(PAUSE_COUNTS, 600, "B1: in which nobody is counted"),
+                RULE(B2_WAIT_BY_STATE, 200, "B2: wait by grant, not by state"),
+                RULE(B3_ANSWERS_EARLY, 200, "B3: answer no wait before LIVE"),
+                RULE(B4_AWAY_COUNTS, 200, "B4: silence is counted in own awake time"),
+                RULE(B5_UNCONFIRMED, 200, "B5: who may have dropped us is not confirmed"),
+                RULE(INTENT_FLAG_LOST, 200, "each stamp keeps the intent flag"),
+                RULE(INTENT_ENDED_BY_DEATH, 200, "no death ends an intent"),
+                RULE(INTENT_LATE_END_TWICE, 200, "an intent is removed once"),
+                RULE(INTENT_END_UNSTAMPED, 200, "the end of an intent is a stamp"),
+                RULE(INTENT_UNTOLD, 200, "HELLO and RESET carry the open intents"),
+                RULE(INTENT_GRANT_EARLY, 200, "no grant counts before they are flagged"),
+                RULE(INTENT_NOT_DURABLE, 200, "open intents survive meshd"),
+#undef RULE
+};
+
+#define COUNT(name) +1
+enum { N_MUTANTS = 0 MUTANT_LIST(COUNT) };
+#undef COUNT
+
+_Static_assert(sizeof(table) / sizeof(table[0]) == N_MUTANTS + 1, "a mutant is not in the table");
+
+enum mutant mutants_find(const char *name)
+{
+        for (size_t i = 1; i <= N_MUTANTS; i++) {
+                if (table[i].name && strcmp(table[i].name, name) == 0) {
+                        return (enum mutant)i;
+                }
+        }
+        return MUTANT_NONE;
+}
+
+const char *mutants_name(enum mutant mutant)
+{
+        return table[mutant].name;
+}
+
+void mutants_choose(enum mutant mutant)
+{
+#ifdef CM_MUTANTS_CHOSEN
+        mutant_chosen = mutant;
+#else
+        if (mutant != MUTANT_NONE) {
+                abort();
+        }
+#endif
+}
+
+/* Return: tries until it was found; 0: it was not. */
+static uint64_t look_for(struct world *world, enum mutant mutant, uint64_t first, uint64_t most)
+{
+        bool is_shown = isatty(STDERR_FILENO);
+        uint64_t tries = 0;
+
+        mutants_choose(mutant);
+        while (tries < most && simulation_run(world, first + tries)) {
+                tries++;
+                if (is_shown) {
+                        fprintf(stderr, "\r%s: %llu of %llu ", table[mutant].name,
+                                        (unsigned long long)tries, (unsigned long long)most);
+                }
+        }
+        mutants_choose(MUTANT_NONE);
+        if (is_shown) {
+                fputs("\r\033[K", stderr);
+        }
+        return tries < most ? tries + 1 : 0;
+}
+
+static bool print_row(struct world *world, unsigned number, enum mutant mutant, uint64_t first,
+                uint64_t most)
+{
+        uint64_t tries = look_for(world, mutant, first, most);
+        char code[SCRIPT_CODE_MAX] = "-";
+
+        if (tries > 0) {
+                shrink_code(world, code);
+        }
+        printf("%sok %u - %-22s %-4s seed %-6llu %3llu of %3llu  %s\n", tries ? "" : "not ", number,
+                        table[mutant].name, code,
+                        (unsigned long long)(tries ? first + tries - 1 : 0),
+                        (unsigned long long)tries, (unsigned long long)most, table[mutant].rule);
+        return tries > 0;
+}
+
+int mutants_run(struct world *world, enum mutant only, uint64_t first, uint64_t most)
+{
+        unsigned n_missed = 0;
+        unsigned number = 0;
+
+        printf("1..%d\n", only == MUTANT_NONE ? (int)N_MUTANTS : 1);
+        puts("# planted bug, invariant that breaks, seed, tries, and the rule that is left out");
+        for (unsigned i = 1; i <= N_MUTANTS; i++) {
+                if (only == MUTANT_NONE || only == (enum mutant)i) {
+                        n_missed += !print_row(world, ++number, (enum mutant)i, first,
+                                        most ? most : table[i].limit);
+                }
+        }
+        return n_missed ? 1 : 0;
+}
