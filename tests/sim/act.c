@@ -117,6 +117,12 @@ static void perform(struct world *world, const struct act *act)
         }
 }
 
+/* Once all is healed nothing breaks any more, but for what breaks by itself. */
+static bool is_late(const struct world *world, const struct act *act)
+{
+        return world->stage > STAGE_CHAOS && act->kind != ACT_READ && act->kind != ACT_BREAK;
+}
+
 void act_do(struct world *world, const struct act *act)
 {
         struct random random = world->random;
@@ -124,7 +130,7 @@ void act_do(struct world *world, const struct act *act)
         if (world->notes) {
                 script_add(world->notes, act);
         }
-        if (has_node(world, act->node)) {
+        if (has_node(world, act->node) && !is_late(world, act)) {
                 world->random = chance_of(world, act);
                 perform(world, act);
                 world->random = random;

@@ -72,6 +72,7 @@ static void note_member(struct node *node, const struct core_event *event)
         if (index == UINT32_MAX) {
                 return;
         }
+        world->tally.n_changes[event->from][event->to]++;
         node->page->left &= ~(1u << index);
         switch (event->to) {
         case MEMBER_SEEN:

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* meshsim: the whole mesh in one thread, from a seed. It prints TAP. */
+#include "tests/sim/changes.h"
 #include "tests/sim/mutants.h"
 #include "tests/sim/replay.h"
 #include "tests/sim/shrink.h"
@@ -9,20 +10,22 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define TWICE_EVERY 100 /* seeds: each such one is run twice, and must be the same */
+#define TWICE_EVERY 100 /* seeds: each such one is run three times, and must be the same */
 
 static uint32_t n_nodes; /* in every seed; 0: as drawn */
 
 struct arguments {
         uint64_t first;
-        uint64_t n_seeds;
+        uint64_t n_seeds; /* 0: not said */
+        uint64_t changes;
         uint64_t until_ns;
         bool is_tracing;
         bool is_verbose;
         bool is_shrinking;
         bool is_replaying;
         bool is_hunting; /* for planted bugs: each, or mutant */
-        const char *output;
+        bool is_every;
+        const char *output; /* NULL: seed-S.mesh */
         enum mutant mutant;
 };
 
@@ -33,6 +36,7 @@ static void usage(FILE *file)
               "       meshsim --seed S --shrink [--mutant NAME] [--output FILE]\n"
               "       meshsim --replay FILE... [--trace]\n"
               "       meshsim --mutants | --mutant NAME [--seed S] [--seeds N]\n"
+              "       meshsim --mutants --shrink --output DIRECTORY\n"
               "\n"
               "Plays whole meshes in one thread, each from a seed: S (1) to S + N - 1 (N is 1). A "
               "seed that breaks a\n"
@@ -44,6 +48,7 @@ static void usage(FILE *file)
               "  --until T      stop at virtual second T\n"
               "  --trace        print each event\n"
               "  --verbose      what was simulated, and how fast\n"
+              "  --changes N    fail if a change of a member's state is seen less than N times\n"
               "  --shrink       make of a failing seed the shortest script that fails too\n"
               "  --output FILE  where to write it (seed-S.mesh)\n"
               "  --replay FILE  play scripts; each must keep every promise, and break the one it\n"
@@ -66,6 +71,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret_argument
                         {"mutant", required_argument, NULL, 'm'},
                         {"mutants", no_argument, NULL, 'M'},
                         {"nodes", required_argument, NULL, 'N'},
+                        {"changes", required_argument, NULL, 'c'},
                         {"shrink", no_argument, NULL, 'k'},
                         {"output", required_argument, NULL, 'o'},
                         {"replay", no_argument, NULL, 'r'},
@@ -94,9 +100,13 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret_argument
                         break;
                 case 'M':
                         ret_arguments->is_hunting = true;
+                        ret_arguments->is_every = true;
                         break;
                 case 'N':
                         n_nodes = (uint32_t)strtoul(optarg, NULL, 10);
+                        break;
+                case 'c':
+                        ret_arguments->changes = strtoull(optarg, NULL, 10);
                         break;
                 case 'k':
                         ret_arguments->is_shrinking = true;
@@ -138,27 +148,47 @@ static void print_last_lines(struct world *world)
 /* A run is cheap, so its events are recorded when it is known that somebody wants to read them. */
 static void explain(struct world *world, uint64_t seed)
 {
+        char violation[sizeof(world->violation)];
+
+        memcpy(violation, world->violation, sizeof(violation));
         if (!world->is_tracing) {
                 world->is_recording = true;
                 simulation_run(world, seed);
                 world->is_recording = false;
                 print_last_lines(world);
         }
-        printf("# seed %llu: %s\n", (unsigned long long)seed, world->violation);
+        printf("# seed %llu: %s\n", (unsigned long long)seed, violation);
+}
+
+/* Again, and then once more from its acts: the same history each time. */
+static bool run_again(struct world *world, uint64_t seed)
+{
+        uint64_t digest = world->digest;
+        uint64_t story = world->story;
+        struct script notes = {0};
+        bool is_kept;
+
+        world->notes = &notes;
+        is_kept = simulation_run(world, seed);
+        world->notes = NULL;
+        if (is_kept && digest != world->digest) {
+                violation(world, "a second run of this seed is another history");
+        }
+        if (is_kept && digest == world->digest) {
+                world->script = &notes;
+                is_kept = simulation_run(world, seed);
+                world->script = NULL;
+                if (is_kept && story != world->story) {
+                        violation(world, "its acts, played, are another history");
+                }
+        }
+        script_deinit(&notes);
+        return !world->is_violated;
 }
 
 static bool run_seed(struct world *world, uint64_t seed)
 {
-        uint64_t digest;
-
-        if (!simulation_run(world, seed)) {
-                return false;
-        }
-        digest = world->digest;
-        if (seed % TWICE_EVERY == 0 && simulation_run(world, seed) && digest != world->digest) {
-                violation(world, "a second run of this seed is another history");
-        }
-        return !world->is_violated;
+        return simulation_run(world, seed) && (seed % TWICE_EVERY != 0 || run_again(world, seed));
 }
 
 static void print_tally(const struct world *world, double seconds)
@@ -166,8 +196,8 @@ static void print_tally(const struct world *world, double seconds)
         const struct tally *tally = &world->tally;
         double simulated = (double)tally->virtual_ns / 1e9;
 
-        printf("# %.0f s simulated in %.1f s: %.0f times real time\n", simulated, seconds,
-                        simulated / seconds);
+        printf("# %.0f s simulated in %.1f s of one core: %.0f times real time\n", simulated,
+                        seconds, simulated / seconds);
         printf("# events %llu, calls %llu, interrupted %llu, cut off in the log %llu, frames %llu, "
                "starts %llu, faults %llu\n",
                         (unsigned long long)tally->n_events, (unsigned long long)tally->n_calls,
@@ -190,8 +220,22 @@ static double elapsed(const struct timespec *since)
 {
         struct timespec now;
 
-        clock_gettime(CLOCK_MONOTONIC, &now);
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
         return (double)(now.tv_sec - since->tv_sec) + (double)(now.tv_nsec - since->tv_nsec) / 1e9;
+}
+
+/* Return: is the mesh that the seeds have seen the whole one? */
+static bool print_changes(const struct world *world, uint64_t least)
+{
+        bool is_good;
+
+        if (least == 0) {
+                return true;
+        }
+        is_good = changes_print(&world->tally, least);
+        printf("%sok 2 - each change of a member's state is seen %llu times\n",
+                        is_good ? "" : "not ", (unsigned long long)least);
+        return is_good;
 }
 
 static int run_seeds(struct world *world, const struct arguments *arguments)
@@ -200,8 +244,8 @@ static int run_seeds(struct world *world, const struct arguments *arguments)
         uint64_t n_seeds = arguments->n_seeds ? arguments->n_seeds : 1;
         uint64_t n_failed = 0;
 
-        clock_gettime(CLOCK_MONOTONIC, &begin);
-        puts("1..1");
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &begin);
+        puts(arguments->changes > 0 ? "1..2" : "1..1");
         for (uint64_t i = 0; i < n_seeds && n_failed < 5; i++) {
                 if (!run_seed(world, arguments->first + i)) {
                         explain(world, arguments->first + i);
@@ -213,7 +257,7 @@ static int run_seeds(struct world *world, const struct arguments *arguments)
         }
         printf("%sok 1 - %llu seeds from %llu keep every promise\n", n_failed ? "not " : "",
                         (unsigned long long)n_seeds, (unsigned long long)arguments->first);
-        return n_failed ? 1 : 0;
+        return print_changes(world, arguments->changes) && n_failed == 0 ? 0 : 1;
 }
 
 static void use_nodes(struct options *options)
@@ -223,35 +267,11 @@ static void use_nodes(struct options *options)
 
 static int run_shrink(struct world *world, const struct arguments *arguments)
 {
-        struct script script = {0};
         char path[40];
-        const char *output = arguments->output ? arguments->output : path;
-        enum shrink_outcome outcome;
-        int r = 0;
 
         snprintf(path, sizeof(path), "seed-%llu.mesh", (unsigned long long)arguments->first);
-        mutants_choose(arguments->mutant);
-        outcome = shrink(world, arguments->first, NULL, &script);
-        mutants_choose(MUTANT_NONE);
-        if (outcome != SHRINK_DONE) {
-                fprintf(stderr, "meshsim: seed %llu %s\n", (unsigned long long)arguments->first,
-                                outcome == SHRINK_PASSES
-                                                ? "keeps every promise"
-                                                : "is another history when its acts are played");
-                script_deinit(&script);
-                return 1;
-        }
-        if (arguments->mutant != MUTANT_NONE) {
-                strncpy(script.mutant, mutants_name(arguments->mutant), sizeof(script.mutant) - 1);
-        }
-        r = script_save(&script, output, world->violation);
-        if (r < 0) {
-                fprintf(stderr, "meshsim: cannot write %s: %s\n", output, strerror(-r));
-        } else {
-                printf("%s: %zu acts\n# %s\n", output, script.n_acts, world->violation);
-        }
-        script_deinit(&script);
-        return r < 0 ? 1 : 0;
+        return shrink_to_file(world, arguments->first, arguments->mutant,
+                        arguments->output ? arguments->output : path);
 }
 
 static int check_arguments(const struct arguments *arguments, int n_files)
@@ -279,11 +299,12 @@ static int run(struct world *world, const struct arguments *arguments, char **fi
         if (arguments->is_replaying) {
                 return replay_files(world, files, n_files);
         }
-        if (arguments->is_shrinking) {
+        if (arguments->is_shrinking && !arguments->is_every) {
                 return run_shrink(world, arguments);
         }
         if (arguments->is_hunting) {
-                return mutants_run(world, arguments->mutant, arguments->first, arguments->n_seeds);
+                return mutants_run(world, arguments->mutant, arguments->first, arguments->n_seeds,
+                                arguments->output);
         }
         return run_seeds(world, arguments);
 }

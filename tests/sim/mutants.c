@@ -3,6 +3,8 @@
 
 #include "tests/sim/shrink.h"
 
+#include <ctype.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -112,7 +114,20 @@ static uint64_t look_for(struct world *world, enum mutant mutant, uint64_t first
         return tries < most ? tries + 1 : 0;
 }
 
-static bool print_row(struct world *world, unsigned number, enum mutant mutant, uint64_t first,
+static void store(struct world *world, uint64_t seed, enum mutant mutant, const char *directory)
+{
+        char path[PATH_MAX];
+        int n = snprintf(path, sizeof(path), "%s/", directory);
+
+        for (const char *at = table[mutant].name; *at && n < PATH_MAX - 8; at++) {
+                path[n++] = *at == '_' ? '-' : (char)tolower(*at);
+        }
+        strcpy(path + n, ".mesh");
+        shrink_to_file(world, seed, mutant, path);
+}
+
+/* Return: tries. */
+static uint64_t print_row(struct world *world, unsigned number, enum mutant mutant, uint64_t first,
                 uint64_t most)
 {
         uint64_t tries = look_for(world, mutant, first, most);
@@ -125,10 +140,11 @@ static bool print_row(struct world *world, unsigned number, enum mutant mutant, 
                         table[mutant].name, code,
                         (unsigned long long)(tries ? first + tries - 1 : 0),
                         (unsigned long long)tries, (unsigned long long)most, table[mutant].rule);
-        return tries > 0;
+        return tries;
 }
 
-int mutants_run(struct world *world, enum mutant only, uint64_t first, uint64_t most)
+int mutants_run(struct world *world, enum mutant only, uint64_t first, uint64_t most,
+                const char *directory)
 {
         unsigned n_missed = 0;
         unsigned number = 0;
@@ -136,9 +152,16 @@ int mutants_run(struct world *world, enum mutant only, uint64_t first, uint64_t 
         printf("1..%d\n", only == MUTANT_NONE ? (int)N_MUTANTS : 1);
         puts("# planted bug, invariant that breaks, seed, tries, and the rule that is left out");
         for (unsigned i = 1; i <= N_MUTANTS; i++) {
-                if (only == MUTANT_NONE || only == (enum mutant)i) {
-                        n_missed += !print_row(world, ++number, (enum mutant)i, first,
-                                        most ? most : table[i].limit);
+                uint64_t tries;
+
+                if (only != MUTANT_NONE && only != (enum mutant)i) {
+                        continue;
+                }
+                tries = print_row(world, ++number, (enum mutant)i, first,
+                                most ? most : table[i].limit);
+                n_missed += tries == 0;
+                if (tries > 0 && directory) {
+                        store(world, first + tries - 1, (enum mutant)i, directory);
                 }
         }
         return n_missed ? 1 : 0;

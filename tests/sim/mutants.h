@@ -22,11 +22,13 @@ void mutants_choose(enum mutant mutant);
 
 /**
  * mutants_run() - look for planted bugs, and print a TAP table of which seed found which
- * @world: to play in
- * @only:  this one; MUTANT_NONE: each
- * @first: first seed
- * @most:  seeds for each; 0: its own limit
+ * @world:     to play in
+ * @only:      this one; MUTANT_NONE: each
+ * @first:     first seed
+ * @most:      seeds for each; 0: its own limit
+ * @directory: where a script of each that was found is written, NAME.mesh; NULL: nowhere
  *
  * Return: 0 if each was found, else 1.
  */
-int mutants_run(struct world *world, enum mutant only, uint64_t first, uint64_t most);
+int mutants_run(struct world *world, enum mutant only, uint64_t first, uint64_t most,
+                const char *directory);

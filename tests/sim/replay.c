@@ -6,50 +6,69 @@
 
 #include <stdio.h>
 
-static bool play(struct world *world, const struct script *script)
+#define CHANCES 20 /* of which each plays a script with other delays, clocks and hash seeds */
+
+static bool play(struct world *world, const struct script *script, uint64_t chance)
 {
+        struct script copy = *script; /* the same acts */
         bool is_kept;
 
-        world->script = script->options.n_nodes > 0 ? script : NULL;
-        is_kept = simulation_run(world, script->seed);
+        copy.seed += chance;
+        world->script = script->options.n_nodes > 0 ? &copy : NULL;
+        is_kept = simulation_run(world, copy.seed);
         world->script = NULL;
         return is_kept;
 }
 
-/* Return: was it as expected? */
 static bool play_whole(
                 struct world *world, unsigned number, const char *path, const struct script *script)
 {
-        bool is_kept = play(world, script);
+        uint64_t chance = 0;
 
-        printf("%sok %u - %s keeps every promise\n", is_kept ? "" : "not ", number, path);
-        if (!is_kept) {
-                printf("# %s\n", world->violation);
+        while (chance < CHANCES && play(world, script, chance)) {
+                chance++;
         }
-        return is_kept;
+        printf("%sok %u - %s keeps every promise\n", chance == CHANCES ? "" : "not ", number, path);
+        if (chance < CHANCES) {
+                printf("# with seed %llu: %s\n", (unsigned long long)(script->seed + chance),
+                                world->violation);
+        }
+        return chance == CHANCES;
 }
 
+static bool is_broken(struct world *world, const struct script *script, uint64_t chance)
+{
+        char code[SCRIPT_CODE_MAX];
+
+        if (play(world, script, chance)) {
+                return false;
+        }
+        shrink_code(world, code);
+        return strcmp(code, script->code) == 0;
+}
+
+/* A core that has changed may give the acts other moments: then one of its chances has to do. */
 static bool play_planted(
                 struct world *world, unsigned number, const char *path, const struct script *script)
 {
         enum mutant mutant = mutants_find(script->mutant);
-        char code[SCRIPT_CODE_MAX] = "";
-        bool is_broken = false;
+        uint64_t chance = 0;
 
-        if (mutant != MUTANT_NONE) {
-                mutants_choose(mutant);
-                is_broken = !play(world, script);
-                mutants_choose(MUTANT_NONE);
-                shrink_code(world, code);
+        mutants_choose(mutant);
+        while (mutant != MUTANT_NONE && chance < CHANCES && !is_broken(world, script, chance)) {
+                chance++;
         }
-        is_broken = is_broken && strcmp(code, script->code) == 0;
-        printf("%sok %u - %s breaks %s with %s\n", is_broken ? "" : "not ", number, path,
-                        script->code, script->mutant);
-        if (!is_broken) {
-                puts("# The core may have changed so that this history is another one: find it "
-                     "again with --mutant and --shrink.");
+        mutants_choose(MUTANT_NONE);
+        if (mutant == MUTANT_NONE || chance == CHANCES) {
+                printf("not ok %u - %s breaks %s with %s\n", number, path, script->code,
+                                script->mutant);
+                puts("# If the core has changed so that this is another history now, find it "
+                     "again: tests/README.md");
+                return false;
         }
-        return is_broken;
+        printf("ok %u - %s breaks %s with %s, seed %llu\n", number, path, script->code,
+                        script->mutant, (unsigned long long)(script->seed + chance));
+        return true;
 }
 
 static unsigned replay_file(struct world *world, unsigned *number, const char *path)

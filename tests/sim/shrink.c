@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/sim/shrink.h"
 
+#include "tests/sim/mutants.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -300,21 +302,16 @@ static enum shrink_outcome note(struct world *world, uint64_t seed, struct scrip
         world->notes = ret_script;
         is_kept = simulation_run(world, seed);
         world->notes = NULL;
-        ret_script->seed = seed;
-        ret_script->options = world->options;
         shrink_code(world, ret_script->code);
         return is_kept ? SHRINK_PASSES : SHRINK_DONE;
 }
 
-enum shrink_outcome shrink(struct world *world, uint64_t seed, const struct script *from,
-                struct script *ret_script)
+enum shrink_outcome shrink(struct world *world, uint64_t seed, struct script *ret_script)
 {
         struct shrinking shrinking = {
                         .world = world, .best = ret_script, .is_shown = isatty(STDERR_FILENO)};
 
-        if (from) {
-                script_copy(ret_script, from);
-        } else if (note(world, seed, ret_script) == SHRINK_PASSES) {
+        if (note(world, seed, ret_script) == SHRINK_PASSES) {
                 return SHRINK_PASSES;
         }
         if (!fails(world, ret_script)) {
@@ -336,4 +333,37 @@ enum shrink_outcome shrink(struct world *world, uint64_t seed, const struct scri
         script_deinit(&shrinking.trial);
         fails(world, ret_script);
         return SHRINK_DONE;
+}
+
+static void report(uint64_t seed, enum shrink_outcome outcome)
+{
+        fprintf(stderr, "meshsim: seed %llu %s\n", (unsigned long long)seed,
+                        outcome == SHRINK_PASSES ? "keeps every promise"
+                                                 : "is another history when its acts are played");
+}
+
+int shrink_to_file(struct world *world, uint64_t seed, enum mutant mutant, const char *path)
+{
+        struct script script = {0};
+        enum shrink_outcome outcome;
+        int r = 1;
+
+        mutants_choose(mutant);
+        outcome = shrink(world, seed, &script);
+        mutants_choose(MUTANT_NONE);
+        if (outcome != SHRINK_DONE) {
+                report(seed, outcome);
+        } else {
+                if (mutant != MUTANT_NONE) {
+                        snprintf(script.mutant, sizeof(script.mutant), "%s", mutants_name(mutant));
+                }
+                r = script_save(&script, path, world->violation);
+                if (r < 0) {
+                        fprintf(stderr, "meshsim: cannot write %s: %s\n", path, strerror(-r));
+                } else {
+                        printf("# %s: %zu acts: %s\n", path, script.n_acts, world->violation);
+                }
+        }
+        script_deinit(&script);
+        return r == 0 ? 0 : 1;
 }

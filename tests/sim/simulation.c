@@ -72,6 +72,10 @@ static void set_up(struct world *world, uint64_t seed)
         if (world->adjust) {
                 world->adjust(&world->options);
         }
+        if (world->notes) {
+                world->notes->seed = world->seed;
+                world->notes->options = world->options;
+        }
         judge_init(world);
         for (uint32_t i = 0; i < world->options.n_nodes; i++) {
                 node_init(world, i);

@@ -311,6 +311,7 @@ struct tally {
                         n_pending, n_timeouts, n_faults, n_forgot, n_resets, n_starts, n_interrupts,
                         n_torn, n_wasted, n_intents, n_late_ends;
         uint64_t virtual_ns;
+        uint64_t n_changes[MEMBER_LEFT + 1][MEMBER_LEFT + 1]; /* of a member's state: from, to */
 };
 
 /* Everybody has a chance of his own, so that what one draws is the same when another draws less. */
