@@ -16,6 +16,7 @@
         X(FLOOR_UNCHECKED)                                                                         \
         X(EPOCH_UNCHECKED)                                                                         \
         X(PUT_REPLACES)            /* also an entry that is good, by a value loaded earlier */     \
+        X(OWNER_UNCHECKED)         /* stored at an index that is another region's by now */        \
         /* of streams */                                                                           \
         X(FULL_QUEUE_DROPS)        /* what a full queue refuses is skipped */                      \
         X(LOST_LOG_KEPT)           /* a new stream of a known node is no reason to forget */       \

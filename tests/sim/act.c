@@ -66,6 +66,15 @@ static void use_app(struct world *world, const struct act *act)
         }
 }
 
+static bool makes_sense(const struct world *world, const struct act *act)
+{
+        return (act->kind != ACT_ASK || has_node(world, act->ask.to)) &&
+               (act->kind != ACT_FORGET || has_node(world, act->forget.whom)) &&
+               (act->kind != ACT_DROP || has_app(world, act->drop.app, 0)) &&
+               (act->kind != ACT_REGIONS ||
+                               (act->regions.n >= 0 && act->regions.n <= 2 * CMI_PAGE_REGIONS));
+}
+
 static void perform(struct world *world, const struct act *act)
 {
         struct node *node = &world->nodes[act->node];
@@ -111,6 +120,16 @@ static void perform(struct world *world, const struct act *act)
                 break;
         case ACT_TEAR:
                 node->is_tearing = true;
+                break;
+        case ACT_ASK:
+        case ACT_REGIONS:
+        case ACT_DESCRIBE:
+        case ACT_FORGET:
+        case ACT_DROP:
+                if (makes_sense(world, act) && node_is_running(node)) {
+                        node->wish = *act;
+                        node_call(node, &(struct call){.kind = CALL_OPERATE});
+                }
                 break;
         case ACT_KINDS:
                 break;

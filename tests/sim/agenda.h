@@ -22,6 +22,7 @@ enum event_kind {
         EVENT_READ,     /* a reader's next step */
         EVENT_WRITE,    /* a writer's next step */
         EVENT_COMMIT,   /* a COMMIT that was sent takes effect */
+        EVENT_OPERATOR, /* somebody wants something of a meshd */
         EVENT_FAULT,    /* the nemesis */
         EVENT_KILL,     /* a meshd dies */
         EVENT_LEAVE,    /* a meshd stops in order */

@@ -55,7 +55,8 @@ void app_start(struct app *app)
 
 static bool is_connected(const struct app *app)
 {
-        return app->is_attached && app->node->is_up && app->page->life == app->node->life;
+        return app->is_attached && !app->is_dropped && app->node->is_up &&
+               app->page->life == app->node->life;
 }
 
 static void hand_over(struct app *app, struct sim_write *write)
@@ -74,7 +75,15 @@ static void hand_over(struct app *app, struct sim_write *write)
         }
         write->stage = WRITE_HANDED;
         write->node_life = app->node->life;
+        write->is_dropped = false;
         node_request(app->node, write);
+}
+
+/* Its meshd has what it was given, or will never say what became of it. */
+static bool is_lost(const struct app *app, const struct sim_write *write)
+{
+        return (write->stage == WRITE_HANDED || write->stage == WRITE_WAITING) &&
+               (write->is_dropped || write->node_life != app->node->life);
 }
 
 static void attach(struct app *app)
@@ -89,19 +98,21 @@ static void attach(struct app *app)
         }
         trace(world, "%s: app %u maps the page of life %llu", node->name, app->index,
                         (unsigned long long)node->life);
+        if (app->is_dropped || app->held_life != node->life) {
+                core_region_hold(node->core, region);
+                app->held_life = node->life;
+        }
         app->page = node->page;
         app->is_attached = true;
+        app->is_dropped = false;
         reader_map(&app->cache, &node->page->view, region, world->options.n_keys,
                         world->options.n_tags);
         for (uint32_t i = 0; i < WRITES_MAX; i++) {
                 struct sim_write *write = &app->writes[i];
-                bool is_unanswered = write->stage == WRITE_HANDED || write->stage == WRITE_WAITING;
 
-                if (is_unanswered && write->node_life != node->life &&
-                                write->intent == INTENT_BEGINS) {
+                if (is_lost(app, write) && write->intent == INTENT_BEGINS) {
                         write->stage = WRITE_FREE;
-                } else if (write->stage == WRITE_PENDING ||
-                                (is_unanswered && write->node_life != node->life)) {
+                } else if (write->stage == WRITE_PENDING || is_lost(app, write)) {
                         hand_over(app, write);
                 }
         }
@@ -120,6 +131,33 @@ void app_attach_event(struct app *app, uint64_t life)
         } else {
                 add_for(app, node->world->options.lease_ns / 20, EVENT_ATTACH, 0, app);
         }
+}
+
+/* meshd closes its connection: what it holds is given back, and its waits are over. */
+void app_drop(struct app *app)
+{
+        struct node *node = app->node;
+        uint32_t region;
+
+        if (!is_connected(app)) {
+                return;
+        }
+        trace(node->world, "%s: the connection of app %u ends", node->name, app->index);
+        node->world->tally.n_drops++;
+        app->is_dropped = true;
+        if (core_region_find(node->core, cmi_slice_str("r"), &region) == 0) {
+                core_region_drop(node->core, region);
+        }
+        for (uint32_t i = 0; i < WRITES_MAX; i++) {
+                struct sim_write *write = &app->writes[i];
+
+                if (write->stage == WRITE_WAITING) {
+                        core_cancel(node->core, write->cookie);
+                }
+                write->is_dropped = true;
+        }
+        node_withdraw(node, app);
+        app_meshd_ended(app);
 }
 
 /*
@@ -486,7 +524,7 @@ void app_publish(struct node *node, struct sim_write *write, struct cmi_time now
         uint64_t number = 0;
         int r;
 
-        if (write->stage != WRITE_HANDED) {
+        if (write->stage != WRITE_HANDED || write->is_dropped) {
                 return;
         }
         for (uint32_t i = 0; i < world->options.n_keys; i++) {

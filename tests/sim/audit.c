@@ -289,6 +289,10 @@ static bool is_ready(struct world *world, struct node *node, char *ret_reason, s
                 snprintf(ret_reason, size, "%s has %u open intents", node->name, status.n_intents);
                 return false;
         }
+        if (node->n_questions > 0) {
+                snprintf(ret_reason, size, "%s waits for an answer", node->name);
+                return false;
+        }
         for (uint32_t i = 0; i < world->options.n_apps; i++) {
                 if (!app_is_idle(&world->apps[node->index][i])) {
                         snprintf(ret_reason, size, "%s: app %u has an open write", node->name, i);

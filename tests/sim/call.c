@@ -48,6 +48,9 @@ static void perform(struct node *node)
         case CALL_STOP:
                 core_stop(node->core, call->now);
                 break;
+        case CALL_OPERATE:
+                operator_call(node, &node->wish);
+                break;
         case CALL_GOODBYE:
                 node->is_goodbye = core_goodbye(node->core, call->now);
                 break;

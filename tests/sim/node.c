@@ -119,6 +119,18 @@ void node_request(struct node *node, struct sim_write *write)
         }
 }
 
+void node_withdraw(struct node *node, const struct app *app)
+{
+        uint32_t n = 0;
+
+        for (uint32_t i = 0; i < node->n_requests; i++) {
+                if (node->requests[i]->app != app) {
+                        node->requests[n++] = node->requests[i];
+                }
+        }
+        node->n_requests = n;
+}
+
 void node_request_event(struct node *node, uint64_t life)
 {
         struct sim_write *write;
@@ -283,6 +295,8 @@ void node_start(struct node *node)
                         .done = node_done,
                         .event = audit_event,
                         .applied = audit_applied,
+                        .answered = operator_answered,
+                        .applied_ns = operator_applied_ns,
         };
         struct world *world = node->world;
         struct core_sink sink = callbacks;
@@ -301,6 +315,7 @@ void node_start(struct node *node)
         node->is_tearing = false;
         node->n_busy = 0;
         node->n_requests = 0;
+        node->n_questions = 0;
         node->incarnation++;
         node->undisturbed_ns = NEVER;
         node->turn_clock = node_clock(node);

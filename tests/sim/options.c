@@ -62,6 +62,8 @@ static void draw_apps(struct options *options, struct random *random)
 
 static void draw_faults(struct options *options, struct random *random)
 {
+        options->ask_ns = options->lease_ns * PICK(random, 1, 4);
+        options->drop_ppm = (uint32_t)PICK(random, 0, 0, 100000, 500000);
         options->interrupt_ppm = (uint32_t)PICK(random, 0, 500, 5000);
         options->tear_ppm = (uint32_t)PICK(random, 0, 0, 5000, 50000);
         options->chaos_ns = options->lease_ns * PICK(random, 20, 40);
@@ -75,7 +77,7 @@ static void draw_faults(struct options *options, struct random *random)
 void options_draw(struct options *options, struct random *random)
 {
         *options = (struct options){0};
-        options->n_nodes = (uint32_t)PICK(random, 2, 3, 3, 3, 4, 5);
+        options->n_nodes = (uint32_t)PICK(random, 2, 2, 3, 3, 3, 3, 3, 3, 4, 4, 5, 5, 6, 9);
         draw_timers(options, random);
         draw_network(options, random);
         draw_apps(options, random);

@@ -65,6 +65,8 @@ struct options {
         uint32_t intent_ppm;  /* writes that begin with an intent */
         uint32_t dying_ppm;   /* whose owner dies before it ends it */
 
+        uint64_t ask_ns;        /* mean time between what operators want */
+        uint32_t drop_ppm;      /* share of it that ends connections and takes regions */
         uint32_t interrupt_ppm; /* share of the core's calls that are paused or killed half-way */
         uint32_t tear_ppm;      /* share of publications that kill their meshd inside of the log */
         uint64_t turn_ns;       /* longest turn of a loop, usually */

@@ -13,6 +13,8 @@ void reader_map(struct reader_cache *cache, const struct cmi_page_view *view, ui
 {
         cache->view = *view;
         cache->has_page = true;
+        cache->region = region;
+        cache->owner = cmi_page_owner(view, region);
         for (uint32_t i = 0; i < n_keys; i++) {
                 uint8_t key = (uint8_t)i;
                 uint8_t tag = reader_tag(i, n_tags);
@@ -97,6 +99,10 @@ bool reader_put(struct reader_cache *cache, uint32_t key, uint64_t version,
         const struct reader_slots *slots = &cache->slots[key];
         struct reader_entry *entry = &cache->entries[key];
 
+        if (cmi_page_owner(&cache->view, cache->region) != cache->owner &&
+                        !MUTANT(OWNER_UNCHECKED)) {
+                return false;
+        }
         if (cache->killed[key] > token.serial || !is_good(&cache->view, slots, &token)) {
                 return false;
         }

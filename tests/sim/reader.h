@@ -39,6 +39,8 @@ struct reader_cache {
         struct reader_entry entries[READER_KEYS_MAX];
         uint64_t killed[READER_KEYS_MAX]; /* serial of the newest invalidation by this process */
         uint64_t serial;
+        uint32_t region;  /* its index, when the page was mapped */
+        uint64_t owner;   /* of that index then */
         uint64_t tick_ns; /* of the coarse clocks */
 };
 

@@ -41,6 +41,11 @@ static const struct shape {
                 [ACT_STEP] = {"step", {{"by", true, NULL}}},
                 [ACT_INTERRUPT] = {"interrupt", {{"sink", false, NULL}, {"for", true, NULL}}},
                 [ACT_TEAR] = {"tear", {{0}}},
+                [ACT_ASK] = {"ask", {{"to", false, NULL}, {"what", false, NULL}}},
+                [ACT_REGIONS] = {"regions", {{"first", false, NULL}, {"n", false, NULL}}},
+                [ACT_DESCRIBE] = {"describe", {{"ttl", false, NULL}}},
+                [ACT_FORGET] = {"forget", {{"whom", false, NULL}}},
+                [ACT_DROP] = {"drop", {{"app", false, NULL}}},
 };
 
 void script_add(struct script *script, const struct act *act)

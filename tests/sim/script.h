@@ -33,6 +33,11 @@ enum act_kind {
         ACT_STEP,      /* of the real-time clock */
         ACT_INTERRUPT, /* of the node's next call that uses its sink */
         ACT_TEAR,      /* of the node's next publication */
+        ACT_ASK,       /* another node */
+        ACT_REGIONS,   /* opened by another app */
+        ACT_DESCRIBE,  /* the region's options, as an app has them */
+        ACT_FORGET,    /* a member that left */
+        ACT_DROP,      /* meshd takes the connection of an app for ended */
         ACT_KINDS,
 };
 
@@ -78,6 +83,21 @@ struct act {
                 struct {
                         int64_t at_sink, for_ns; /* 0: killed there */
                 } interrupt;
+                struct {
+                        int64_t to, what;
+                } ask;
+                struct {
+                        int64_t first, n;
+                } regions;
+                struct {
+                        int64_t ttl;
+                } describe;
+                struct {
+                        int64_t whom;
+                } forget;
+                struct {
+                        int64_t app;
+                } drop;
         };
 };
 

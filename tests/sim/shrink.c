@@ -232,6 +232,11 @@ static bool simplify_act(struct shrinking *shrinking, size_t at)
         case ACT_STEP:
         case ACT_INTERRUPT:
         case ACT_TEAR:
+        case ACT_ASK:
+        case ACT_REGIONS:
+        case ACT_DESCRIBE:
+        case ACT_FORGET:
+        case ACT_DROP:
         case ACT_KINDS:
                 break;
         }

@@ -123,6 +123,7 @@ static void stage_event(struct world *world)
                         world->stage = STAGE_CHAOS;
                         trace(world, "chaos begins");
                         if (!world->script) {
+                                world_add(world, options->ask_ns, EVENT_OPERATOR, 0, 0, NULL);
                                 world_add(world, 0, EVENT_FAULT, 0, 0, NULL);
                         }
                         world_add(world, options->chaos_ns, EVENT_STAGE, 0, 0, NULL);
@@ -277,6 +278,11 @@ static void commit_due(struct world *world, const struct event *event)
         judge_intent_committed(world, event);
 }
 
+static void operator_due(struct world *world, const struct event *event)
+{
+        operator_event(world);
+}
+
 static void fault_due(struct world *world, const struct event *event)
 {
         nemesis_fault_event(world);
@@ -310,6 +316,7 @@ static void (*const handlers[EVENT_KINDS])(struct world *world, const struct eve
                 [EVENT_READ] = read_due,
                 [EVENT_WRITE] = write_due,
                 [EVENT_COMMIT] = commit_due,
+                [EVENT_OPERATOR] = operator_due,
                 [EVENT_FAULT] = fault_due,
                 [EVENT_HEAL] = heal_due,
                 [EVENT_STAGE] = stage_due,
@@ -353,6 +360,7 @@ static struct random *chance_of(struct world *world, const struct event *event)
         case EVENT_KILL:
         case EVENT_LEAVE:
         case EVENT_COMMIT:
+        case EVENT_OPERATOR:
         case EVENT_FAULT:
         case EVENT_STAGE:
         case EVENT_AUDIT:

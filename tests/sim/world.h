@@ -13,6 +13,7 @@
  * judge.c     the database, and what reads may return
  * audit.c     what cores and pages must look like
  * act.c       what is done to the mesh: drawn and noted, or from a script
+ * operator.c  questions and wishes of others
  * nemesis.c   faults
  * simulation.c one seed from start to verdict
  */
@@ -104,6 +105,7 @@ struct call {
                 CALL_PUBLISH,
                 CALL_STOP,
                 CALL_GOODBYE,
+                CALL_OPERATE,
         } kind;
         struct cmi_time now;
         uint64_t connection;
@@ -161,6 +163,7 @@ struct node {
         struct dealer dealers[LINKS_MAX];
         struct sim_write *requests[REQUESTS_MAX];
         uint32_t n_requests;
+        uint32_t n_questions;          /* without an answer */
         struct cmi_time called;        /* newest call of the core, as that saw it */
         uint64_t began_ns;             /* newest call */
         uint64_t forgot_ns[NODES_MAX]; /* newest "forget everything" because of each node */
@@ -169,6 +172,7 @@ struct node {
 
         /* A call of the core that is interrupted */
         struct call call;
+        struct act wish; /* of an operator */
         bool is_in_call;
         uint32_t interrupt_at; /* sink calls until it happens; 0: never */
         uint64_t interrupt_ns; /* for how long; 0: it is killed there */
@@ -208,8 +212,8 @@ struct sim_write {
         uint64_t deadline_ns; /* from begun_ns */
         struct random random; /* of what becomes of the intent */
         struct cmi_position place;
-        uint64_t app_life;
         uint64_t node_life; /* of the meshd that has it */
+        bool is_dropped;    /* by that, with the app's connection */
         enum write_stage stage;
         enum cmi_wait wait;
         uint64_t timeout_ns;
@@ -251,7 +255,9 @@ struct app {
         struct node *node;
         uint32_t index;
         uint64_t life;
-        bool is_attached; /* to a running meshd, as far as it knows */
+        bool is_attached;   /* to a running meshd, as far as it knows */
+        bool is_dropped;    /* as far as meshd knows */
+        uint64_t held_life; /* of the meshd that keeps the region's index for it */
         struct sim_page *page;
         struct reader_cache cache;
         struct sim_reader readers[READERS_MAX];
@@ -309,7 +315,7 @@ enum stage {
 struct tally {
         uint64_t n_events, n_calls, n_frames, n_hits, n_misses, n_writes, n_acknowledged, n_partial,
                         n_pending, n_timeouts, n_faults, n_forgot, n_resets, n_starts, n_interrupts,
-                        n_torn, n_wasted, n_intents, n_late_ends;
+                        n_torn, n_intents, n_late_ends, n_questions, n_answers, n_drops;
         uint64_t virtual_ns;
         uint64_t n_changes[MEMBER_LEFT + 1][MEMBER_LEFT + 1]; /* of a member's state: from, to */
 };
@@ -425,6 +431,7 @@ void node_freeze(struct node *node, uint64_t duration_ns, bool is_suspend);
 void node_continue_event(struct node *node, const struct event *event);
 void node_tick_event(struct node *node, uint64_t serial);
 void node_request(struct node *node, struct sim_write *write);
+void node_withdraw(struct node *node, const struct app *app); /* its requests */
 void node_request_event(struct node *node, uint64_t life);
 void node_discover_event(struct node *node);
 void node_wake(struct node *node);  /* whatever waited goes on */
@@ -446,6 +453,7 @@ void app_write_event(struct app *app, const struct event *event);
 void app_publish(struct node *node, struct sim_write *write, struct cmi_time now);
 void app_done(struct node *node, uint64_t cookie, const struct core_outcome *outcome);
 void app_meshd_ended(struct app *app);
+void app_drop(struct app *app);
 void app_last_write(struct app *app);
 void app_read(struct app *app, const struct act *act);
 void app_write(struct app *app, const struct act *act);
@@ -489,6 +497,12 @@ bool audit_is_whole(struct world *world, char *ret_reason, size_t size);
 /* act.c */
 /* Do it now, and note it if that is wanted. Acts that make no sense (any more) do nothing. */
 void act_do(struct world *world, const struct act *act);
+
+/* operator.c */
+void operator_event(struct world *world);
+void operator_call(struct node *node, const struct act *act); /* inside of a call */
+void operator_answered(void *context, uint64_t cookie, const struct cmi_answer *answer);
+uint64_t operator_applied_ns(void *context, const char *source, uint64_t number);
 
 /* nemesis.c */
 void nemesis_fault_event(struct world *world);
