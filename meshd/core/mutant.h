@@ -16,6 +16,7 @@
         X(FLOOR_UNCHECKED)                                                                         \
         X(EPOCH_UNCHECKED)                                                                         \
         X(PUT_REPLACES)            /* also an entry that is good, by a value loaded earlier */     \
+        X(WAITER_UNCHECKED)        /* a load's result goes to all who wait for it */               \
         X(OWNER_UNCHECKED)         /* stored at an index that is another region's by now */        \
         /* of streams */                                                                           \
         X(FULL_QUEUE_DROPS)        /* what a full queue refuses is skipped */                      \

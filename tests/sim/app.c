@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Processes that use a cache: readers that look, and load when they miss, and writers that commit
- * to the database and then announce it. Between any two steps they may be paused, as a scheduler or
+ * Processes that use a cache: their connection to meshd, and writers that commit to the database
+ * and then announce it. Readers are in read.c. Between any two steps they may be paused, as a scheduler or
  * a garbage collector does.
  */
 #include "meshd/core/mutant.h"
@@ -11,8 +11,7 @@
 
 #define NEW_WRITE UINT32_MAX
 
-static void add_for(
-                struct app *app, uint64_t delay_ns, enum event_kind kind, uint32_t a, void *object)
+void app_add(struct app *app, uint64_t delay_ns, enum event_kind kind, uint32_t a, void *object)
 {
         world_add(app->node->world, delay_ns, kind, a, app->life, object);
 }
@@ -22,10 +21,10 @@ static void plan_start(struct app *app)
         struct world *world = app->node->world;
 
         for (uint32_t i = 0; i < world->options.n_readers; i++) {
-                add_for(app, random_below(&world->plan, world->options.read_ns), EVENT_READ, 0,
+                app_add(app, random_below(&world->plan, world->options.read_ns), EVENT_READ, 0,
                                 &app->readers[i]);
         }
-        add_for(app, random_below(&world->plan, world->options.write_ns), EVENT_WRITE, NEW_WRITE,
+        app_add(app, random_below(&world->plan, world->options.write_ns), EVENT_WRITE, NEW_WRITE,
                         app);
 }
 
@@ -38,7 +37,7 @@ void app_start(struct app *app)
 
         *app = (struct app){.node = node, .index = index, .life = life};
         app->cache.tick_ns = world->options.tick_ns;
-        add_for(app, random_below(&world->random, world->options.lease_ns / 4), EVENT_ATTACH, 0,
+        app_add(app, random_below(&world->random, world->options.lease_ns / 4), EVENT_ATTACH, 0,
                         app);
         for (uint32_t i = 0; i < world->options.n_readers; i++) {
                 app->readers[i].app = app;
@@ -68,7 +67,7 @@ static void hand_over(struct app *app, struct sim_write *write)
                 write->stage = write->intent == INTENT_BEGINS ? WRITE_FREE : WRITE_PENDING;
                 if (app->is_attached) {
                         app->is_attached = false;
-                        add_for(app, random_below(&world->random, world->options.lease_ns / 20),
+                        app_add(app, random_below(&world->random, world->options.lease_ns / 20),
                                         EVENT_ATTACH, 0, app);
                 }
                 return;
@@ -129,7 +128,7 @@ void app_attach_event(struct app *app, uint64_t life)
         if (node_is_running(node)) {
                 attach(app);
         } else {
-                add_for(app, node->world->options.lease_ns / 20, EVENT_ATTACH, 0, app);
+                app_add(app, node->world->options.lease_ns / 20, EVENT_ATTACH, 0, app);
         }
 }
 
@@ -172,12 +171,10 @@ void app_meshd_ended(struct app *app)
                                          ? random_below(&world->random, 2 * lease_ns)
                                          : random_duration(&world->random, 10000, lease_ns / 2);
 
-        add_for(app, delay, EVENT_ATTACH, 0, app);
+        app_add(app, delay, EVENT_ATTACH, 0, app);
 }
 
-/* Reading */
-
-static bool has_pending(const struct app *app)
+bool app_has_pending(const struct app *app)
 {
         for (uint32_t i = 0; i < WRITES_MAX; i++) {
                 if (app->writes[i].stage == WRITE_PENDING) {
@@ -187,179 +184,10 @@ static bool has_pending(const struct app *app)
         return false;
 }
 
-static struct cmi_time page_lease(const struct sim_page *page)
-{
-        return (struct cmi_time){page->memory->lease_end_mono_ns, page->memory->lease_end_real_ns};
-}
-
-static enum reader_step begin_read(struct sim_reader *reader)
-{
-        struct app *app = reader->app;
-        struct world *world = app->node->world;
-
-        reader->started_ns = world->now_ns;
-        reader->least = app->seen[reader->key];
-        reader->page = app->page;
-        if (!app->page) {
-                return STEP_LOAD;
-        }
-        reader->lease_end = page_lease(app->page);
-        memcpy(reader->gone_ns, app->page->gone_ns, sizeof(reader->gone_ns));
-        if (has_pending(app) || !reader_get_begin(&app->cache, reader->key, &reader->get)) {
-                return STEP_TOKEN;
-        }
-        return STEP_CHECK;
-}
-
-static void saw(struct app *app, uint32_t key, uint64_t version)
+void app_saw(struct app *app, uint32_t key, uint64_t version)
 {
         if (app->seen[key] < version) {
                 app->seen[key] = version;
-        }
-}
-
-static enum reader_step end_get(struct sim_reader *reader)
-{
-        struct app *app = reader->app;
-        struct world *world = app->node->world;
-        struct cmi_time precise = node_clock(app->node);
-        uint64_t tick_ns = world->options.tick_ns;
-        struct cmi_time coarse = {precise.mono_ns - precise.mono_ns % tick_ns,
-                        precise.real_ns - precise.real_ns % tick_ns};
-
-        if (!reader_get_end(&reader->get, coarse)) {
-                return STEP_TOKEN;
-        }
-        trace_story(world, reader->get.entry.version);
-        trace(world, "%s: app %u hits key %u version %llu", app->node->name, app->index,
-                        reader->key, (unsigned long long)reader->get.entry.version);
-        judge_hit(world, reader, precise);
-        saw(app, reader->key, reader->get.entry.version);
-        world->tally.n_hits++;
-        return STEP_IDLE;
-}
-
-static enum reader_step load(struct sim_reader *reader)
-{
-        struct world *world = reader->app->node->world;
-
-        reader->version = world->keys[reader->key].newest;
-        trace(world, "%s: app %u loads key %u version %llu", reader->app->node->name,
-                        reader->app->index, reader->key, (unsigned long long)reader->version);
-        return STEP_PUT;
-}
-
-static enum reader_step put(struct sim_reader *reader)
-{
-        struct app *app = reader->app;
-
-        app->node->world->tally.n_misses++;
-        if (app->page) {
-                if (MUTANT(TOKEN_AFTER_LOAD)) {
-                        reader->token = reader_token(&app->cache);
-                }
-                if (reader_put(&app->cache, reader->key, reader->version, reader->token)) {
-                        saw(app, reader->key, reader->version);
-                }
-        }
-        return STEP_IDLE;
-}
-
-static enum reader_step take_step(struct sim_reader *reader)
-{
-        switch (reader->step) {
-        case STEP_IDLE:
-                return begin_read(reader);
-        case STEP_CHECK:
-                reader_get_check(&reader->get);
-                return STEP_END;
-        case STEP_END:
-                return end_get(reader);
-        case STEP_TOKEN:
-                reader->token = reader_token(&reader->app->cache);
-                return STEP_LOAD;
-        case STEP_LOAD:
-                return load(reader);
-        case STEP_PUT:
-                break;
-        }
-        return put(reader);
-}
-
-/* Steps without a pause between them, up to the next one, or to the end. */
-static void go_on(struct sim_reader *reader)
-{
-        struct app *app = reader->app;
-        struct world *world = app->node->world;
-        uint64_t pause;
-
-        do {
-                reader->step = take_step(reader);
-                pause = reader->pause_ns[reader->step];
-        } while (pause == 0 && reader->step != STEP_IDLE);
-        if (reader->step != STEP_IDLE || !world->script) {
-                add_for(app, pause, EVENT_READ, 0, reader);
-        }
-}
-
-void app_read(struct app *app, const struct act *act)
-{
-        struct sim_reader *reader = &app->readers[act->read.reader];
-
-        if (reader->step == STEP_IDLE && app->node->n_freezes == 0) {
-                reader->key = (uint32_t)act->read.key;
-                for (enum reader_step step = STEP_CHECK; step <= STEP_PUT; step++) {
-                        reader->pause_ns[step] = (uint64_t)act->read.pause_ns[step - STEP_CHECK];
-                }
-                go_on(reader);
-        }
-}
-
-/* 0: at once. */
-static int64_t draw_pause(struct world *world, enum reader_step step)
-{
-        struct options *options = &world->options;
-
-        if (random_chance(&world->plan, options->pause_ppm)) {
-                return (int64_t)random_duration(&world->plan, 1000, options->pause_ns);
-        }
-        if (step == STEP_LOAD || step == STEP_PUT) {
-                return (int64_t)random_duration(&world->plan, 1000, options->load_ns);
-        }
-        return 0;
-}
-
-static void plan_read(struct sim_reader *reader)
-{
-        struct app *app = reader->app;
-        struct world *world = app->node->world;
-        uint64_t read_ns = world->options.read_ns;
-        struct act act = {.at_ns = world->now_ns, .kind = ACT_READ, .node = app->node->index};
-
-        act.read.app = app->index;
-        act.read.reader = reader - app->readers;
-        act.read.key = (int64_t)random_below(&world->plan, world->options.n_keys);
-        for (enum reader_step step = STEP_CHECK; step <= STEP_PUT; step++) {
-                act.read.pause_ns[step - STEP_CHECK] = draw_pause(world, step);
-        }
-        reader->pause_ns[STEP_IDLE] = random_between(&world->plan, read_ns / 2, read_ns * 3 / 2);
-        act_do(world, &act);
-}
-
-void app_read_event(struct sim_reader *reader, uint64_t life)
-{
-        struct app *app = reader->app;
-        struct world *world = app->node->world;
-
-        if (app->life != life) {
-                return;
-        }
-        if (app->node->n_freezes > 0) {
-                add_for(app, world->options.lease_ns / 50, EVENT_READ, 0, reader);
-        } else if (reader->step == STEP_IDLE) {
-                plan_read(reader);
-        } else {
-                go_on(reader);
         }
 }
 
@@ -377,7 +205,7 @@ static void announce(struct app *app, struct sim_write *write)
         if (write->wait == CMI_WAIT_NONE) {
                 for (uint32_t i = 0; i < app->node->world->options.n_keys; i++) {
                         if (write->keys & 1u << i) {
-                                saw(app, i, write->announced[i]);
+                                app_saw(app, i, write->announced[i]);
                         }
                 }
         }
@@ -417,7 +245,7 @@ void app_write(struct app *app, const struct act *act)
         if (act->write.op != OP_FAT) {
                 judge_commit(world, key);
         }
-        add_for(app, (uint64_t)act->write.after_ns, EVENT_WRITE, (uint32_t)(write - app->writes),
+        app_add(app, (uint64_t)act->write.after_ns, EVENT_WRITE, (uint32_t)(write - app->writes),
                         app);
 }
 
@@ -482,12 +310,12 @@ void app_write_event(struct app *app, const struct event *event)
                 return;
         }
         if (app->node->n_freezes > 0) {
-                add_for(app, world->options.lease_ns / 50, EVENT_WRITE, event->a, app);
+                app_add(app, world->options.lease_ns / 50, EVENT_WRITE, event->a, app);
         } else if (event->a != NEW_WRITE) {
                 announce(app, &app->writes[event->a]);
         } else if (world->stage <= STAGE_CHAOS) {
                 plan_write(app);
-                add_for(app, random_between(&world->plan, mean / 4, mean * 7 / 4), EVENT_WRITE,
+                app_add(app, random_between(&world->plan, mean / 4, mean * 7 / 4), EVENT_WRITE,
                                 NEW_WRITE, app);
         }
 }
@@ -511,7 +339,7 @@ static void returned(struct app *app, struct sim_write *write)
 {
         for (uint32_t i = 0; i < app->node->world->options.n_keys; i++) {
                 if (write->keys & 1u << i) {
-                        saw(app, i, write->announced[i]);
+                        app_saw(app, i, write->announced[i]);
                 }
         }
         write->stage = WRITE_FREE;
@@ -548,7 +376,7 @@ void app_publish(struct node *node, struct sim_write *write, struct cmi_time now
         } else if (r == -ESHUTDOWN || r == -EBUSY) {
                 write->stage = WRITE_PENDING;
                 write->app->is_attached = false;
-                add_for(write->app, world->options.lease_ns / 20, EVENT_ATTACH, 0, write->app);
+                app_add(write->app, world->options.lease_ns / 20, EVENT_ATTACH, 0, write->app);
         } else if (r < 0) {
                 violation(world, "core_publish() of %s says %d", node->name, r);
         } else {
@@ -611,38 +439,4 @@ bool app_is_idle(const struct app *app)
                 }
         }
         return is_connected(app);
-}
-
-static bool read_one(struct app *app, uint32_t key)
-{
-        struct world *world = app->node->world;
-        struct sim_reader reader = {.app = app,
-                        .key = key,
-                        .started_ns = world->now_ns,
-                        .page = app->page,
-                        .lease_end = page_lease(app->page),
-                        .least = app->seen[key]};
-        struct reader_token token = reader_token(&app->cache);
-
-        memcpy(reader.gone_ns, app->page->gone_ns, sizeof(reader.gone_ns));
-        reader_put(&app->cache, key, world->keys[key].newest, token);
-        if (!reader_get_begin(&app->cache, key, &reader.get)) {
-                return false;
-        }
-        reader_get_check(&reader.get);
-        return end_get(&reader) == STEP_IDLE;
-}
-
-/*
- * A cache that never answers would keep every promise: in a whole mesh what was just stored is a
- * hit.
- */
-bool app_read_all(struct app *app)
-{
-        for (uint32_t key = 0; key < app->node->world->options.n_keys; key++) {
-                if (!read_one(app, key)) {
-                        return false;
-                }
-        }
-        return true;
 }

@@ -204,8 +204,13 @@ static void print_tally(const struct world *world, double seconds)
                         (unsigned long long)tally->n_interrupts, (unsigned long long)tally->n_torn,
                         (unsigned long long)tally->n_frames, (unsigned long long)tally->n_starts,
                         (unsigned long long)tally->n_faults);
-        printf("# intents held %llu, ended late %llu\n", (unsigned long long)tally->n_intents,
-                        (unsigned long long)tally->n_late_ends);
+        printf("# intents held %llu, ended late %llu; questions %llu, answers %llu, connections of "
+               "apps ended %llu, loads awaited %llu\n",
+                        (unsigned long long)tally->n_intents,
+                        (unsigned long long)tally->n_late_ends,
+                        (unsigned long long)tally->n_questions,
+                        (unsigned long long)tally->n_answers, (unsigned long long)tally->n_drops,
+                        (unsigned long long)tally->n_awaited);
         printf("# hits %llu, misses %llu, writes %llu, waits: 0 %llu, PARTIAL %llu, PENDING %llu, "
                "TIMEOUT %llu, forgot %llu, RESET %llu\n",
                         (unsigned long long)tally->n_hits, (unsigned long long)tally->n_misses,

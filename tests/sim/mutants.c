@@ -29,6 +29,7 @@ static const struct {
                 RULE(FLOOR_UNCHECKED, 200, "a token below the floor is good for nothing"),
                 RULE(EPOCH_UNCHECKED, 200, "a token is good in its own epoch only"),
                 RULE(PUT_REPLACES, 200, "a put never replaces a good entry"),
+                RULE(WAITER_UNCHECKED, 200, "a waiter of a load checks its result like a get"),
                 RULE(OWNER_UNCHECKED, 200, "a put asks whose the region's index is"),
                 RULE(FULL_QUEUE_DROPS, 200, "what a full queue refuses is sent later"),
                 RULE(LOST_LOG_KEPT, 200, "a new stream of a known node: forget"),

@@ -46,6 +46,7 @@ static void draw_apps(struct options *options, struct random *random)
         options->n_readers = (uint32_t)PICK(random, 1, 2, 2, 3);
         options->n_keys = (uint32_t)PICK(random, 1, 2, 4, 6);
         options->n_tags = (uint32_t)random_between(random, 1, 2);
+        options->has_shared_loads = (uint32_t)PICK(random, 0, 0, 1);
         options->read_ns = options->lease_ns / PICK(random, 10, 30, 100);
         options->load_ns = options->lease_ns / PICK(random, 1, 10, 100);
         options->pause_ppm = (uint32_t)PICK(random, 0, 10000, 50000);
@@ -106,6 +107,7 @@ static const struct {
                 NUMBER(n_readers),
                 NUMBER(n_keys),
                 NUMBER(n_tags),
+                NUMBER(has_shared_loads),
                 TIME(lease),
                 TIME(gone),
                 TIME(margin),

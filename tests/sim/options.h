@@ -33,6 +33,7 @@ struct options {
         uint32_t n_readers; /* of each app */
         uint32_t n_keys;
         uint32_t n_tags;
+        uint32_t has_shared_loads; /* readers wait for another's load of the key */
 
         uint64_t lease_ns;
         uint64_t gone_ns;

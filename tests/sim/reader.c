@@ -61,13 +61,25 @@ bool reader_get_begin(const struct reader_cache *cache, uint32_t key, struct rea
         ret_get->slots = cache->slots[key];
         ret_get->entry = cache->entries[key];
         ret_get->tick_ns = cache->tick_ns;
+        ret_get->is_killed = false; /* it would be no entry */
         load_lease(ret_get);
         return true;
 }
 
+void reader_get_result(const struct reader_cache *cache, uint32_t key, uint64_t version,
+                struct reader_token token, struct reader_get *ret_get)
+{
+        ret_get->view = cache->view;
+        ret_get->slots = cache->slots[key];
+        ret_get->entry = (struct reader_entry){true, version, token};
+        ret_get->tick_ns = cache->tick_ns;
+        ret_get->is_killed = cache->killed[key] > token.serial;
+        load_lease(ret_get);
+}
+
 void reader_get_check(struct reader_get *get)
 {
-        get->is_good = is_good(&get->view, &get->slots, &get->entry.token);
+        get->is_good = !get->is_killed && is_good(&get->view, &get->slots, &get->entry.token);
 }
 
 /* The coarse clocks lag by up to a tick. */

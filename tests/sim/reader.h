@@ -51,6 +51,7 @@ struct reader_get {
         struct reader_entry entry;
         struct cmi_time lease_end;
         uint64_t tick_ns;
+        bool is_killed; /* by this process, after the token */
         bool is_good;
 };
 
@@ -63,6 +64,10 @@ uint8_t reader_tag(uint32_t key, uint32_t n_tags);
 
 /* Pin the entry and load the lease ends. Return: is there an entry? */
 bool reader_get_begin(const struct reader_cache *cache, uint32_t key, struct reader_get *ret_get);
+
+/* The same for what a load under way has brought, by its token. */
+void reader_get_result(const struct reader_cache *cache, uint32_t key, uint64_t version,
+                struct reader_token token, struct reader_get *ret_get);
 
 /* Load epoch, floor and slots. */
 void reader_get_check(struct reader_get *get);

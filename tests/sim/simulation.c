@@ -124,7 +124,7 @@ static void stage_event(struct world *world)
                         trace(world, "chaos begins");
                         if (!world->script) {
                                 world_add(world, options->ask_ns, EVENT_OPERATOR, 0, 0, NULL);
-                                world_add(world, 0, EVENT_FAULT, 0, 0, NULL);
+                                world_add(world, 1, EVENT_FAULT, 0, 0, NULL);
                         }
                         world_add(world, options->chaos_ns, EVENT_STAGE, 0, 0, NULL);
                 } else if (world->now_ns > settle_ns(world)) {

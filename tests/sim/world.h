@@ -7,7 +7,8 @@
  * network.c   links and connections, as ZeroMQ gives them
  * node.c      hosts: clocks, and meshd processes around real cores
  * call.c      calls of a core, some of them interrupted half-way
- * app.c       processes with a cache on the node's page; readers and writers
+ * app.c       processes with a cache on the node's page, and their writers
+ * read.c      their readers
  * intent.c    writers that announce a write before they commit it
  * operation.c what writers publish
  * judge.c     the database, and what reads may return
@@ -234,13 +235,14 @@ enum reader_step {
         STEP_TOKEN,
         STEP_LOAD,
         STEP_PUT,
+        STEP_WAIT, /* for another reader's load */
 };
 
 struct sim_reader {
         struct app *app;
         enum reader_step step;
         uint32_t key;
-        uint64_t pause_ns[STEP_PUT + 1]; /* before each step */
+        uint64_t pause_ns[STEP_WAIT + 1]; /* before each step */
         uint64_t started_ns;
         uint64_t least; /* oldest version that it may return */
         struct reader_get get;
@@ -315,7 +317,7 @@ enum stage {
 struct tally {
         uint64_t n_events, n_calls, n_frames, n_hits, n_misses, n_writes, n_acknowledged, n_partial,
                         n_pending, n_timeouts, n_faults, n_forgot, n_resets, n_starts, n_interrupts,
-                        n_torn, n_intents, n_late_ends, n_questions, n_answers, n_drops;
+                        n_torn, n_intents, n_late_ends, n_questions, n_answers, n_drops, n_awaited;
         uint64_t virtual_ns;
         uint64_t n_changes[MEMBER_LEFT + 1][MEMBER_LEFT + 1]; /* of a member's state: from, to */
 };
@@ -448,16 +450,22 @@ void node_interruption(struct node *node);
 /* app.c */
 void app_start(struct app *app);
 void app_attach_event(struct app *app, uint64_t life);
-void app_read_event(struct sim_reader *reader, uint64_t life);
 void app_write_event(struct app *app, const struct event *event);
 void app_publish(struct node *node, struct sim_write *write, struct cmi_time now);
 void app_done(struct node *node, uint64_t cookie, const struct core_outcome *outcome);
 void app_meshd_ended(struct app *app);
 void app_drop(struct app *app);
-void app_last_write(struct app *app);
-void app_read(struct app *app, const struct act *act);
 void app_write(struct app *app, const struct act *act);
+void app_last_write(struct app *app);
+/* For as long as it lives. */
+void app_add(struct app *app, uint64_t delay_ns, enum event_kind kind, uint32_t a, void *object);
+void app_saw(struct app *app, uint32_t key, uint64_t version);
+bool app_has_pending(const struct app *app);
 bool app_is_idle(const struct app *app);
+
+/* read.c */
+void app_read_event(struct sim_reader *reader, uint64_t life);
+void app_read(struct app *app, const struct act *act);
 bool app_read_all(struct app *app);
 
 /* intent.c */
