@@ -44,7 +44,7 @@ static const struct {
                 RULE(NO_DRIFT_MARGIN, 600, "clocks drift: L(1 + rho) + margin"),
                 RULE(GRANT_FROM_TURN, 200, "r is read after the receipt, not in the turn's start"),
                 RULE(ONE_CLOCK, 600, "the lease ends on two clocks"),
-                RULE(LAPSE_NOT_CAUGHT_UP, 600, "catch up, then renew"),
+                RULE(LAPSE_NOT_CAUGHT_UP, 1000, "catch up, then renew"),
                 RULE(GOODBYE_BEFORE_LEASE, 200, "lease_end is 0 before the goodbye"),
                 RULE(GOODBYE_IN_PAUSE, 600, "no goodbye in the start pause"),
                 RULE(B1_NO_START_PAUSE, 200, "B1: the start pause"),

@@ -33,7 +33,7 @@ static void draw_network(struct options *options, struct random *random)
         options->jitter_ns = options->latency_ns * PICK(random, 1, 2);
         options->spike_ppm = (uint32_t)PICK(random, 0, 0, 1000, 20000);
         options->spike_ns = options->lease_ns * PICK(random, 1, 2) / 2;
-        options->break_ppm = (uint32_t)PICK(random, 0, 0, 5000, 100000);
+        options->break_ppm = (uint32_t)PICK(random, 0, 0, 20000, 100000);
         options->queue_max = (uint32_t)PICK(random, 3, 8, 64, 64);
         options->retry_ns = options->lease_ns / PICK(random, 1, 10);
         options->discover_ns = options->lease_ns / 2;
@@ -63,6 +63,8 @@ static void draw_apps(struct options *options, struct random *random)
 
 static void draw_faults(struct options *options, struct random *random)
 {
+        uint32_t theme;
+
         options->ask_ns = options->lease_ns * PICK(random, 1, 4);
         options->drop_ppm = (uint32_t)PICK(random, 0, 0, 100000, 500000);
         options->interrupt_ppm = (uint32_t)PICK(random, 0, 500, 5000);
@@ -73,6 +75,10 @@ static void draw_faults(struct options *options, struct random *random)
         for (uint32_t i = 0; i < FAULT_KINDS; i++) {
                 options->weights[i] = (uint32_t)PICK(random, 0, 0, 1, 3);
         }
+        /* Many of one kind; of the one that needs several things in a row more often. */
+        theme = random_chance(random, 300000) ? FAULT_DROP_KILL
+                                              : (uint32_t)random_below(random, FAULT_KINDS);
+        options->weights[theme] += (uint32_t)PICK(random, 0, 10);
 }
 
 void options_draw(struct options *options, struct random *random)
