@@ -136,10 +136,23 @@ static void perform(struct world *world, const struct act *act)
         }
 }
 
-/* Once all is healed nothing breaks any more, but for what breaks by itself. */
-static bool is_late(const struct world *world, const struct act *act)
+/*
+ * Before all have met, and once all is healed, nothing breaks, but for what breaks by itself. A
+ * script may say otherwise when its chance is another one.
+ */
+static bool is_untimely(const struct world *world, const struct act *act)
 {
-        return world->stage > STAGE_CHAOS && act->kind != ACT_READ && act->kind != ACT_BREAK;
+        switch (world->stage) {
+        case STAGE_START:
+                return act->kind != ACT_READ && act->kind != ACT_WRITE;
+        case STAGE_CHAOS:
+                return false;
+        case STAGE_HEAL:
+        case STAGE_WHOLE:
+        case STAGE_OVER:
+                break;
+        }
+        return act->kind != ACT_READ && act->kind != ACT_BREAK;
 }
 
 void act_do(struct world *world, const struct act *act)
@@ -149,7 +162,7 @@ void act_do(struct world *world, const struct act *act)
         if (world->notes) {
                 script_add(world->notes, act);
         }
-        if (has_node(world, act->node) && !is_late(world, act)) {
+        if (has_node(world, act->node) && !is_untimely(world, act)) {
                 world->random = chance_of(world, act);
                 perform(world, act);
                 world->random = random;

@@ -18,8 +18,15 @@ void intent_draw(struct sim_write *write, uint32_t key)
         write->is_by_tag = random_chance(&write->random, 200000);
         write->wait = CMI_WAIT_MESH;
         write->timeout_ns = 0;
-        write->deadline_ns = random_duration(&write->random, lease_ns / 2, 6 * lease_ns) /
-                             CMI_NS_PER_MS * CMI_NS_PER_MS;
+        /* Some are open for longer than it takes to be declared gone. */
+        write->deadline_ns =
+                        (random_chance(&write->random, 300000) ? random_between(&write->random,
+                                                                                 3 * lease_ns,
+                                                                                 6 * lease_ns)
+                                                               : random_duration(&write->random,
+                                                                                 lease_ns / 2,
+                                                                                 6 * lease_ns)) /
+                        CMI_NS_PER_MS * CMI_NS_PER_MS;
         write->begun_ns = world->now_ns;
         operation_intent(write);
 }
