@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Processes that use a cache: their connection to meshd, and writers that commit to the database
- * and then announce it. Readers are in read.c. Between any two steps they may be paused, as a scheduler or
- * a garbage collector does.
+ * and then announce it. Readers are in read.c. Between any two steps they may be paused, as a
+ * scheduler or a garbage collector does.
  */
 #include "meshd/core/mutant.h"
 #include "tests/sim/world.h"

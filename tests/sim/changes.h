@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* Which changes of a member's state the seeds have seen: a state that nobody reaches is untested. */
+/*
+ * Which changes of a member's state the seeds have seen: a state that nobody reaches is untested.
+ */
 #include "tests/sim/world.h"
 
 /**

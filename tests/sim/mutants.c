@@ -48,7 +48,7 @@ static const struct {
                 RULE(GOODBYE_BEFORE_LEASE, 200, "lease_end is 0 before the goodbye"),
                 RULE(GOODBYE_IN_PAUSE, 600, "no goodbye in the start pause"),
                 RULE(B1_NO_START_PAUSE, 200, "B1: the start pause"),
-                RULE(PAUSE_COUNTS, 600, "B1: in which nobody is counted"),
+                RULE(PAUSE_COUNTS, 1000, "B1: in which nobody is counted"),
                 RULE(B2_WAIT_BY_STATE, 200, "B2: wait by grant, not by state"),
                 RULE(B3_ANSWERS_EARLY, 200, "B3: answer no wait before LIVE"),
                 RULE(B4_AWAY_COUNTS, 200, "B4: silence is counted in own awake time"),
