@@ -706,7 +706,7 @@ struct cm_write_options {
  * in between does no harm: when the deadline is over each node takes the write for ended, and
  * nothing that was loaded before is served again. So the COMMIT must not take effect later than
  * that: give the database a deadline of its own (a statement timeout) which, counted from this
- * call, lies below this one. Waits as CM_WAIT_MESH does. docs/explanation/coherence.md has it all.
+ * call, lies below this one. Waits as CM_WAIT_MESH does. docs/explanation/intents.md has it all.
  *
  * 0: every member has confirmed it. CM_PARTIAL: those in the result have not; if this node's host
  * dies before cm_write_end() they may serve the old value up to the region's TTL. CM_PENDING: it is
