@@ -141,20 +141,36 @@ static bool make_room(struct client *client, size_t n)
         return true;
 }
 
+void client_tell_no_memory(pid_t pid, uid_t uid)
+{
+        logger(LOGGER_WARNING, "client.no_memory", L_INT("pid", pid), L_UINT("uid", uid),
+                        L_TEXT("msg", "disconnected: there is no memory for it"));
+}
+
+/* Not dropped here: this may be a call from inside the core. */
+static void doom(struct client *client)
+{
+        client->is_doomed = true;
+        client_touch(client);
+}
+
 void client_send(struct client *client, struct cmi_slice bytes)
 {
         if (client->is_dropped || client->is_doomed) {
                 return;
         }
-        if (client_n_waiting(client) + bytes.len > LOCAL_OUT_MAX || !make_room(client, bytes.len)) {
+        if (client_n_waiting(client) + bytes.len > LOCAL_OUT_MAX) {
                 client->local->counters.closed_overflow++;
                 logger(LOGGER_WARNING, "client.overflow", L_INT("pid", client->pid),
                                 L_UINT("uid", client->uid),
                                 L_UINT("unread_bytes", client_n_waiting(client)),
                                 L_TEXT("msg", "disconnected: it does not read its answers"));
-                /* Not dropped here: this may be a call from inside the core. */
-                client->is_doomed = true;
-                client_touch(client);
+                doom(client);
+                return;
+        }
+        if (!make_room(client, bytes.len)) {
+                client_tell_no_memory(client->pid, client->uid);
+                doom(client);
                 return;
         }
         memcpy(client->out + client->n_out, bytes.data, bytes.len);
@@ -263,6 +279,7 @@ static void keep(struct client *client, const uint8_t *bytes, size_t n)
         if (n > 0) {
                 client->in = malloc(n);
                 if (!client->in) {
+                        client_tell_no_memory(client->pid, client->uid);
                         client_drop(client);
                         return;
                 }
@@ -389,6 +406,7 @@ struct client *client_new(struct local *local, int fd, const struct ucred *peer,
         struct client *client = calloc(1, sizeof(*client));
 
         if (!client || uv_poll_init(&local->poller->uv, &client->poll, fd) < 0) {
+                client_tell_no_memory(peer->pid, peer->uid);
                 free(client);
                 close(fd);
                 return NULL;

@@ -78,6 +78,9 @@ struct client *client_free(struct client *client);
 /* Wait for what it may do now; call it when that has changed. */
 void client_watch(struct client *client);
 
+/* A line in the log: this process was disconnected for lack of memory. */
+void client_tell_no_memory(pid_t pid, uid_t uid);
+
 /* Handle what was held back, if requests are taken again. */
 void client_resume(struct client *client);
 

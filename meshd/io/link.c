@@ -167,10 +167,11 @@ int links_open(struct links *links, const struct links_options *options, struct 
         r = make(links, options);
         if (r < 0) {
                 links_close(links, 0);
-                return fault_set(fault, FAULT_FAILED, r,
-                                "Sockets of the mesh: %s. Raise the limit of open files (ulimit "
-                                "-n), or lower --max-peers.",
-                                zmq_strerror(-r));
+                return fault_set(fault, FAULT_FAILED, r, "Sockets of the mesh: %s.%s",
+                                zmq_strerror(-r),
+                                r == -ENOMEM ? ""
+                                             : " Raise the limit of open files (ulimit -n), or "
+                                               "lower --max-peers.");
         }
         r = links->ring ? admit(links, fault) : 0;
         if (r < 0) {

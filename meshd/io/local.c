@@ -76,6 +76,7 @@ static void add_client(struct local *local, int fd, const struct ucred *peer, bo
         }
         local->counters.accepted++;
         if (local->handler.opened(local->handler.context, client) < 0) {
+                client_tell_no_memory(peer->pid, peer->uid);
                 client_drop(client);
                 return;
         }
