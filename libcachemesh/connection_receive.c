@@ -44,7 +44,6 @@ static void go_without_page(struct cmi_connection *connection, const char *reaso
 static int install_page(struct cmi_connection *connection, const struct cmi_attached *attached,
                 const char **ret_reason)
 {
-        static const char no_memory[] = "no memory for meshd's page";
         uint32_t serial;
         void *page;
         int r;
@@ -52,13 +51,13 @@ static int install_page(struct cmi_connection *connection, const struct cmi_atta
         r = cmi_page_map(connection->channel.page_fd, attached->page_size, attached->epoch, &page);
         if (r < 0) {
                 *ret_reason = r == -EPROTO   ? "meshd's page is of another version"
-                              : r == -ENOMEM ? no_memory
+                              : r == -ENOMEM ? "no memory for meshd's page"
                                              : "meshd's page is not usable";
                 return r;
         }
         r = cmi_mapping_install(connection->cm, page, attached->page_size, &serial);
         if (r < 0) {
-                *ret_reason = no_memory;
+                *ret_reason = "no memory for meshd's page";
                 return r;
         }
         connection->page = page;

@@ -89,7 +89,8 @@ def each_state_of_a_connection_is_explained():
     reasons = re.findall(r'(?:lose|go_without_page)\(connection,\s*"([^"]+)"', text)
     for statement in re.findall(r'reason = ([^;]*);', text):
         reasons += re.findall(r'"([^"]+)"', statement)
-    for name in ('bypass_reason', 'connect_reason'):
+    reasons += re.findall(r'shortage_reason\(\w+,\s*"([^"]+)"', text)
+    for name in ('bypass_reason', 'connect_reason', 'shortage_reason'):
         reasons += re.findall(r'return "([^"]+)"', function(name, text))
     expect_equal(in_code(page_cells('What an app says of its connection', TROUBLE)), sorted(set(reasons)))
 
