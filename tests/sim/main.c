@@ -60,18 +60,81 @@ static void usage(FILE *file)
                         file);
 }
 
+/* An option with a value. */
+static int take_value(int c, struct arguments *arguments)
+{
+        switch (c) {
+        case 's':
+                arguments->first = strtoull(optarg, NULL, 10);
+                return 0;
+        case 'n':
+                arguments->n_seeds = strtoull(optarg, NULL, 10);
+                return 0;
+        case 'u':
+                arguments->until_ns = (uint64_t)(strtod(optarg, NULL) * 1e9);
+                return 0;
+        case 'N':
+                n_nodes = (uint32_t)strtoul(optarg, NULL, 10);
+                return 0;
+        case 'c':
+                arguments->changes = strtoull(optarg, NULL, 10);
+                return 0;
+        case 'o':
+                arguments->output = optarg;
+                return 0;
+        case 'm':
+                arguments->mutant = mutants_find(optarg);
+                arguments->is_hunting = true;
+                if (arguments->mutant != MUTANT_NONE) {
+                        return 0;
+                }
+                fprintf(stderr, "meshsim: no mutant is named %s\n", optarg);
+                return 2;
+        default:
+                usage(stderr);
+                return 2;
+        }
+}
+
+static int take_option(int c, struct arguments *arguments)
+{
+        switch (c) {
+        case 't':
+                arguments->is_tracing = true;
+                return 0;
+        case 'v':
+                arguments->is_verbose = true;
+                return 0;
+        case 'M':
+                arguments->is_hunting = true;
+                arguments->is_every = true;
+                return 0;
+        case 'k':
+                arguments->is_shrinking = true;
+                return 0;
+        case 'r':
+                arguments->is_replaying = true;
+                return 0;
+        case 'h':
+                usage(stdout);
+                exit(0);
+        default:
+                return take_value(c, arguments);
+        }
+}
+
 static int parse_arguments(int argc, char **argv, struct arguments *ret_arguments)
 {
         static const struct option options[] = {
                         {"seed", required_argument, NULL, 's'},
                         {"seeds", required_argument, NULL, 'n'},
+                        {"nodes", required_argument, NULL, 'N'},
+                        {"changes", required_argument, NULL, 'c'},
                         {"until", required_argument, NULL, 'u'},
                         {"trace", no_argument, NULL, 't'},
                         {"verbose", no_argument, NULL, 'v'},
                         {"mutant", required_argument, NULL, 'm'},
                         {"mutants", no_argument, NULL, 'M'},
-                        {"nodes", required_argument, NULL, 'N'},
-                        {"changes", required_argument, NULL, 'c'},
                         {"shrink", no_argument, NULL, 'k'},
                         {"output", required_argument, NULL, 'o'},
                         {"replay", no_argument, NULL, 'r'},
@@ -79,61 +142,13 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret_argument
                         {0},
         };
         int c;
+        int r = 0;
 
         *ret_arguments = (struct arguments){.first = 1, .until_ns = UINT64_MAX};
-        while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-                switch (c) {
-                case 's':
-                        ret_arguments->first = strtoull(optarg, NULL, 10);
-                        break;
-                case 'n':
-                        ret_arguments->n_seeds = strtoull(optarg, NULL, 10);
-                        break;
-                case 'u':
-                        ret_arguments->until_ns = (uint64_t)(strtod(optarg, NULL) * 1e9);
-                        break;
-                case 't':
-                        ret_arguments->is_tracing = true;
-                        break;
-                case 'v':
-                        ret_arguments->is_verbose = true;
-                        break;
-                case 'M':
-                        ret_arguments->is_hunting = true;
-                        ret_arguments->is_every = true;
-                        break;
-                case 'N':
-                        n_nodes = (uint32_t)strtoul(optarg, NULL, 10);
-                        break;
-                case 'c':
-                        ret_arguments->changes = strtoull(optarg, NULL, 10);
-                        break;
-                case 'k':
-                        ret_arguments->is_shrinking = true;
-                        break;
-                case 'o':
-                        ret_arguments->output = optarg;
-                        break;
-                case 'r':
-                        ret_arguments->is_replaying = true;
-                        break;
-                case 'm':
-                        ret_arguments->mutant = mutants_find(optarg);
-                        ret_arguments->is_hunting = true;
-                        if (ret_arguments->mutant == MUTANT_NONE) {
-                                fprintf(stderr, "meshsim: no mutant is named %s\n", optarg);
-                                return 2;
-                        }
-                        break;
-                case 'h':
-                        usage(stdout);
-                        exit(0);
-                default:
-                        usage(stderr);
-                        return 2;
-                }
+        while (r == 0 && (c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+                r = take_option(c, ret_arguments);
         }
-        return 0;
+        return r;
 }
 
 static void print_last_lines(struct world *world)

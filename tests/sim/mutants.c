@@ -63,9 +63,9 @@ static const struct {
 #undef RULE
 };
 
-#define COUNT(name) +1
-enum { N_MUTANTS = 0 MUTANT_LIST(COUNT) };
-#undef COUNT
+#define COUNTED(name) COUNTED_##name,
+enum { MUTANT_LIST(COUNTED) N_MUTANTS };
+#undef COUNTED
 
 _Static_assert(sizeof(table) / sizeof(table[0]) == N_MUTANTS + 1, "a mutant is not in the table");
 

@@ -46,6 +46,13 @@ static bool is_good(const struct cmi_page_view *view, const struct reader_slots 
                load(&view->regions[slots->region]) <= token->apply_seq;
 }
 
+/* Asked after the token: what is older than that is dead by the stamp. */
+static bool is_ours(const struct reader_cache *cache)
+{
+        return cmi_page_owner(&cache->view, cache->region) == cache->owner ||
+               MUTANT(OWNER_UNCHECKED);
+}
+
 static void load_lease(struct reader_get *get)
 {
         get->lease_end.mono_ns = load(&get->view.page->lease_end_mono_ns);
@@ -73,7 +80,7 @@ void reader_get_result(const struct reader_cache *cache, uint32_t key, uint64_t 
         ret_get->slots = cache->slots[key];
         ret_get->entry = (struct reader_entry){true, version, token};
         ret_get->tick_ns = cache->tick_ns;
-        ret_get->is_killed = cache->killed[key] > token.serial;
+        ret_get->is_killed = cache->killed[key] > token.serial || !is_ours(cache);
         load_lease(ret_get);
 }
 
@@ -111,11 +118,8 @@ bool reader_put(struct reader_cache *cache, uint32_t key, uint64_t version,
         const struct reader_slots *slots = &cache->slots[key];
         struct reader_entry *entry = &cache->entries[key];
 
-        if (cmi_page_owner(&cache->view, cache->region) != cache->owner &&
-                        !MUTANT(OWNER_UNCHECKED)) {
-                return false;
-        }
-        if (cache->killed[key] > token.serial || !is_good(&cache->view, slots, &token)) {
+        if (!is_ours(cache) || cache->killed[key] > token.serial ||
+                        !is_good(&cache->view, slots, &token)) {
                 return false;
         }
         if (entry->is_present && is_good(&cache->view, slots, &entry->token) &&

@@ -378,7 +378,9 @@ static void handle(struct world *world, const struct event *event)
         world->tally.n_events++;
         trace_digest(world, event->at_ns ^ event->kind);
         world->random = *owner;
-        handlers[event->kind](world, event);
+        if (event->kind < EVENT_KINDS) {
+                handlers[event->kind](world, event);
+        }
         *owner = world->random;
 }
 
