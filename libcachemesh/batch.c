@@ -264,9 +264,11 @@ static int publish(struct cm_batch *batch, struct cmi_thread *thread, enum cm_wa
                 step = cut(&batch->targets[i], batch->n_targets - i);
                 ops[n++] = encode(&writer, &batch->targets[i], step);
         }
+        cmi_unsent_begin(cm);
         cmi_local_invalidate(cm, thread, batch->targets, batch->n_targets);
         empty(batch);
         r = cm->ops->publish(cm, ops, n_ops, wait, timeout_ms, ret_result);
+        cmi_unsent_end(cm, r);
         cmi_handle_deallocate(cm, ops, n_ops * sizeof(*ops) + size);
         return r;
 }

@@ -60,8 +60,13 @@ struct cm {
         uint64_t load_seq;
         struct cm_load *loads[CMI_LOAD_CHAINS];
         struct cmi_turns turns;
+        _Atomic uint64_t n_busy; /* not told to meshd yet */
+        _Atomic uint64_t n_stale;
 
         pthread_mutex_t local_lock;
+        /* Invalidations that are stamped here and not yet on their way to meshd, as far as their
+         * calls know; one that meshd refused stays. See share.c. */
+        _Atomic uint64_t n_unsent;
         _Alignas(64) _Atomic uint64_t local_seq;
         _Atomic uint64_t local_keys[CMI_LOCAL_SLOTS];
         _Atomic uint64_t local_tags[CMI_LOCAL_SLOTS];
@@ -265,6 +270,19 @@ static inline int cmi_handle_join(struct cm *cm, struct cmi_thread **ret_thread)
         }
         *ret_thread = cmi_thread();
         return *ret_thread ? 0 : -ENOMEM;
+}
+
+/* An invalidation goes through source and page: before its private stamps, and with its outcome. */
+static inline void cmi_unsent_begin(struct cm *cm)
+{
+        atomic_fetch_add(&cm->n_unsent, 1);
+}
+
+static inline void cmi_unsent_end(struct cm *cm, int r)
+{
+        if (r >= 0 || r == CM_E_TIMEOUT || r == CM_E_EXPIRED) {
+                atomic_fetch_sub(&cm->n_unsent, 1);
+        }
 }
 
 /* The deadline of a call: its own, or the handle's for 0. */

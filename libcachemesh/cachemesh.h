@@ -202,6 +202,16 @@ struct cm_options {
 };
 
 /**
+ * define CM_REGION_SHARE_LOADS - cm_region_options.flags: one load for all processes of the node
+ *
+ * Of the processes of one user that have the region open with this flag and the same version, and
+ * miss one key in cm_get_or_load(), one runs its loader, and meshd hands the value to the others.
+ * So the values must mean the same in each of them: bytes, no pointers. Values over 32 KiB are not
+ * handed on. A miss costs one round trip to meshd more; a hit costs nothing more.
+ */
+#define CM_REGION_SHARE_LOADS 1u
+
+/**
  * struct cm_region_options - what a region is
  *
  * Zero it and set @size; later versions append members. Every process of a node must open a region
@@ -216,9 +226,11 @@ struct cm_region_options {
         uint32_t ttl_ms;     /* 0: no TTL (not allowed for CM_FRESH_TTL) */
         uint32_t negative_ttl_ms;    /* of negative entries; 0: as ttl_ms */
         uint32_t ttl_jitter_percent; /* each entry's TTL is shortened by up to this much; 0 to 50 */
-        uint64_t version; /* of the values' format, shown to people: no value leaves a process */
+        uint64_t version; /* of the values' format, shown to people: no value leaves a process, but
+                             with CM_REGION_SHARE_LOADS, and then only for the same version */
         uint32_t stale_if_error_ms; /* a load that fails is answered by the last value, if that is
                                        at most so old; 0: never. See CM_STALE in cm_get_or_load() */
+        unsigned flags;             /* CM_REGION_* */
 };
 
 /**
@@ -499,6 +511,10 @@ CM_API int cm_load_set_ttl(struct cm_load *load, uint32_t ttl_ms);
  * for another thread's loader ends at the handle's timeout; the own loader may take any time. Loads
  * that wait for each other are found within one handle, others end at the timeout. A hit costs what
  * cm_get() costs.
+ *
+ * With CM_REGION_SHARE_LOADS the same holds for the processes of the node: one of them loads.
+ * Should it die, or not be done after half of the handle's timeout, the next one that waits loads,
+ * too.
  *
  * At most cm_options.loads_max loaders of a handle run at the same time. A call over that waits for
  * its turn, in the order of arrival, and fails with CM_E_BUSY when the timeout comes first. What a
@@ -899,6 +915,7 @@ struct cm_region_stats {
         uint64_t n_pinned; /* now; exact when nobody pins or releases meanwhile */
         uint64_t n_busy;   /* CM_E_BUSY, or CM_STALE instead of it */
         uint64_t n_stale;  /* CM_STALE */
+        uint64_t n_shared; /* values that another process loaded: CM_REGION_SHARE_LOADS */
 };
 
 /**

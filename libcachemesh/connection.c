@@ -308,6 +308,8 @@ bool cmi_connection_try(struct cmi_connection *connection)
         connection->state = CMI_CONNECTION_ATTACHING;
         connection->reason = "waiting for meshd's answer";
         connection->next_id = 1;
+        connection->n_connects++;
+        connection->has_no_loads = false;
         write_attach(connection);
         cmi_connection_pump(connection);
         return connection->state != CMI_CONNECTION_OFFLINE;

@@ -8,6 +8,7 @@
  *   connection_wait.c     how threads wait for answers, and which of them reads the socket for all
  *   connection_publish.c  the way of an invalidation, and what its call returns
  *   connection_spool.c    what of it is kept beyond this process
+ *   connection_load.c     who of the node's processes loads a key
  *   connection_source.c   the functions that the cache half calls; events, loop integration, fork
  *
  * States:
@@ -100,6 +101,11 @@ struct cmi_connection {
         uint64_t n_received;      /* reads that brought something */
         uint32_t n_sent_unlooked; /* publications since the socket was last read */
         struct cmi_waiters waiters;
+
+        struct cmi_asker *askers;  /* LOADs without their last answer (connection_load.c) */
+        uint64_t n_connects;       /* names the present socket */
+        uint64_t loads_stalled_at; /* no LOAD before n_received has grown beyond it; 0: none */
+        bool has_no_loads;         /* this meshd does not know LOAD */
 
         const struct cmi_page *page; /* current mapping, owned by the cache half; NULL: none */
         uint32_t serial;             /* of it */
@@ -201,6 +207,19 @@ void cmi_connection_leave(struct cmi_connection *connection, struct cmi_waiter *
  */
 void cmi_connection_spool(struct cmi_connection *connection);
 void cmi_connection_unspool(struct cmi_connection *connection);
+
+/* connection_load.c */
+
+int cmi_connection_share_begin(struct cm *cm, struct cmi_share *share);
+void cmi_connection_share_end(
+                struct cm *cm, const struct cmi_share *share, int error, struct cmi_slice record);
+
+/* LOAD_STATE. Return: 0, or -EBADMSG. */
+int cmi_connection_load_state(struct cmi_connection *connection, const struct cmi_local_head *head);
+
+/* An ERROR with this id. Return: whether it was about a LOAD. */
+bool cmi_connection_load_error(
+                struct cmi_connection *connection, uint64_t id, const struct cmi_error *error);
 
 /* connection_publish.c */
 

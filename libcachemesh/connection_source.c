@@ -292,6 +292,8 @@ static int reset(struct cmi_connection *connection)
         connection->next_spool_ns = connection->regions_serial = 0;
         connection->n_spooled = 0;
         connection->n_sent_unlooked = 0;
+        connection->askers = NULL;
+        connection->loads_stalled_at = 0;
         connection->waiters = (struct cmi_waiters){NULL, NULL};
         connection->page = NULL;
         connection->serial = 0;
@@ -359,6 +361,8 @@ static const struct cmi_source_ops ops = {
                 .begin = cmi_connection_begin,
                 .open_region = source_open_region,
                 .poke = source_poke,
+                .share_begin = cmi_connection_share_begin,
+                .share_end = cmi_connection_share_end,
                 .status = source_status,
                 .fd = source_fd,
                 .events = source_events,

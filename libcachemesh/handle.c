@@ -241,6 +241,7 @@ static int inherit(struct cm *cm, uint64_t generation)
         atomic_store(&cm->is_pending, 0);
         memset(cm->loads, 0, sizeof(cm->loads));
         memset(&cm->turns, 0, sizeof(cm->turns));
+        atomic_store(&cm->n_unsent, 0);
         /* A thread of the parent may have been between a stamp and local_seq: what is newer than
          * every token would be refused for good. Nothing from before the fork is served here. */
         memset((void *)cm->local_keys, 0, sizeof(cm->local_keys));

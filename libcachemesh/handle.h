@@ -38,6 +38,33 @@ struct cmi_source_status {
         uint32_t n_pending;
 };
 
+/* One load of a region with CM_REGION_SHARE_LOADS. */
+struct cmi_share {
+        struct cm_region *region;
+        struct cmi_slice key;
+        uint64_t deadline_ns; /* CLOCK_MONOTONIC */
+        bool is_hasty;        /* waits for no other process */
+        uint64_t n_busy;      /* to be told with the next word to meshd */
+        uint64_t n_stale;
+
+        /* Of the source, zeroed before the first share_begin(). */
+        uint64_t arrival;
+        uint64_t id;
+        uint64_t connection;
+
+        /* After CMI_SHARE_TAKE; the record (wire/load.h) is of the handle's allocator, and the
+         * caller's. */
+        bool is_new; /* the load began after the first share_begin() */
+        void *record;
+        size_t record_len;
+};
+
+enum cmi_share_outcome {
+        CMI_SHARE_ALONE = 0, /* load; nobody waits for it */
+        CMI_SHARE_LEAD = 1,  /* load, and then share_end() */
+        CMI_SHARE_TAKE = 2,  /* another process has loaded it */
+};
+
 /*
  * The source as the cache half sees it. Every function may be called from any thread at any time,
  * except free and after_fork, which run alone.
@@ -75,6 +102,20 @@ struct cmi_source_ops {
          * Also reads what the socket holds.
          */
         void (*poke)(struct cm *cm);
+
+        /*
+         * Who loads this key? Waits for another process that does, until the deadline. Called again
+         * with the same share, it goes on from the first arrival. Returns enum cmi_share_outcome,
+         * CM_E_TIMEOUT, CM_E_BUSY (hasty), or the error of the other process's load.
+         */
+        int (*share_begin)(struct cm *cm, struct cmi_share *share);
+
+        /*
+         * The load is done: with what it found (a record, error 0), with a negative error, or with
+         * neither: then it is not for others. Never waits.
+         */
+        void (*share_end)(struct cm *cm, const struct cmi_share *share, int error,
+                        struct cmi_slice record);
 
         void (*status)(struct cm *cm, struct cmi_source_status *ret_status);
 
@@ -179,3 +220,6 @@ const struct cm_region_options *cmi_region_options(const struct cm_region *regio
  */
 void cmi_region_set_index(
                 struct cm_region *region, uint32_t serial, uint32_t index, uint64_t owner);
+
+/* Where it is, or CMI_REGION_INDEX_UNKNOWN. */
+uint32_t cmi_region_index(const struct cm_region *region, uint32_t serial);

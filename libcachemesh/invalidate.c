@@ -46,9 +46,12 @@ static int invalidate(
         if (r < 0) {
                 return r;
         }
+        cmi_unsent_begin(cm);
         cmi_local_invalidate(cm, thread, target, 1);
         op = encode(target, &writer);
-        return cm->ops->publish(cm, &op, 1, wait, cmi_timeout(cm, 0), ret_result);
+        r = cm->ops->publish(cm, &op, 1, wait, cmi_timeout(cm, 0), ret_result);
+        cmi_unsent_end(cm, r);
+        return r;
 }
 
 int cm_invalidate(struct cm_region *region, const void *key, size_t key_len, enum cm_wait wait,

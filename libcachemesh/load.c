@@ -168,7 +168,7 @@ static int wait_for(struct cm_load *load, const struct request *request, struct 
 
         load->refs++;
         r = await(load, request);
-        is_new = load->began > request->arrival;
+        is_new = load->began > request->arrival && !load->is_old;
         if (r < 0) {
                 cmi_fail(r, "another thread's load of the key takes too long");
         } else if (load->began == 0) {
@@ -210,27 +210,66 @@ static int store(struct cm_load *load, struct cmi_thread *thread, struct cm_toke
         return load->is_negative ? CM_NEGATIVE : 0;
 }
 
-static int run(struct cm_load *load, const struct request *request)
+/* The caller's loader, in this thread. What it gave is in the load; 0 or an error. */
+static int call_loader(struct cm_load *load, const struct request *request)
 {
-        struct cmi_thread *thread = request->thread;
-        struct cm_token token = cmi_token(load->region->cm, thread);
-        uint32_t loaded_ds = cmi_now_ds();
         int r;
 
-        load->outer = thread->leading;
-        thread->leading = load;
+        load->outer = request->thread->leading;
+        request->thread->leading = load;
         r = request->function(request->userdata, load, load->key, load->key_len);
-        thread->leading = load->outer;
+        request->thread->leading = load->outer;
         if (r < 0) {
                 return r;
         }
         if (load->error < 0) {
                 return load->error;
         }
-        if (!load->has_value && !load->is_negative) {
-                return cmi_fail(-ENODATA, "the loader gave no value");
+        return load->has_value || load->is_negative
+                               ? 0
+                               : cmi_fail(-ENODATA, "the loader gave no value");
+}
+
+/* @share: NULL, or who has to be told. */
+static int run(struct cm_load *load, const struct request *request, const struct cmi_share *share)
+{
+        struct cmi_thread *thread = request->thread;
+        struct cm_region *region = load->region;
+        struct cm_token token = cmi_token(region->cm, thread);
+        uint32_t loaded_ds = cmi_now_ds();
+        int r;
+
+        cmi_count(thread, region, region->id, CMI_COUNT_LOAD);
+        r = call_loader(load, request);
+        if (share) {
+                cmi_share_tell(load, share, r, token, loaded_ds);
+        }
+        if (r < 0) {
+                cmi_count(thread, region, region->id, CMI_COUNT_LOAD_ERROR);
+                return r;
         }
         return store(load, thread, token, loaded_ds);
+}
+
+/* As run(), or what another process has loaded. */
+static int run_shared(struct cm_load *load, const struct request *request)
+{
+        struct cmi_share share = {
+                        .region = load->region,
+                        .key = {load->key, load->key_len},
+                        .deadline_ns = (uint64_t)request->deadline.tv_sec * UINT64_C(1000000000) +
+                                       (uint64_t)request->deadline.tv_nsec,
+                        .is_hasty = request->flags & CM_LOAD_NO_WAIT,
+        };
+        int r = cmi_share_ask(load, request->thread, &share);
+
+        if (r < 0) {
+                return r;
+        }
+        if (r == CMI_SHARE_TAKE) {
+                return load->is_negative ? CM_NEGATIVE : 0;
+        }
+        return run(load, request, r == CMI_SHARE_LEAD ? &share : NULL);
 }
 
 static void take_out(struct cm_load *load)
@@ -260,16 +299,14 @@ static int lead(struct cm_load *load, const struct request *request, struct cm_v
         struct cm *cm = region->cm;
         int r;
 
-        cmi_count(request->thread, region, region->id, CMI_COUNT_LOAD);
-        r = run(load, request);
+        r = region->options.flags & CM_REGION_SHARE_LOADS ? run_shared(load, request)
+                                                          : run(load, request, NULL);
         cmi_load_free_given(load);
         pthread_mutex_lock(&cm->loads_lock);
         end(load, r);
         pthread_mutex_unlock(&cm->loads_lock);
         if (r >= 0) {
                 r = hand_over(load, request->thread, ret_value);
-        } else {
-                cmi_count(request->thread, region, region->id, CMI_COUNT_LOAD_ERROR);
         }
         pthread_mutex_lock(&cm->loads_lock);
         unref(load);
@@ -355,11 +392,13 @@ static int failed(const struct request *request, int error, struct cm_value *ret
 
         if (error == CM_E_BUSY) {
                 cmi_count(request->thread, region, region->id, CMI_COUNT_BUSY);
+                atomic_fetch_add(&region->cm->n_busy, 1);
         }
         if (!request->is_own_fault) {
                 r = cmi_stale_get(region, request->thread, request->key, error, ret_value);
         }
         if (r == CM_STALE) {
+                atomic_fetch_add(&region->cm->n_stale, 1);
                 cmi_fail(r, "%s (%d): a value of %llu ms instead", cm_strerror(error), error,
                                 (unsigned long long)ret_value->age_ms);
         }

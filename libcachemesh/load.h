@@ -20,6 +20,7 @@ struct cm_load {
         pthread_cond_t done;
         int outcome; /* 0, CM_NEGATIVE or an error */
         struct cmi_pin *pin;
+        bool is_old;           /* began elsewhere, before those who wait may have come */
         struct cm_load *outer; /* whose loader made this call, in the same thread */
 
         /* turn.c; under loads_lock */
@@ -42,6 +43,19 @@ struct cm_load {
         size_t key_len;
         char key[];
 };
+
+/**
+ * cmi_share_ask() - let meshd say who loads (share.c)
+ * @share: its first part is set
+ *
+ * Return: CMI_SHARE_ALONE, CMI_SHARE_LEAD (then cmi_share_tell() follows), CMI_SHARE_TAKE
+ *         (load->pin is set), or an error, with which the load fails.
+ */
+int cmi_share_ask(struct cm_load *load, struct cmi_thread *thread, struct cmi_share *share);
+
+/* The load that was to be led has ended: with this error, or with what the loader gave. */
+void cmi_share_tell(const struct cm_load *load, const struct cmi_share *share, int error,
+                struct cm_token token, uint32_t loaded_ds);
 
 /* What the loader gave is freed. */
 void cmi_load_free_given(struct cm_load *load);

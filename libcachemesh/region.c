@@ -28,6 +28,7 @@ static uint64_t expiry_ns(const struct cm_region *region, struct cmi_thread *thr
         uint64_t ttl_ms = put->ttl_ms;
         uint64_t ttl_ns;
         uint64_t spread_ns;
+        uint64_t age_ns;
 
         if (ttl_ms == 0) {
                 ttl_ms = put->is_negative && options->negative_ttl_ms ? options->negative_ttl_ms
@@ -41,7 +42,8 @@ static uint64_t expiry_ns(const struct cm_region *region, struct cmi_thread *thr
         if (spread_ns > 0) {
                 ttl_ns -= next_random(thread) % (spread_ns + 1);
         }
-        return cmi_clock_ns(CLOCK_MONOTONIC_COARSE) + ttl_ns;
+        age_ns = put->age_ms * UINT64_C(1000000);
+        return cmi_clock_ns(CLOCK_MONOTONIC_COARSE) + (ttl_ns > age_ns ? ttl_ns - age_ns : 0);
 }
 
 /* Does this token name the page that is current? */

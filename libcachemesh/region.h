@@ -15,6 +15,7 @@ struct cmi_put {
         uint32_t ttl_ms; /* 0: the region's */
         bool is_negative;
         uint32_t loaded_ds; /* see struct cmi_entry */
+        uint64_t age_ms;    /* of its TTL that is over already */
         struct cm_token token;
 };
 

@@ -42,6 +42,9 @@ static int check_options(struct cm_region_options *options, const struct cm_regi
         if (options->budget_bytes < BUDGET_MIN) {
                 return cmi_fail(-EINVAL, "a budget has at least %zu bytes", BUDGET_MIN);
         }
+        if (options->flags & ~CM_REGION_SHARE_LOADS) {
+                return cmi_fail(-EINVAL, "unknown flags 0x%x", options->flags);
+        }
         if (options->ttl_jitter_percent > JITTER_MAX) {
                 return cmi_fail(-EINVAL, "a TTL's jitter is at most %d %%", JITTER_MAX);
         }
@@ -101,7 +104,7 @@ static bool are_equal(const struct cm_region_options *a, const struct cm_region_
         return a->fresh == b->fresh && a->budget_bytes == b->budget_bytes &&
                a->ttl_ms == b->ttl_ms && a->negative_ttl_ms == b->negative_ttl_ms &&
                a->ttl_jitter_percent == b->ttl_jitter_percent && a->version == b->version &&
-               a->stale_if_error_ms == b->stale_if_error_ms;
+               a->stale_if_error_ms == b->stale_if_error_ms && a->flags == b->flags;
 }
 
 /* Lock held. 0 (an open one), 1 (a new one) or an error. */
@@ -214,6 +217,13 @@ void cmi_region_set_index(struct cm_region *region, uint32_t serial, uint32_t in
         atomic_store_explicit(&region->owner, owner, memory_order_relaxed);
         atomic_store_explicit(
                         &region->binding, (uint64_t)serial << 32 | index, memory_order_release);
+}
+
+uint32_t cmi_region_index(const struct cm_region *region, uint32_t serial)
+{
+        uint64_t binding = atomic_load_explicit(&region->binding, memory_order_acquire);
+
+        return binding >> 32 == serial ? (uint32_t)binding : CMI_REGION_INDEX_UNKNOWN;
 }
 
 struct cmi_entry *cmi_region_free(struct cm_region *region)

@@ -109,6 +109,16 @@ static void poke(struct cm *cm)
 {
 }
 
+static int share_begin(struct cm *cm, struct cmi_share *share)
+{
+        return CMI_SHARE_ALONE;
+}
+
+static void share_end(
+                struct cm *cm, const struct cmi_share *share, int error, struct cmi_slice record)
+{
+}
+
 static void status(struct cm *cm, struct cmi_source_status *ret_status)
 {
         *ret_status = (struct cmi_source_status){CM_STANDALONE, "standalone: a private page", 0};
@@ -184,6 +194,8 @@ static const struct cmi_source_ops standalone_ops = {
                 .publish = publish,
                 .open_region = open_region,
                 .poke = poke,
+                .share_begin = share_begin,
+                .share_end = share_end,
                 .status = status,
                 .fd = fd,
                 .events = events,

@@ -86,6 +86,7 @@ int cm_region_stats(struct cm_region *region, struct cm_region_stats *ret_stats)
         stats.n_load_errors = sums[CMI_COUNT_LOAD_ERROR];
         stats.n_load_waits = sums[CMI_COUNT_LOAD_WAIT];
         stats.n_busy = sums[CMI_COUNT_BUSY];
+        stats.n_shared = sums[CMI_COUNT_SHARED];
         stats.n_stale = sums[CMI_COUNT_STALE];
         stats.n_pinned = cmi_pin_count(region->id);
         stats.budget_bytes = region->options.budget_bytes;

@@ -19,6 +19,7 @@ enum cmi_count {
         CMI_COUNT_LOAD_WAIT,
         CMI_COUNT_BUSY,
         CMI_COUNT_STALE,
+        CMI_COUNT_SHARED,
         CMI_COUNT_MISS, /* and the eight that follow, by enum cm_reason */
         CMI_COUNT_N = CMI_COUNT_MISS + 9,
 };

@@ -17,6 +17,7 @@ enum cmi_waiter_kind {
         CMI_WAITER_ROOM = 4,   /* a place in the queue */
         CMI_WAITER_REGION = 8, /* a region's index */
         CMI_WAITER_EMPTY = 16, /* nothing unconfirmed is left */
+        CMI_WAITER_LOAD = 32,  /* who loads, or what was loaded */
 };
 
 struct cmi_waiter {

@@ -216,8 +216,10 @@ int cm_write_end(struct cm_write *write)
         cm = write->region->cm;
         r = cmi_handle_join(cm, &thread);
         if (r == 0) {
+                cmi_unsent_begin(cm);
                 kill_here(write, thread);
                 r = publish_end(write, CM_WAIT_NODE);
+                cmi_unsent_end(cm, r);
         }
         cmi_handle_deallocate(cm, write, sizeof(*write));
         return r;

@@ -50,7 +50,6 @@ struct config {
         uint64_t session_slots;
         uint64_t log_bytes;
         bool is_new_identity;
-        bool is_obituary;
         bool is_check;
         bool is_version;
         bool is_help;

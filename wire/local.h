@@ -10,9 +10,9 @@
  * not 0, growing. Each request is answered by one message with its id: the matching answer, or
  * ERROR; requests of one connection take effect in order, answers may overtake each other. The
  * exception: PUBLISH with CMI_WAIT_NONE is answered cumulatively, one RESULT confirms all
- * CMI_WAIT_NONE publications up to its id. EVENT messages carry the id of their SUBSCRIBE. The
- * first request is ATTACH; an ERROR before ATTACHED, whatever its id, means that the connection was
- * refused.
+ * CMI_WAIT_NONE publications up to its id. LOADED has no answer, LOAD several (wire/load.h). EVENT
+ * messages carry the id of their SUBSCRIBE. The first request is ATTACH; an ERROR before ATTACHED,
+ * whatever its id, means that the connection was refused.
  *
  * Maps hold each key at most once. Decoders: the number of unknown fields that were
  * skipped, -EBADMSG or -EMSGSIZE, and nothing is promised of
@@ -39,11 +39,14 @@ enum cmi_local_type {
         CMI_LOCAL_PUBLISH = 3,
         CMI_LOCAL_QUERY = 4,
         CMI_LOCAL_SUBSCRIBE = 5,
+        CMI_LOCAL_LOAD = 6,   /* wire/load.h, as LOADED and LOAD_STATE */
+        CMI_LOCAL_LOADED = 7, /* has no answer */
 
         CMI_LOCAL_ATTACHED = 129,
         CMI_LOCAL_REGION_OPENED = 130,
         CMI_LOCAL_RESULT = 131,
         CMI_LOCAL_ANSWER = 132,
+        CMI_LOCAL_LOAD_STATE = 133, /* of one LOAD several, until one that is not WAIT */
         CMI_LOCAL_EVENT = 192,
         CMI_LOCAL_NOTICE = 193, /* fields of ERROR, about what a request opened, any time later */
         CMI_LOCAL_ERROR = 255,

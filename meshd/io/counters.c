@@ -2,6 +2,7 @@
 #include "meshd/io/counters.h"
 
 #include "meshd/io/daemon.h"
+#include "meshd/io/load.h"
 #include "meshd/io/logger.h"
 
 #define WRITE(document, from, name) document_uint((document), #name, (from)->name)
@@ -87,6 +88,7 @@ void counters_write(const struct daemon *daemon, struct document *document)
 
         write_core(daemon, document);
         write_local(&daemon->local.counters, document);
+        loads_write_counters(daemon->service.loads, document);
         WRITE_AS(document, "mesh", links, received);
         WRITE_AS(document, "mesh", links, malformed);
         WRITE_AS(document, "mesh", links, accepted);

@@ -72,6 +72,7 @@ static int find_timeout(struct loop *loop, int max_ms)
         ms = shorter(ms, core_ms);
         ms = shorter(ms, loop->links_ms);
         ms = shorter(ms, inquiry_timeout_ms(loop->inquiries));
+        ms = shorter(ms, loads_timeout_ms(loop->loads));
         return shorter(ms, uv_ms);
 }
 
@@ -194,6 +195,7 @@ void loop_turn(struct loop *loop, int max_ms)
         }
         loop->links_ms = links_turn(loop->links, clock_read_ns(CLOCK_MONOTONIC));
         inquiry_turn(loop->inquiries, clock_now());
+        loads_turn(loop->loads, clock_read_ns(CLOCK_MONOTONIC));
         core_tick(loop->core, clock_now());
         inquiry_note(loop->inquiries);
         local_flush(loop->local);

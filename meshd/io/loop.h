@@ -10,6 +10,7 @@
 #include "meshd/io/discover.h"
 #include "meshd/io/inquiry.h"
 #include "meshd/io/link.h"
+#include "meshd/io/load.h"
 #include "meshd/io/local.h"
 
 #include <stdbool.h>
@@ -27,6 +28,7 @@ struct loop {
         struct links *links;
         struct local *local;
         struct inquiries *inquiries;
+        struct loads *loads;
         struct discover *discover; /* NULL once it has stopped */
         zmq_pollitem_t *items;
         int router_fd; /* readable when the socket's thread has left word: to be drained then */

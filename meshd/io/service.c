@@ -6,6 +6,7 @@
 #include "meshd/io/clock.h"
 #include "meshd/io/inquiry.h"
 #include "meshd/io/key_admin.h"
+#include "meshd/io/load.h"
 #include "meshd/io/logger.h"
 #include "meshd/io/monitor.h"
 
@@ -363,6 +364,10 @@ static int on_request(void *context, struct client *client, struct cmi_slice pay
                 return do_query(service, guest, &head);
         case CMI_LOCAL_SUBSCRIBE:
                 return do_subscribe(service, guest, &head);
+        case CMI_LOCAL_LOAD:
+                return loads_ask(service->loads, guest, &head);
+        case CMI_LOCAL_LOADED:
+                return loads_end(service->loads, guest, &head);
         default:
                 service_error(client, head.id, -EOPNOTSUPP, "meshd does not know this request");
                 return 0;
@@ -392,6 +397,7 @@ static void on_closed(void *context, struct client *client)
                 return;
         }
         cancel_waits(service, guest);
+        loads_cancel(service->loads, guest);
         inquiry_cancel(service->inquiries, guest);
         monitor_unsubscribe(service->monitor, guest);
         key_admin_cancel(service, guest);
@@ -434,7 +440,7 @@ int service_init(struct service *service)
 {
         service->waits = calloc(CORE_WAITS_MAX, sizeof(*service->waits));
         service->answer = malloc(SERVICE_ANSWER_MAX + CMI_LOCAL_PREFIX_SIZE);
-        if (!service->waits || !service->answer) {
+        if (!service->waits || !service->answer || loads_new(&service->loads, service) < 0) {
                 service_deinit(service);
                 return -ENOMEM;
         }
@@ -451,4 +457,5 @@ void service_deinit(struct service *service)
         free(service->answer);
         service->waits = NULL;
         service->answer = NULL;
+        service->loads = loads_free(service->loads);
 }

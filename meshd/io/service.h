@@ -42,6 +42,8 @@ struct guest {
         uint32_t n_regions;
         struct guest_region *regions;
         struct subscription *subscription; /* NULL: none; of monitor.h */
+        struct seat *seats;                /* loads that it takes part in; of load.h */
+        uint32_t n_seats;
 };
 
 /* Options of a region, from the first of the clients that have it open. */
@@ -82,6 +84,7 @@ struct service {
         struct inquiries *inquiries;
         struct monitor *monitor;
         struct history *history;
+        struct loads *loads;
         struct service_region regions[CMI_PAGE_REGIONS];
         struct share *shares;       /* of them, by user */
         struct service_wait *waits; /* CORE_WAITS_MAX */

@@ -88,6 +88,8 @@ static int open_region(struct app *app, const char *name, const struct cm_region
 
 struct cm_region *app_region(struct app *app, const char *name)
 {
+        const struct cm_region_options shared = {
+                        .size = sizeof(shared), .flags = CM_REGION_SHARE_LOADS};
         struct cm_region *region;
         int r;
 
@@ -96,7 +98,7 @@ struct cm_region *app_region(struct app *app, const char *name)
                         return regions[i].region;
                 }
         }
-        r = open_region(app, name, NULL, &region);
+        r = open_region(app, name, strcmp(name, APP_SHARED) == 0 ? &shared : NULL, &region);
         must(r == 0, cm_strerror(r));
         return region;
 }

@@ -13,7 +13,8 @@
 #include <stdint.h>
 
 #define APP_KEY_SIZE (2 * CM_KEY_MAX)
-#define APP_ROWS 4096 /* of the database */
+#define APP_ROWS 4096       /* of the database */
+#define APP_SHARED "shared" /* a region of this name shares its loads, and mix loads through it */
 
 /* One row of what stands for a database; shared by all processes of a test through a file. */
 struct app_row {

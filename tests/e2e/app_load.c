@@ -124,6 +124,7 @@ struct mix {
         const char *wait; /* or "any": another one each time */
         uint64_t end_ns;
         uint64_t late_ns; /* 0: nothing is late */
+        bool is_load;     /* with a loader, whose results the node's processes share */
 };
 
 struct mixer {
@@ -160,12 +161,59 @@ static int row_key(char key[32], unsigned row)
         return snprintf(key, 32, "row%u", row);
 }
 
+/* What a read returned against what it must at least be. */
+static void judge(struct mixer *mixer, struct cm_value *value, const uint64_t at_least[3])
+{
+        uint64_t version;
+
+        memcpy(&version, value->data, sizeof(version));
+        mixer->n_hits++;
+        mixer->n_stale += version < at_least[0];
+        mixer->n_stale_here += version < at_least[1];
+        mixer->n_late += version < at_least[2];
+        cm_release(value);
+}
+
+struct row_load {
+        const struct app_row *row;
+        bool is_run;
+};
+
+static int load_row(void *userdata, struct cm_load *load, const void *key, size_t key_len)
+{
+        struct row_load *row_load = userdata;
+        uint64_t version = atomic_load(&row_load->row->version);
+
+        row_load->is_run = true;
+        sched_yield(); /* a load takes a while */
+        return cm_load_set_value(load, &version, sizeof(version));
+}
+
+/* Through a loader: what another thread or process has loaded is judged, too. */
+static void mix_load(struct mixer *mixer, unsigned row)
+{
+        struct app *app = mixer->mix->app;
+        uint64_t at_least[3] = {atomic_load(&app->rows[row].done), atomic_load(&app->own_done[row]),
+                        atomic_load(&app->due[row])};
+        struct row_load row_load = {.row = &app->rows[row]};
+        uint64_t began_ns = app_now_ns();
+        struct cm_value value = {0};
+        char key[32];
+        int len = row_key(key, row);
+        int r = cm_get_or_load(mixer->mix->region, key, (size_t)len, load_row, &row_load, &value);
+
+        app_tally_add(&mixer->reads, r, began_ns);
+        mixer->n_misses += row_load.is_run;
+        if (r == 0) {
+                judge(mixer, &value, at_least);
+        }
+}
+
 static void mix_read(struct mixer *mixer, unsigned row)
 {
         struct app *app = mixer->mix->app;
-        uint64_t done = atomic_load(&app->rows[row].done);
-        uint64_t own_done = atomic_load(&app->own_done[row]);
-        uint64_t due = atomic_load(&app->due[row]);
+        uint64_t at_least[3] = {atomic_load(&app->rows[row].done), atomic_load(&app->own_done[row]),
+                        atomic_load(&app->due[row])};
         uint64_t began_ns = app_now_ns(), version;
         struct cm_value value = {0};
         char key[32];
@@ -182,12 +230,7 @@ static void mix_read(struct mixer *mixer, unsigned row)
                 return;
         }
         if (r == 0) {
-                memcpy(&version, value.data, sizeof(version));
-                mixer->n_hits++;
-                mixer->n_stale += version < done;
-                mixer->n_stale_here += version < own_done;
-                mixer->n_late += version < due;
-                cm_release(&value);
+                judge(mixer, &value, at_least);
         }
 }
 
@@ -238,6 +281,8 @@ static void *mix_run(void *argument)
 
                 if (number % 64 == 0 && !mixer->is_reader) {
                         mix_write(mixer, row);
+                } else if (mixer->mix->is_load) {
+                        mix_load(mixer, row);
                 } else {
                         mix_read(mixer, row);
                 }
@@ -315,6 +360,7 @@ void app_mix(struct app *app, char **words)
                         .wait = words[4],
                         .end_ns = app_now_ns() + strtoul(words[5], NULL, 10) * 1000000u,
                         .late_ns = strtoul(words[6], NULL, 10) * 1000000u,
+                        .is_load = strcmp(words[1], APP_SHARED) == 0,
         };
         struct mixer mixers[THREADS_MAX] = {0};
         struct mixer sum = {0};

@@ -255,6 +255,11 @@ const struct cm_region_options *cmi_region_options(const struct cm_region *regio
         return &region->options;
 }
 
+uint32_t cmi_region_index(const struct cm_region *region, uint32_t serial)
+{
+        return region->serial == serial ? region->index : CMI_REGION_INDEX_UNKNOWN;
+}
+
 void cmi_region_set_index(struct cm_region *region, uint32_t serial, uint32_t index, uint64_t owner)
 {
         region->serial = serial;

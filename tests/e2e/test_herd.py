@@ -1,0 +1,231 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Many processes that miss the same keys: one load for each node, a cap on loads at a time, and a database that lives."""
+import time
+
+from mesh import Mesh, expect, expect_equal, run, until
+
+SHARED = 1
+N_KEYS = 400
+QUERY_US = 2000
+TIMEOUT_MS = 5000
+LEASE_MS = 1000  # a busy machine must not let it lapse
+N_PROCESSES = 3  # of a node
+N_THREADS = 8
+CAPACITY = 18  # queries at a time; more kill the database
+EIO = -5
+
+
+def open_app(mesh, node, loads_max=4, is_shared=SHARED, stale_ms=0, timeout_ms=TIMEOUT_MS):
+    app = node.app(name=f'herd-{mesh.serial()}', program='herd', timeout_ms=timeout_ms)
+    expect_equal(app.ask(f'open {mesh.directory}/db keys {loads_max} {is_shared} {stale_ms}')['rc'], 0)
+    return app
+
+
+def open_apps(mesh, nodes, n_each, **options):
+    return [open_app(mesh, node, **options).wait_mode('live') for node in nodes for _ in range(n_each)]
+
+
+def sum_of(apps, name):
+    return sum(app.ask('stats')[name] for app in apps)
+
+
+def everywhere(apps, command):
+    """Sent to all, then answered by all."""
+    for app in apps:
+        app.send(command)
+    return [app.receive() for app in apps]
+
+
+def the_processes_of_a_node_load_each_key_once():
+    with Mesh(LEASE_MS) as mesh:
+        node, _ = mesh.start(2)
+        apps = open_apps(mesh, [node], 4)
+        apps[0].ask(f'db 0 {QUERY_US}')
+        everywhere(apps, f'sweep 2 {N_KEYS}')
+        queries = apps[0].ask('db')['queries']
+        print(f'# {len(apps)} processes, {N_KEYS} keys: {queries} queries')
+        expect(N_KEYS <= queries <= N_KEYS * 1.1, f'{queries} queries')
+        stats = node.stats()
+        expect_equal(stats['loads_granted'], queries)
+        expect(stats['loads_shared'] >= N_KEYS, f'{stats}')
+        expect_equal(sum_of(apps, 'shared'), stats['loads_shared'])
+        expect_equal(sum_of(apps, 'errors'), 0)
+        # And each has them all.
+        everywhere(apps, f'sweep 1 {N_KEYS}')
+        expect_equal(apps[0].ask('db')['queries'], queries)
+
+
+def without_the_option_each_process_loads_for_itself():
+    with Mesh(LEASE_MS) as mesh:
+        node, _ = mesh.start(2)
+        apps = open_apps(mesh, [node], 4, is_shared=0)
+        apps[0].ask(f'db 0 {QUERY_US}')
+        everywhere(apps, f'sweep 2 {N_KEYS}')
+        expect_equal(apps[0].ask('db')['queries'], 4 * N_KEYS)
+        expect_equal(node.stats()['loads_granted'], 0)
+
+
+def begin_load(apps, clerk, key):
+    """The first app loads, the second one waits for it; the clerk only looks after the database."""
+    clerk.ask('db 0 20000000')
+    apps[0].send(f'get {key}')
+    until('the load runs', lambda: clerk.ask('db')['running'] == 1)
+    clerk.ask('db 0 1000')
+    apps[1].send(f'get {key}')
+
+
+def who_waits_for_a_process_that_dies_loads_itself():
+    with Mesh(LEASE_MS) as mesh:
+        node, _ = mesh.start(2)
+        *apps, clerk = open_apps(mesh, [node], 3)
+        begin_load(apps, clerk, 'k')
+        until('the other one waits', lambda: node.stats()['loads_waited'] == 1)
+        apps[0].process.kill()
+        expect_equal(apps[1].receive()['rc'], 0)
+        stats = node.stats()
+        expect_equal((stats['loads_handed_over'], stats['loads_granted']), (1, 2))
+
+
+def who_waits_for_a_process_that_hangs_loads_itself_when_half_the_timeout_is_over():
+    with Mesh(LEASE_MS) as mesh:
+        node, _ = mesh.start(2)
+        *apps, clerk = open_apps(mesh, [node], 3, timeout_ms=4000)
+        begin_load(apps, clerk, 'k')
+        until('the other one waits', lambda: node.stats()['loads_waited'] == 1)
+        apps[0].pause()
+        expect_equal(apps[1].receive()['rc'], 0)
+        expect_equal(node.stats()['loads_handed_over'], 1)
+        apps[0].process.kill()
+        apps[0].process.wait()
+
+
+def who_waits_gets_the_error_too():
+    with Mesh(LEASE_MS) as mesh:
+        node, _ = mesh.start(2)
+        *apps, clerk = open_apps(mesh, [node], 3)
+        clerk.ask('db 0 500000 dead')
+        for app in apps:
+            app.send('get k')
+        expect_equal([app.receive()['rc'] for app in apps], [EIO, EIO])
+        stats = node.stats()
+        expect_equal((stats['loads_granted'], stats['loads_failed'], clerk.ask('db')['queries']), (1, 1, 1))
+
+
+def without_a_meshd_that_answers_each_process_loads_for_itself_and_soon():
+    with Mesh(LEASE_MS) as mesh:
+        node, _ = mesh.start(2)
+        app, = open_apps(mesh, [node], 1)
+        app.ask('db 0 1000')
+        expect_equal(app.ask('get k')['rc'], 0)
+        node.pause()
+        for i in range(20):  # the first one waits a little for an answer, and then nobody does
+            expect_equal(app.ask(f'get stopped{i}', 3)['rc'], 0)
+        node.resume()
+        granted = node.stats()['loads_granted']
+        until('loads are shared again', lambda: app.ask(f'get again{time.monotonic_ns()}')['rc'] == 0
+              and node.stats()['loads_granted'] > granted)
+        node.kill()
+        for i in range(20):
+            expect_equal(app.ask(f'get killed{i}', 3)['rc'], 0)
+
+
+def mix(program='app', n_rows=64, seconds=6, has_faults=True):
+    """Two apps on each node read and change one database, through loads that they share, while a meshd suffers."""
+    with Mesh(LEASE_MS) as mesh:
+        nodes = mesh.start(2)
+        apps = [node.app(name=f'{node.name}-{i}', program=program, timeout_ms=2000).wait_mode('live')
+                for node in nodes for i in range(2)]
+        for app in apps:
+            expect_equal(app.ask(f'db {mesh.directory}/db')['rc'], 0)
+        for app in apps:
+            app.send(f'mix shared 2 {n_rows} any {seconds * 1000} 0')
+        if has_faults:
+            time.sleep(seconds / 6)
+            nodes[0].kill()
+            nodes[0].start()
+            time.sleep(seconds / 2)
+            nodes[1].pause()
+            time.sleep(seconds / 10)
+            nodes[1].resume()
+        answers = [app.receive(seconds + 30) for app in apps]
+        mesh.wait_live()
+        for answer in answers:
+            print(f'# {answer}')
+        print('# ' + str({name: value for name, value in nodes[1].stats().items() if name.startswith('loads_')}))
+        expect(nodes[1].stats()['loads_shared'] > 0, 'nothing was shared, so nothing was tested')
+        return answers
+
+
+def what_another_process_loaded_is_never_older_than_a_write_that_had_returned():
+    answers = mix()
+    expect_equal([(a['stale'], a['stale_here'], a['read_errors']) for a in answers], [(0, 0, 0)] * len(answers))
+    expect(all(a['hits'] > 0 and a['ok'] > 0 for a in answers), f'nothing was tested: {answers}')
+
+
+def without_the_check_of_what_others_loaded_old_values_are_read_and_this_test_notices():
+    answers = mix('app-share-unchecked', n_rows=2, seconds=3, has_faults=False)
+    expect(sum(a['stale'] + a['stale_here'] for a in answers) > 0, 'no old value was read, so the test proves nothing')
+
+
+def restart(nodes, apps):
+    """All leases end, and all pages with them."""
+    for node in nodes:
+        node.kill()
+    for app in apps:
+        until('nobody serves', lambda one=app: one.ask('state')['mode'] == 'offline')
+    for node in nodes:
+        node.start()
+    for app in apps:
+        app.wait_mode('live')
+
+
+def lapse(loads_max, is_shared):
+    """All leases lapse and return, while all processes of three nodes ask, and once more before they ask."""
+    with Mesh(LEASE_MS) as mesh:
+        nodes = mesh.start(3)
+        apps = open_apps(mesh, nodes, N_PROCESSES, loads_max=loads_max, is_shared=is_shared, stale_ms=3600000)
+        clerk = open_app(mesh, nodes[0])
+        clerk.ask('db 0 1000')
+        everywhere(apps, f'sweep 2 {N_KEYS}')
+        clerk.ask(f'db {CAPACITY} {QUERY_US}')
+        everywhere(apps, f'start {N_THREADS} {N_KEYS}')
+        restart(nodes, apps)
+        everywhere(apps, 'stop')
+        during = clerk.ask('db')
+        restart(nodes, apps)
+        clerk.ask(f'db 0 {QUERY_US}')
+        everywhere(apps, f'sweep 4 {N_KEYS}')
+        result = {'dead': during['is_dead'], 'at_once': during['running_max'], 'outage': during['queries'],
+                  'queries': clerk.ask('db')['queries'],
+                  **{name: sum_of(apps, name) for name in ('calls', 'loads', 'shared', 'busy', 'stale', 'errors')}}
+        print(f'# {len(apps)} processes of {N_THREADS} threads on {len(nodes)} nodes, {N_KEYS} keys, '
+              f'at most {loads_max} loads each: {result}')
+        return result
+
+
+def a8_a_mass_lapse_does_not_kill_the_database():
+    seen = lapse(loads_max=CAPACITY // (3 * N_PROCESSES), is_shared=1)
+    expect_equal((seen['dead'], seen['errors']), (0, 0))
+    expect(seen['at_once'] <= CAPACITY, f'{seen}')
+    expect(3 * N_KEYS <= seen['queries'] <= 3 * N_KEYS * 1.5, f'not about one query for each key and node: {seen}')
+
+
+def a8_without_a_cap_and_shared_loads_it_does_and_this_test_notices():
+    seen = lapse(loads_max=1000, is_shared=0)
+    expect(seen['dead'] and seen['at_once'] > CAPACITY, f'the database bore it, so the test proves nothing: {seen}')
+    expect(seen['stale'] > 0 and seen['errors'] == 0, f'not even the last values were given: {seen}')
+    expect(seen['queries'] > 3 * N_KEYS * 1.5, f'so few queries without sharing prove nothing: {seen}')
+
+
+if __name__ == '__main__':
+    run([the_processes_of_a_node_load_each_key_once,
+         without_the_option_each_process_loads_for_itself,
+         who_waits_for_a_process_that_dies_loads_itself,
+         who_waits_for_a_process_that_hangs_loads_itself_when_half_the_timeout_is_over,
+         who_waits_gets_the_error_too,
+         without_a_meshd_that_answers_each_process_loads_for_itself_and_soon,
+         what_another_process_loaded_is_never_older_than_a_write_that_had_returned,
+         without_the_check_of_what_others_loaded_old_values_are_read_and_this_test_notices,
+         a8_a_mass_lapse_does_not_kill_the_database,
+         a8_without_a_cap_and_shared_loads_it_does_and_this_test_notices])
