@@ -172,11 +172,17 @@ static unsigned rank(const struct cmi_target *target)
         return target->key.data ? 0 : target->tag.data ? 1 : 2;
 }
 
+/* The wait is on the last operation, and its outcome is stricter for regions that are served by
+ * their TTL: these come last, so that it holds for all. */
 static int compare(const void *a, const void *b)
 {
         const struct cmi_target *left = a;
         const struct cmi_target *right = b;
+        enum cm_fresh fresh = left->region->options.fresh;
 
+        if (fresh != right->region->options.fresh) {
+                return fresh == CM_FRESH_BOUNDED ? -1 : 1;
+        }
         if (left->region != right->region) {
                 return left->region->number < right->region->number ? -1 : 1;
         }

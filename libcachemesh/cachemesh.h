@@ -125,7 +125,8 @@ struct cm_load;
 enum cm_fresh {
         CM_FRESH_BOUNDED = 0, /* also only while this node's lease runs: a cut-off node misses */
         CM_FRESH_TTL = 1, /* within its TTL, and not known to be invalidated: goes on without meshd,
-                             once this process has had meshd's page */
+                             once this process has had meshd's page; so a member that does not
+                             answer is CM_MEMBER_UNCONFIRMED for it, never lapsed */
 };
 
 /** enum cm_wait - how far an invalidation must have come before the call returns */

@@ -467,7 +467,7 @@ int core_publish_for(struct core *core, struct cmi_time now, struct cmi_slice by
         number = log_append(core->log, bytes);
         apply_own(core, &op, bytes, number);
         if (wait == CMI_WAIT_MESH) {
-                r = wait_add(core, now, number, timeout_ns, cookie, op.kind == CMI_OP_INTENT_BEGIN);
+                r = wait_add(core, now, number, timeout_ns, cookie, &op);
                 assert(r == 0);
         }
         if (ret_number) {

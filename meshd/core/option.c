@@ -89,6 +89,38 @@ static void compare(struct core *core, const struct member *member, uint32_t ind
         }
 }
 
+/* Is one of these served by its TTL? Only that of this name, or with 0 any. */
+static bool has_ttl(const struct cmi_region *list, uint32_t n, uint64_t name)
+{
+        for (uint32_t i = 0; i < n; i++) {
+                if (list[i].fresh == CMI_FRESH_TTL && (name == 0 || list[i].name == name)) {
+                        return true;
+                }
+        }
+        return false;
+}
+
+bool option_is_ttl(const struct core *core, const struct cmi_op *op)
+{
+        bool is_about_all = op->kind == CMI_OP_ALL;
+        uint64_t name = is_about_all ? 0 : XXH3_64bits(op->region.data, op->region.len);
+
+        for (uint32_t i = 0; i < core->n_regions; i++) {
+                if (core->regions[i].is_described && has_ttl(&core->regions[i].options, 1, name)) {
+                        return true;
+                }
+        }
+        for (uint32_t i = 0; i < core->member_limit; i++) {
+                const struct member *member = &core->members[i];
+
+                if (member->is_used && member->has_ttl &&
+                                has_ttl(list_of(core, member), member->n_regions, name)) {
+                        return true;
+                }
+        }
+        return false;
+}
+
 void core_region_describe(struct core *core, uint32_t index, uint64_t fresh, uint64_t ttl_ms)
 {
         struct region *region = &core->regions[index];
@@ -148,6 +180,7 @@ void option_receive(struct core *core, struct member *member, const struct cmi_r
 {
         memcpy(list_of(core, member), list->regions, list->n_regions * sizeof(*list->regions));
         member->n_regions = list->n_regions;
+        member->has_ttl = has_ttl(list->regions, list->n_regions, 0);
         member->regions_digest = list->digest;
         for (uint32_t i = 0; i < core->n_regions; i++) {
                 if (core->regions[i].is_described) {

@@ -116,6 +116,7 @@ struct member {
         uint64_t next_beat_ns;
 
         uint32_t n_regions;       /* in its newest list of options */
+        bool has_ttl;             /* one of them is served by its TTL */
         uint64_t regions_digest;  /* of that list; 0: none came */
         uint64_t regions_told_ns; /* when ours was sent to it; 0: never */
 
@@ -140,6 +141,7 @@ struct wait {
         uint64_t deadline_ns; /* NEVER: only its own bound */
         bool is_snapshot_taken;
         bool is_intent; /* that a member lapsed is not enough */
+        bool is_ttl;    /* nor here: its apps serve such a region without a lease */
 };
 
 struct query {
@@ -376,7 +378,7 @@ void lease_end_now(struct core *core);
 
 /* wait.c */
 int wait_add(struct core *core, struct cmi_time now, uint64_t number, uint64_t timeout_ns,
-                uint64_t cookie, bool is_intent);
+                uint64_t cookie, const struct cmi_op *op);
 void wait_check(struct core *core, struct cmi_time now);
 void wait_forget_member(struct core *core, const struct member *member);
 void wait_end_all(struct core *core, struct cmi_time now);
@@ -432,6 +434,8 @@ uint32_t region_find(const struct core *core, struct cmi_slice name); /* NONE: i
 /* option.c */
 uint64_t option_digest_had(const struct member *member); /* for a beat to it */
 void option_tell(struct core *core, struct cmi_time now, struct member *member, uint64_t has);
+/* Is the operation about a region that apps of any node serve by its TTL, without a lease? */
+bool option_is_ttl(const struct core *core, const struct cmi_op *op);
 void option_receive(struct core *core, struct member *member, const struct cmi_regions *list);
 /* The region is nobody's any more; the member is another one. */
 void option_forget(struct core *core, uint32_t index);

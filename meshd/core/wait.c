@@ -64,7 +64,7 @@ static struct wait *wait_new(struct core *core)
 }
 
 int wait_add(struct core *core, struct cmi_time now, uint64_t number, uint64_t timeout_ns,
-                uint64_t cookie, bool is_intent)
+                uint64_t cookie, const struct cmi_op *op)
 {
         struct wait *wait = core->n_waits < CORE_WAITS_MAX ? wait_new(core) : NULL;
 
@@ -77,7 +77,8 @@ int wait_add(struct core *core, struct cmi_time now, uint64_t number, uint64_t t
         *wait = (struct wait){
                         .is_used = true,
                         .cookie = cookie,
-                        .is_intent = is_intent,
+                        .is_intent = op->kind == CMI_OP_INTENT_BEGIN,
+                        .is_ttl = option_is_ttl(core, op),
                         .number = number,
                         .since_ns = now.mono_ns,
                         .deadline_ns = timeout_ns == 0 || timeout_ns > NEVER / 2
@@ -111,6 +112,7 @@ static void finish(struct core *core, struct wait *wait, int outcome)
 
         for (uint32_t i = 0; wait->is_snapshot_taken && i < core->member_limit; i++) {
                 struct member *member = &core->members[i];
+                bool is_lapsed = results[i] == WAIT_LAPSED && !wait->is_ttl;
 
                 if (results[i] == WAIT_EXCLUDED) {
                         continue;
@@ -122,11 +124,10 @@ static void finish(struct core *core, struct wait *wait, int outcome)
                 core->wait_members[end.n_members++] = (struct cmi_result_member){
                                 .id = member->id,
                                 .name = cmi_slice_str(member->name),
-                                .state = results[i] == WAIT_LAPSED ? CMI_MEMBER_LAPSED
-                                                                   : CMI_MEMBER_UNCONFIRMED,
+                                .state = is_lapsed ? CMI_MEMBER_LAPSED : CMI_MEMBER_UNCONFIRMED,
                 };
-                end.n_lapsed += results[i] == WAIT_LAPSED;
-                end.n_unconfirmed += results[i] == WAIT_OPEN;
+                end.n_lapsed += is_lapsed;
+                end.n_unconfirmed += !is_lapsed;
         }
         if (outcome == 0 && (end.n_unconfirmed > 0 || (wait->is_intent && end.n_lapsed > 0))) {
                 end.outcome = CORE_OUTCOME_PARTIAL;

@@ -65,6 +65,23 @@ def a_ttl_region_goes_on_while_its_meshd_is_stopped():
         node.resume()
 
 
+def a_wait_for_a_ttl_region_is_partial_while_a_meshd_is_stopped():
+    with Mesh() as mesh:
+        nodes, apps = mesh.start_with_apps(2)
+        for app in apps:
+            expect_equal(app.ask('region t ttl 60000 1048576')['rc'], 0)
+        expect_equal(apps[1].ask('until t k stored 10000')['rc'], 0)
+        until('its options are known', lambda: apps[0].ask('invalidate t other mesh')['rc'] == 0)
+        nodes[1].pause()
+        answer = apps[0].ask('invalidate t k mesh')
+        expect_equal((answer['rc'], answer['members']), (4, f'{nodes[1].name}:unconfirmed'))
+        expect_equal(apps[1].ask('get t k')['rc'], 0)  # served on, as it says
+        nodes[1].resume()
+        mesh.wait_live()
+        expect_equal(apps[0].wait_mode('live').ask('invalidate t k mesh')['rc'], 0)
+        expect_equal(apps[1].ask('get t k')['rc'], 1)
+
+
 def a_node_cut_off_by_a_stopped_peer_serves_again_when_the_peer_is_gone():
     with Mesh() as mesh:
         first, second = mesh.start(2)
@@ -104,5 +121,6 @@ if __name__ == '__main__':
     run([no_app_has_a_bounded_hit_later_than_a_lease_and_a_beat_after_its_meshd_stopped,
          without_the_lease_check_hits_go_on_and_this_test_notices,
          a_ttl_region_goes_on_while_its_meshd_is_stopped,
+         a_wait_for_a_ttl_region_is_partial_while_a_meshd_is_stopped,
          a_node_cut_off_by_a_stopped_peer_serves_again_when_the_peer_is_gone,
          a_wait_that_stays_open_while_its_meshd_catches_up_does_not_keep_it_busy])
