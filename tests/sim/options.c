@@ -245,7 +245,7 @@ int options_read(struct options *options, const char *name, const char *value)
                 set(options, i, (uint64_t)number);
                 return 0;
         }
-        return -ENOENT;
+        return -EINVAL;
 }
 
 bool options_are_whole(const struct options *options)

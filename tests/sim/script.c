@@ -255,7 +255,7 @@ int script_load(const char *path, struct script *ret_script, unsigned *ret_line)
                 line[strcspn(line, "\n")] = '\0';
                 r = read_line(line, ret_script);
         }
-        if (r == 0 && !options_are_whole(&ret_script->options)) {
+        if (r == 0 && ret_script->options.n_nodes > 0 && !options_are_whole(&ret_script->options)) {
                 r = -EINVAL;
         }
         fclose(file);

@@ -7,7 +7,7 @@
  *
  * As text a script is one line for each act, "TIME nodeN VERB name=value ...", behind lines that
  * say from which seed it comes, with which options, and which planted bug it finds. Times are
- * seconds.
+ * seconds. One with a seed and nothing else stands for what that seed draws.
  */
 #include "tests/sim/options.h"
 
