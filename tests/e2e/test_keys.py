@@ -3,6 +3,7 @@
 """Mesh keys on real nodes: who is let in, and how a key is exchanged while the mesh works."""
 import os
 import resource
+import shutil
 import signal
 import socket
 import threading
@@ -272,8 +273,10 @@ def another_user_cannot_change_keys():
             os.chmod(path, 0o755)
         os.chmod(node.socket, 0o666)
         os.chmod(other, 0o644)
+        # Where others can reach it; the build directory may be in root's home.
+        meshctl = shutil.copy2(mesh.program('meshctl'), mesh.directory)
         for arguments in (('install', other), ('use', used_key(node)), ('remove', used_key(node))):
-            process = spawn([mesh.program('meshctl'), '--socket', node.socket, 'key', *arguments], user=65534, group=65534,
+            process = spawn([meshctl, '--socket', node.socket, 'key', *arguments], user=65534, group=65534,
                             extra_groups=[])
             expect_equal((arguments[0], process.wait(DEADLINE_S)), (arguments[0], EXIT_REFUSED))
         expect_equal(read_text(node.flags['key']), before)
