@@ -252,7 +252,7 @@ static int resolve(const struct option_source *source, char ret_text[CMI_ENDPOIN
 
 static int parse_peer(struct config *config, const struct option_source *source)
 {
-        char text[CMI_ENDPOINT_TEXT_SIZE];
+        char text[CMI_ENDPOINT_TEXT_SIZE] = "";
         struct option_source numeric = *source;
         struct cmi_endpoint *target = &config->peers[config->n_peers];
         int r;

@@ -126,7 +126,7 @@ int main(void)
 
         balance = mmap(NULL, sizeof(*balance), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
                         -1, 0);
-        if (balance == MAP_FAILED || (r = cm_open(&cm, NULL)) < 0) {
+        if (balance == MAP_FAILED || cm_open(&cm, NULL) < 0) {
                 fprintf(stderr, "half_way: cannot open\n");
                 return 1;
         }
