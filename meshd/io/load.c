@@ -355,14 +355,15 @@ static void serve(struct loads *loads, const struct seat *seat, uint64_t began,
 static void serve_all(struct loads *loads, struct flight *flight, uint64_t began,
                 const struct cmi_loaded *loaded)
 {
-        while (flight->waiting.first) {
-                struct seat *seat = flight->waiting.first;
+        struct seat *next;
 
-                list_remove(&flight->waiting, seat);
+        for (struct seat *seat = flight->waiting.first; seat; seat = next) {
+                next = seat->next;
                 loads->n_waiting--;
                 serve(loads, seat, began, loaded);
                 free_seat(loads, seat);
         }
+        flight->waiting = (struct seat_list){NULL, NULL};
 }
 
 /* It waits no more, or leads no more. The flight ends with its last leader. */
@@ -426,8 +427,12 @@ int loads_end(struct loads *loads, struct guest *guest, const struct cmi_local_h
 
 void loads_cancel(struct loads *loads, struct guest *guest)
 {
-        while (guest->seats) {
-                leave(loads, guest->seats);
+        struct seat *next;
+
+        /* Others of its seats may be granted meanwhile, but none is freed. */
+        for (struct seat *seat = guest->seats; seat; seat = next) {
+                next = seat->next_of_guest;
+                leave(loads, seat);
         }
 }
 
