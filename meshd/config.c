@@ -199,6 +199,10 @@ static int check_together(const struct config *config, struct fault *fault)
                                 (unsigned long long)config->gone_ms,
                                 (unsigned long long)config->lease_ms);
         }
+        if (config->is_obituary && config->is_new_identity) {
+                return fault_set(fault, FAULT_CONFIG, -EINVAL,
+                                "--obituary: speaks for the old identity, not for a new one.");
+        }
         if (!config->key[0] && interface[0] && strcmp(interface, "lo") != 0) {
                 return fault_set(fault, FAULT_CONFIG, -EINVAL,
                                 "--interface %s: without a mesh key multicast stays on lo, since "

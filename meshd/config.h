@@ -50,6 +50,7 @@ struct config {
         uint64_t session_slots;
         uint64_t log_bytes;
         bool is_new_identity;
+        bool is_obituary;
         bool is_check;
         bool is_version;
         bool is_help;

@@ -22,6 +22,7 @@ static int fail(const struct fault *fault)
 int main(int argc, char **argv)
 {
         struct fault fault = {0};
+        int r;
 
         if (!cmi_standard_fds_open()) {
                 return FAULT_FAILED;
@@ -41,9 +42,9 @@ int main(int argc, char **argv)
                 puts("The configuration is good.");
                 return 0;
         }
-        if (daemon_start(&node, &config, &fault) < 0) {
+        r = daemon_start(&node, &config, &fault);
+        if (r < 0) {
                 return fail(&fault);
         }
-        daemon_run(&node);
-        return 0;
+        return r == DAEMON_NEEDLESS ? 0 : daemon_run(&node);
 }

@@ -67,6 +67,9 @@ const struct option options[] = {
                                 "error, warning, info or debug"},
                 {"new-identity", OPTION_SET, OFFSET(is_new_identity), 0, 0, "off", NULL,
                                 "take a new node id: for a copied state directory"},
+                {"obituary", OPTION_SET, OFFSET(is_obituary), 0, 0, "off", NULL,
+                                "tell the others that the meshd with these options has died, and "
+                                "exit; it must have ended"},
                 {"check", OPTION_SET, OFFSET(is_check), 0, 0, "off", NULL,
                                 "check the configuration and exit"},
                 {"version", OPTION_SET, OFFSET(is_version), 0, 0, "off", NULL,

@@ -11,6 +11,8 @@
 #include "meshd/io/history.h"
 #include "meshd/io/logger.h"
 #include "meshd/io/monitor.h"
+#include "meshd/io/obituary.h"
+#include "meshd/io/port_holder.h"
 #include "meshd/io/redial.h"
 
 #include <errno.h>
@@ -349,6 +351,8 @@ static int make_service(struct daemon *daemon, struct fault *fault)
                         history_new(&service->history, &daemon->page.page->apply_seq) < 0) {
                 return fault_set(fault, FAULT_FAILED, -ENOMEM, "No memory for the local socket.");
         }
+        /* Before the first app is answered. */
+        collector_start(&daemon->collector, &daemon->poller, daemon->core, daemon->config->socket);
         return 0;
 }
 
@@ -356,7 +360,6 @@ static int open_local(struct daemon *daemon, struct fault *fault)
 {
         const struct local_handler handler = service_handler(&daemon->service);
 
-        collector_start(&daemon->collector, &daemon->poller, daemon->core, daemon->config->socket);
         if (local_open(&daemon->local, &daemon->poller, (uint32_t)daemon->config->max_clients,
                             &handler) < 0) {
                 return fault_set(fault, FAULT_FAILED, -ENOMEM, "No memory for the local socket.");
@@ -452,11 +455,14 @@ static void watch_signals(struct daemon *daemon)
  * succeed disturbs nobody. */
 static int start(struct daemon *daemon, struct fault *fault)
 {
+        bool has_apps = !daemon->config->is_obituary;
         bool is_clean;
         int r = check_descriptors(daemon, fault);
 
         r = r < 0 ? r : keys_open(&daemon->keys, daemon->config->key, fault);
-        r = r < 0 ? r : socket_file_open(&daemon->local.file, daemon->config->socket, fault);
+        if (r == 0 && has_apps) {
+                r = socket_file_open(&daemon->local.file, daemon->config->socket, fault);
+        }
         r = r < 0 ? r : open_state(daemon, fault);
         r = r < 0 ? r : open_links(daemon, fault);
         r = r < 0 ? r : open_log(daemon, fault);
@@ -465,33 +471,17 @@ static int start(struct daemon *daemon, struct fault *fault)
         }
         /* Does no app hold a page of ours with a lease that still runs? */
         is_clean = r == LOG_CONTINUED && log_was_closed(&daemon->log);
+        r = has_apps ? 0 : obituary_check(&daemon->log, r, fault);
+        if (r != 0) {
+                return r;
+        }
         r = open_page(daemon, fault);
         r = r < 0 ? r : make_core(daemon, is_clean, fault);
         r = r < 0 ? r : make_service(daemon, fault);
-        r = r < 0 ? r : open_local(daemon, fault);
+        r = r < 0 || !has_apps ? r : open_local(daemon, fault);
         r = r < 0 ? r : make_loop(daemon, fault);
         r = r < 0 ? r : start_discovery(daemon, fault);
         return r < 0 ? r : load_peers(daemon, fault);
-}
-
-static void warn_about_port(const struct cmi_endpoint *endpoint)
-{
-        FILE *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
-        unsigned int low = 32768;
-        unsigned int high = 60999;
-
-        if (file) {
-                if (fscanf(file, "%u %u", &low, &high) != 2) {
-                        low = 32768;
-                }
-                fclose(file);
-        }
-        if (endpoint->port >= low && endpoint->port <= high) {
-                logger(LOGGER_WARNING, "listen.ephemeral", L_ENDPOINT("listen", endpoint),
-                                L_TEXT("msg", "the kernel gives such ports to outgoing "
-                                              "connections: after a restart it may be taken; "
-                                              "choose one below 32768"));
-        }
 }
 
 int daemon_start(struct daemon *daemon, const struct config *config, struct fault *fault)
@@ -508,13 +498,16 @@ int daemon_start(struct daemon *daemon, const struct config *config, struct faul
         }
         watch_signals(daemon);
         r = start(daemon, fault);
-        if (r < 0) {
+        if (r != 0) {
                 socket_file_close(&daemon->local.file);
                 links_close(&daemon->links, 0);
                 keys_close(&daemon->keys);
                 return r;
         }
-        warn_about_port(&daemon->links.bound);
+        port_holder_warn(&daemon->links.bound);
+        if (config->is_obituary) {
+                return 0;
+        }
         logger(LOGGER_INFO, "meshd.ready", L_TEXT("software", SERVICE_SOFTWARE),
                         L_TEXT("mesh", config->mesh), L_ID("id", &daemon->state.id),
                         L_UINT("incarnation", daemon->state.incarnation),
@@ -589,10 +582,13 @@ static void end(struct daemon *daemon)
         release(daemon);
 }
 
-void daemon_run(struct daemon *daemon)
+int daemon_run(struct daemon *daemon)
 {
-        while (!daemon->is_ending) {
+        int status = daemon->config->is_obituary ? obituary_wait(daemon) : 0;
+
+        while (!daemon->is_ending && !daemon->config->is_obituary) {
                 loop_turn(&daemon->loop, -1);
         }
         end(daemon);
+        return status;
 }

@@ -18,6 +18,7 @@
 #include "meshd/io/service.h"
 #include "meshd/io/state_dir.h"
 
+#define DAEMON_NEEDLESS 1 /* as OBITUARY_NEEDLESS */
 #define DAEMON_SIGNALS 3
 #define DAEMON_FLUSH_MS 1000 /* for others to acknowledge, at a clean end */
 #define DAEMON_LINGER_MS 200 /* for the goodbye to leave */
@@ -55,9 +56,11 @@ struct daemon {
  * @config: borrowed for the life of the daemon
  * @fault:  filled on failure
  *
- * Return: 0, or a negative errno with @fault; then only main() remains to be left.
+ * Return: 0; DAEMON_NEEDLESS (an obituary, and nothing to say); or a negative errno with @fault. If
+ * it is not 0 only main() remains to be left.
  */
 int daemon_start(struct daemon *daemon, const struct config *config, struct fault *fault);
 
-/* Run until SIGTERM or SIGINT, and end in order; a second one ends the process at once. */
-void daemon_run(struct daemon *daemon);
+/* Run until SIGTERM or SIGINT, and end in order; a second one ends the process at once. With
+ * --obituary until it is said. Return: exit status. */
+int daemon_run(struct daemon *daemon);

@@ -189,6 +189,9 @@ void local_stop(struct local *local)
 
 void local_close(struct local *local)
 {
+        if (!local->poller) {
+                return; /* never opened */
+        }
         local_stop(local);
         while (local->clients) {
                 client_drop(local->clients);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "meshd/io/port_holder.h"
 
+#include "meshd/io/logger.h"
+
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
@@ -96,5 +98,25 @@ void port_holder_find(uint16_t port, char ret_text[PORT_HOLDER_TEXT_SIZE])
         }
         if (directory) {
                 closedir(directory);
+        }
+}
+
+void port_holder_warn(const struct cmi_endpoint *endpoint)
+{
+        FILE *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
+        unsigned int low = 32768;
+        unsigned int high = 60999;
+
+        if (file) {
+                if (fscanf(file, "%u %u", &low, &high) != 2) {
+                        low = 32768;
+                }
+                fclose(file);
+        }
+        if (endpoint->port >= low && endpoint->port <= high) {
+                logger(LOGGER_WARNING, "listen.ephemeral", L_ENDPOINT("listen", endpoint),
+                                L_TEXT("msg", "the kernel gives such ports to outgoing "
+                                              "connections: after a restart it may be taken; "
+                                              "choose one below 32768"));
         }
 }
