@@ -94,6 +94,9 @@ static void on_event(void *context, const struct core_event *event)
 
 static void on_answered(void *context, uint64_t cookie, const struct cmi_answer *answer)
 {
+        struct rig_node *node = context;
+
+        node->n_answered++;
 }
 
 struct rig *rig_new(uint32_t n_nodes)

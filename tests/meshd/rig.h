@@ -32,6 +32,7 @@ struct rig_node {
         bool is_mute;                /* frames from it vanish */
         bool is_full;                /* its links take nothing */
         uint32_t n_done;
+        uint32_t n_answered;
         struct core_outcome outcome;
         uint32_t n_forgot;
         uint32_t n_gaps;

@@ -470,6 +470,34 @@ static void the_last_changes_of_a_members_state_are_remembered_with_their_causes
         rig_free(rig);
 }
 
+static void more_questions_than_may_be_open_are_refused_until_some_are_answered(void)
+{
+        struct rig *rig = formed(2);
+        struct rig_node *node = &rig->nodes[0];
+        struct core_member peer;
+
+        core_member(node->core, rig->now, 0, &peer);
+        rig->nodes[1].is_mute = true;
+        for (uint32_t i = 0; i < CORE_QUERIES_MAX; i++) {
+                g_assert_cmpint(core_query(node->core, rig->now, &peer.id, CMI_QUERY_PING, 0,
+                                                cmi_ms(100), i),
+                                ==, 0);
+        }
+        g_assert_cmpint(core_query(node->core, rig->now, &peer.id, CMI_QUERY_PING, 0, cmi_ms(100),
+                                        99),
+                        ==, -EBUSY);
+        g_assert_cmpuint(node->n_answered, ==, 0);
+        rig_run(rig, 150);
+        g_assert_cmpuint(node->n_answered, ==, CORE_QUERIES_MAX); /* that nobody answered */
+        rig->nodes[1].is_mute = false;
+        g_assert_cmpint(core_query(node->core, rig->now, &peer.id, CMI_QUERY_PING, 0, cmi_ms(100),
+                                        99),
+                        ==, 0);
+        rig_run(rig, 5);
+        g_assert_cmpuint(node->n_answered, ==, CORE_QUERIES_MAX + 1);
+        rig_free(rig);
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -477,6 +505,8 @@ int main(int argc, char **argv)
         g_test_add_func("/core/form", three_nodes_that_know_one_of_them_form_a_full_mesh);
         g_test_add_func("/core/wait", a_waited_invalidation_is_everywhere);
         g_test_add_func("/core/waits", more_calls_than_may_wait_are_refused_and_leave_no_trace);
+        g_test_add_func("/core/questions",
+                        more_questions_than_may_be_open_are_refused_until_some_are_answered);
         g_test_add_func("/core/deaf", a_dead_member_costs_one_lease_once);
         g_test_add_func("/core/cut", a_member_cut_off_both_ways_is_gone_and_leads_to_partial);
         g_test_add_func("/core/lost", lost_frames_are_asked_for_again_within_a_beat);

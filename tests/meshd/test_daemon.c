@@ -220,6 +220,30 @@ static void the_matrix_of_links_comes_from_all_nodes(void)
         pair_tear_down();
 }
 
+static void more_questions_at_once_than_may_be_are_refused(void)
+{
+        struct visitor *visitor;
+        uint64_t first;
+
+        pair_set_up(2);
+        visitor = visitor_new(0);
+        visitor_attach(visitor, false);
+        is_up[1] = false; /* so that nothing is answered meanwhile */
+        first = visitor->id + 1;
+        for (int i = 0; i < INQUIRIES_MAX + 1; i++) {
+                visitor_ask(visitor, CMI_LOCAL_QUERY, "ping", NULL, NULL);
+        }
+        visitor_expect_error(visitor, visitor->id, CMI_E_BUSY);
+        is_up[1] = true;
+        for (int i = 0; i < INQUIRIES_MAX; i++) {
+                visitor_expect(visitor, CMI_LOCAL_ANSWER, first + (uint64_t)i);
+        }
+        visitor_ask(visitor, CMI_LOCAL_QUERY, "ping", NULL, NULL);
+        visitor_expect(visitor, CMI_LOCAL_ANSWER, visitor->id);
+        visitor_free(visitor);
+        pair_tear_down();
+}
+
 static void a_monitor_sees_both_nodes_operations_and_hides_their_keys(void)
 {
         struct visitor *monitor;
@@ -482,6 +506,7 @@ int main(int argc, char **argv)
         g_test_add_func("/daemon/stranger",
                         a_stranger_on_the_mesh_port_is_counted_and_changes_nothing);
         g_test_add_func("/daemon/end", a_clean_end_says_goodbye_and_the_stream_goes_on_after_it);
+        g_test_add_func("/daemon/questions", more_questions_at_once_than_may_be_are_refused);
         g_test_add_func("/daemon/forget", a_gone_node_can_be_forgotten_by_hand);
         g_test_add_func("/daemon/reserve",
                         beyond_a_users_share_meshctl_is_served_and_apps_are_told);

@@ -326,6 +326,55 @@ static void one_user_gets_half_of_the_connections_and_a_small_reserve(void)
         tear_down(&rig);
 }
 
+/* The kernel notes who connects, and one process can be several users one after the other. */
+static int dial_as(struct rig *rig, uid_t uid)
+{
+        int fd;
+
+        g_assert_cmpint(seteuid(uid), ==, 0);
+        fd = dial(rig);
+        g_assert_cmpint(seteuid(0), ==, 0);
+        return fd;
+}
+
+static void more_connections_of_all_users_than_may_be_are_refused(void)
+{
+        struct rig rig;
+        int fds[3 * 4 + 1];
+        int n = 0;
+
+        if (geteuid() != 0) {
+                g_test_skip("needs root, to be several users");
+                return;
+        }
+        set_up(&rig, 8);
+        g_assert_cmpint(chmod(rig.directory, 0755), ==, 0);
+        g_assert_cmpint(chmod(rig.path, 0666), ==, 0);
+        for (uid_t uid = 1000; uid < 1002; uid++) {
+                for (int i = 0; i < 4; i++) {
+                        fds[n++] = dial_as(&rig, uid);
+                }
+        }
+        TURN_UNTIL(&rig, rig.n_opened == 8);
+        g_assert_cmpuint(count_reserved(&rig), ==, 0);
+        /* All are taken; what is left to each is his part of the reserve. */
+        for (int i = 0; i < CLIENT_LIMIT_RESERVE_USER + 1; i++) {
+                fds[n++] = dial_as(&rig, 1002);
+        }
+        TURN_UNTIL(&rig, rig.local.counters.refused_full == 1);
+        g_assert_cmpint(rig.n_opened, ==, 8 + CLIENT_LIMIT_RESERVE_USER);
+        g_assert_cmpuint(rig.local.counters.refused_user, ==, 0);
+        close(fds[0]);
+        TURN_UNTIL(&rig, rig.n_closed == 1);
+        fds[0] = dial_as(&rig, 1002);
+        TURN_UNTIL(&rig, rig.n_opened == 9 + CLIENT_LIMIT_RESERVE_USER);
+        g_assert_cmpuint(count_reserved(&rig), ==, CLIENT_LIMIT_RESERVE_USER);
+        for (int i = 0; i < n; i++) {
+                close(fds[i]);
+        }
+        tear_down(&rig);
+}
+
 /* Only the counting: what is counted need not be connected. */
 static void others_cannot_use_up_the_reserve_of_root_and_of_meshds_user(void)
 {
@@ -483,6 +532,7 @@ int main(int argc, char **argv)
         g_test_add_func("/local/slow", a_client_that_does_not_read_is_held_and_loses_nothing);
         g_test_add_func("/local/overflow", a_client_that_lets_too_much_pile_up_is_dropped);
         g_test_add_func("/local/user", one_user_gets_half_of_the_connections_and_a_small_reserve);
+        g_test_add_func("/local/total", more_connections_of_all_users_than_may_be_are_refused);
         g_test_add_func("/local/reserve",
                         others_cannot_use_up_the_reserve_of_root_and_of_meshds_user);
         g_test_add_func("/local/smuggle", descriptors_that_a_client_sends_do_not_arrive);
