@@ -260,6 +260,29 @@ static void check_foreign(struct report *report)
         }
 }
 
+/* Whoever has another key is no member, and cannot tell so: its beacons are all that is heard. */
+static void check_key(struct report *report)
+{
+        const json_t *facts = report->patient->facts;
+        const char *source = document_str(facts, "bad_seal_source", "");
+
+        if (!is_recent(facts, "beacons_bad_seal_ms", RECENT_MS)) {
+                return;
+        }
+        if (is_true(facts, "has_key")) {
+                tell(report, "problem", source,
+                                "if that is a node of this mesh, give it a key of meshctl key list "
+                                "here: docs/how-to/keys.md; else it is a stranger, and ignored",
+                                "a node there says that it is of this mesh, with no key of this "
+                                "one");
+        } else {
+                tell(report, "problem", source,
+                                "start this node with --key and a copy of that node's key file, or "
+                                "give it another --mesh",
+                                "a node of this mesh there has a mesh key, and this one has none");
+        }
+}
+
 static const char *name_of(const struct report *report, const char *id, const char *fallback)
 {
         const json_t *row;
@@ -442,6 +465,7 @@ json_t *doctor_examine(const struct doctor_case *patient)
                         {"refused", check_refusing, "nobody was refused here lately"},
                         {"multicast", check_multicast, "it works"},
                         {"foreign", check_foreign, "no other mesh is heard on this group"},
+                        {"key", check_key, "nobody with another key is heard"},
                         {"single", check_single, "no single peer is needed to find the mesh"},
                         {"storage", check_storage, "identity and stream outlive the process"},
                         {"limits", check_limits, "enough open files are allowed"},

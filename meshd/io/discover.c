@@ -200,10 +200,17 @@ static int read_beacon(const struct discover *discover, const struct multicast_d
         return r;
 }
 
-static void note_foreign(struct discover *discover, const struct multicast_datagram *datagram)
+/* For meshctl doctor. */
+static void note_outsider(
+                struct discover *discover, int error, const struct multicast_datagram *datagram)
 {
-        discover->counters.foreign_ns = clock_read_ns(CLOCK_MONOTONIC);
-        discover->counters.foreign_source = datagram->source;
+        if (error == BEACON_FOREIGN) {
+                discover->counters.foreign_ns = clock_read_ns(CLOCK_MONOTONIC);
+                discover->counters.foreign_source = datagram->source;
+        } else if (error == BEACON_BAD_SEAL) {
+                discover->counters.bad_seal_ns = clock_read_ns(CLOCK_MONOTONIC);
+                discover->counters.bad_seal_source = datagram->source;
+        }
 }
 
 static void on_datagrams(uv_poll_t *handle, int status, int events)
@@ -223,9 +230,7 @@ static void on_datagrams(uv_poll_t *handle, int status, int events)
                 r = read_beacon(discover, &datagram, &beacon);
                 discover->counters.errors[r]++;
                 if (r != BEACON_OK) {
-                        if (r == BEACON_FOREIGN) {
-                                note_foreign(discover, &datagram);
-                        }
+                        note_outsider(discover, r, &datagram);
                         continue;
                 }
                 if (cmi_id_compare(&beacon.id, &discover->beacon.id) != 0) {

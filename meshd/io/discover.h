@@ -27,6 +27,8 @@ struct discover_counters {
         uint64_t others_ns;                 /* mono, newest beacon of another node; 0: never */
         uint64_t foreign_ns;                /* newest one of another mesh */
         struct cmi_endpoint foreign_source; /* and where it came from */
+        uint64_t bad_seal_ns;               /* likewise, of this mesh without a key of ours */
+        struct cmi_endpoint bad_seal_source;
 };
 
 struct discover {

@@ -28,6 +28,16 @@ static void write_host(const struct daemon *daemon, struct document *document, u
         document_age_ms(document, "refused_ms", daemon->refused_ns, now_ns);
 }
 
+static void write_source(struct document *document, const char *key, uint64_t heard_ns,
+                const struct cmi_endpoint *source)
+{
+        if (heard_ns == 0) {
+                document_text(document, key, "");
+        } else {
+                document_endpoint(document, key, source);
+        }
+}
+
 static void write_beacons(
                 const struct discover *discover, struct document *document, uint64_t now_ns)
 {
@@ -42,11 +52,12 @@ static void write_beacons(
                         outcomes[CANDIDATE_OWN] + outcomes[CANDIDATE_DUPLICATE]);
         document_age_ms(document, "beacons_others_ms", counters->others_ns, now_ns);
         document_age_ms(document, "beacons_foreign_ms", counters->foreign_ns, now_ns);
-        if (counters->foreign_ns == 0) {
-                document_text(document, "foreign_source", "");
-        } else {
-                document_endpoint(document, "foreign_source", &counters->foreign_source);
-        }
+        write_source(document, "foreign_source", counters->foreign_ns, &counters->foreign_source);
+        document_bool(document, "has_key", discover->ring != NULL);
+        document_uint(document, "beacons_bad_seal", counters->errors[BEACON_BAD_SEAL]);
+        document_age_ms(document, "beacons_bad_seal_ms", counters->bad_seal_ns, now_ns);
+        write_source(document, "bad_seal_source", counters->bad_seal_ns,
+                        &counters->bad_seal_source);
 }
 
 static void write_interfaces(const struct discover *discover, struct document *document)

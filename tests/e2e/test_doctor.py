@@ -41,8 +41,8 @@ def a_sound_mesh_has_no_problem():
         for node in nodes:
             until(f'{node.name} is fine', lambda one=node: all(row['state'] != 'problem' for row in examine(one)))
         checks = [row['check'] for row in examine(nodes[0])]
-        expect_equal(sorted(set(checks)), sorted(['node', 'peers', 'links', 'dial', 'refused', 'multicast', 'foreign', 'single',
-                                                  'storage', 'limits', 'clocks', 'regions']))
+        expect_equal(sorted(set(checks)), sorted(['node', 'peers', 'links', 'dial', 'refused', 'multicast', 'foreign', 'key',
+                                                  'single', 'storage', 'limits', 'clocks', 'regions']))
         expect(rows(nodes[0], 'multicast', 'note', 'stays on this host'), 'it is on loopback only')
 
 
@@ -84,6 +84,16 @@ def another_mesh_on_the_group_is_heard():
         first, = mesh.start(1, alone_ms=300)
         mesh.node(mesh=mesh.name + '-other').start()
         until_told(first, 'foreign', 'problem', 'another mesh')
+
+
+def another_key_and_none_are_told_on_both_sides():
+    with Mesh() as mesh:
+        keyed, = mesh.start_keyed(1, mesh.key(), alone_ms=300)
+        other = mesh.keyed_node(mesh.key('other'), alone_ms=300).start().wait_socket()
+        until_told(keyed, 'key', 'problem', 'no key of this one')
+        until_told(other, 'key', 'problem', 'no key of this one')
+        bare = mesh.node(alone_ms=300).start().wait_socket()
+        until_told(bare, 'key', 'problem', 'this one has none')
 
 
 def beacons_without_an_open_port_are_told():
@@ -156,6 +166,7 @@ def other_options_of_a_region_are_told():
 
 run([a_sound_mesh_has_no_problem, the_table_has_the_advice_below_the_finding, a_stopped_node_is_named,
      a_refused_node_and_its_reason_are_told_on_both_sides, another_mesh_on_the_group_is_heard,
+         another_key_and_none_are_told_on_both_sides,
      beacons_without_an_open_port_are_told, a_configured_peer_that_is_not_there_is_told, a_one_way_cut_is_told_in_its_direction,
      an_identity_that_is_not_stored_is_told, one_configured_peer_only_is_told,
      too_few_descriptors_are_told, other_options_of_a_region_are_told])

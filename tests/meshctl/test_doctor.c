@@ -22,6 +22,7 @@ static const char facts_text[] =
                 " 'refused': '', 'refused_ms': null, 'is_multicast': true, 'multicast': 'on',"
                 " 'static_peers': 0, 'beacons_sent': 50, 'beacons_own': 50,"
                 " 'beacons_others_ms': 4000, 'beacons_foreign_ms': null, 'foreign_source': '',"
+                " 'has_key': true, 'beacons_bad_seal_ms': null, 'bad_seal_source': '',"
                 " 'interfaces': [{'name': 'eth0', 'family': 4, 'is_joined': true, 'error': '',"
                 " 'advice': ''}], 'candidates': []}";
 
@@ -227,6 +228,21 @@ static void another_mesh_is_a_problem_only_for_a_lonely_node(
         g_assert_cmpstr(state_of(fixture, "peers"), ==, "note");
 }
 
+static void a_node_with_another_key_is_told_by_its_beacons(
+                struct fixture *fixture, const void *data)
+{
+        set(fixture->facts, "beacons_bad_seal_ms", json_integer(1000));
+        set(fixture->facts, "bad_seal_source", json_string("10.0.0.9:6780"));
+        expect(fixture, "key", "problem", "10.0.0.9:6780", "no key of this one");
+        set(fixture->facts, "has_key", json_false());
+        expect(fixture, "key", "problem", "10.0.0.9:6780", "this one has none");
+        set(fixture->facts, "beacons_bad_seal_ms", json_integer(3600000));
+        expect_no_problem(fixture);
+        /* Of a meshd that does not count them yet. */
+        json_object_del(fixture->facts, "beacons_bad_seal_ms");
+        expect_no_problem(fixture);
+}
+
 int main(int argc, char **argv)
 {
         static const struct {
@@ -243,6 +259,7 @@ int main(int argc, char **argv)
                         {"/doctor/dial", an_address_that_does_not_answer_is_told},
                         {"/doctor/storage", a_full_disk_and_a_volatile_log_are_told},
                         {"/doctor/refused", a_refusal_is_told_while_it_is_new},
+                        {"/doctor/key", a_node_with_another_key_is_told_by_its_beacons},
                         {"/doctor/foreign", another_mesh_is_a_problem_only_for_a_lonely_node},
         };
 
