@@ -92,6 +92,7 @@ enum core_event_kind {
         CORE_EVENT_LINK_FAILED, /* a dialled endpoint gave no HELLO in time and was hung up */
         CORE_EVENT_SELF,        /* a dialled endpoint is our own */
         CORE_EVENT_REGION,      /* a member has region number open with other options */
+        CORE_EVENT_EXPIRED,     /* a write intent ended by its deadline; of a member, or own */
 };
 
 struct core_event {
@@ -102,6 +103,7 @@ struct core_event {
         struct cmi_endpoint endpoint; /* MET, LINK_FAILED, SELF */
         uint64_t number;
         struct cmi_region theirs, ours; /* REGION */
+        const struct cmi_op *op;        /* EXPIRED: its INTENT_BEGIN, which was operation number */
         char text[CORE_TEXT_MAX];
 };
 

@@ -355,6 +355,26 @@ void intent_end(struct core *core, const struct cmi_op *op)
         }
 }
 
+static void expire(struct core *core, uint32_t index)
+{
+        const struct intent_record *record = &core->intents->memory->records[index];
+        const struct member *member = member_find(core, &record->origin);
+        struct cmi_op op = op_of(record);
+        struct core_event event = {
+                        .kind = CORE_EVENT_EXPIRED,
+                        .id = record->origin,
+                        .name = core->intents->is_own[index] ? core->name
+                                : member                     ? member->name
+                                                             : "",
+                        .number = record->number,
+                        .op = &op,
+        };
+
+        close_intent(core, index);
+        core->counters.intents_expired++;
+        core->sink.event(core->sink.context, &event);
+}
+
 void intent_tick(struct core *core, struct cmi_time now)
 {
         struct intent_table *table = core->intents;
@@ -365,8 +385,7 @@ void intent_tick(struct core *core, struct cmi_time now)
                 const struct intent_record *record = &table->memory->records[i];
 
                 if (is_open(record) && deadline_of(record) <= now.mono_ns) {
-                        close_intent(core, i);
-                        core->counters.intents_expired++;
+                        expire(core, i);
                 }
         }
         if (table->n_open == 0) {

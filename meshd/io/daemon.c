@@ -69,8 +69,8 @@ static void on_event(void *context, const struct core_event *event)
                         logger(LOGGER_WARNING, "state.unstored", L_TEXT("error", strerror(-r)));
                 }
         }
-        if (event->kind == CORE_EVENT_FORGOT && daemon->service.history) {
-                history_forgot(daemon->service.history, event->name, event->text);
+        if (daemon->service.history) {
+                history_event(daemon->service.history, event);
         }
         if (event->kind == CORE_EVENT_REFUSING) {
                 snprintf(daemon->refused, sizeof(daemon->refused), "%s", event->text);

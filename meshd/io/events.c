@@ -63,6 +63,12 @@ void events_log(const struct core_event *event)
         case CORE_EVENT_LINK_FAILED:
                 logger(LOGGER_DEBUG, "peer.unreachable", L_ENDPOINT("address", &event->endpoint));
                 return;
+        case CORE_EVENT_EXPIRED:
+                logger(LOGGER_WARNING, "intent.expired", L_TEXT("peer", event->name),
+                                L_BYTES("region", event->op->region),
+                                L_UINT("position", event->number),
+                                L_TEXT("msg", "a write did not end before its deadline"));
+                return;
         case CORE_EVENT_REGION:
                 return; /* told by service_region_differs(), which knows the region's name */
         case CORE_EVENT_SELF:

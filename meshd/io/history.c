@@ -90,6 +90,14 @@ void history_applied(struct history *history, const char *source, uint64_t numbe
         history->last_seq = seq;
 }
 
+void history_expired(struct history *history, const char *source, const struct cmi_op *op)
+{
+        struct cmi_op end = *op;
+
+        end.kind = CMI_OP_INTENT_END;
+        history_applied(history, source, 0, &end);
+}
+
 void history_forgot(struct history *history, const char *source, const char *text)
 {
         struct history_entry *entry = add(history, source);
@@ -98,6 +106,15 @@ void history_forgot(struct history *history, const char *source, const char *tex
         entry->kind = CMI_OP_ALL;
         snprintf(entry->text, sizeof(entry->text), "%s", text);
         history->last_seq = entry->seq;
+}
+
+void history_event(struct history *history, const struct core_event *event)
+{
+        if (event->kind == CORE_EVENT_FORGOT) {
+                history_forgot(history, event->name, event->text);
+        } else if (event->kind == CORE_EVENT_EXPIRED) {
+                history_expired(history, event->name, event->op);
+        }
 }
 
 uint32_t history_n_entries(const struct history *history)

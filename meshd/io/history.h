@@ -8,6 +8,7 @@
  *
  * One thread.
  */
+#include "meshd/core/core.h"
 #include "wire/op.h"
 #include "wire/page.h"
 
@@ -19,8 +20,8 @@
 struct history_entry {
         uint64_t seq;    /* its stamp in the page; 0: it had no effect here (no such region) */
         uint64_t at_ns;  /* mono, when it was applied */
-        uint64_t number; /* in its stream; 0: no operation, see text */
-        uint64_t kind;   /* enum cmi_op_kind */
+        uint64_t number; /* in its stream; 0: no operation, see kind and text */
+        uint64_t kind;   /* enum cmi_op_kind; INTENT_END also for one that its deadline ended */
         bool is_whole_region;
         uint32_t n_keys;
         uint32_t n_tags;
@@ -50,8 +51,14 @@ struct history *history_free(struct history *history);
 void history_applied(struct history *history, const char *source, uint64_t number,
                 const struct cmi_op *op);
 
+/* A write intent of that node, begun by @op, was ended by its deadline just now. */
+void history_expired(struct history *history, const char *source, const struct cmi_op *op);
+
 /* Everything was forgotten just now; @source is "" if no node is the cause. */
 void history_forgot(struct history *history, const char *source, const char *text);
+
+/* For core_sink.event: one of these two, or nothing. */
+void history_event(struct history *history, const struct core_event *event);
 
 /* What left this stamp; borrowed until the next one is noted. NULL: not remembered. */
 const struct history_entry *history_find(const struct history *history, uint64_t seq);

@@ -75,6 +75,13 @@ static const char *describe_target(const struct why *why, const struct history_e
 
         switch (history_is_about(why->service->history, entry, kind, target)) {
         case HISTORY_SAME:
+                if (entry->kind == CMI_OP_INTENT_BEGIN) {
+                        return "a write to it has begun";
+                }
+                if (entry->kind == CMI_OP_INTENT_END) {
+                        return entry->number != 0 ? "a write to it has ended"
+                                                  : "a write to it was ended by its deadline";
+                }
                 return is_key ? "this key was invalidated" : "this tag was invalidated";
         case HISTORY_OTHER:
                 return "a collision: another one that shares its slot was invalidated";

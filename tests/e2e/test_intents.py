@@ -59,10 +59,12 @@ def a_begun_write_is_a_miss_elsewhere_and_is_not_stored_until_its_end():
         expect_equal((row['first'], row['client'], row['pid']), ('k', writer.name, writer.process.pid))
         why = json_why(second)
         expect_equal((why['has_intent'], why['is_served'], why['verdict']), (True, False, 'a write intent is open on it'))
+        expect_equal(cause(second), (first.name, 'intent-begin', 'a write to it has begun'))
         token = reader.ask('token 1')['rc']
         expect_equal((token, reason(reader)), (0, 'intent'))
         expect_equal(writer.ask('end 0')['rc'], 0)
         until('it ended there', lambda: not intents(second))
+        expect_equal(cause(second), (first.name, 'intent-end', 'a write to it has ended'))
         # What was loaded before the end is not stored after it.
         expect_equal(reader.ask('put r k old 1')['rc'], CM_REFUSED)
         stored(reader, writer)
@@ -73,6 +75,12 @@ def json_why(node):
     return node.json('why', 'k', '--region', 'r')
 
 
+def cause(node):
+    """Of the newest stamp of the key."""
+    row, = (row for row in json_why(node)['stamps'] if row['what'] == 'key')
+    return row['source'], row['kind'], row['cause']
+
+
 def without_an_end_its_deadline_ends_it_and_a_late_end_says_so():
     with Mesh(LEASE_MS) as mesh:
         (first, second), (writer, reader) = mesh.start_with_apps(2)
@@ -80,6 +88,7 @@ def without_an_end_its_deadline_ends_it_and_a_late_end_says_so():
         began = begun(writer, deadline_ms=1500)
         expect_ended_by_its_deadline(reader, began, 1500)
         until('it is over here, too', lambda: not intents(first))
+        expect_equal(cause(second), (first.name, 'intent-end', 'a write to it was ended by its deadline'))
         expect_equal(writer.ask('end 0')['rc'], CM_E_EXPIRED)
         until('the late end killed what was stored', lambda: reason(reader) != 'hit')
         expect_equal(second.stats()['intents_expired'], 1)

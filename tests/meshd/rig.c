@@ -83,6 +83,11 @@ static void on_event(void *context, const struct core_event *event)
         node->n_gaps += event->kind == CORE_EVENT_GAP;
         node->n_met += event->kind == CORE_EVENT_MET;
         node->n_differences += event->kind == CORE_EVENT_REGION;
+        if (event->kind == CORE_EVENT_EXPIRED) {
+                node->n_expired++;
+                snprintf(node->expired, sizeof(node->expired), "%s", event->name);
+                assert(event->op->n_keys == 1);
+        }
         if (event->kind == CORE_EVENT_REFUSED) {
                 memcpy(node->refused, event->text, sizeof(node->refused));
         }

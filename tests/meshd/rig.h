@@ -36,7 +36,9 @@ struct rig_node {
         struct core_outcome outcome;
         uint32_t n_forgot;
         uint32_t n_gaps;
-        uint32_t n_differences; /* of regions, told */
+        uint32_t n_differences;         /* of regions, told */
+        uint32_t n_expired;             /* intents, told */
+        char expired[CMI_NAME_MAX + 1]; /* whose was the last one */
         char refused[CORE_TEXT_MAX];
 };
 

@@ -87,6 +87,8 @@ static void it_ends_at_its_deadline_though_its_node_died_long_before(void)
         g_assert_false(rig_is_flagged(rig, 1, KEY) || rig_is_flagged(rig, 2, KEY));
         g_assert_true(rig_is_stamped(rig, 1, "k", token));
         g_assert_cmpuint(n_expired(rig, 1), ==, 1);
+        g_assert_cmpuint(rig->nodes[1].n_expired, ==, 1);
+        g_assert_cmpstr(rig->nodes[1].expired, ==, "n0");
         rig_free(rig);
 }
 
