@@ -49,7 +49,8 @@
         X(INTENT_END_UNSTAMPED)    /* its end takes the flag away and stamps nothing */            \
         X(INTENT_UNTOLD)           /* to nobody who joins, nor with a RESET */                     \
         X(INTENT_GRANT_EARLY)      /* a joiner serves before it is told */                         \
-        X(INTENT_NOT_DURABLE)      /* a meshd that starts knows none of those before */
+        X(INTENT_NOT_DURABLE)      /* a meshd that starts knows none of those before */           \
+        X(INTENT_LAPSED_ENOUGH)    /* a begin is 0 though a member has only lapsed */
 /* clang-format on */
 
 enum mutant {

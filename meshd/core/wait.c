@@ -129,7 +129,9 @@ static void finish(struct core *core, struct wait *wait, int outcome)
                 end.n_lapsed += is_lapsed;
                 end.n_unconfirmed += !is_lapsed;
         }
-        if (outcome == 0 && (end.n_unconfirmed > 0 || (wait->is_intent && end.n_lapsed > 0))) {
+        if (outcome == 0 &&
+                        (end.n_unconfirmed > 0 || (wait->is_intent && end.n_lapsed > 0 &&
+                                                                  !MUTANT(INTENT_LAPSED_ENOUGH)))) {
                 end.outcome = CORE_OUTCOME_PARTIAL;
         }
         wait_done(core, wait, &end);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Write intents, as a model for Spin: two owners at node A announce writes to one key, an app at
- * node B reads it. What leases do is taken from lease.pml: B stops serving at any time, starts
- * again only when it has applied all of A's stream, and a wait ends for B when it has applied the
- * operation or does not serve.
+ * node B reads it. What leases do is taken from lease.pml: B stops serving at any time, and starts
+ * again only when it has applied all of A's stream, or when it declares A gone: then it forgets
+ * everything first. That is why an owner's wait ends only when B has applied the BEGIN: that B does
+ * not serve now is not enough, as it is for an invalidation.
  *
  * An owner begins, waits, commits, ends. It may die at any moment; a COMMIT that it has sent may
  * still take effect, but never after the database's deadline, which lies within the intent's.
@@ -36,6 +37,7 @@ byte a_left[OWNERS];
 
 /* Of B. */
 bool serves = true;
+bool is_gone = false; /* A, in B's eyes: B serves without it */
 byte applied = 0;
 bool is_open[OWNERS];
 byte left[OWNERS];
@@ -89,7 +91,11 @@ proctype writer(bit i)
                 a_is_open[i] = true;
                 a_left[i] = DEADLINE }
         do
+#ifdef MUTANT_LAPSED_IS_ENOUGH
         :: d_step { (applied >= number || !serves) && a_left[i] > 0 -> number = 0 }
+#else
+        :: d_step { applied >= number && a_left[i] > 0 -> number = 0 }
+#endif
                 break
         :: a_left[i] == 0 -> goto over /* too late to begin to write */
         od;
@@ -120,7 +126,7 @@ active proctype other()
 active proctype server()
 {
         do
-        :: d_step { applied < n_log ->
+        :: d_step { applied < n_log && !is_gone ->
                 if
                 :: log[applied].kind == BEGIN_INTENT ->
                         is_open[log[applied].owner] = true;
@@ -144,9 +150,13 @@ active proctype server()
         :: d_step { is_open[0] -> close(0) }
 #endif
         :: d_step { serves -> serves = false }
-        :: d_step { !serves && applied == n_log -> serves = true }
-        /* Killed and started again: a new page that joins at A's position. */
-        :: d_step { page_life == 0 ->
+        :: d_step { !serves && !is_gone && applied == n_log -> serves = true }
+        :: d_step { !serves -> is_gone = true; is_stamped = true; serves = true }
+        /* Heard again. */
+        :: d_step { is_gone -> is_gone = false; serves = false }
+        /* Killed and started again: a new page that joins at A's position. If A is not there, it
+         * has what its own file kept. */
+        :: d_step { page_life == 0 && !is_gone ->
                 page_life = 1;
                 serves = false;
                 applied = n_log;
@@ -164,6 +174,20 @@ active proctype server()
                 n_open = is_open[0] + is_open[1];
 #endif
                 is_flagged = n_open > 0 }
+        :: d_step { page_life == 0 && is_gone ->
+                page_life = 1;
+                serves = false;
+                is_stamped = true
+#ifdef MUTANT_NOT_DURABLE
+                ;
+                n_open = 0;
+                is_flagged = false;
+                is_open[0] = false;
+                is_open[1] = false;
+                left[0] = 0;
+                left[1] = 0
+#endif
+           }
         od
 }
 

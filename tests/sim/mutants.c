@@ -60,6 +60,7 @@ static const struct {
                 RULE(INTENT_UNTOLD, 200, "HELLO and RESET carry the open intents"),
                 RULE(INTENT_GRANT_EARLY, 200, "no grant counts before they are flagged"),
                 RULE(INTENT_NOT_DURABLE, 200, "open intents survive meshd"),
+                RULE(INTENT_LAPSED_ENOUGH, 200, "a begin waits until each member has applied it"),
 #undef RULE
 };
 
