@@ -549,3 +549,16 @@ void core_status(const struct core *core, struct core_status *ret_status)
                 memcpy(ret_status->reason, core->reason, sizeof(ret_status->reason));
         }
 }
+
+const char *core_state_text(enum core_state state)
+{
+        switch (state) {
+        case CORE_JOINING:
+                return "joining";
+        case CORE_LIVE:
+                return "live";
+        case CORE_STOPPING:
+                return "stopping";
+        }
+        return "unknown";
+}

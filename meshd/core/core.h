@@ -363,6 +363,10 @@ struct core_transition {
         const char *why; /* static */
 };
 
+/* "joining" and so on, for people and documents. */
+const char *core_state_text(enum core_state state);
+const char *core_member_state_text(enum member_state state);
+
 struct core_member {
         struct cmi_id id;
         uint64_t incarnation;
@@ -390,6 +394,13 @@ struct core_member {
         uint32_t n_transitions;
         struct core_transition transitions[CORE_TRANSITIONS]; /* the newest first */
 };
+
+/* Operations of its stream that are not applied here yet. */
+static inline uint64_t core_member_lag(const struct core_member *member)
+{
+        return member->newest.number > member->applied ? member->newest.number - member->applied
+                                                       : 0;
+}
 
 /**
  * core_member() - look at one member

@@ -430,3 +430,22 @@ int core_member(const struct core *core, struct cmi_time now, uint32_t index,
         copy_transitions(member, ret_member);
         return 0;
 }
+
+const char *core_member_state_text(enum member_state state)
+{
+        switch (state) {
+        case MEMBER_SEEN:
+                return "seen";
+        case MEMBER_JOINING:
+                return "joining";
+        case MEMBER_LIVE:
+                return "live";
+        case MEMBER_SILENT:
+                return "silent";
+        case MEMBER_GONE:
+                return "gone";
+        case MEMBER_LEFT:
+                return "left";
+        }
+        return "unknown";
+}

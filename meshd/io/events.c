@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "meshd/io/events.h"
 
-#include "meshd/io/admin.h"
 #include "meshd/io/logger.h"
 
 static enum logger_level member_level(enum member_state to)
@@ -28,8 +27,8 @@ void events_log(const struct core_event *event)
         case CORE_EVENT_MEMBER:
                 logger(member_level(event->to), "peer.state", L_TEXT("peer", event->name),
                                 L_ID("id", &event->id),
-                                L_TEXT("from", admin_member_state(event->from)),
-                                L_TEXT("to", admin_member_state(event->to)),
+                                L_TEXT("from", core_member_state_text(event->from)),
+                                L_TEXT("to", core_member_state_text(event->to)),
                                 L_TEXT("msg", event->text));
                 return;
         case CORE_EVENT_FORGOT:

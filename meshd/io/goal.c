@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "meshd/io/goal.h"
 
-#include "meshd/io/admin.h"
 #include "meshd/io/arguments.h"
 
 #include <errno.h>
@@ -99,12 +98,12 @@ void goal_describe(const struct goal *goal, const struct core *core, struct cmi_
                                 (unsigned long long)goal->n_wanted);
         } else if (status.state != CORE_LIVE) {
                 snprintf(ret_text, GOAL_TEXT_MAX, "this node is %s: %s",
-                                admin_core_state(status.state), status.reason);
+                                core_state_text(status.state), status.reason);
         } else if (find_laggard(goal, core, now, &member)) {
                 snprintf(ret_text, GOAL_TEXT_MAX,
                                 "peer \"%s\" is %s; %llu of our operations are missing there, %llu "
                                 "of its operations here",
-                                member.name, admin_member_state(member.state),
+                                member.name, core_member_state_text(member.state),
                                 (unsigned long long)(status.newest.number - member.acknowledged),
                                 (unsigned long long)(member.newest.number - member.applied));
         } else {

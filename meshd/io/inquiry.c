@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "meshd/io/inquiry_state.h"
 
-#include "meshd/io/admin.h"
 #include "meshd/io/arguments.h"
 #include "meshd/io/clock.h"
 #include "meshd/io/trace.h"
@@ -27,14 +26,14 @@ static void release(struct inquiries *inquiries, struct inquiry *inquiry)
         for (uint32_t i = 0; i < inquiry->n_targets; i++) {
                 inquiries->n_open -= inquiry->targets[i].state == TARGET_ASKED;
         }
-        if (inquiry->kind == INQUIRY_TRACE && inquiry->guest) {
+        if (inquiry->kind == INQUIRY_TRACE && inquiry->question.guest) {
                 trace_cancel(inquiries, inquiry);
         }
         free(inquiry->targets);
         free(inquiry->cells);
         free(inquiry->by_id);
-        if (inquiry->guest) {
-                inquiry->guest->n_inquiries--;
+        if (inquiry->question.guest) {
+                inquiry->question.guest->n_inquiries--;
                 inquiries->n_active--;
         }
         *inquiry = (struct inquiry){.generation = inquiry->generation + 1};
@@ -52,7 +51,7 @@ struct inquiries *inquiries_free(struct inquiries *inquiries)
 void inquiry_cancel(struct inquiries *inquiries, const struct guest *guest)
 {
         for (int i = 0; i < INQUIRIES_MAX && guest->n_inquiries > 0; i++) {
-                if (inquiries->slots[i].guest == guest) {
+                if (inquiries->slots[i].question.guest == guest) {
                         release(inquiries, &inquiries->slots[i]);
                 }
         }
@@ -118,11 +117,11 @@ static int begin_links(struct inquiries *inquiries, struct inquiry *inquiry, str
 
         core_status(service->core, &status);
         r = inquiry_add_target(inquiry, &service->state->id, service->config->name,
-                        admin_core_state(status.state));
+                        core_state_text(status.state));
         for (uint32_t i = 0; r == 0 && core_member(service->core, now, i, &member) == 0; i++) {
                 if (member.state != MEMBER_LEFT) {
                         r = inquiry_add_target(inquiry, &member.id, member.name,
-                                        admin_member_state(member.state));
+                                        core_member_state_text(member.state));
                         if (r == 0 && is_askable(member.state)) {
                                 inquiry->targets[inquiry->n_targets - 1].state = TARGET_DUE;
                         }
@@ -150,7 +149,7 @@ static int begin_links(struct inquiries *inquiries, struct inquiry *inquiry, str
 
 static int add_ping(struct inquiry *inquiry, const struct core_member *member, bool is_asked)
 {
-        const char *state = admin_member_state(member->state);
+        const char *state = core_member_state_text(member->state);
         int r = inquiry_add_target(inquiry, &member->id, member->name, state);
 
         if (r == 0) {
@@ -162,22 +161,22 @@ static int add_ping(struct inquiry *inquiry, const struct core_member *member, b
         return r;
 }
 
-static int begin_ping(struct inquiries *inquiries, struct inquiry *inquiry, struct cmi_time now,
-                struct cmi_slice arguments)
+static int begin_ping(struct inquiry *inquiry, const struct question *question)
 {
-        struct service *service = inquiries->service;
         struct core_member member;
         struct cmi_slice name = {0};
-        int r = arguments_str(arguments, "peer", CMI_NAME_MAX, &name);
+        int r = arguments_str(question->arguments, "peer", CMI_NAME_MAX, &name);
 
         if (r < 0) {
                 return r;
         }
         if (name.len > 0) {
-                r = admin_find_member(service, name, now, &member);
+                r = question_find_member(question, name, &member);
                 return r < 0 ? r : add_ping(inquiry, &member, true);
         }
-        for (uint32_t i = 0; r == 0 && core_member(service->core, now, i, &member) == 0; i++) {
+        for (uint32_t i = 0; r == 0 &&
+                             core_member(question->service->core, question->now, i, &member) == 0;
+                        i++) {
                 if (member.state != MEMBER_LEFT) {
                         r = add_ping(inquiry, &member, is_askable(member.state));
                 }
@@ -185,55 +184,53 @@ static int begin_ping(struct inquiries *inquiries, struct inquiry *inquiry, stru
         return r;
 }
 
-static int begin(struct inquiries *inquiries, struct inquiry *inquiry, struct cmi_time now,
-                const struct inquiry_request *request)
+static int begin(struct inquiries *inquiries, struct inquiry *inquiry,
+                const struct question *question, enum inquiry_kind kind)
 {
-        bool is_long = request->kind == INQUIRY_WAIT || request->kind == INQUIRY_TRACE;
+        bool is_long = kind == INQUIRY_WAIT || kind == INQUIRY_TRACE;
         uint64_t timeout_ms = is_long ? 10000 : 1000;
 
-        if (arguments_uint(request->arguments, "timeout_ms", INQUIRY_TIMEOUT_MAX_MS, &timeout_ms) <
+        if (arguments_uint(question->arguments, "timeout_ms", INQUIRY_TIMEOUT_MAX_MS, &timeout_ms) <
                         0) {
                 return -EINVAL;
         }
-        inquiry->guest = request->guest;
-        inquiry->request = request->id;
-        inquiry->kind = request->kind;
-        inquiry->begun_ns = now.mono_ns;
-        inquiry->deadline_ns = now.mono_ns + cmi_ms(timeout_ms);
-        request->guest->n_inquiries++;
+        inquiry->question = *question;
+        inquiry->question.arguments = cmi_slice(NULL, 0);
+        inquiry->kind = kind;
+        inquiry->deadline_ns = question->now.mono_ns + cmi_ms(timeout_ms);
+        question->guest->n_inquiries++;
         inquiries->n_active++;
-        switch (request->kind) {
+        switch (kind) {
         case INQUIRY_LINKS:
-                return begin_links(inquiries, inquiry, now);
+                return begin_links(inquiries, inquiry, question->now);
         case INQUIRY_PING:
-                return begin_ping(inquiries, inquiry, now, request->arguments);
+                return begin_ping(inquiry, question);
         case INQUIRY_TRACE:
-                return trace_begin(inquiries, inquiry, now, request->arguments);
+                return trace_begin(inquiries, inquiry, question->now, question->arguments);
         case INQUIRY_WAIT:
-                return goal_read(&inquiry->goal, request->arguments, inquiries->service->core);
+                return goal_read(&inquiry->goal, question->arguments, inquiries->service->core);
         }
         return -EINVAL;
 }
 
-void inquiry_begin(struct inquiries *inquiries, struct cmi_time now,
-                const struct inquiry_request *request)
+void inquiry_begin(struct inquiries *inquiries, const struct question *question,
+                enum inquiry_kind kind)
 {
-        struct client *client = request->guest->client;
         int i = 0;
         int r;
 
-        while (i < INQUIRIES_MAX && inquiries->slots[i].guest) {
+        while (i < INQUIRIES_MAX && inquiries->slots[i].question.guest) {
                 i++;
         }
         if (i == INQUIRIES_MAX) {
-                service_error(client, request->id, CMI_E_BUSY,
-                                "%d queries of this kind run already", INQUIRIES_MAX);
+                question_refuse(question, CMI_E_BUSY, "%d queries of this kind run already",
+                                INQUIRIES_MAX);
                 return;
         }
-        r = begin(inquiries, &inquiries->slots[i], now, request);
+        r = begin(inquiries, &inquiries->slots[i], question, kind);
         if (r < 0) {
                 release(inquiries, &inquiries->slots[i]);
-                service_error(client, request->id, r,
+                question_refuse(question, r,
                                 r == -ENOENT ? "no peer of this name or id is known"
                                              : "an argument is missing or out of range");
         }
@@ -323,7 +320,8 @@ bool inquiry_done(struct inquiries *inquiries, uint64_t cookie, const struct cor
         if ((uint32_t)cookie < CORE_WAITS_MAX || slot >= INQUIRIES_MAX) {
                 return false;
         }
-        if (inquiries->slots[slot].guest && inquiries->slots[slot].generation == cookie >> 32) {
+        if (inquiries->slots[slot].question.guest &&
+                        inquiries->slots[slot].generation == cookie >> 32) {
                 trace_done(inquiries, &inquiries->slots[slot], outcome);
         }
         return true;
@@ -414,27 +412,23 @@ static void finish(struct inquiries *inquiries, struct inquiry *inquiry, struct 
                         [INQUIRY_PING] = "ping",
                         [INQUIRY_TRACE] = "trace",
                         [INQUIRY_WAIT] = "wait"};
-        struct client *client = inquiry->guest->client;
-        uint64_t id = inquiry->request;
-        struct document document;
-        size_t start;
-        struct cmi_writer writer = service_begin(inquiries->service, CMI_LOCAL_ANSWER, id, &start);
+        const struct question question = inquiry->question;
+        struct answer answer;
+        struct document *document = &answer.document;
 
-        cmi_document_write_head(&writer);
-        document = document_begin(&writer, schemas[inquiry->kind]);
+        answer_begin(&answer, &question, schemas[inquiry->kind]);
         if (inquiry->kind == INQUIRY_LINKS) {
-                write_links(inquiries, inquiry, &document);
+                write_links(inquiries, inquiry, document);
         } else if (inquiry->kind == INQUIRY_PING) {
-                write_ping(inquiry, &document);
+                write_ping(inquiry, document);
         } else if (inquiry->kind == INQUIRY_TRACE) {
-                trace_write(inquiries, inquiry, &document, now);
+                trace_write(inquiries, inquiry, document, now);
         } else {
-                document_text(&document, "for", goal_text(&inquiry->goal));
-                document_age_ms(&document, "waited_ms", inquiry->begun_ns, now.mono_ns);
+                document_text(document, "for", goal_text(&inquiry->goal));
+                document_age_ms(document, "waited_ms", inquiry->question.now.mono_ns, now.mono_ns);
         }
-        document_end(&document);
         release(inquiries, inquiry);
-        service_send(client, &writer, start, id);
+        answer_send(&answer, &question);
 }
 
 static void refuse_wait(
@@ -443,7 +437,7 @@ static void refuse_wait(
         char text[GOAL_TEXT_MAX];
 
         goal_describe(&inquiry->goal, inquiries->service->core, now, text);
-        service_error(inquiry->guest->client, inquiry->request, CMI_E_TIMEOUT, "%s", text);
+        question_refuse(&inquiry->question, CMI_E_TIMEOUT, "%s", text);
 }
 
 static bool has_open_targets(const struct inquiry *inquiry)
@@ -482,7 +476,7 @@ static void turn_one(struct inquiries *inquiries, struct inquiry *inquiry, struc
 void inquiry_turn(struct inquiries *inquiries, struct cmi_time now)
 {
         for (int i = 0; i < INQUIRIES_MAX && inquiries->n_active > 0; i++) {
-                if (inquiries->slots[i].guest) {
+                if (inquiries->slots[i].question.guest) {
                         turn_one(inquiries, &inquiries->slots[i], now);
                 }
         }
@@ -493,7 +487,8 @@ void inquiry_note(struct inquiries *inquiries)
         for (int i = 0; i < INQUIRIES_MAX && inquiries->n_active > 0; i++) {
                 struct inquiry *inquiry = &inquiries->slots[i];
 
-                if (inquiry->guest && inquiry->kind == INQUIRY_TRACE && !inquiry->trace.is_asking) {
+                if (inquiry->question.guest && inquiry->kind == INQUIRY_TRACE &&
+                                !inquiry->trace.is_asking) {
                         trace_note(inquiries, inquiry, clock_now());
                 }
         }

@@ -6,7 +6,7 @@
  * since the core has a bound on open queries; nothing is asked from inside the core's callbacks,
  * but in inquiry_turn().
  */
-#include "meshd/io/service.h"
+#include "meshd/io/question.h"
 
 #define INQUIRIES_MAX 16       /* at once */
 #define INQUIRY_QUERIES_MAX 48 /* open between nodes, of all of them */
@@ -18,13 +18,6 @@ enum inquiry_kind {
         INQUIRY_PING,
         INQUIRY_TRACE,
         INQUIRY_WAIT,
-};
-
-struct inquiry_request {
-        struct guest *guest;
-        uint64_t id;
-        enum inquiry_kind kind;
-        struct cmi_slice arguments; /* borrowed for the call */
 };
 
 struct inquiries;
@@ -39,8 +32,8 @@ int inquiries_new(struct inquiries **ret_inquiries, struct service *service);
 struct inquiries *inquiries_free(struct inquiries *inquiries);
 
 /* Begin one; errors are told to the client. */
-void inquiry_begin(struct inquiries *inquiries, struct cmi_time now,
-                const struct inquiry_request *request);
+void inquiry_begin(struct inquiries *inquiries, const struct question *question,
+                enum inquiry_kind kind);
 
 /* core_sink.answered */
 void inquiry_answered(

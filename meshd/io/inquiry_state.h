@@ -47,11 +47,9 @@ struct target {
 };
 
 struct inquiry {
-        struct guest *guest; /* NULL: free */
-        uint64_t request;
+        struct question question; /* without its arguments; guest NULL: free */
         enum inquiry_kind kind;
         uint32_t generation;
-        uint64_t begun_ns;
         uint64_t deadline_ns;
         uint32_t n_targets;
         struct target *targets; /* for LINKS the first one is this node */

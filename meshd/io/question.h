@@ -1,34 +1,37 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What the files behind admin.h share: one query in work, and its answer. admin.c has the table of
- * verbs, and those about this node and its peers; admin_apps.c those about apps; admin_intents.c
- * the one about open write intents.
+ * A query of a client in work, and its answer: what each verb is given, and what it answers with.
  */
 #include "meshd/io/service.h"
 
-/* One query in work. */
 struct question {
         struct service *service;
         struct guest *guest;
         uint64_t id;
-        struct cmi_slice arguments;
+        struct cmi_slice arguments; /* borrowed for the call */
         struct cmi_time now;
 };
 
-/* The answer to this question, with its document opened. */
+/* The answer to a question, with its document opened. */
 struct answer {
         struct cmi_writer writer;
         struct document document;
         size_t begin;
 };
 
+/* Nothing else may be answered between the two. @schema: "status" and so on. */
 void answer_begin(struct answer *answer, const struct question *question, const char *schema);
 void answer_send(struct answer *answer, const struct question *question);
 
-/* admin_apps.c */
-void question_regions(const struct question *question);
-void question_clients(const struct question *question);
+/* Answer by ERROR. */
+void question_refuse(const struct question *question, int64_t code, const char *format, ...)
+                __attribute__((format(printf, 3, 4)));
 
-/* admin_intents.c */
-void question_intents(const struct question *question);
+/**
+ * question_find_member() - a member by name, or by id in its text form
+ *
+ * Return: 0, -ENOENT.
+ */
+int question_find_member(const struct question *question, struct cmi_slice name,
+                struct core_member *ret_member);

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "meshd/io/service.h"
 
-#include "meshd/io/admin.h"
 #include "meshd/io/client_limit.h"
 #include "meshd/io/clock.h"
 #include "meshd/io/inquiry.h"
-#include "meshd/io/key_admin.h"
 #include "meshd/io/load.h"
 #include "meshd/io/logger.h"
 #include "meshd/io/monitor.h"
+#include "meshd/io/verbs.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -325,7 +324,11 @@ static int do_query(struct service *service, struct guest *guest, const struct c
         struct cmi_local_query query;
         int r = cmi_local_query_decode(head->fields, &query);
 
-        return r < 0 ? r : admin_answer(service, guest, head->id, &query);
+        if (r < 0) {
+                return r;
+        }
+        verbs_answer(service, guest, head->id, &query);
+        return 0;
 }
 
 static int do_subscribe(
@@ -400,7 +403,7 @@ static void on_closed(void *context, struct client *client)
         loads_cancel(service->loads, guest);
         inquiry_cancel(service->inquiries, guest);
         monitor_unsubscribe(service->monitor, guest);
-        key_admin_cancel(service, guest);
+        verb_keys_cancel(service, guest);
         service_forget_regions(service, guest);
         free(guest);
         client->guest = NULL;

@@ -3,7 +3,7 @@
 /*
  * What meshd does for its local clients: attach, open regions, publish and wait. It decides what a
  * request means, and keeps for each client (a guest) what it has open. Messages come from local.h;
- * queries are answered by admin.h and inquiry.h, and subscriptions by monitor.h.
+ * queries are answered by verbs.h and inquiry.h, and subscriptions by monitor.h.
  *
  * One thread.
  */
@@ -111,7 +111,7 @@ void service_done(struct service *service, uint64_t cookie, const struct core_ou
 /* Another node has a region open with other options: the clients that have it open are told. */
 void service_region_differs(struct service *service, const struct core_event *event);
 
-/* Answering, for admin.h, inquiry.h and monitor.h */
+/* Answering, for question.h, inquiry.h and monitor.h */
 
 /* Begin an answer in the scratch buffer; end and send it with service_send(). */
 struct cmi_writer service_begin(

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "meshd/io/trace.h"
 
-#include "meshd/io/admin.h"
 #include "meshd/io/arguments.h"
 #include "meshd/io/clock.h"
 
@@ -33,8 +32,8 @@ static int add_targets(struct inquiries *inquiries, struct inquiry *inquiry, str
                 if (member.state == MEMBER_LEFT || member.state == MEMBER_SEEN) {
                         continue;
                 }
-                r = inquiry_add_target(
-                                inquiry, &member.id, member.name, admin_member_state(member.state));
+                r = inquiry_add_target(inquiry, &member.id, member.name,
+                                core_member_state_text(member.state));
                 if (r == 0) {
                         struct target *target = &inquiry->targets[inquiry->n_targets - 1];
 
@@ -187,8 +186,9 @@ static void write_step(struct document *document, const struct inquiry *inquiry,
                 document_nil(document, key);
         } else {
                 document_uint(document, key,
-                                at_ns > inquiry->begun_ns
-                                                ? (at_ns - inquiry->begun_ns) / CMI_NS_PER_US
+                                at_ns > inquiry->question.now.mono_ns
+                                                ? (at_ns - inquiry->question.now.mono_ns) /
+                                                                  CMI_NS_PER_US
                                                 : 0);
         }
 }
@@ -204,7 +204,7 @@ static void write_self(struct document *document, const struct inquiries *inquir
         document_text(document, "name", service->config->name);
         document_id(document, "id", &service->state->id);
         document_bool(document, "is_self", true);
-        document_text(document, "state", admin_core_state(status.state));
+        document_text(document, "state", core_state_text(status.state));
         document_nil(document, "sent_us");
         write_step(document, inquiry, "applied_us", inquiry->trace.numbered_ns);
         document_uint(document, "accuracy_us", 0);

@@ -101,7 +101,7 @@ def each_reason_of_a_miss_is_explained():
 
 
 def each_state_of_a_member_is_explained():
-    states = re.findall(r'"(\w+)"', function('admin_member_state', code('meshd/io/admin.c')))
+    states = re.findall(r'"(\w+)"', function('core_member_state_text', code('meshd/core/member.c')))
     described = in_code(page_cells('A peer is not live', TROUBLE))
     expect_equal(sorted(described + ['live']), sorted(set(states) - {'unknown'}))
 

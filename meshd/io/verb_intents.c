@@ -2,7 +2,7 @@
 /* The query about open write intents. */
 #include "meshd/io/arguments.h"
 #include "meshd/io/monitor.h"
-#include "meshd/io/question.h"
+#include "meshd/io/verbs.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -59,7 +59,7 @@ static void write_intent(struct document *document, const struct question *quest
         document_uint(document, "pid", client ? (uint64_t)client->pid : 0);
 }
 
-void question_intents(const struct question *question)
+void verb_intents(const struct question *question)
 {
         struct core_intent intent;
         struct answer answer;
@@ -67,8 +67,7 @@ void question_intents(const struct question *question)
         uint32_t at = 0;
 
         if (arguments_bool(question->arguments, "show_keys", &is_shown) < 0) {
-                service_error(question->guest->client, question->id, -EINVAL,
-                                "want show_keys a bool");
+                question_refuse(question, -EINVAL, "want show_keys a bool");
                 return;
         }
         answer_begin(&answer, question, "intents");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Queries about what apps have here: their regions and their connections. */
-#include "meshd/io/question.h"
+#include "meshd/io/verbs.h"
 
 #include <stdio.h>
 
@@ -31,7 +31,7 @@ static void write_elsewhere(struct document *document, const struct core *core, 
         document_text(document, "elsewhere", text);
 }
 
-void question_regions(const struct question *question)
+void verb_regions(const struct question *question)
 {
         struct answer answer;
         struct cmi_slice name;
@@ -62,7 +62,7 @@ void question_regions(const struct question *question)
         answer_send(&answer, question);
 }
 
-void question_clients(const struct question *question)
+void verb_clients(const struct question *question)
 {
         struct answer answer;
 

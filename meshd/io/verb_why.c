@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "meshd/io/why.h"
-
-#include "meshd/io/admin.h"
+/* Looks at the page as an app's get does, and at the history for who put the stamps there. */
 #include "meshd/io/arguments.h"
 #include "meshd/io/history.h"
 #include "meshd/io/monitor.h"
+#include "meshd/io/verbs.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,11 +11,9 @@
 #define NO_REGION UINT32_MAX
 #define CAUSE_MAX 160
 
-/* One query in work. */
 struct why {
-        const struct service *service;
+        const struct question *question;
         struct cmi_page_view view;
-        struct cmi_time now;
         struct cmi_slice key;
         struct cmi_slice tag; /* empty: none was named */
         struct cmi_slice region;
@@ -33,7 +30,7 @@ static uint64_t read_stamp(const _Atomic uint64_t *slot)
 
 static const struct service_region *options_of(const struct why *why)
 {
-        return why->index == NO_REGION ? NULL : &why->service->regions[why->index];
+        return why->index == NO_REGION ? NULL : &why->question->service->regions[why->index];
 }
 
 /* Does an entry need the lease to be served? */
@@ -58,11 +55,11 @@ static const char *find_obstacle(const struct why *why, char text[CAUSE_MAX])
                 return "no app has this region open now";
         }
         if (is_bounded(why) && status->state != CORE_LIVE) {
-                snprintf(text, CAUSE_MAX, "this node is %s: %s", admin_core_state(status->state),
+                snprintf(text, CAUSE_MAX, "this node is %s: %s", core_state_text(status->state),
                                 status->reason);
                 return text;
         }
-        if (is_bounded(why) && status->lease_end_ns <= why->now.mono_ns) {
+        if (is_bounded(why) && status->lease_end_ns <= why->question->now.mono_ns) {
                 return "the lease does not run: a member has not been heard for a lease";
         }
         return why->has_intent ? "a write intent is open on it" : NULL;
@@ -73,7 +70,7 @@ static const char *describe_target(const struct why *why, const struct history_e
 {
         bool is_key = kind == CMI_PAGE_KEY;
 
-        switch (history_is_about(why->service->history, entry, kind, target)) {
+        switch (history_is_about(why->question->service->history, entry, kind, target)) {
         case HISTORY_SAME:
                 if (entry->kind == CMI_OP_INTENT_BEGIN) {
                         return "a write to it has begun";
@@ -95,7 +92,7 @@ static void write_entry(struct document *document, const struct why *why,
                 const struct history_entry *entry, const char *cause)
 {
         if (entry) {
-                document_age_ms(document, "ago_ms", entry->at_ns, why->now.mono_ns);
+                document_age_ms(document, "ago_ms", entry->at_ns, why->question->now.mono_ns);
                 document_text(document, "source", entry->source);
                 if (entry->number != 0) {
                         document_uint(document, "position", entry->number);
@@ -148,8 +145,8 @@ static void write_target(struct document *document, struct why *why, const char 
                 enum cmi_page_kind kind, struct cmi_slice target)
 {
         uint64_t stamp = stamp_of(why, kind, target);
-        const struct history_entry *entry =
-                        history_find(why->service->history, stamp & ~CMI_PAGE_INTENT_FLAG);
+        const struct history_entry *entry = history_find(
+                        why->question->service->history, stamp & ~CMI_PAGE_INTENT_FLAG);
 
         write_stamp(document, why, what, stamp, entry,
                         entry ? describe_target(why, entry, kind, target) : NULL);
@@ -159,9 +156,9 @@ static void write_region(struct document *document, struct why *why)
 {
         uint64_t stamp = read_stamp(&why->view.regions[why->index]);
         uint64_t seq = stamp & ~CMI_PAGE_INTENT_FLAG;
-        const struct history_entry *entry = history_find(why->service->history, seq);
+        const struct history_entry *entry = history_find(why->question->service->history, seq);
 
-        if (seq != 0 && seq == core_region_given(why->service->core, why->index)) {
+        if (seq != 0 && seq == core_region_given(why->question->service->core, why->index)) {
                 write_stamp(document, why, "region", stamp, NULL,
                                 "never as a whole, since an app here opened it first");
                 return;
@@ -176,7 +173,7 @@ static void write_region(struct document *document, struct why *why)
 static void write_floor(struct document *document, struct why *why)
 {
         uint64_t floor = read_stamp(&why->view.page->floor);
-        const struct history_entry *entry = history_find(why->service->history, floor);
+        const struct history_entry *entry = history_find(why->question->service->history, floor);
         char cause[CAUSE_MAX];
 
         snprintf(cause, sizeof(cause), "everything was forgotten: %s",
@@ -214,12 +211,13 @@ static void write_node(struct document *document, const struct why *why)
 {
         const struct core_status *status = &why->status;
 
-        document_text(document, "node", why->service->config->name);
-        document_text(document, "state", admin_core_state(status->state));
+        document_text(document, "node", why->question->service->config->name);
+        document_text(document, "state", core_state_text(status->state));
         document_text(document, "state_reason", status->reason);
         document_uint(document, "lease_left_ms",
-                        status->lease_end_ns > why->now.mono_ns
-                                        ? (status->lease_end_ns - why->now.mono_ns) / CMI_NS_PER_MS
+                        status->lease_end_ns > why->question->now.mono_ns
+                                        ? (status->lease_end_ns - why->question->now.mono_ns) /
+                                                          CMI_NS_PER_MS
                                         : 0);
         document_uint(document, "apply_seq", status->apply_seq);
 }
@@ -238,10 +236,11 @@ static void write_options(struct document *document, const struct why *why)
 
 static void write_history(struct document *document, const struct why *why)
 {
-        const struct history_entry *oldest = history_oldest(why->service->history);
+        const struct history_entry *oldest = history_oldest(why->question->service->history);
 
-        document_uint(document, "remembered", history_n_entries(why->service->history));
-        document_age_ms(document, "remembered_ms", oldest ? oldest->at_ns : 0, why->now.mono_ns);
+        document_uint(document, "remembered", history_n_entries(why->question->service->history));
+        document_age_ms(document, "remembered_ms", oldest ? oldest->at_ns : 0,
+                        why->question->now.mono_ns);
 }
 
 static void write_key(struct document *document, const char *name, struct cmi_slice key)
@@ -276,38 +275,33 @@ static int read_arguments(struct why *why, struct cmi_slice arguments)
         return r < 0 || why->region.len == 0 || why->key.len == 0 ? -EINVAL : 0;
 }
 
-void why_answer(struct service *service, struct guest *guest, uint64_t id,
-                struct cmi_slice arguments, struct cmi_time now)
+void verb_why(const struct question *question)
 {
-        struct why why = {.service = service,
+        struct service *service = question->service;
+        struct why why = {.question = question,
                         .view = cmi_page_view(service->page->page),
-                        .now = now,
                         .index = NO_REGION};
-        struct cmi_writer writer;
-        struct document document;
-        size_t begin;
+        struct answer answer;
+        struct document *document = &answer.document;
 
-        if (read_arguments(&why, arguments) < 0) {
-                service_error(guest->client, id, -EINVAL,
+        if (read_arguments(&why, question->arguments) < 0) {
+                question_refuse(question, -EINVAL,
                                 "want region, key and perhaps tag, without control characters");
                 return;
         }
         core_status(service->core, &why.status);
         (void)core_region_find(service->core, why.region, &why.index);
         why.has_intent = has_intent(&why);
-        writer = service_begin(service, CMI_LOCAL_ANSWER, id, &begin);
-        cmi_document_write_head(&writer);
-        document = document_begin(&writer, "why");
-        write_node(&document, &why);
-        write_options(&document, &why);
-        write_key(&document, "key", why.key);
+        answer_begin(&answer, question, "why");
+        write_node(document, &why);
+        write_options(document, &why);
+        write_key(document, "key", why.key);
         if (why.tag.len > 0) {
-                write_key(&document, "tag", why.tag);
+                write_key(document, "tag", why.tag);
         }
-        document_bool(&document, "has_intent", why.has_intent);
-        write_stamps(&document, &why);
-        write_verdict(&document, &why);
-        write_history(&document, &why);
-        document_end(&document);
-        service_send(guest->client, &writer, begin, id);
+        document_bool(document, "has_intent", why.has_intent);
+        write_stamps(document, &why);
+        write_verdict(document, &why);
+        write_history(document, &why);
+        answer_send(&answer, question);
 }
