@@ -75,3 +75,24 @@ int cmi_file_replace(int directory, const char *name, struct cmi_slice content)
         }
         return sync_directory(directory);
 }
+
+ssize_t cmi_file_read(int fd, void *ret_buffer, size_t size)
+{
+        size_t at = 0;
+
+        while (at < size) {
+                ssize_t n = read(fd, (char *)ret_buffer + at, size - at);
+
+                if (n < 0 && errno == EINTR) {
+                        continue;
+                }
+                if (n < 0) {
+                        return -errno;
+                }
+                if (n == 0) {
+                        break;
+                }
+                at += (size_t)n;
+        }
+        return (ssize_t)at;
+}

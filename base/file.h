@@ -7,6 +7,8 @@
  */
 #include "base/bytes.h"
 
+#include <sys/types.h>
+
 #define CMI_FILE_NAME_MAX 250 /* bytes; ".new" is put behind it */
 
 /**
@@ -35,3 +37,12 @@ int cmi_file_create(int directory, const char *path, struct cmi_slice content);
  *         and a crash may bring the old one back.
  */
 int cmi_file_replace(int directory, const char *name, struct cmi_slice content);
+
+/**
+ * cmi_file_read() - read on until the buffer is full or the file ends
+ * @fd:         open for reading
+ * @ret_buffer: room for @size bytes
+ *
+ * Return: how many bytes, or a negative errno.
+ */
+ssize_t cmi_file_read(int fd, void *ret_buffer, size_t size);

@@ -79,33 +79,12 @@ static int parse(char *text, struct peer_file_entry *entries, size_t max,
         return 0;
 }
 
-static int read_all(int fd, char *text, size_t size)
-{
-        size_t n_read = 0;
-
-        while (n_read < size) {
-                ssize_t n = read(fd, text + n_read, size - n_read);
-
-                if (n < 0 && errno == EINTR) {
-                        continue;
-                }
-                if (n < 0) {
-                        return -errno;
-                }
-                if (n == 0) {
-                        break;
-                }
-                n_read += (size_t)n;
-        }
-        text[n_read] = '\0';
-        return 0;
-}
-
 static int read_file(int fd, struct peer_file_entry *entries, size_t max,
                 struct peer_file_contents *ret_contents)
 {
         struct stat status;
         char *text;
+        ssize_t n;
         int r;
 
         if (fstat(fd, &status) < 0) {
@@ -121,8 +100,11 @@ static int read_file(int fd, struct peer_file_entry *entries, size_t max,
         if (!text) {
                 return -ENOMEM;
         }
-        r = read_all(fd, text, (size_t)status.st_size);
-        if (r == 0) {
+        n = cmi_file_read(fd, text, (size_t)status.st_size);
+        if (n < 0) {
+                r = (int)n;
+        } else {
+                text[n] = '\0';
                 r = parse(text, entries, max, ret_contents);
         }
         free(text);

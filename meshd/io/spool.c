@@ -2,6 +2,7 @@
 #include "meshd/io/spool.h"
 
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "meshd/io/clock.h"
 #include "meshd/io/logger.h"
 #include "wire/spool.h"
@@ -101,28 +102,6 @@ static void tell_refusal(struct taking *taking, const char *name, const char *wh
                         L_TEXT("msg", "not made by an app: removed, without effect"));
 }
 
-/* Return: how many bytes, or a negative errno. */
-static ssize_t read_file(int fd, size_t size, uint8_t *buffer)
-{
-        size_t at = 0;
-
-        while (at < size) {
-                ssize_t n = read(fd, buffer + at, size - at);
-
-                if (n < 0 && errno == EINTR) {
-                        continue;
-                }
-                if (n < 0) {
-                        return -errno;
-                }
-                if (n == 0) {
-                        break;
-                }
-                at += (size_t)n;
-        }
-        return (ssize_t)at;
-}
-
 static void hand_on(struct taking *taking, const char *name, uid_t uid, struct cmi_slice file)
 {
         struct spool *spool = taking->spool;
@@ -169,7 +148,7 @@ static void read_taken(struct taking *taking, const char *name, int fd, const st
                 return;
         }
         buffer = malloc((size_t)now.st_size + 1);
-        n = buffer ? read_file(fd, (size_t)now.st_size, buffer) : -ENOMEM;
+        n = buffer ? cmi_file_read(fd, buffer, (size_t)now.st_size) : -ENOMEM;
         if (n < 0) {
                 tell_damage(taking, name, status->st_uid, strerror((int)-n));
                 return;

@@ -134,6 +134,19 @@ static void a_name_has_a_limit(struct place *place, const void *unused)
         g_assert_cmpint(unlinkat(place->directory, name, 0), ==, 0);
 }
 
+static void no_more_is_read_than_there_is_and_than_fits(struct place *place, const void *unused)
+{
+        CM_CLEANUP(cmi_close_p) int fd = -1;
+        char buffer[8] = "";
+
+        replace(place, "123456");
+        fd = openat(place->directory, "it", O_RDONLY | O_CLOEXEC);
+        g_assert_cmpint(cmi_file_read(fd, buffer, 4), ==, 4);
+        g_assert_cmpint(cmi_file_read(fd, buffer + 4, 4), ==, 2);
+        g_assert_cmpstr(buffer, ==, "123456");
+        g_assert_cmpint(cmi_file_read(place->directory, buffer, 4), ==, -EISDIR);
+}
+
 #define CASE(name, function)                                                                       \
         g_test_add("/file/" name, struct place, NULL, set_up, function, tear_down)
 
@@ -148,6 +161,7 @@ int main(int argc, char **argv)
         CASE("no_place", without_a_place_for_the_new_one_the_old_one_stays);
         CASE("half", half_a_new_one_leaves_the_old_one);
         CASE("directory", a_directory_that_cannot_be_synced_is_told);
+        CASE("read", no_more_is_read_than_there_is_and_than_fits);
         CASE("name", a_name_has_a_limit);
         return g_test_run();
 }
