@@ -77,9 +77,9 @@ static void show_transitions(const json_t *document, const struct output *output
         }
 }
 
-int verb_peer(struct call *call)
+/* About the one that is named. Return: 0, or an exit status. */
+static int ask(struct call *call, const char *verb, json_t **ret_document)
 {
-        CM_CLEANUP(json_decref_p) json_t *document = NULL;
         const char *name = call->arguments->operands[0];
         struct call_arguments arguments;
         int status = target_check_peer(&call->problem, name);
@@ -89,7 +89,14 @@ int verb_peer(struct call *call)
         }
         call_arguments_begin(&arguments, 1);
         call_arguments_str(&arguments, "peer", name);
-        status = call_query(call, "peer", call_arguments_end(&arguments), &document);
+        return call_query(call, verb, call_arguments_end(&arguments), ret_document);
+}
+
+int verb_peer(struct call *call)
+{
+        CM_CLEANUP(json_decref_p) json_t *document = NULL;
+        int status = ask(call, "peer", &document);
+
         if (status != 0) {
                 return status;
         }
@@ -101,16 +108,8 @@ int verb_peer(struct call *call)
 int verb_forget(struct call *call)
 {
         CM_CLEANUP(json_decref_p) json_t *document = NULL;
-        const char *name = call->arguments->operands[0];
-        struct call_arguments arguments;
-        int status = target_check_peer(&call->problem, name);
+        int status = ask(call, "forget", &document);
 
-        if (status != 0) {
-                return status;
-        }
-        call_arguments_begin(&arguments, 1);
-        call_arguments_str(&arguments, "peer", name);
-        status = call_query(call, "forget", call_arguments_end(&arguments), &document);
         if (status != 0) {
                 return status;
         }

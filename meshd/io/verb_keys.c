@@ -153,41 +153,30 @@ void verb_key_install(const struct question *question)
         answer_change(question, r);
 }
 
-static int get_fingerprint(const struct question *question, struct cmi_slice *ret_fingerprint)
+static void change(const struct question *question,
+                int (*begin)(struct keys *, struct cmi_slice, keys_done_fn, void *))
 {
         struct cmi_slice fingerprint = {0};
+        int r;
 
-        if (arguments_str(question->arguments, "key", KEY_RING_FINGERPRINT_SIZE, &fingerprint) <
-                                        0 ||
-                        fingerprint.len == 0) {
-                return -EINVAL;
+        if (!may_change(question)) {
+                return;
         }
-        *ret_fingerprint = fingerprint;
-        return 0;
+        r = arguments_str(question->arguments, "key", KEY_RING_FINGERPRINT_SIZE, &fingerprint);
+        if (r < 0 || fingerprint.len == 0) {
+                r = -EINVAL;
+        } else {
+                r = begin(question->service->keys, fingerprint, on_done, question->service);
+        }
+        answer_change(question, r);
 }
 
 void verb_key_use(const struct question *question)
 {
-        struct keys *keys = question->service->keys;
-        struct cmi_slice fingerprint;
-        int r;
-
-        if (may_change(question)) {
-                r = get_fingerprint(question, &fingerprint);
-                r = r < 0 ? r : keys_use(keys, fingerprint, on_done, question->service);
-                answer_change(question, r);
-        }
+        change(question, keys_use);
 }
 
 void verb_key_remove(const struct question *question)
 {
-        struct keys *keys = question->service->keys;
-        struct cmi_slice fingerprint;
-        int r;
-
-        if (may_change(question)) {
-                r = get_fingerprint(question, &fingerprint);
-                r = r < 0 ? r : keys_remove(keys, fingerprint, on_done, question->service);
-                answer_change(question, r);
-        }
+        change(question, keys_remove);
 }
