@@ -108,7 +108,7 @@ struct core_event {
 };
 
 struct core_outcome {
-        int outcome; /* 0, or a CORE_OUTCOME_ */
+        int outcome; /* 0, or an enum cmi_code */
         uint64_t position;
         uint32_t n_applied;
         uint32_t n_lapsed;
@@ -121,10 +121,6 @@ enum core_publish_outcome {
         CORE_PUBLISHED = 0,
         CORE_EXPIRED = 1, /* an INTENT_END of an intent that is over: it invalidates all the same */
 };
-
-#define CORE_OUTCOME_PENDING CMI_PENDING
-#define CORE_OUTCOME_PARTIAL CMI_PARTIAL
-#define CORE_OUTCOME_TIMEOUT CMI_E_TIMEOUT
 
 struct core_sink {
         void *context;
@@ -232,7 +228,7 @@ bool core_is_writable(const struct core *core);
  * On return it is in the log and applied to the own page.
  *
  * An INTENT_BEGIN has an owner with core_publish_for(): any number but 0 that core_intents_of()
- * counts by. A wait for one ends with CORE_OUTCOME_PARTIAL unless each member has applied it: one
+ * counts by. A wait for one ends with CMI_PARTIAL unless each member has applied it: one
  * that has only lapsed could declare this node gone and serve again before the write is committed.
  *
  * Return: an enum core_publish_outcome (it is in the stream; done() follows with CMI_WAIT_MESH),

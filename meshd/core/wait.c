@@ -132,7 +132,7 @@ static void finish(struct core *core, struct wait *wait, int outcome)
         if (outcome == 0 &&
                         (end.n_unconfirmed > 0 || (wait->is_intent && end.n_lapsed > 0 &&
                                                                   !MUTANT(INTENT_LAPSED_ENOUGH)))) {
-                end.outcome = CORE_OUTCOME_PARTIAL;
+                end.outcome = CMI_PARTIAL;
         }
         wait_done(core, wait, &end);
 }
@@ -203,7 +203,7 @@ static void check_one(struct core *core, struct cmi_time now, struct wait *wait)
         if (!is_open || now.mono_ns - wait->since_ns >= bound_ns(core)) {
                 finish(core, wait, 0);
         } else if (now.mono_ns >= wait->deadline_ns) {
-                finish(core, wait, CORE_OUTCOME_TIMEOUT);
+                finish(core, wait, CMI_E_TIMEOUT);
         }
 }
 
@@ -234,7 +234,7 @@ void wait_check(struct core *core, struct cmi_time now)
                 if (is_answerable(core, wait)) {
                         check_one(core, now, wait);
                 } else if (now.mono_ns >= pending_ns(wait)) {
-                        finish(core, wait, CORE_OUTCOME_PENDING);
+                        finish(core, wait, CMI_PENDING);
                 }
         }
 }
@@ -253,7 +253,7 @@ void wait_end_all(struct core *core, struct cmi_time now)
 {
         for (uint32_t i = 0; core->n_waits > 0 && i < CORE_WAITS_MAX; i++) {
                 if (core->waits[i].is_used) {
-                        finish(core, &core->waits[i], CORE_OUTCOME_PENDING);
+                        finish(core, &core->waits[i], CMI_PENDING);
                 }
         }
 }

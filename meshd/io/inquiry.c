@@ -59,11 +59,6 @@ void inquiry_cancel(struct inquiries *inquiries, const struct guest *guest)
 
 /* Beginning */
 
-static bool is_askable(enum member_state state)
-{
-        return state == MEMBER_LIVE || state == MEMBER_JOINING || state == MEMBER_SILENT;
-}
-
 int inquiry_add_target(struct inquiry *inquiry, const struct cmi_id *id, const char *name,
                 const char *state_text)
 {
@@ -122,7 +117,7 @@ static int begin_links(struct inquiries *inquiries, struct inquiry *inquiry, str
                 if (member.state != MEMBER_LEFT) {
                         r = inquiry_add_target(inquiry, &member.id, member.name,
                                         core_member_state_text(member.state));
-                        if (r == 0 && is_askable(member.state)) {
+                        if (r == 0 && target_is_askable(member.state)) {
                                 inquiry->targets[inquiry->n_targets - 1].state = TARGET_DUE;
                         }
                 }
@@ -178,7 +173,7 @@ static int begin_ping(struct inquiry *inquiry, const struct question *question)
                              core_member(question->service->core, question->now, i, &member) == 0;
                         i++) {
                 if (member.state != MEMBER_LEFT) {
-                        r = add_ping(inquiry, &member, is_askable(member.state));
+                        r = add_ping(inquiry, &member, target_is_askable(member.state));
                 }
         }
         return r;

@@ -46,6 +46,12 @@ struct target {
         struct target_trace trace; /* TRACE */
 };
 
+/* Is there anybody to answer? */
+static inline bool target_is_askable(enum member_state state)
+{
+        return state == MEMBER_LIVE || state == MEMBER_JOINING || state == MEMBER_SILENT;
+}
+
 struct inquiry {
         struct question question; /* without its arguments; guest NULL: free */
         enum inquiry_kind kind;

@@ -17,11 +17,6 @@ static uint64_t make_cookie(const struct inquiries *inquiries, const struct inqu
                (CORE_WAITS_MAX + (uint32_t)(inquiry - inquiries->slots));
 }
 
-static bool is_askable(enum member_state state)
-{
-        return state == MEMBER_LIVE || state == MEMBER_JOINING || state == MEMBER_SILENT;
-}
-
 static int add_targets(struct inquiries *inquiries, struct inquiry *inquiry, struct cmi_time now)
 {
         struct core_member member;
@@ -37,8 +32,9 @@ static int add_targets(struct inquiries *inquiries, struct inquiry *inquiry, str
                 if (r == 0) {
                         struct target *target = &inquiry->targets[inquiry->n_targets - 1];
 
-                        target->state = is_askable(member.state) ? TARGET_NONE : TARGET_FAILED;
-                        target->error = is_askable(member.state) ? "" : "not asked";
+                        target->state = target_is_askable(member.state) ? TARGET_NONE
+                                                                        : TARGET_FAILED;
+                        target->error = target_is_askable(member.state) ? "" : "not asked";
                         target->trace.outcome = "unconfirmed";
                 }
         }
@@ -108,8 +104,7 @@ void trace_done(struct inquiries *inquiries, struct inquiry *inquiry,
 
         inquiry->trace.done_ns = clock_read_ns(CLOCK_MONOTONIC);
         inquiry->trace.outcome = outcome->outcome;
-        for (uint32_t i = 0; outcome->outcome != CORE_OUTCOME_PENDING && i < inquiry->n_targets;
-                        i++) {
+        for (uint32_t i = 0; outcome->outcome != CMI_PENDING && i < inquiry->n_targets; i++) {
                 if (inquiry->targets[i].state == TARGET_NONE) {
                         inquiry->targets[i].trace.outcome = states[0];
                 }
@@ -255,9 +250,9 @@ static const char *outcome_text(const struct inquiry_trace *trace)
         switch (trace->outcome) {
         case 0:
                 return "applied";
-        case CORE_OUTCOME_PENDING:
+        case CMI_PENDING:
                 return "pending";
-        case CORE_OUTCOME_PARTIAL:
+        case CMI_PARTIAL:
                 return "partial";
         default:
                 return "timeout";

@@ -97,7 +97,7 @@ static void a_member_cut_off_both_ways_is_gone_and_leads_to_partial(void)
         g_assert_cmpuint(rig->nodes[0].n_forgot, ==, forgot + 1);
         g_assert_cmpint(rig_publish(rig, 0, "k", CMI_WAIT_MESH, 0), ==, 0);
         rig_run(rig, 5);
-        g_assert_cmpint(rig->nodes[0].outcome.outcome, ==, CORE_OUTCOME_PARTIAL);
+        g_assert_cmpint(rig->nodes[0].outcome.outcome, ==, CMI_PARTIAL);
         g_assert_cmpuint(rig->nodes[0].outcome.n_unconfirmed, ==, 1);
         rig->nodes[2].is_deaf = rig->nodes[2].is_mute = false;
         rig_run(rig, 2000);
@@ -329,7 +329,7 @@ static void a_member_known_from_the_disk_alone_is_unconfirmed(void)
         g_assert_cmpint(rig_state(rig, 0), ==, CORE_LIVE);
         rig_publish(rig, 0, "k", CMI_WAIT_MESH, 0);
         rig_run(rig, 2);
-        g_assert_cmpint(rig->nodes[0].outcome.outcome, ==, CORE_OUTCOME_PARTIAL);
+        g_assert_cmpint(rig->nodes[0].outcome.outcome, ==, CMI_PARTIAL);
         g_assert_cmpint(core_forget(rig->nodes[0].core, rig->now, &id), ==, 0);
         rig_publish(rig, 0, "k", CMI_WAIT_MESH, 0);
         rig_run(rig, 2);

@@ -51,7 +51,7 @@ static void a_refused_node_stamps_its_own_page_and_answers_no_wait_for_the_mesh(
         g_assert_cmpuint(rig->nodes[2].n_done, ==, 0);
         rig_run(rig, 20);
         g_assert_cmpuint(rig->nodes[2].n_done, ==, 1);
-        g_assert_cmpint(rig->nodes[2].outcome.outcome, ==, CORE_OUTCOME_PENDING);
+        g_assert_cmpint(rig->nodes[2].outcome.outcome, ==, CMI_PENDING);
         g_assert_false(rig_serves(rig, 2));
 
         /* The other one ends, and what was published meanwhile reaches those that go on. */

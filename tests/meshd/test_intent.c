@@ -150,7 +150,7 @@ static void a_member_that_only_lapsed_makes_its_begin_partial(void)
         g_assert_cmpint(rig_begin(rig, 0, KEY, 5000, &place), ==, 0);
         rig_run(rig, 1030);
         g_assert_cmpuint(rig->nodes[0].n_done, ==, 1);
-        g_assert_cmpint(rig->nodes[0].outcome.outcome, ==, CORE_OUTCOME_PARTIAL);
+        g_assert_cmpint(rig->nodes[0].outcome.outcome, ==, CMI_PARTIAL);
         g_assert_cmpuint(rig->nodes[0].outcome.n_lapsed, ==, 1);
         rig_free(rig);
 }

@@ -60,7 +60,7 @@ static void a_member_is_forgotten_a_day_after_it_was_gone(void)
         g_assert_cmpint(state_of(rig, 0, name), ==, MEMBER_GONE);
         g_assert_cmpint(rig_publish(rig, 0, "k", CMI_WAIT_MESH, 0), ==, 0);
         rig_run(rig, 1100);
-        g_assert_cmpint(rig->nodes[0].outcome.outcome, ==, CORE_OUTCOME_PARTIAL);
+        g_assert_cmpint(rig->nodes[0].outcome.outcome, ==, CMI_PARTIAL);
         sleep_for(rig, HOUR_NS);
         g_assert_cmpint(state_of(rig, 0, name), ==, -1);
         g_assert_cmpint(rig_publish(rig, 0, "k", CMI_WAIT_MESH, 0), ==, 0);
@@ -122,7 +122,7 @@ static void a_lapsed_member_is_unconfirmed_for_a_region_served_by_its_ttl(void)
                 describe(rig, teller, CMI_FRESH_TTL);
                 rig_run(rig, 2500);
                 outcome = publish_past(rig, 2);
-                g_assert_cmpint(outcome->outcome, ==, CORE_OUTCOME_PARTIAL);
+                g_assert_cmpint(outcome->outcome, ==, CMI_PARTIAL);
                 g_assert_cmpuint(outcome->n_unconfirmed, ==, 1);
                 g_assert_cmpuint(outcome->n_lapsed, ==, 0);
                 g_assert_cmpuint(outcome->n_applied, ==, 1);

@@ -221,17 +221,17 @@ void audit_outcome(struct node *node, const struct sim_write *write,
         bool is_undisturbed = node->undisturbed_ns <= write->published_ns;
         uint64_t bound = wait_bound(world);
 
-        world->tally.n_partial += outcome->outcome == CORE_OUTCOME_PARTIAL;
-        world->tally.n_pending += outcome->outcome == CORE_OUTCOME_PENDING;
-        world->tally.n_timeouts += outcome->outcome == CORE_OUTCOME_TIMEOUT;
+        world->tally.n_partial += outcome->outcome == CMI_PARTIAL;
+        world->tally.n_pending += outcome->outcome == CMI_PENDING;
+        world->tally.n_timeouts += outcome->outcome == CMI_E_TIMEOUT;
         if (is_undisturbed && took > bound) {
                 violation(world, "C10 %s: a wait took %.6f s, which is over %.6f s", node->name,
                                 (double)took / 1e9, (double)bound / 1e9);
         }
-        if (is_undisturbed && outcome->outcome == CORE_OUTCOME_PENDING) {
+        if (is_undisturbed && outcome->outcome == CMI_PENDING) {
                 violation(world, "C10 %s: a wait on a LIVE node ends as PENDING", node->name);
         }
-        if (is_undisturbed && outcome->outcome == CORE_OUTCOME_TIMEOUT && write->timeout_ns == 0) {
+        if (is_undisturbed && outcome->outcome == CMI_E_TIMEOUT && write->timeout_ns == 0) {
                 violation(world, "C10 %s: a wait without a deadline ends at one", node->name);
         }
         if (world->stage == STAGE_WHOLE && outcome->outcome != 0) {

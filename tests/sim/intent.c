@@ -60,7 +60,7 @@ void intent_begun(struct sim_write *write, const struct core_outcome *outcome)
         uint64_t commit_ns = world->now_ns;
 
         write->place = (struct cmi_position){log_stream(&write->app->node->log), outcome->position};
-        if (outcome->outcome == CORE_OUTCOME_PENDING) {
+        if (outcome->outcome == CMI_PENDING) {
                 write->stage = WRITE_FREE;
                 return;
         }

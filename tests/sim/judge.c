@@ -39,7 +39,7 @@ uint64_t judge_commit(struct world *world, uint32_t index)
         if (key->newest >= key->capacity) {
                 key->versions = grow(key->versions, &key->capacity, sizeof(*key->versions));
         }
-        key->versions[key->newest] = (struct version){world->now_ns, NEVER, 0};
+        key->versions[key->newest] = (struct version){.published_ns = NEVER};
         trace(world, "key %u: version %llu is committed", index, (unsigned long long)key->newest);
         return key->newest;
 }

@@ -184,10 +184,8 @@ struct node {
         void *saved_stack; /* ASan's */
 
         /* Audit */
-        uint64_t seen_stream[NODES_MAX];
         uint64_t seen_number[NODES_MAX];
         uint64_t seen_floor[NODES_MAX];
-        uint64_t lease_seen_ns;
 };
 
 enum write_stage {
@@ -270,7 +268,6 @@ struct app {
 
 /* What became of one version of one key. */
 struct version {
-        uint64_t committed_ns;
         uint64_t published_ns; /* NEVER: not yet */
         uint32_t origin;
 };
