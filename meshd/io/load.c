@@ -289,6 +289,17 @@ static bool give_kept(struct loads *loads, struct guest *guest, uint64_t request
         return true;
 }
 
+/* One that has not hung so far. The others stay in the list: what they find still counts. */
+static bool has_leader(const struct flight *flight)
+{
+        const struct seat *seat = flight->leaders.first;
+
+        while (seat && seat->deadline_ns == 0) {
+                seat = seat->next;
+        }
+        return seat != NULL;
+}
+
 static void take_seat(struct loads *loads, struct guest *guest, uint64_t request,
                 const struct cmi_load *load, const struct kept_name *name)
 {
@@ -300,7 +311,7 @@ static void take_seat(struct loads *loads, struct guest *guest, uint64_t request
                         free_flight(loads, flight);
                 }
                 refuse(loads, guest, request);
-        } else if (flight->leaders.first) {
+        } else if (has_leader(flight)) {
                 list_add(&flight->waiting, seat);
                 loads->n_waiting++;
                 loads->counters.waited++;
@@ -378,7 +389,7 @@ static void leave(struct loads *loads, struct seat *seat)
                 list_remove(&flight->leaders, seat);
         }
         free_seat(loads, seat);
-        if (!flight->leaders.first && flight->waiting.first) {
+        if (!has_leader(flight) && flight->waiting.first) {
                 grant_next(loads, flight, clock_read_ns(CLOCK_MONOTONIC));
         }
         if (!flight->leaders.first) {

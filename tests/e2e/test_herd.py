@@ -100,6 +100,22 @@ def who_waits_for_a_process_that_hangs_loads_itself_when_half_the_timeout_is_ove
         apps[0].process.wait()
 
 
+def one_that_hangs_keeps_nobody_from_a_later_load():
+    with Mesh(LEASE_MS) as mesh:
+        node, _ = mesh.start(2)
+        *apps, clerk = open_apps(mesh, [node], 4, timeout_ms=4000)
+        begin_load(apps, clerk, 'k')
+        until('the other one waits', lambda: node.stats()['loads_waited'] == 1)
+        apps[0].pause()
+        expect_equal(apps[1].receive()['rc'], 0)
+        node.meshctl('invalidate', '--region', 'keys', 'k', '--wait', 'node')
+        granted = node.stats()['loads_granted']
+        expect_equal(apps[2].ask('get k')['rc'], 0)
+        expect_equal(node.stats()['loads_granted'], granted + 1)
+        apps[0].process.kill()
+        apps[0].process.wait()
+
+
 def who_waits_gets_the_error_too():
     with Mesh(LEASE_MS) as mesh:
         node, _ = mesh.start(2)
@@ -223,6 +239,7 @@ if __name__ == '__main__':
          without_the_option_each_process_loads_for_itself,
          who_waits_for_a_process_that_dies_loads_itself,
          who_waits_for_a_process_that_hangs_loads_itself_when_half_the_timeout_is_over,
+         one_that_hangs_keeps_nobody_from_a_later_load,
          who_waits_gets_the_error_too,
          without_a_meshd_that_answers_each_process_loads_for_itself_and_soon,
          what_another_process_loaded_is_never_older_than_a_write_that_had_returned,
