@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 ROOT = os.path.abspath(sys.argv[2]) if len(sys.argv) > 2 else os.getcwd()
-LANGUAGES = ('sh', 'console', 'c', 'text', 'hex')
+LANGUAGES = ('sh', 'console', 'c', 'text', 'hex', 'ini')
 FENCE = re.compile(r'^ *```(.*)$')
 NOT_TESTED = re.compile(r'^not-tested: (\S.*)$')
 PLACES = ('docs', 'demo-app', 'tests', 'packaging')  # and the top

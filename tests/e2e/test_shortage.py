@@ -5,6 +5,7 @@ beside them is served anything old."""
 import mmap
 import os
 import re
+import shutil
 import socket
 import struct
 import subprocess
@@ -28,6 +29,8 @@ class Supply:
 
     def __init__(self, directory):
         self.path = os.path.join(directory, 'supply')
+        # LD_PRELOAD is a list with spaces between: the build directory may have one in its name.
+        self.library = shutil.copy(LIBRARY, directory)
         with open(self.path, 'wb') as f:
             f.write(bytes(8 * len(FIELDS)))
         with open(self.path, 'r+b') as f:
@@ -51,7 +54,7 @@ class Supply:
         return self.read('n_refused') > 0
 
     def before(self, arguments):
-        return ['/usr/bin/env', f'LD_PRELOAD={LIBRARY}', f'SHORT_SUPPLY={self.path}', *arguments]
+        return ['/usr/bin/env', f'LD_PRELOAD={self.library}', f'SHORT_SUPPLY={self.path}', *arguments]
 
 
 def short_node(mesh, **flags):

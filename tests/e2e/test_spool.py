@@ -104,6 +104,7 @@ def an_app_that_lives_on_publishes_by_itself_and_leaves_no_file():
         expect_equal(apps[0].ask('invalidate r k node')['rc'], PENDING)
         come_back(mesh, nodes)
         until('it is flushed', lambda: apps[0].ask('state')['pending'] == 0)
+        expect_equal(apps[1].wait_mode('live').ask('until r k miss 10000')['rc'], 0)  # nobody waits for the other node
         expect_only_k_is_dead(apps[1])
         expect_equal(files_of(nodes[0]), [])
 

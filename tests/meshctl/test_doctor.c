@@ -130,7 +130,7 @@ static void nothing_is_wrong_with_a_sound_node(struct fixture *fixture, const vo
 {
         expect_no_problem(fixture);
         g_assert_cmpint(json_integer_value(json_object_get(fixture->found, "notes")), ==, 0);
-        g_assert_cmpuint(json_array_size(json_object_get(fixture->found, "checks")), ==, 12);
+        g_assert_cmpuint(json_array_size(json_object_get(fixture->found, "checks")), ==, 13);
 }
 
 static void beacons_that_stop_are_told_once_a_peer_is_live(

@@ -164,7 +164,9 @@ void act_do(struct world *world, const struct act *act)
         }
         if (has_node(world, act->node) && !is_untimely(world, act)) {
                 world->random = chance_of(world, act);
+                world->is_acting = true;
                 perform(world, act);
+                world->is_acting = false;
                 world->random = random;
         }
 }

@@ -151,7 +151,10 @@ static bool is_tearable(const struct node *node, const struct call *call)
                call->write->intent != INTENT_BEGINS && node->stopping == STOP_NO;
 }
 
-/* Most calls use no sink, so an interruption that is chosen waits for one that does. */
+/*
+ * Most calls use no sink, so an interruption that is chosen waits for one that does. A call that an
+ * act makes is left alone: the interruption would be noted behind the act, and be played behind it.
+ */
 void nemesis_calls(struct node *node, const struct call *call)
 {
         struct world *world = node->world;
@@ -160,11 +163,13 @@ void nemesis_calls(struct node *node, const struct call *call)
         if (world->script || world->stage != STAGE_CHAOS) {
                 return;
         }
-        if (is_tearable(node, call) && random_chance(&world->plan, options->tear_ppm)) {
+        if (is_tearable(node, call) && random_chance(&world->plan, options->tear_ppm) &&
+                        !world->is_acting) {
                 act(node, (struct act){.kind = ACT_TEAR});
                 return;
         }
-        if (node->interrupt_at == 0 && random_chance(&world->plan, options->interrupt_ppm)) {
+        if (node->interrupt_at == 0 && random_chance(&world->plan, options->interrupt_ppm) &&
+                        !world->is_acting) {
                 struct act interruption = {.kind = ACT_INTERRUPT};
 
                 interruption.interrupt.at_sink = (int64_t)random_between(&world->plan, 1, 8);

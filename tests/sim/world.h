@@ -334,6 +334,7 @@ struct world {
         const struct script *script;             /* what is done; NULL: it is drawn */
         size_t n_played;                         /* of its acts */
         struct script *notes;                    /* what was done is added here; NULL: it is not */
+        bool is_acting;                          /* an act is under way */
         void (*adjust)(struct options *options); /* after they are drawn; NULL: as drawn */
         struct options options;
         struct agenda agenda;
