@@ -183,6 +183,17 @@ void hello_send(struct core *core, struct cmi_time now, struct link *link, struc
 
 /* Receiving HELLO */
 
+/* What is still under way on a link to ourselves that was closed was said by nobody else. */
+static bool was_own_token(const struct core *core, uint64_t token)
+{
+        for (uint32_t i = 0; i < CMI_ENDPOINTS_MAX; i++) {
+                if (core->own_tokens[i] == token) {
+                        return true;
+                }
+        }
+        return false;
+}
+
 static void hello_from_myself(struct core *core, struct cmi_time now,
                 const struct cmi_frame_header *header, const struct cmi_hello *hello)
 {
@@ -191,9 +202,11 @@ static void hello_from_myself(struct core *core, struct cmi_time now,
 
         if (link) { /* nobody else knows the token; our incarnation may be a higher one by now */
                 event.endpoint = link->endpoint;
+                core->own_tokens[core->n_own_tokens++ % CMI_ENDPOINTS_MAX] = hello->link_token;
                 link_close(core, link);
                 core->sink.event(core->sink.context, &event);
-        } else if (header->source_incarnation < core->options.incarnation) {
+        } else if (header->source_incarnation < core->options.incarnation &&
+                        !was_own_token(core, hello->link_token)) {
                 /* An earlier node with our id lives: the image was cloned, and we are the copy. */
                 struct cmi_refuse refusal = {.code = CMI_REFUSED_IDENTITY};
 

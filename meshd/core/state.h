@@ -202,6 +202,8 @@ struct core {
         uint64_t alone_until_ns;
         uint64_t refused_ns; /* the newest refusal; 0: none */
         struct cmi_id refused_by;
+        uint64_t own_tokens[CMI_ENDPOINTS_MAX]; /* of our newest links to ourselves */
+        uint32_t n_own_tokens;
         struct cmi_time last_call;
         uint64_t tick_due_ns;      /* when the last turn asked for the next one */
         uint64_t longest_delay_ns; /* past that, since the last beats */
