@@ -36,7 +36,7 @@ struct request {
         char *segments[APP_SEGMENTS_MAX]; /* of the path, without "api"; point into it */
         size_t n_segments;
         struct request_fields fields;
-        char notice[96]; /* the page's notice, as answer_redirect() encoded it */
+        char notice[96]; /* the page's notice: a report, as report_pack() wrote it */
 };
 
 /* @out collects the body. */

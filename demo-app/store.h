@@ -3,7 +3,7 @@
 /*
  * The source of truth: people, folders in trees, and which folder is shared with whom. It decides
  * what may be stored and who may change it, and tells for each change whose view it touches;
- * caching and telling others is left to tree.c.
+ * caching is left to cache.c, telling others to change.c.
  *
  * A folder shows in its owner's tree, and with all below it in the trees of those it is shared
  * with. Any thread may call any function; each is one transaction.

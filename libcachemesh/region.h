@@ -79,7 +79,8 @@ void cmi_sieve_remove(struct cm_region *region, struct cmi_entry *entry);
 
 /**
  * cmi_sieve_evict() - take entries out until so many bytes are gone
- * @is_dead: whether an entry cannot be served any more: those go first
+ * @mapping: what tells whether an entry can still be served; those that cannot go first
+ * @bytes:   how many are wanted
  *
  * Return: the bytes of what was unlinked; 0 when everything left is pinned.
  */

@@ -179,7 +179,7 @@ struct cmi_regions {
 struct cmi_member {
         struct cmi_id id;
         uint64_t incarnation;
-        uint64_t state; /* of meshd/core/member.h */
+        uint64_t state; /* enum member_state of meshd/core/core.h */
         char name[CMI_NAME_MAX + 1];
         struct cmi_endpoint endpoints[CMI_ENDPOINTS_MAX];
         uint32_t n_endpoints;

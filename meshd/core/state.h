@@ -41,7 +41,7 @@ struct link {
         struct cmi_refuse refusal; /* code 0: none; else all that this link is for */
 };
 
-/* A grant or a beat's echo: own clocks from before the beat that the peer has echoed. */
+/* Another node, as known here. */
 struct member {
         bool is_used;
         struct cmi_id id;

@@ -220,14 +220,14 @@ def lapse(loads_max, is_shared):
         return result
 
 
-def a8_a_mass_lapse_does_not_kill_the_database():
+def a_mass_lapse_does_not_kill_the_database():
     seen = lapse(loads_max=CAPACITY // (3 * N_PROCESSES), is_shared=1)
     expect_equal((seen['dead'], seen['errors']), (0, 0))
     expect(seen['at_once'] <= CAPACITY, f'{seen}')
     expect(3 * N_KEYS <= seen['queries'] <= 3 * N_KEYS * 1.5, f'not about one query for each key and node: {seen}')
 
 
-def a8_without_a_cap_and_shared_loads_it_does_and_this_test_notices():
+def without_a_cap_and_shared_loads_it_does_and_this_test_notices():
     seen = lapse(loads_max=1000, is_shared=0)
     expect(seen['dead'] and seen['at_once'] > CAPACITY, f'the database bore it, so the test proves nothing: {seen}')
     expect(seen['stale'] > 0 and seen['errors'] == 0, f'not even the last values were given: {seen}')
@@ -244,5 +244,5 @@ if __name__ == '__main__':
          without_a_meshd_that_answers_each_process_loads_for_itself_and_soon,
          what_another_process_loaded_is_never_older_than_a_write_that_had_returned,
          without_the_check_of_what_others_loaded_old_values_are_read_and_this_test_notices,
-         a8_a_mass_lapse_does_not_kill_the_database,
-         a8_without_a_cap_and_shared_loads_it_does_and_this_test_notices])
+         a_mass_lapse_does_not_kill_the_database,
+         without_a_cap_and_shared_loads_it_does_and_this_test_notices])

@@ -18,7 +18,7 @@
 
 #define TRIES 100000 /* of all ways together, in which the invalidation fell in between */
 #define LAPSES 20000 /* that end inside a get; the planted bug was seen within 60 */
-#define WAYS 4
+#define WAYS 5
 #define KEY "the key"
 
 #if defined(CM_MUTANT_NO_TOKEN) || defined(CM_MUTANT_LEASE_AFTER_SLOTS)

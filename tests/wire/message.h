@@ -327,6 +327,28 @@ static void with_too_many_fields_is_refused(gconstpointer data)
         }
 }
 
+/* A golden message of a struct cmi_noun, and the two functions that struct message wants. */
+#define MESSAGE(noun, ...)                                                                         \
+        static void write_##noun(struct cmi_writer *writer)                                        \
+        {                                                                                          \
+                static const struct cmi_##noun golden = __VA_ARGS__;                               \
+                                                                                                   \
+                cmi_##noun##_write(writer, &golden);                                               \
+        }                                                                                          \
+                                                                                                   \
+        static int recode_##noun(struct cmi_slice bytes, struct cmi_writer *writer)                \
+        {                                                                                          \
+                static struct cmi_##noun value;                                                    \
+                int r;                                                                             \
+                                                                                                   \
+                memset(&value, 0x5a, sizeof(value));                                               \
+                r = cmi_##noun##_decode(bytes, &value);                                            \
+                if (r >= 0) {                                                                      \
+                        cmi_##noun##_write(writer, &value);                                        \
+                }                                                                                  \
+                return r;                                                                          \
+        }
+
 static inline void message_add_cases(const char *suite, const struct message *message)
 {
         static const struct {

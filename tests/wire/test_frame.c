@@ -21,27 +21,6 @@ static const struct cmi_endpoint endpoint_v6 = {
                 .family = 6, .port = 6782, .address = {0xfd, [15] = 1}};
 
 /* Each message with its golden value, and its decoder followed by its writer. */
-#define MESSAGE(noun, ...)                                                                         \
-        static void write_##noun(struct cmi_writer *writer)                                        \
-        {                                                                                          \
-                static const struct cmi_##noun golden = __VA_ARGS__;                               \
-                                                                                                   \
-                cmi_##noun##_write(writer, &golden);                                               \
-        }                                                                                          \
-                                                                                                   \
-        static int recode_##noun(struct cmi_slice bytes, struct cmi_writer *writer)                \
-        {                                                                                          \
-                static struct cmi_##noun value;                                                    \
-                int r;                                                                             \
-                                                                                                   \
-                memset(&value, 0x5a, sizeof(value));                                               \
-                r = cmi_##noun##_decode(bytes, &value);                                            \
-                if (r >= 0) {                                                                      \
-                        cmi_##noun##_write(writer, &value);                                        \
-                }                                                                                  \
-                return r;                                                                          \
-        }
-
 MESSAGE(hello, {
                                .protocol_min = 1,
                                .protocol_max = 1,

@@ -2,27 +2,6 @@
 #include "tests/wire/message.h"
 #include "wire/load.h"
 
-#define MESSAGE(noun, ...)                                                                         \
-        static void write_##noun(struct cmi_writer *writer)                                        \
-        {                                                                                          \
-                static const struct cmi_##noun golden = __VA_ARGS__;                               \
-                                                                                                   \
-                cmi_##noun##_write(writer, &golden);                                               \
-        }                                                                                          \
-                                                                                                   \
-        static int recode_##noun(struct cmi_slice bytes, struct cmi_writer *writer)                \
-        {                                                                                          \
-                struct cmi_##noun value;                                                           \
-                int r;                                                                             \
-                                                                                                   \
-                memset(&value, 0x5a, sizeof(value));                                               \
-                r = cmi_##noun##_decode(bytes, &value);                                            \
-                if (r >= 0) {                                                                      \
-                        cmi_##noun##_write(writer, &value);                                        \
-                }                                                                                  \
-                return r;                                                                          \
-        }
-
 MESSAGE(load, {
                               .index = 200,
                               .version = 3,

@@ -6,27 +6,6 @@ static const struct cmi_id id_a = {{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13
 static const struct cmi_id id_b = {
                 {16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31}};
 
-#define MESSAGE(noun, ...)                                                                         \
-        static void write_##noun(struct cmi_writer *writer)                                        \
-        {                                                                                          \
-                static const struct cmi_##noun golden = __VA_ARGS__;                               \
-                                                                                                   \
-                cmi_##noun##_write(writer, &golden);                                               \
-        }                                                                                          \
-                                                                                                   \
-        static int recode_##noun(struct cmi_slice bytes, struct cmi_writer *writer)                \
-        {                                                                                          \
-                struct cmi_##noun value;                                                           \
-                int r;                                                                             \
-                                                                                                   \
-                memset(&value, 0x5a, sizeof(value));                                               \
-                r = cmi_##noun##_decode(bytes, &value);                                            \
-                if (r >= 0) {                                                                      \
-                        cmi_##noun##_write(writer, &value);                                        \
-                }                                                                                  \
-                return r;                                                                          \
-        }
-
 MESSAGE(attach, {
                                 .version_min = 1,
                                 .version_max = 1,
