@@ -51,6 +51,24 @@ static void hello_misses_hits_and_misses_again(gconstpointer has_meshd)
                         "miss: loading\n");
 }
 
+static void a_tag_and_a_batch_end_what_was_made_of_the_changed_rows(gconstpointer has_meshd)
+{
+        g_autofree char *output = NULL;
+        int status;
+
+        output = run("tags", has_meshd ? node.socket : NULL, NULL, &status);
+        g_assert_cmpint(status, ==, 0);
+        g_assert_cmpstr(output, ==,
+                        "en/0: 50, loaded\nde/0: 50, loaded\nen/1: 20, loaded\n"
+                        "en/2: none, loaded\n"
+                        "the price of product 0 changes: 1 hits left\n"
+                        "en/0: 40, loaded\nde/0: 40, loaded\nen/1: 20, cached\n"
+                        "en/2: none, cached\n"
+                        "hats are cheaper, and product 2 is new: 2 hits left\n"
+                        "en/0: 40, cached\nde/0: 40, cached\nen/1: 15, loaded\n"
+                        "en/2: 70, loaded\n");
+}
+
 static void threads_see_nothing_stale(gconstpointer has_meshd)
 {
         g_autofree char *output = NULL;
@@ -136,6 +154,10 @@ int main(int argc, char **argv)
         await_live();
         g_test_add_data_func("/examples/hello/alone", NULL, hello_misses_hits_and_misses_again);
         g_test_add_data_func("/examples/hello/meshd", "", hello_misses_hits_and_misses_again);
+        g_test_add_data_func("/examples/tags/alone", NULL,
+                        a_tag_and_a_batch_end_what_was_made_of_the_changed_rows);
+        g_test_add_data_func("/examples/tags/meshd", "",
+                        a_tag_and_a_batch_end_what_was_made_of_the_changed_rows);
         g_test_add_data_func("/examples/threads/alone", NULL, threads_see_nothing_stale);
         g_test_add_data_func("/examples/threads/meshd", "", threads_see_nothing_stale);
         g_test_add_func("/examples/herd",
