@@ -15,7 +15,6 @@
 #define HISTORY_OPERATIONS 4096
 #define HISTORY_TARGETS 16384 /* keys and tags of them */
 #define HISTORY_SOURCE_MAX 64
-#define HISTORY_TEXT_MAX 64
 
 struct history_entry {
         uint64_t seq;    /* its stamp in the page; 0: it had no effect here (no such region) */
@@ -27,7 +26,7 @@ struct history_entry {
         uint32_t n_tags;
         uint64_t first_target; /* of all that were ever noted */
         char source[HISTORY_SOURCE_MAX + 1];
-        char text[HISTORY_TEXT_MAX]; /* why everything was forgotten; "" for an operation */
+        char text[CORE_TEXT_MAX]; /* why everything was forgotten; "" for an operation */
 };
 
 enum history_hit {
