@@ -17,6 +17,8 @@ LAYERS = {
     'demo-app': {'demo-app'},
     'docs': {'docs'},
 }
+# What writes messages, and what compares them with those of msgpack-c itself.
+MSGPACK_USERS = {'wire/writer.c', 'tests/wire/test_oracle.c'}
 PUBLIC_HEADERS = {'libcachemesh/cachemesh.h'}
 # meshd/core sees no peer table: discovery tells it about peers by events.
 PURE_FOLDERS = {'meshd/core': {'base', 'wire', 'meshd/core'}}
@@ -66,6 +68,8 @@ def violations(root):
                 reason = quoted_violation(path, header, root)
             elif is_impure(path, header):
                 reason = "is none of C's own headers"
+            elif re.match(r'msgpack\b', header) and path not in MSGPACK_USERS:
+                reason = 'is for wire/writer.c only'
             if reason:
                 found.append(f'{path}: {header} {reason}')
     return found
@@ -106,6 +110,11 @@ def a_system_header_in_a_pure_part_is_found():
     expect_planted('discovery/schedule.c', '<pthread.h>')
 
 
+def msgpack_is_seen_by_the_writer_only():
+    expect_planted('meshctl/planted.c', '<msgpack.h>')
+    expect_planted('wire/reader.c', '<msgpack/unpack.h>')
+
+
 def the_core_sees_neither_io_nor_discovery():
     expect_planted('meshd/core/planted.c', '"meshd/io/there.h"')
     expect_planted('meshd/core/planted.c', '"discovery/there.h"')
@@ -113,4 +122,4 @@ def the_core_sees_neither_io_nor_discovery():
 
 run([every_include_points_downwards, an_upward_include_is_found, an_include_that_is_not_from_the_root_is_found,
      the_demo_and_the_examples_see_the_public_header_only, a_system_header_in_a_pure_part_is_found,
-     the_core_sees_neither_io_nor_discovery])
+     msgpack_is_seen_by_the_writer_only, the_core_sees_neither_io_nor_discovery])
