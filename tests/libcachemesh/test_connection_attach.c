@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Attaching: whom the client believes, and what it does when it does not. */
+#include "libcachemesh/connection.h"
 #include "tests/libcachemesh/connection_fixture.h"
 
 #include <dirent.h>
@@ -244,6 +245,30 @@ static void *open_region(void *data)
         return NULL;
 }
 
+static unsigned count_waiters(struct cm *cm)
+{
+        struct cmi_connection *connection = cmi_connection(cm);
+        unsigned n = 0;
+
+        cmi_connection_lock(connection);
+        for (const struct cmi_waiter *waiter = connection->waiters.head; waiter;
+                        waiter = waiter->next) {
+                n++;
+        }
+        cmi_connection_unlock(connection);
+        return n;
+}
+
+static bool await_waiters(struct cm *cm, unsigned n)
+{
+        gint64 end_us = g_get_monotonic_time() + 10 * G_USEC_PER_SEC;
+
+        while (count_waiters(cm) != n && g_get_monotonic_time() < end_us) {
+                g_thread_yield();
+        }
+        return count_waiters(cm) == n;
+}
+
 static void each_of_two_threads_is_told_why_its_own_region_was_refused(
                 struct fixture *f, const void *unused)
 {
@@ -259,8 +284,9 @@ static void each_of_two_threads_is_told_why_its_own_region_was_refused(
                 openings[i].region = fake_handle_add_region(f->cm, i == 0 ? "first" : "second");
                 g_assert_cmpint(pthread_create(&threads[i], NULL, open_region, &openings[i]), ==,
                                 0);
-                /* Its request is there, so it waits: both are one step under the lock. */
+                /* That the request is there is not enough: the other thread may have sent it. */
                 g_assert_true(fake_meshd_await_held(f->meshd, i + 1));
+                g_assert_true(await_waiters(f->cm, i + 1));
         }
         /* Whoever reads finds both answers at once, before either thread goes on. */
         fake_meshd_refuse_regions(f->meshd, -ENOSPC);
