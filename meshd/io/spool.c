@@ -9,11 +9,14 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 
 #define MODE 03770
 #define NAME_SIZE 256
+#define NAME_KEPT 64 /* of a file's own name, when it is taken: all of an app's */
 
 static int refuse(struct spool *spool, int error, const char *what)
 {
@@ -165,17 +168,23 @@ static bool has_suffix(const char *name, const char *suffix)
         return len > suffix_len && strcmp(name + len - suffix_len, suffix) == 0;
 }
 
-/* Return: 0, or a negative errno. */
+/*
+ * Under a name that nobody could have put there before: a rename replaces what has the new name,
+ * which may be what a meshd that was killed had taken and not published. Return: 0, or a negative
+ * errno.
+ */
 static int rename_taken(const struct spool *spool, char name[NAME_SIZE])
 {
         char taken[NAME_SIZE];
+        uint64_t random;
 
         if (has_suffix(name, CMI_SPOOL_TAKEN)) {
                 return 0; /* by a meshd that was killed */
         }
-        if (snprintf(taken, sizeof(taken), "%s" CMI_SPOOL_TAKEN, name) >= (int)sizeof(taken)) {
-                return -ENAMETOOLONG;
+        if (getrandom(&random, sizeof(random), 0) != sizeof(random)) {
+                return -EIO;
         }
+        snprintf(taken, sizeof(taken), "%.*s.%016" PRIx64 CMI_SPOOL_TAKEN, NAME_KEPT, name, random);
         if (renameat(spool->fd, name, spool->fd, taken) < 0) {
                 return -errno;
         }

@@ -7,8 +7,9 @@
  *
  * The directory belongs to meshd, has the group of the socket, and mode 3770: who may use the
  * socket may add files, and nobody but their owners and meshd may remove them. A file is taken by
- * renaming it, read, handed on and removed, in this order. So a meshd that is killed half-way
- * leaves a file behind that the next one hands on once more, which is harmless.
+ * renaming it to a name that nobody can foresee, read, handed on and removed, in this order. So a
+ * meshd that is killed half-way leaves a file behind that the next one hands on once more, which is
+ * harmless.
  *
  * What cannot be an app's file (a symbolic link, a directory, text) is removed and told, and is
  * without effect. A file that is damaged, of a newer version or larger than any app makes it may

@@ -83,8 +83,11 @@ static void tear_down(struct place *place, const void *unused)
 static void put(const struct place *place, const char *name, const void *bytes, size_t len)
 {
         g_autofree char *path = path_of(place, name);
+        int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
 
-        g_assert_true(g_file_set_contents(path, bytes, (gssize)len, NULL));
+        g_assert_cmpint(fd, >=, 0);
+        g_assert_cmpint(write(fd, bytes, len), ==, (ssize_t)len);
+        close(fd);
 }
 
 static GByteArray *file_of(unsigned n)
@@ -153,6 +156,30 @@ static void a_clock_that_was_set_back_keeps_no_file_for_ever(
         times[1].tv_sec += 3600;
         g_assert_cmpint(utimensat(AT_FDCWD, path, times, 0), ==, 0);
         g_assert_cmpuint(take(place, true), ==, 1);
+}
+
+/* Whatever the order is in which the directory gives the two. */
+static void what_a_killed_meshd_had_taken_is_not_replaced(struct place *place, const void *unused)
+{
+        for (unsigned i = 0; i < 20; i++) {
+                g_autofree char *name = g_strdup_printf("%u-a", i);
+                g_autofree char *taken = g_strconcat(name, CMI_SPOOL_TAKEN, NULL);
+
+                put_file(place, i % 2 == 0 ? name : taken, 1);
+                put_file(place, i % 2 == 0 ? taken : name, 2);
+        }
+        g_assert_cmpuint(take(place, false), ==, 40);
+        g_assert_cmpuint(place->published->len, ==, 60);
+        g_assert_cmpuint(n_files(place), ==, 0);
+}
+
+static void a_name_of_any_length_can_be_taken(struct place *place, const void *unused)
+{
+        g_autofree char *name = g_strnfill(255, 'n');
+
+        put_file(place, name, 1);
+        g_assert_cmpuint(take(place, false), ==, 1);
+        g_assert_cmpuint(place->n_forgets, ==, 0);
 }
 
 static void an_operation_that_is_none_makes_all_forget(struct place *place, const void *unused)
@@ -260,6 +287,8 @@ int main(int argc, char **argv)
         ADD(everything_is_handed_on_once_and_in_order);
         ADD(what_a_living_app_writes_to_is_left_alone);
         ADD(a_clock_that_was_set_back_keeps_no_file_for_ever);
+        ADD(what_a_killed_meshd_had_taken_is_not_replaced);
+        ADD(a_name_of_any_length_can_be_taken);
         ADD(an_operation_that_is_none_makes_all_forget);
         ADD(a_file_larger_than_any_app_makes_it_is_not_read);
         ADD(more_files_than_are_read_at_once_make_all_forget_and_are_taken_later);
