@@ -105,7 +105,8 @@ static void tell_refusal(struct taking *taking, const char *name, const char *wh
                         L_TEXT("msg", "not made by an app: removed, without effect"));
 }
 
-static void hand_on(struct taking *taking, const char *name, uid_t uid, struct cmi_slice file)
+static void hand_on(struct taking *taking, const char *name, const struct stat *status,
+                struct cmi_slice file)
 {
         struct spool *spool = taking->spool;
         struct cmi_slice op;
@@ -119,8 +120,9 @@ static void hand_on(struct taking *taking, const char *name, uid_t uid, struct c
                 tell_refusal(taking, name, "not a spool file");
                 return;
         }
-        if (r < 0) {
-                tell_damage(taking, name, uid, "of another version");
+        if (r < 0 || status->st_size > CMI_SPOOL_FILE_MAX) {
+                tell_damage(taking, name, status->st_uid,
+                                r < 0 ? "of another version" : "larger than apps make it");
                 return;
         }
         taking->n_files++;
@@ -133,31 +135,33 @@ static void hand_on(struct taking *taking, const char *name, uid_t uid, struct c
                 spool->n_operations++;
         }
         if (r < 0) {
-                tell_damage(taking, name, uid, "a record that cannot be read");
+                tell_damage(taking, name, status->st_uid, "a record that cannot be read");
         }
 }
 
-/* From here on the file is meshd's: nobody appends to it and believes that it counts. */
+/*
+ * From here on the file is meshd's: nobody appends to it and believes that it counts. Of what is
+ * too large only the header is read, to know whether it is a spool file at all.
+ */
 static void read_taken(struct taking *taking, const char *name, int fd, const struct stat *status)
 {
         CM_CLEANUP(cmi_free_p) uint8_t *buffer = NULL;
-        struct stat now;
+        size_t size = status->st_size > CMI_SPOOL_FILE_MAX ? CMI_SPOOL_HEADER_SIZE
+                                                           : (size_t)status->st_size;
         ssize_t n;
 
-        /* It may have grown until it was taken. */
-        if (fstat(fd, &now) < 0 || now.st_size > CMI_SPOOL_FILE_MAX ||
-                        taking->n_bytes + (uint64_t)now.st_size > SPOOL_BYTES_MAX) {
+        if (taking->n_bytes + size > SPOOL_BYTES_MAX) {
                 tell_damage(taking, name, status->st_uid, "more than is read");
                 return;
         }
-        buffer = malloc((size_t)now.st_size + 1);
-        n = buffer ? cmi_file_read(fd, buffer, (size_t)now.st_size) : -ENOMEM;
+        buffer = malloc(size + 1);
+        n = buffer ? cmi_file_read(fd, buffer, size) : -ENOMEM;
         if (n < 0) {
                 tell_damage(taking, name, status->st_uid, strerror((int)-n));
                 return;
         }
         taking->n_bytes += (uint64_t)n;
-        hand_on(taking, name, status->st_uid, cmi_slice(buffer, (size_t)n));
+        hand_on(taking, name, status, cmi_slice(buffer, (size_t)n));
 }
 
 static bool has_suffix(const char *name, const char *suffix)
@@ -199,7 +203,7 @@ static void refuse_entry(struct taking *taking, const char *name)
         bool is_removed = unlinkat(fd, name, 0) == 0 || unlinkat(fd, name, AT_REMOVEDIR) == 0;
 
         if (is_removed || !taking->is_old_only) {
-                tell_refusal(taking, name, "not a plain file of its own");
+                tell_refusal(taking, name, "not a plain file");
         }
 }
 
@@ -226,7 +230,8 @@ static void take_one(struct taking *taking, const char *entry)
                 return;
         }
         snprintf(name, sizeof(name), "%s", entry);
-        if (!S_ISREG(status.st_mode) || status.st_nlink != 1) {
+        /* One with a second link as well, which a backup or another user may have made, is read. */
+        if (!S_ISREG(status.st_mode)) {
                 refuse_entry(taking, name);
                 return;
         }

@@ -3,6 +3,7 @@
 """What apps invalidate while their meshd is away, and how it gets to the other nodes though the apps have ended by then."""
 import json
 import os
+import shutil
 import signal
 import struct
 
@@ -223,19 +224,22 @@ def what_no_app_has_made_is_refused_and_costs_nothing():
         secret = os.path.join(mesh.directory, 'secret')
         with open(secret, 'wb') as f:
             f.write(b'cmspool\0' + struct.pack('=II', 1, 1) + b'damage' * 10)
+        diary = os.path.join(mesh.directory, 'diary')
+        with open(diary, 'w', encoding='ascii') as f:
+            f.write('Dear diary')
         spool = spool_of(nodes[0])
         os.symlink(secret, os.path.join(spool, 'link'))
-        os.link(secret, os.path.join(spool, 'hard'))
+        os.link(diary, os.path.join(spool, 'hard'))
         os.mkdir(os.path.join(spool, 'directory'))
         os.mkfifo(os.path.join(spool, 'fifo'))
-        with open(os.path.join(spool, 'text'), 'w', encoding='ascii') as f:
-            f.write('Dear diary')
+        shutil.copy(diary, os.path.join(spool, 'text'))
         come_back(mesh, nodes)
         for key in ('k', 'other'):
             expect_equal(apps[1].wait_mode('live').ask(f'get r {key}')['rc'], 0)
         expect_equal(read_text(nodes[0].log).count('event=spool.refused'), 5)
         expect_equal(files_of(nodes[0]), [])
         expect(os.path.exists(secret), 'the target of a link is gone')
+        expect_equal(read_text(diary), 'Dear diary')
 
 
 def a_spool_of_another_user_is_used_by_nobody():

@@ -204,6 +204,37 @@ static void a_file_larger_than_any_app_makes_it_is_not_read(struct place *place,
         g_assert_cmpuint(n_files(place), ==, 0);
 }
 
+/* As a backup makes one, or whoever wants to know what is published. */
+static void a_file_with_a_second_link_is_read(struct place *place, const void *unused)
+{
+        g_autofree char *path = path_of(place, "1-a");
+        g_autofree char *elsewhere = g_build_filename(place->directory, "1-a", NULL);
+        g_autofree char *beside = path_of(place, "1-b");
+
+        put_file(place, "1-a", 3);
+        g_assert_cmpint(link(path, elsewhere), ==, 0);
+        g_assert_cmpint(link(path, beside), ==, 0);
+        g_assert_cmpuint(take(place, false), ==, 2);
+        g_assert_cmpuint(place->published->len, ==, 6);
+        g_assert_cmpuint(place->n_forgets, ==, 0);
+        g_assert_cmpuint(n_files(place), ==, 0);
+        g_assert_cmpint(g_unlink(elsewhere), ==, 0);
+}
+
+/* The second name of a file that has nothing to do with the spool, for example. */
+static void a_large_file_that_is_no_spool_file_costs_nothing(
+                struct place *place, const void *unused)
+{
+        g_autofree char *path = path_of(place, "1-a");
+
+        put(place, "1-a", "Dear diary", 10);
+        g_assert_cmpint(truncate(path, CMI_SPOOL_FILE_MAX + 1), ==, 0);
+        take(place, false);
+        g_assert_cmpuint(place->n_forgets, ==, 0);
+        g_assert_cmpuint(place->spool.n_refused, ==, 1);
+        g_assert_cmpuint(n_files(place), ==, 0);
+}
+
 static void more_files_than_are_read_at_once_make_all_forget_and_are_taken_later(
                 struct place *place, const void *unused)
 {
@@ -291,6 +322,8 @@ int main(int argc, char **argv)
         ADD(a_name_of_any_length_can_be_taken);
         ADD(an_operation_that_is_none_makes_all_forget);
         ADD(a_file_larger_than_any_app_makes_it_is_not_read);
+        ADD(a_file_with_a_second_link_is_read);
+        ADD(a_large_file_that_is_no_spool_file_costs_nothing);
         ADD(more_files_than_are_read_at_once_make_all_forget_and_are_taken_later);
         ADD(a_file_that_was_just_begun_is_nothing);
         ADD(a_directory_with_something_in_it_is_told_once);
