@@ -77,17 +77,12 @@ struct taking {
         uint32_t n_entries;
         uint32_t n_files;
         uint64_t n_bytes;
-        bool is_forgotten; /* nothing that follows can say more */
 };
 
-static void forget(struct taking *taking)
-{
-        if (!taking->is_forgotten) {
-                taking->is_forgotten = true;
-                taking->sink->forget(taking->sink->context);
-        }
-}
-
+/*
+ * For each one anew, and before the file is removed: what is in it may have been committed after
+ * another node had loaded the old row with a token that is newer than the last forgetting.
+ */
 static void tell_damage(struct taking *taking, const char *name, uid_t uid, const char *why)
 {
         taking->spool->n_damaged++;
@@ -95,7 +90,7 @@ static void tell_damage(struct taking *taking, const char *name, uid_t uid, cons
                         L_TEXT("error", why),
                         L_TEXT("msg", "invalidations may be missing, so every node forgets "
                                       "everything"));
-        forget(taking);
+        taking->sink->forget(taking->sink->context);
 }
 
 static void tell_refusal(struct taking *taking, const char *name, const char *why)
@@ -127,7 +122,7 @@ static void hand_on(struct taking *taking, const char *name, const struct stat *
         }
         taking->n_files++;
         spool->n_files++;
-        while ((r = cmi_spool_next(&file, &op)) == 1 && !taking->is_forgotten) {
+        while ((r = cmi_spool_next(&file, &op)) == 1) {
                 r = taking->sink->publish(taking->sink->context, op);
                 if (r < 0) {
                         break;
@@ -150,10 +145,6 @@ static void read_taken(struct taking *taking, const char *name, int fd, const st
                                                            : (size_t)status->st_size;
         ssize_t n;
 
-        if (taking->n_bytes + size > SPOOL_BYTES_MAX) {
-                tell_damage(taking, name, status->st_uid, "more than is read");
-                return;
-        }
         buffer = malloc(size + 1);
         n = buffer ? cmi_file_read(fd, buffer, size) : -ENOMEM;
         if (n < 0) {
@@ -254,7 +245,7 @@ static void take_one(struct taking *taking, const char *entry)
 /* Return: whether one more is looked at now; the next take goes on. */
 static bool has_time(struct taking *taking)
 {
-        if (taking->n_entries++ >= SPOOL_FILES_MAX) {
+        if (taking->n_entries++ >= SPOOL_FILES_MAX || taking->n_bytes >= SPOOL_BYTES_MAX) {
                 tell_damage(taking, "", 0, "more files than are read at once");
                 return false;
         }

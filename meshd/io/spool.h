@@ -21,8 +21,8 @@
 #include <stdint.h>
 
 #define SPOOL_PATH_MAX 127
-#define SPOOL_FILES_MAX 4096        /* of one take; beyond it everything is to be forgotten */
-#define SPOOL_BYTES_MAX (16u << 20) /* the same */
+#define SPOOL_FILES_MAX 4096        /* of one take; beyond it everything is to be forgotten, and */
+#define SPOOL_BYTES_MAX (16u << 20) /* the next take goes on; the last file may exceed it */
 #define SPOOL_BYTES_TURN (1u << 20) /* while apps are served; the next take goes on */
 #define SPOOL_AGE_MS 1000 /* a living app publishes by itself; older than this it may be dead */
 
@@ -41,7 +41,8 @@ struct spool_sink {
         /* One operation, not checked; borrowed for the call. Return: 0, or a negative errno if it
          * is none. */
         int (*publish)(void *context, struct cmi_slice op);
-        /* Something may be missing: everything is to be forgotten, on every node. */
+        /* Something may be missing: everything is to be forgotten, on every node. Called for each
+         * file of which this is true, before it is removed. */
         void (*forget)(void *context);
 };
 

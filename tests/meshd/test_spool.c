@@ -90,6 +90,15 @@ static void put(const struct place *place, const char *name, const void *bytes, 
         close(fd);
 }
 
+static void add_record(GByteArray *file, const char *op)
+{
+        uint8_t record[CMI_SPOOL_RECORD_SIZE];
+
+        cmi_spool_record(cmi_slice_str(op), record);
+        g_byte_array_append(file, record, sizeof(record));
+        g_byte_array_append(file, (const guint8 *)op, (guint)strlen(op));
+}
+
 static GByteArray *file_of(unsigned n)
 {
         uint8_t bytes[CMI_SPOOL_HEADER_SIZE];
@@ -99,11 +108,8 @@ static GByteArray *file_of(unsigned n)
         g_byte_array_append(file, bytes, sizeof(bytes));
         for (unsigned i = 0; i < n; i++) {
                 g_autofree char *op = g_strdup_printf("%u", i);
-                uint8_t record[CMI_SPOOL_RECORD_SIZE];
 
-                cmi_spool_record(cmi_slice_str(op), record);
-                g_byte_array_append(file, record, sizeof(record));
-                g_byte_array_append(file, (const guint8 *)op, (guint)strlen(op));
+                add_record(file, op);
         }
         return file;
 }
@@ -202,6 +208,53 @@ static void a_file_larger_than_any_app_makes_it_is_not_read(struct place *place,
         g_assert_cmpuint(place->published->len, ==, 0);
         g_assert_cmpuint(place->n_forgets, ==, 1);
         g_assert_cmpuint(n_files(place), ==, 0);
+}
+
+/* Whatever the order is: an app may have committed what a good file says after the first
+ * forgetting, and what another bad one said as well. */
+static void what_is_beside_a_damaged_file_is_published_too(struct place *place, const void *unused)
+{
+        for (unsigned i = 0; i < 20; i++) {
+                g_autofree char *name = g_strdup_printf("%u-a", i);
+                g_autofree char *path = path_of(place, name);
+
+                put_file(place, name, 1);
+                if (i % 2 == 0) {
+                        g_assert_cmpint(truncate(path, CMI_SPOOL_FILE_MAX + 1), ==, 0);
+                }
+        }
+        take(place, false);
+        g_assert_cmpuint(place->published->len, ==, 10);
+        g_assert_cmpuint(place->n_forgets, ==, 10);
+}
+
+#define LARGE_OP 50000
+#define LARGE_OPS (CMI_SPOOL_FILE_MAX / (LARGE_OP + CMI_SPOOL_RECORD_SIZE))
+
+static void put_large_file(const struct place *place, const char *name)
+{
+        g_autoptr(GByteArray) file = file_of(0);
+        g_autofree char *op = g_strnfill(LARGE_OP, 'x');
+
+        for (unsigned i = 0; i < LARGE_OPS; i++) {
+                add_record(file, op);
+        }
+        put(place, name, file->data, file->len);
+}
+
+static void what_is_more_than_is_read_at_once_is_published_later(
+                struct place *place, const void *unused)
+{
+        for (unsigned i = 0; i < 12; i++) {
+                g_autofree char *name = g_strdup_printf("%u-a", i);
+
+                put_large_file(place, name);
+        }
+        g_assert_cmpuint(take(place, false), <, 12);
+        g_assert_cmpuint(place->n_forgets, ==, 1);
+        g_assert_cmpuint(take(place, false), >, 0);
+        g_assert_cmpuint(place->published->len, ==, 12 * LARGE_OPS);
+        g_assert_cmpuint(place->n_forgets, ==, 1);
 }
 
 /* As a backup makes one, or whoever wants to know what is published. */
@@ -322,6 +375,8 @@ int main(int argc, char **argv)
         ADD(a_name_of_any_length_can_be_taken);
         ADD(an_operation_that_is_none_makes_all_forget);
         ADD(a_file_larger_than_any_app_makes_it_is_not_read);
+        ADD(what_is_beside_a_damaged_file_is_published_too);
+        ADD(what_is_more_than_is_read_at_once_is_published_later);
         ADD(a_file_with_a_second_link_is_read);
         ADD(a_large_file_that_is_no_spool_file_costs_nothing);
         ADD(more_files_than_are_read_at_once_make_all_forget_and_are_taken_later);
