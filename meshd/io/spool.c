@@ -7,7 +7,6 @@
 #include "meshd/io/logger.h"
 #include "wire/spool.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -56,6 +55,10 @@ int spool_open(struct spool *ret_spool, const char *socket)
                 r = fd < 0 ? refuse(&spool, -errno, strerror(errno)) : check(&spool, fd);
         }
         if (r == 0) {
+                spool.directory = fdopendir(fd);
+                r = spool.directory ? 0 : refuse(&spool, -errno, strerror(errno));
+        }
+        if (r == 0) {
                 spool.fd = cmi_take_fd(&fd);
         }
         *ret_spool = spool;
@@ -64,7 +67,10 @@ int spool_open(struct spool *ret_spool, const char *socket)
 
 void spool_close(struct spool *spool)
 {
-        cmi_close_p(&spool->fd);
+        if (spool->fd >= 0) {
+                closedir(spool->directory);
+        }
+        spool->directory = NULL;
         spool->fd = -1;
 }
 
@@ -75,7 +81,8 @@ struct taking {
         const struct spool_sink *sink;
         bool is_old_only;
         uint32_t n_entries;
-        uint32_t n_files;
+        uint32_t n_taken; /* of these; the others are not read */
+        uint32_t n_files; /* of these; handed on */
         uint64_t n_bytes;
 };
 
@@ -208,7 +215,15 @@ static bool is_young(const struct stat *status)
         return then_ns <= now_ns && now_ns - then_ns < cmi_ms(SPOOL_AGE_MS);
 }
 
-static void take_one(struct taking *taking, const char *entry)
+/* What cannot be removed would be handed on again, or forgotten, at each look. */
+static void remove_taken(struct spool *spool, const char *name)
+{
+        if (unlinkat(spool->fd, name, 0) < 0 && errno != ENOENT && errno != EISDIR) {
+                spool->stuck_until_ns = clock_read_ns(CLOCK_MONOTONIC) + cmi_ms(SPOOL_STUCK_MS);
+        }
+}
+
+static void take_file(struct taking *taking, const char *entry, const struct stat *before)
 {
         struct spool *spool = taking->spool;
         char name[NAME_SIZE];
@@ -216,63 +231,81 @@ static void take_one(struct taking *taking, const char *entry)
         CM_CLEANUP(cmi_close_p) int fd = -1;
         int r;
 
-        if (fstatat(spool->fd, entry, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
-                        (taking->is_old_only && is_young(&status))) {
-                return;
-        }
         snprintf(name, sizeof(name), "%s", entry);
-        /* One with a second link as well, which a backup or another user may have made, is read. */
-        if (!S_ISREG(status.st_mode)) {
-                refuse_entry(taking, name);
-                return;
-        }
         r = rename_taken(spool, name);
         if (r == -ENOENT) {
                 return; /* its app has just removed it */
         }
+        taking->n_taken++;
         /* Opened after it was taken: what is read is all that its app believes to be kept. */
         fd = r < 0 ? -1 : openat(spool->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
         if (fd < 0) {
-                tell_damage(taking, name, status.st_uid, strerror(r < 0 ? -r : errno));
+                tell_damage(taking, name, before->st_uid, strerror(r < 0 ? -r : errno));
         } else if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) {
                 tell_refusal(taking, name, "not a plain file");
         } else {
                 read_taken(taking, name, fd, &status);
         }
-        unlinkat(spool->fd, name, 0);
+        remove_taken(spool, name);
 }
 
-/* Return: whether one more is looked at now; the next take goes on. */
+static void take_one(struct taking *taking, const char *name)
+{
+        struct stat status;
+
+        taking->n_entries++;
+        if (fstatat(taking->spool->fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
+                        (taking->is_old_only && is_young(&status))) {
+                return;
+        }
+        /* One with a second link as well, which a backup or another user may have made, is read. */
+        if (S_ISREG(status.st_mode)) {
+                take_file(taking, name, &status);
+        } else {
+                refuse_entry(taking, name);
+        }
+}
+
+/*
+ * Return: whether one more is looked at now; the next take goes on. Only before the first app is
+ * served must nothing be left: what is late then is made up for. Later nothing that somebody puts
+ * there makes anybody forget by being much.
+ */
 static bool has_time(struct taking *taking)
 {
-        if (taking->n_entries++ >= SPOOL_FILES_MAX || taking->n_bytes >= SPOOL_BYTES_MAX) {
-                tell_damage(taking, "", 0, "more files than are read at once");
+        if (taking->is_old_only) {
+                return taking->n_entries < SPOOL_ENTRIES_TURN && taking->n_bytes < SPOOL_BYTES_TURN;
+        }
+        if (taking->n_entries >= SPOOL_ENTRIES_MAX || taking->n_taken >= SPOOL_FILES_MAX ||
+                        taking->n_bytes >= SPOOL_BYTES_MAX) {
+                tell_damage(taking, "", 0, "more than is read at once");
                 return false;
         }
-        return !taking->is_old_only || taking->n_bytes < SPOOL_BYTES_TURN;
+        return true;
 }
 
 uint32_t spool_take(struct spool *spool, bool is_old_only, const struct spool_sink *sink)
 {
         struct taking taking = {.spool = spool, .sink = sink, .is_old_only = is_old_only};
         const struct dirent *entry;
-        DIR *directory;
-        int fd;
 
-        if (spool->fd < 0) {
+        if (spool->fd < 0 ||
+                        (is_old_only && clock_read_ns(CLOCK_MONOTONIC) < spool->stuck_until_ns)) {
                 return 0;
         }
-        fd = openat(spool->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        directory = fd < 0 ? NULL : fdopendir(fd);
-        if (!directory) {
-                cmi_close_p(&fd);
-                return 0;
+        if (!is_old_only || spool->is_at_end) {
+                rewinddir(spool->directory);
+                spool->is_at_end = false;
         }
-        while ((entry = readdir(directory)) && has_time(&taking)) {
+        while (has_time(&taking)) {
+                entry = readdir(spool->directory);
+                if (!entry) {
+                        spool->is_at_end = true;
+                        break;
+                }
                 if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
                         take_one(&taking, entry->d_name);
                 }
         }
-        closedir(directory);
         return taking.n_files;
 }

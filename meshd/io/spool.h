@@ -17,17 +17,24 @@
  */
 #include "base/bytes.h"
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #define SPOOL_PATH_MAX 127
 #define SPOOL_FILES_MAX 4096        /* of one take; beyond it everything is to be forgotten, and */
 #define SPOOL_BYTES_MAX (16u << 20) /* the next take goes on; the last file may exceed it */
+#define SPOOL_ENTRIES_MAX 65536     /* likewise, with what is not read */
 #define SPOOL_BYTES_TURN (1u << 20) /* while apps are served; the next take goes on */
+#define SPOOL_ENTRIES_TURN 4096     /* likewise */
+#define SPOOL_STUCK_MS 60000        /* until the next take, when a file could not be removed */
 #define SPOOL_AGE_MS 1000 /* a living app publishes by itself; older than this it may be dead */
 
 struct spool {
-        int fd; /* -1: there is none, see why */
+        int fd;                  /* of directory; -1: there is none, see why */
+        DIR *directory;          /* stands where the last take has stopped */
+        bool is_at_end;          /* of it */
+        uint64_t stuck_until_ns; /* mono */
         char path[SPOOL_PATH_MAX + 1];
         char why[256];
         uint64_t n_files; /* handed on */
@@ -58,7 +65,8 @@ int spool_open(struct spool *ret_spool, const char *socket);
 /**
  * spool_take() - hand on what is in it
  * @spool:       nothing happens without a directory
- * @is_old_only: only files that were not written to for SPOOL_AGE_MS: living apps keep theirs
+ * @is_old_only: only files that were not written to for SPOOL_AGE_MS: living apps keep theirs. Goes
+ *               on where the last take has stopped; else from the beginning
  * @sink:        borrowed for the call
  *
  * Return: how many files were handed on; what was in them is in the counters.

@@ -332,6 +332,69 @@ static void a_directory_with_something_in_it_is_told_once(struct place *place, c
         g_unlink(file);
 }
 
+static void make_old(const char *path)
+{
+        struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}};
+
+        clock_gettime(CLOCK_REALTIME, &times[1]);
+        times[1].tv_sec -= 2;
+        g_assert_cmpint(utimensat(AT_FDCWD, path, times, 0), ==, 0);
+}
+
+static void make_full_directory(const struct place *place, unsigned i, bool is_to_be_made)
+{
+        g_autofree char *name = g_strdup_printf("%u-a", i);
+        g_autofree char *path = path_of(place, name);
+        g_autofree char *inner = g_build_filename(path, "inner", NULL);
+
+        if (is_to_be_made) {
+                g_assert_cmpint(g_mkdir_with_parents(inner, 0700), ==, 0);
+        } else {
+                g_assert_cmpint(g_rmdir(inner), ==, 0);
+        }
+}
+
+static void whoever_fills_it_makes_nobody_forget(struct place *place, const void *unused)
+{
+        const unsigned n = SPOOL_ENTRIES_TURN + 10;
+        g_autofree char *path = path_of(place, "old");
+
+        for (unsigned i = 0; i < n; i++) {
+                make_full_directory(place, i, true);
+        }
+        take(place, false);
+        put_file(place, "old", 3);
+        make_old(path);
+        for (unsigned i = 0; i < 3; i++) {
+                take(place, true);
+        }
+        g_assert_cmpuint(place->published->len, ==, 3);
+        g_assert_cmpuint(place->n_forgets, ==, 0);
+        for (unsigned i = 0; i < n; i++) {
+                make_full_directory(place, i, false);
+        }
+}
+
+/* On a file system that is read-only suddenly, for example; here it is another user's. */
+static void what_cannot_be_removed_is_not_handed_on_each_time(
+                struct place *place, const void *unused)
+{
+        g_autofree char *path = path_of(place, "1-a");
+        bool is_root = geteuid() == 0;
+
+        put_file(place, "1-a", 1);
+        make_old(path);
+        g_assert_cmpint(chmod(place->spool.path, 0555), ==, 0);
+        g_assert_cmpint(is_root ? seteuid(65534) : 0, ==, 0);
+        take(place, true);
+        take(place, true);
+        g_assert_cmpuint(place->n_forgets, ==, 1);
+        g_assert_cmpint(is_root ? seteuid(0) : 0, ==, 0);
+        g_assert_cmpint(chmod(place->spool.path, 0700), ==, 0);
+        take(place, false);
+        g_assert_cmpuint(place->published->len, ==, 1);
+}
+
 static void a_directory_that_is_there_is_put_in_order(struct place *place, const void *unused)
 {
         struct stat status;
@@ -382,6 +445,8 @@ int main(int argc, char **argv)
         ADD(more_files_than_are_read_at_once_make_all_forget_and_are_taken_later);
         ADD(a_file_that_was_just_begun_is_nothing);
         ADD(a_directory_with_something_in_it_is_told_once);
+        ADD(whoever_fills_it_makes_nobody_forget);
+        ADD(what_cannot_be_removed_is_not_handed_on_each_time);
         ADD(a_directory_that_is_there_is_put_in_order);
         ADD(what_is_no_directory_is_not_touched);
         return g_test_run();
