@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "meshd/io/clock.h"
 #include "meshd/io/logger.h"
+#include "wire/op.h"
 #include "wire/spool.h"
 
 #include <errno.h>
@@ -107,6 +108,17 @@ static void tell_refusal(struct taking *taking, const char *name, const char *wh
                         L_TEXT("msg", "not made by an app: removed, without effect"));
 }
 
+/*
+ * Apps do not keep the beginning of a write: it is worth nothing later. From here it would be
+ * nobody's, and count against no connection's share. What cannot be decoded is for the sink.
+ */
+static bool is_intent(struct cmi_slice op)
+{
+        struct cmi_op decoded;
+
+        return cmi_op_decode(op, &decoded) == 0 && decoded.kind == CMI_OP_INTENT_BEGIN;
+}
+
 static void hand_on(struct taking *taking, const char *name, const struct stat *status,
                 struct cmi_slice file)
 {
@@ -130,7 +142,7 @@ static void hand_on(struct taking *taking, const char *name, const struct stat *
         taking->n_files++;
         spool->n_files++;
         while ((r = cmi_spool_next(&file, &op)) == 1) {
-                r = taking->sink->publish(taking->sink->context, op);
+                r = is_intent(op) ? -EBADMSG : taking->sink->publish(taking->sink->context, op);
                 if (r < 0) {
                         break;
                 }

@@ -90,13 +90,13 @@ static void put(const struct place *place, const char *name, const void *bytes, 
         close(fd);
 }
 
-static void add_record(GByteArray *file, const char *op)
+static void add_record(GByteArray *file, struct cmi_slice op)
 {
         uint8_t record[CMI_SPOOL_RECORD_SIZE];
 
-        cmi_spool_record(cmi_slice_str(op), record);
+        cmi_spool_record(op, record);
         g_byte_array_append(file, record, sizeof(record));
-        g_byte_array_append(file, (const guint8 *)op, (guint)strlen(op));
+        g_byte_array_append(file, op.data, (guint)op.len);
 }
 
 static GByteArray *file_of(unsigned n)
@@ -109,7 +109,7 @@ static GByteArray *file_of(unsigned n)
         for (unsigned i = 0; i < n; i++) {
                 g_autofree char *op = g_strdup_printf("%u", i);
 
-                add_record(file, op);
+                add_record(file, cmi_slice_str(op));
         }
         return file;
 }
@@ -198,6 +198,24 @@ static void an_operation_that_is_none_makes_all_forget(struct place *place, cons
         g_assert_cmpuint(n_files(place), ==, 0);
 }
 
+/* Only a connection may begin a write, since each has its share of them. */
+static void a_write_intent_is_damage(struct place *place, const void *unused)
+{
+        g_autoptr(GByteArray) file = file_of(1);
+        uint8_t bytes[64];
+        struct cmi_writer writer = cmi_writer(bytes, sizeof(bytes));
+
+        cmi_op_write_intent(&writer, CMI_OP_INTENT_BEGIN, cmi_slice_str("r"), 1);
+        cmi_write_bin(&writer, cmi_slice_str("k"));
+        cmi_op_write_tags(&writer, 0);
+        cmi_op_write_deadline(&writer, 5000);
+        add_record(file, cmi_written(&writer));
+        put(place, "1-a", file->data, file->len);
+        take(place, false);
+        g_assert_cmpuint(place->published->len, ==, 1);
+        g_assert_cmpuint(place->n_forgets, ==, 1);
+}
+
 static void a_file_larger_than_any_app_makes_it_is_not_read(struct place *place, const void *unused)
 {
         g_autofree char *path = path_of(place, "1-a");
@@ -237,7 +255,7 @@ static void put_large_file(const struct place *place, const char *name)
         g_autofree char *op = g_strnfill(LARGE_OP, 'x');
 
         for (unsigned i = 0; i < LARGE_OPS; i++) {
-                add_record(file, op);
+                add_record(file, cmi_slice_str(op));
         }
         put(place, name, file->data, file->len);
 }
@@ -437,6 +455,7 @@ int main(int argc, char **argv)
         ADD(what_a_killed_meshd_had_taken_is_not_replaced);
         ADD(a_name_of_any_length_can_be_taken);
         ADD(an_operation_that_is_none_makes_all_forget);
+        ADD(a_write_intent_is_damage);
         ADD(a_file_larger_than_any_app_makes_it_is_not_read);
         ADD(what_is_beside_a_damaged_file_is_published_too);
         ADD(what_is_more_than_is_read_at_once_is_published_later);
