@@ -150,9 +150,11 @@ def read_allowed(path):
 
 
 def is_allowed(skip, allowed):
-    program, case, _ = skip
-    name = f'{program.split("@")[0]}: {case or "*"}'
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in allowed)
+    """Program, case and reason, each by itself: no wildcard reaches from one into the next."""
+    program, case, reason = skip
+    seen = (program.split('@')[0], case or '*', reason)
+    return any(len(line) == len(seen) and all(map(fnmatch.fnmatchcase, seen, line))
+               for line in (pattern.split(': ', 2) for pattern in allowed))
 
 
 def describe(entry):

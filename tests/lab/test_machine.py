@@ -120,8 +120,9 @@ def with_other_clocks(offsets):
 
 
 def other_clocks(offsets):
-    if subprocess.run([*with_other_clocks(offsets), 'true'], capture_output=True, timeout=DEADLINE_S, check=False).returncode != 0:
-        raise Skip('no time namespaces here')
+    done = subprocess.run([*with_other_clocks(offsets), 'true'], capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+    if done.returncode != 0:
+        raise Skip('no time namespaces here: ' + done.stderr.strip())
     with Lab() as lab:
         nodes, apps = lab.start_with_apps(2)
         stranger = lab.app(nodes[1], name='stranger', inside=with_other_clocks(offsets))

@@ -9,6 +9,7 @@ import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
 import tally  # noqa: E402
+import tree  # noqa: E402
 from tap import expect, expect_equal, run  # noqa: E402
 
 
@@ -139,8 +140,26 @@ def a_strict_run_refuses_the_skips_that_are_not_listed():
         return tally.tally_program('p', '1..2\nok 1 a\nok 2 b # SKIP x\n', 0)
     expect_equal(reported(seen())[0], 0)
     expect_equal(reported(seen(), [], True)[1][-1], '1 passed, 1 failed, 0 skipped')
-    expect_equal(reported(seen(), ['p: b'], True)[1][-1], '1 passed, 0 failed, 1 skipped')
-    expect_equal(reported(seen(), ['p: c', 'q: *'], True)[0], 1)
+    expect_equal(reported(seen(), ['p: b: x'], True)[1][-1], '1 passed, 0 failed, 1 skipped')
+    expect_equal(reported(seen(), ['p: *: *'], True)[1][-1], '1 passed, 0 failed, 1 skipped')
+    expect_equal(reported(seen(), ['p: c: *', 'q: *: *'], True)[0], 1)
+
+
+def a_strict_run_refuses_a_skip_for_another_reason():
+    def status(reason):
+        allowed = tally.read_allowed(os.path.join(tree.ROOT, 'tests', 'allowed-skips'))
+        cases = tally.tally_program('lab_cluster', f'1..2\nok 1 a\nok 2 a_node_is_cut_off # SKIP {reason}\n', 0)
+        return reported(cases, allowed, True)[0]
+    expect_equal(status('no network namespaces here: Operation not permitted'), 0)
+    expect_equal(status('no veth pairs here: RTNETLINK answers: Operation not permitted'), 0)
+    expect_equal(status('no network namespaces here: No space left on device'), 1)
+    expect_equal(status('later'), 1)
+    expect_equal(status(''), 1)
+
+
+def each_line_of_the_allowed_skips_names_a_program_a_case_and_a_reason():
+    lines = tally.read_allowed(os.path.join(tree.ROOT, 'tests', 'allowed-skips'))
+    expect_equal([line for line in lines if line.count(': ') < 2 or line.endswith(': *: *')], [])
 
 
 run([passing_cases_are_counted, a_failing_case_counts_once_whatever_the_exit_status, no_plan_with_exit_0_fails,
@@ -150,4 +169,5 @@ run([passing_cases_are_counted, a_failing_case_counts_once_whatever_the_exit_sta
      a_todo_counts_as_skipped_and_fails_when_it_passes, nested_cases_do_not_count_but_their_failure_does,
      wrong_numbers_fail, two_plans_fail, words_that_begin_with_ok_are_no_cases,
      the_last_line_holds_the_sums_of_all_programs, a_run_that_failed_without_a_failing_program_fails,
-     nothing_run_fails, only_skips_fail, a_strict_run_refuses_the_skips_that_are_not_listed])
+     nothing_run_fails, only_skips_fail, a_strict_run_refuses_the_skips_that_are_not_listed,
+     a_strict_run_refuses_a_skip_for_another_reason, each_line_of_the_allowed_skips_names_a_program_a_case_and_a_reason])
