@@ -83,20 +83,62 @@ static void add_client(struct local *local, int fd, const struct ucred *peer, bo
         client_watch(client);
 }
 
-/* Without a descriptor left the listening socket would stay readable, and the loop would spin. */
-static void shed(struct local *local)
+static void on_connection(uv_poll_t *handle, int status, int events);
+
+/* Those that wait in the kernel would wake the loop at once again. The timer ends it. */
+static void pause_accepting(struct local *local, int error)
 {
+        local->is_paused = true;
+        poller_watch(local->poller, &local->poll, 0, on_connection);
+        logger(LOGGER_WARNING, "client.waits", L_UINT("clients", local->n_clients),
+                        L_TEXT("error", strerror(error)),
+                        L_TEXT("msg", "connections wait, since none can be accepted now"));
+}
+
+static void resume_accepting(struct local *local)
+{
+        if (local->spare_fd < 0) {
+                local->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        }
+        if (local->is_paused && local->is_listening) {
+                local->is_paused = false;
+                poller_watch(local->poller, &local->poll, UV_READABLE, on_connection);
+        }
+}
+
+/*
+ * Without a descriptor left, one is given up to say no with. Another thread may be faster to take
+ * it, and then there is none until others are closed. Return: 0 if one connection less waits, or
+ * none did; or why none could be accepted.
+ */
+static int shed(struct local *local)
+{
+        int error = 0;
         int fd;
 
-        close(local->spare_fd);
+        cmi_close_p(&local->spare_fd);
         fd = accept4(local->file.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd >= 0) {
                 local->counters.refused_full++;
                 client_limit_refuse(fd, "meshd has no descriptor left (ulimit -n)");
+                logger(LOGGER_WARNING, "client.no_descriptor", L_UINT("clients", local->n_clients),
+                                L_TEXT("msg", "a connection was refused: raise the limit of open "
+                                              "files"));
+        } else if (errno != EAGAIN) {
+                error = errno;
         }
         local->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-        logger(LOGGER_WARNING, "client.no_descriptor", L_UINT("clients", local->n_clients),
-                        L_TEXT("msg", "a connection was refused: raise the limit of open files"));
+        return error;
+}
+
+static void accept_failed(struct local *local, int error)
+{
+        if (error == EMFILE || error == ENFILE) {
+                error = shed(local);
+        }
+        if (error != 0 && error != EAGAIN && error != EINTR && error != ECONNABORTED) {
+                pause_accepting(local, error);
+        }
 }
 
 static void on_connection(uv_poll_t *handle, int status, int events)
@@ -110,9 +152,7 @@ static void on_connection(uv_poll_t *handle, int status, int events)
                 int admitted;
 
                 if (fd < 0) {
-                        if (errno == EMFILE || errno == ENFILE) {
-                                shed(local);
-                        }
+                        accept_failed(local, errno);
                         return;
                 }
                 if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ||
@@ -130,13 +170,14 @@ static void on_connection(uv_poll_t *handle, int status, int events)
         }
 }
 
-/* Once a second: who takes nothing, or never said a word? */
+/* Once a second: may somebody be accepted again, and who takes nothing, or never said a word? */
 static void on_timer(uv_timer_t *timer)
 {
         struct local *local = timer->data;
         uint64_t now_ns = clock_read_ns(CLOCK_MONOTONIC);
         struct client *next;
 
+        resume_accepting(local);
         for (struct client *client = local->clients; client; client = next) {
                 next = client->next;
                 if (client_n_waiting(client) > 0 &&
@@ -200,6 +241,7 @@ void local_close(struct local *local)
         uv_close((uv_handle_t *)&local->poll, NULL);
         socket_file_close(&local->file);
         cmi_close_p(&local->spare_fd);
+        local->spare_fd = -1;
 }
 
 void local_deinit(struct local *local)

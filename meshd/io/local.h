@@ -56,8 +56,9 @@ struct local_counters {
 struct local {
         struct poller *poller;
         struct socket_file file;
-        int spare_fd; /* given up to accept and refuse when descriptors run out */
+        int spare_fd; /* given up to accept and refuse when descriptors run out; -1: it is lost */
         bool is_listening;
+        bool is_paused; /* nobody can be accepted; tried again by the timer */
         bool is_held;
         bool is_stopped;
         uv_poll_t poll;

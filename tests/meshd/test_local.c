@@ -13,6 +13,7 @@
 #include <glib.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -443,6 +444,56 @@ static void descriptors_that_a_client_sends_do_not_arrive(void)
         tear_down(&rig);
 }
 
+#define N_DESCRIPTORS 128
+
+/* Return: how many there are in @ret_fds now. */
+static int take_all_descriptors(int ret_fds[N_DESCRIPTORS], int n, int what)
+{
+        while (n < N_DESCRIPTORS && (ret_fds[n] = dup(what)) >= 0) {
+                n++;
+        }
+        g_assert_cmpint(errno, ==, EMFILE);
+        return n;
+}
+
+/* Another thread may take the number that was given up to refuse a connection with. */
+static void without_any_descriptor_the_loop_rests_and_connections_wait(void)
+{
+        struct rlimit before, few = {.rlim_cur = N_DESCRIPTORS};
+        int taken[N_DESCRIPTORS], fds[3], n, n_turns = 0;
+        struct rig rig;
+        gint64 rest;
+
+        set_up(&rig, 8);
+        for (int i = 0; i < 3; i++) {
+                fds[i] = dial(&rig);
+        }
+        g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &before), ==, 0);
+        few.rlim_max = before.rlim_max;
+        g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &few), ==, 0);
+        n = take_all_descriptors(taken, 0, fds[0]);
+        cmi_close_p(&rig.local.spare_fd);
+        rig.local.spare_fd = -1;
+        n = take_all_descriptors(taken, n, fds[0]);
+        for (rest = g_get_monotonic_time() + G_USEC_PER_SEC / 2; g_get_monotonic_time() < rest;) {
+                uv_run(&rig.poller.uv, UV_RUN_ONCE);
+                local_flush(&rig.local);
+                n_turns++;
+        }
+        g_assert_cmpint(n_turns, <, 10);
+        g_assert_cmpint(rig.n_opened, ==, 0);
+        while (n > 0) {
+                close(taken[--n]);
+        }
+        TURN_UNTIL(&rig, rig.n_opened == 3 && rig.local.spare_fd >= 0);
+        g_assert_cmpuint(rig.local.counters.refused_full, ==, 0);
+        setrlimit(RLIMIT_NOFILE, &before);
+        for (int i = 0; i < 3; i++) {
+                close(fds[i]);
+        }
+        tear_down(&rig);
+}
+
 static void the_name_is_locked_and_what_a_dead_one_left_is_replaced(void)
 {
         struct rig rig;
@@ -536,6 +587,8 @@ int main(int argc, char **argv)
         g_test_add_func("/local/reserve",
                         others_cannot_use_up_the_reserve_of_root_and_of_meshds_user);
         g_test_add_func("/local/smuggle", descriptors_that_a_client_sends_do_not_arrive);
+        g_test_add_func("/local/descriptors",
+                        without_any_descriptor_the_loop_rests_and_connections_wait);
         g_test_add_func("/local/name", the_name_is_locked_and_what_a_dead_one_left_is_replaced);
         g_test_add_func("/local/swap",
                         a_directory_in_which_others_could_swap_the_socket_is_refused);
