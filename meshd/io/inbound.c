@@ -211,7 +211,8 @@ void links_drain_monitor(struct links *links)
                         count_event(links, event);
                 }
                 if (event == ZMQ_EVENT_ACCEPTED) {
-                        intake_opened(&links->intake, (int)value, clock_read_ns(CLOCK_MONOTONIC));
+                        intake_opened(&links->intake, (int)value, links->bound.port,
+                                        clock_read_ns(CLOCK_MONOTONIC));
                 }
                 for (int i = 0; i < n && i < INBOUND_PARTS; i++) {
                         zmq_msg_close(&parts[i]);

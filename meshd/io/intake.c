@@ -88,9 +88,25 @@ static bool make_room(struct intake *intake, int fd)
         return true;
 }
 
-void intake_opened(struct intake *intake, int fd, uint64_t now_ns)
+/*
+ * A port that is listened at is no outgoing connection's: the kernel passes it over. What has no
+ * other end is over, or is a copy of the listener: to end that one would make this node deaf.
+ */
+static bool is_inbound(int fd, uint16_t port)
 {
-        if (fd < 0 || fd >= INTAKE_FDS_MAX || !make_room(intake, fd)) {
+        struct sockaddr_storage own, other;
+        socklen_t own_size = sizeof(own), other_size = sizeof(other);
+        struct cmi_endpoint endpoint;
+
+        return getsockname(fd, (struct sockaddr *)&own, &own_size) == 0 &&
+               getpeername(fd, (struct sockaddr *)&other, &other_size) == 0 &&
+               cmi_endpoint_from_sockaddr((const struct sockaddr *)&own, &endpoint) == 0 &&
+               endpoint.port == port;
+}
+
+void intake_opened(struct intake *intake, int fd, uint16_t port, uint64_t now_ns)
+{
+        if (fd < 0 || fd >= INTAKE_FDS_MAX || !is_inbound(fd, port) || !make_room(intake, fd)) {
                 return;
         }
         intake->connections[fd] = (struct intake_connection){.cookie = read_cookie(fd),

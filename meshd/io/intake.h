@@ -47,8 +47,9 @@ struct intake {
         int n_strangers;    /* at the last look */
 };
 
-/* A connection was accepted. Without memory, or descriptors, it is not watched. */
-void intake_opened(struct intake *intake, int fd, uint64_t now_ns);
+/* A connection was accepted at @port. Without memory, or descriptors, it is not watched; nor if it
+ * has ended already, and its number is the listener's or an outgoing connection's. */
+void intake_opened(struct intake *intake, int fd, uint16_t port, uint64_t now_ns);
 
 /* A message of so many bytes on the wire came over it. */
 void intake_handed_over(struct intake *intake, int fd, uint64_t n_bytes);

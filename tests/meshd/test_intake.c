@@ -23,6 +23,7 @@
 struct pair {
         int sender;
         int receiver;
+        uint16_t port;
         atomic_bool is_over;
         pthread_t thread;
 };
@@ -40,6 +41,7 @@ static void make_pair(struct pair *pair)
         g_assert_cmpint(getsockname(listener, (struct sockaddr *)&address, &size), ==, 0);
         g_assert_cmpint(connect(pair->sender, (struct sockaddr *)&address, size), ==, 0);
         pair->receiver = accept(listener, NULL, NULL);
+        pair->port = ntohs(address.sin_port);
         g_assert_cmpint(pair->receiver, >=, 0);
         close(listener);
 }
@@ -84,7 +86,7 @@ static void two_looks_in_a_row_end_what_keeps_too_much_back(void)
         struct pair pair;
 
         make_pair(&pair);
-        intake_opened(&intake, pair.receiver, 1);
+        intake_opened(&intake, pair.receiver, pair.port, 1);
         stuff(&pair, INTAKE_PENDING_MAX);
         g_assert_cmpint(intake_check(&intake, &endpoint), ==, 0);
         stuff(&pair, 2);
@@ -107,11 +109,11 @@ static void many_that_keep_little_back_are_ended_together(void)
         int n_ended = 0;
 
         make_pair(&small);
-        intake_opened(&intake, small.receiver, 1);
+        intake_opened(&intake, small.receiver, small.port, 1);
         stuff(&small, 1000);
         for (int i = 0; i < N_PAIRS; i++) {
                 make_pair(&pairs[i]);
-                intake_opened(&intake, pairs[i].receiver, 1);
+                intake_opened(&intake, pairs[i].receiver, pairs[i].port, 1);
         }
         for (int i = 0; i < N_PAIRS - 1; i++) {
                 stuff(&pairs[i], INTAKE_TOTAL_MAX / (N_PAIRS - 1) - 1000);
@@ -144,7 +146,7 @@ static void what_comes_during_a_look_is_not_held_against_the_sender(void)
         ssize_t n;
 
         make_pair(&pair);
-        intake_opened(&intake, pair.receiver, 1);
+        intake_opened(&intake, pair.receiver, pair.port, 1);
         pthread_create(&pair.thread, NULL, send_on, &pair);
         for (int i = 0; i < N_LOOKS; i++) {
                 n = recv(pair.receiver, bytes, sizeof(bytes), 0);
@@ -176,7 +178,7 @@ static void another_socket_with_the_same_number_is_left_alone(void)
 
         make_pair(&pair);
         number = pair.receiver;
-        intake_opened(&intake, number, 1);
+        intake_opened(&intake, number, pair.port, 1);
         stuff(&pair, INTAKE_PENDING_MAX + 1);
         g_assert_cmpint(intake_check(&intake, &endpoint), ==, 0);
         make_pair(&next);
@@ -188,6 +190,35 @@ static void another_socket_with_the_same_number_is_left_alone(void)
         intake_deinit(&intake);
         close_pair(&pair);
         close_pair(&next);
+}
+
+/* What was accepted may have ended before it is told, and its number have a new owner. */
+static void a_number_that_is_no_inbound_connection_is_not_watched(void)
+{
+        struct intake intake = {0};
+        struct pair pair;
+        struct sockaddr_in address;
+        socklen_t size = sizeof(address);
+        int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        int local[2];
+
+        make_pair(&pair);
+        g_assert_cmpint(listen(listener, 1), ==, 0);
+        g_assert_cmpint(getsockname(listener, (struct sockaddr *)&address, &size), ==, 0);
+        g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, local), ==, 0);
+        intake_opened(&intake, pair.sender, pair.port, 1);
+        intake_opened(&intake, local[0], pair.port, 1);
+        intake_opened(&intake, listener, ntohs(address.sin_port), 1);
+        g_assert_false(intake_is_stranger(&intake, pair.sender));
+        g_assert_false(intake_is_stranger(&intake, local[0]));
+        g_assert_false(intake_is_stranger(&intake, listener));
+        intake_opened(&intake, pair.receiver, pair.port, 1);
+        g_assert_true(intake_is_stranger(&intake, pair.receiver));
+        intake_deinit(&intake);
+        close(local[0]);
+        close(local[1]);
+        close(listener);
+        close_pair(&pair);
 }
 
 static bool is_open(const struct pair *pair)
@@ -204,7 +235,8 @@ static void of_too_many_strangers_the_oldest_are_ended(void)
         for (int i = 0; i < N_PAIRS; i++) {
                 make_pair(&pairs[i]);
                 /* The oldest one has the highest number. */
-                intake_opened(&intake, pairs[i].receiver, (uint64_t)(100 + N_PAIRS - i));
+                intake_opened(&intake, pairs[i].receiver, pairs[i].port,
+                                (uint64_t)(100 + N_PAIRS - i));
                 stuff(&pairs[i], 1);
         }
         g_assert_true(intake_is_stranger(&intake, pairs[N_PAIRS - 1].receiver));
@@ -239,7 +271,7 @@ static void strangers_are_ended_when_they_have_taken_all_descriptors(void)
         struct pair pair;
 
         make_pair(&pair);
-        intake_opened(&intake, pair.receiver, 1);
+        intake_opened(&intake, pair.receiver, pair.port, 1);
         getrlimit(RLIMIT_NOFILE, &before);
         few = (struct rlimit){.rlim_cur = N_TAKEN, .rlim_max = before.rlim_max};
         g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &few), ==, 0);
@@ -271,6 +303,8 @@ int main(int argc, char **argv)
                         what_comes_during_a_look_is_not_held_against_the_sender);
         g_test_add_func("/intake/another socket with the same number is left alone",
                         another_socket_with_the_same_number_is_left_alone);
+        g_test_add_func("/intake/a number that is no inbound connection is not watched",
+                        a_number_that_is_no_inbound_connection_is_not_watched);
         g_test_add_func("/intake/of too many strangers the oldest are ended",
                         of_too_many_strangers_the_oldest_are_ended);
         g_test_add_func("/intake/strangers are ended when they have taken all descriptors",
