@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 
@@ -83,6 +84,14 @@ static uint64_t next_random(struct cmi_spool *spool)
         return spool->random * UINT64_C(0x2545f4914f6cdd1d);
 }
 
+/* A write beyond the limit on the size of files (RLIMIT_FSIZE) kills the process by SIGXFSZ. */
+static bool has_room(uint64_t size)
+{
+        struct rlimit limit;
+
+        return getrlimit(RLIMIT_FSIZE, &limit) < 0 || size <= limit.rlim_cur;
+}
+
 /* meshd may be of another user: it reads by the group, which the directory hands on. */
 static int create(struct cmi_spool *spool, const char *socket_path)
 {
@@ -91,6 +100,9 @@ static int create(struct cmi_spool *spool, const char *socket_path)
 
         if (r < 0) {
                 return r;
+        }
+        if (!has_room(sizeof(header))) {
+                return -ENOSPC;
         }
         snprintf(spool->name, sizeof(spool->name), "%d-%016llx", (int)getpid(),
                         (unsigned long long)next_random(spool));
@@ -131,6 +143,9 @@ static int write_record(struct cmi_spool *spool, struct cmi_slice op)
         uint8_t record[CMI_SPOOL_RECORD_SIZE];
         struct iovec parts[] = {{record, sizeof(record)}, {(void *)op.data, op.len}};
 
+        if (!has_room(spool->size + sizeof(record) + op.len)) {
+                return -ENOSPC;
+        }
         cmi_spool_record(op, record);
         errno = 0;
         if (writev(spool->fd, parts, 2) != (ssize_t)(sizeof(record) + op.len)) {

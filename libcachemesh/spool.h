@@ -35,7 +35,8 @@ void cmi_spool_init(struct cmi_spool *spool, uint64_t random);
  * @max:         bytes that the file may then have
  *
  * Return: 0, -EFBIG (@max; nothing is written), or why there is no spool: -ENOENT (meshd has made
- * none), -EPERM (its directory belongs to somebody else), -EACCES, -ENOSPC or another errno.
+ * none), -EPERM (its directory belongs to somebody else), -EACCES, -ENOSPC (also for RLIMIT_FSIZE,
+ * beyond which nothing is written) or another errno.
  */
 int cmi_spool_append(struct cmi_spool *spool, const char *socket_path, struct cmi_slice op,
                 uint64_t max);

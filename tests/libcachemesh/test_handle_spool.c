@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <glib/gstdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 struct place {
@@ -252,6 +253,37 @@ static void a_bound_is_kept_to_the_byte(struct place *place, const void *unused)
         g_assert_cmpuint(n_files(place), ==, 0);
 }
 
+static int append_limited(struct cmi_spool *spool, const struct place *place, rlim_t max)
+{
+        struct rlimit before, limit;
+        int r;
+
+        g_assert_cmpint(getrlimit(RLIMIT_FSIZE, &before), ==, 0);
+        limit = (struct rlimit){.rlim_cur = max, .rlim_max = before.rlim_max};
+        g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &limit), ==, 0);
+        r = cmi_spool_append(spool, place->fixture.path, cmi_slice_str("op"), UINT64_MAX);
+        g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &before), ==, 0);
+        return r;
+}
+
+/* The signal for it would end this program, as it would an app. */
+static void a_limit_on_the_size_of_files_ends_no_process(struct place *place, const void *unused)
+{
+        const rlim_t one = CMI_SPOOL_HEADER_SIZE + CMI_SPOOL_RECORD_SIZE + 2;
+        struct cmi_spool spool;
+
+        cmi_spool_init(&spool, 1);
+        g_assert_cmpint(append_limited(&spool, place, 0), ==, -ENOSPC);
+        g_assert_cmpuint(n_files(place), ==, 0);
+        g_assert_cmpint(append_limited(&spool, place, CMI_SPOOL_HEADER_SIZE), ==, -ENOSPC);
+        for (rlim_t i = 0; i < CMI_SPOOL_RECORD_SIZE + 2; i++) {
+                g_assert_cmpint(append_limited(&spool, place, one + i), ==, i == 0 ? 0 : -ENOSPC);
+        }
+        g_assert_cmpint(append_limited(&spool, place, RLIM_INFINITY), ==, 0);
+        g_assert_cmpuint(take_all(place), ==, 2);
+        cmi_spool_close(&spool);
+}
+
 #define ADD(name) g_test_add("/handle_spool/" #name, struct place, NULL, set_up, name, tear_down)
 
 int main(int argc, char **argv)
@@ -270,5 +302,6 @@ int main(int argc, char **argv)
         ADD(a_link_in_the_place_of_the_directory_is_not_followed);
         ADD(what_comes_after_a_taking_is_in_a_new_file);
         ADD(a_bound_is_kept_to_the_byte);
+        ADD(a_limit_on_the_size_of_files_ends_no_process);
         return g_test_run();
 }
