@@ -50,7 +50,7 @@ int cmi_file_create(int directory, const char *path, struct cmi_slice content)
 /* A file system that cannot sync directories says EINVAL: there is nothing to wait for. */
 static int sync_directory(int directory)
 {
-        return fsync(directory) < 0 && errno != EINVAL ? -errno : 0;
+        return fsync(directory) < 0 && errno != EINVAL ? CMI_FILE_UNSYNCED : CMI_FILE_SYNCED;
 }
 
 int cmi_file_replace(int directory, const char *name, struct cmi_slice content)

@@ -11,6 +11,11 @@
 
 #define CMI_FILE_NAME_MAX 250 /* bytes; ".new" is put behind it */
 
+enum cmi_file_outcome {
+        CMI_FILE_SYNCED = 0,
+        CMI_FILE_UNSYNCED = 1,
+};
+
 /**
  * cmi_file_create() - make a file that does not exist yet
  * @directory: descriptor, or AT_FDCWD
@@ -32,9 +37,9 @@ int cmi_file_create(int directory, const char *path, struct cmi_slice content);
  *
  * The new file is written as "NAME.new", which is nobody else's. One call for one name at a time.
  *
- * Return: 0: it is on the disk; -ENAMETOOLONG; or the negative errno of what failed, in which case
- *         the old file is there. Only if the directory could not be synced (-EIO) the new one is,
- *         and a crash may bring the old one back.
+ * Return: CMI_FILE_SYNCED: it is on the disk; CMI_FILE_UNSYNCED: it is there, but the directory
+ *         could not be synced, and a crash of the host may bring the old file back; -ENAMETOOLONG,
+ *         or the negative errno of what failed: the old file is there.
  */
 int cmi_file_replace(int directory, const char *name, struct cmi_slice content);
 

@@ -155,5 +155,5 @@ int peer_file_write(int directory, const struct peer_file_entry *entries, size_t
         }
         r = cmi_file_replace(directory, PEER_FILE_NAME, cmi_slice(text, size));
         free(text);
-        return r;
+        return r == CMI_FILE_UNSYNCED ? -EIO : r;
 }

@@ -23,6 +23,6 @@ int key_store_read(const char *path, struct cmi_key_file *ret_file, struct fault
  * @path: of the file, which exists; a symbolic link is kept, what it points to is replaced
  * @file: borrowed
  *
- * Return: as cmi_file_replace().
+ * Return: as cmi_file_replace(), an enum cmi_file_outcome or a negative errno.
  */
 int key_store_write(const char *path, const struct cmi_key_file *file);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "meshd/io/keys.h"
 
+#include "base/file.h"
 #include "meshd/io/clock.h"
 #include "meshd/io/key_store.h"
 #include "meshd/io/logger.h"
@@ -56,7 +57,7 @@ struct key_change {
         struct cmi_key_file file; /* as it is to be */
         enum step step;
         char removed[KEY_RING_FINGERPRINT_SIZE]; /* with STEP_REMOVE */
-        int error;
+        int r;                                   /* of key_store_write() */
         keys_done_fn done;
         void *context;
 };
@@ -66,7 +67,7 @@ static void write_file(uv_work_t *work)
 {
         struct key_change *change = work->data;
 
-        change->error = key_store_write(change->keys->path, &change->file);
+        change->r = key_store_write(change->keys->path, &change->file);
 }
 
 static void free_change(struct key_change *change)
@@ -98,14 +99,21 @@ static void end_change(uv_work_t *work, int status)
         struct key_change *change = work->data;
         struct keys *keys = change->keys;
 
-        if (change->error == 0) {
+        /* What the file says counts, also if the host's crash might change it: a restart would read
+         * it, and what was removed must not go on in memory. */
+        if (change->r >= 0) {
                 key_ring_set(keys->ring, &change->file);
                 links_rekey(keys->links, change->step != STEP_INSTALL,
                                 clock_read_ns(CLOCK_MONOTONIC));
                 log_change(change);
         }
+        if (change->r == CMI_FILE_UNSYNCED) {
+                logger(LOGGER_WARNING, "key.unsynced", L_TEXT("file", keys->path),
+                                L_TEXT("msg", "the disk does not confirm the change: a crash of "
+                                              "the host may undo it"));
+        }
         keys->change = NULL;
-        change->done(change->context, change->error);
+        change->done(change->context, change->r);
         free_change(change);
 }
 

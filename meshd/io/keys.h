@@ -2,7 +2,7 @@
 #pragma once
 /*
  * The mesh keys of a running node: read at start, changed on request, and told to those who use
- * them. A change is on the disk before it counts, so that a restart does not bring back what was
+ * them. A change is in the file before it counts, so that a restart does not bring back what was
  * removed. The disk may take longer than a lease, so it is written on another thread, one change at
  * a time; all else here is the loop's thread's.
  */
@@ -13,9 +13,9 @@
 
 struct key_change;
 
-/* A change is over. @error: 0: it counts; else why the file could not be written, and nothing has
+/* A change is over. @r: what key_store_write() says: not negative: it counts; else nothing has
  * changed. The loop's thread, never from inside keys_...(). */
-typedef void (*keys_done_fn)(void *context, int error);
+typedef void (*keys_done_fn)(void *context, int r);
 
 struct keys {
         const char *path;

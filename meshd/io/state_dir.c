@@ -68,7 +68,9 @@ static int read_text(int dir, const char *name, char ret_text[FILE_MAX])
 
 static int write_text(int dir, const char *name, const char *text)
 {
-        return cmi_file_replace(dir, name, cmi_slice_str(text));
+        int r = cmi_file_replace(dir, name, cmi_slice_str(text));
+
+        return r == CMI_FILE_UNSYNCED ? -EIO : r;
 }
 
 static void note(struct state_dir *dir, const char *what, int error)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The keys of this node. */
+#include "base/file.h"
 #include "meshd/io/arguments.h"
 #include "meshd/io/verbs.h"
 
@@ -27,7 +28,7 @@ static void send_list(const struct question *question)
 }
 
 /* The change that a guest asked for is over; the guest may be gone. */
-static void on_done(void *context, int error)
+static void on_done(void *context, int r)
 {
         struct service *service = context;
         const struct question question = {.service = service,
@@ -38,10 +39,15 @@ static void on_done(void *context, int error)
         if (!question.guest) {
                 return;
         }
-        if (error < 0) {
-                question_refuse(&question, error,
+        if (r < 0) {
+                question_refuse(&question, r,
                                 "nothing changed: the key file %.200s cannot be replaced: %s",
-                                service->keys->path, strerror(-error));
+                                service->keys->path, strerror(-r));
+        } else if (r == CMI_FILE_UNSYNCED) {
+                question_refuse(&question, -EIO,
+                                "changed, but the disk does not confirm it: a crash of the host "
+                                "may bring the old key file %.200s back",
+                                service->keys->path);
         } else {
                 send_list(&question);
         }

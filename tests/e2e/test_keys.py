@@ -162,6 +162,28 @@ def a_slow_disk_holds_up_nothing_but_the_change_itself():
         install.communicate(timeout=DEADLINE_S)
 
 
+def a_change_that_the_disk_does_not_confirm_counts_and_is_told():
+    with Mesh() as mesh:
+        node = mesh.keyed_node(mesh.key())
+        program = node.arguments()
+        node.arguments = lambda: [mesh.program('meshd-slow-disk'), *program[1:]]
+        node.start().wait_socket()
+        before = keys_of(node)
+        node.meshctl('key', 'install', mesh.key('second'))
+        other, = (key for key in keys_of(node) if key not in before)
+        with open(os.path.join(node.directory, 'no-sync'), 'w', encoding='ascii'):
+            pass
+        status, _, error = node.meshctl_status('key', 'remove', other)
+        expect_equal(status, 1)
+        expect('changed, but the disk does not confirm it' in error, error)
+        expect_equal(keys_of(node), before)
+        expect('event=key.unsynced' in read_text(node.log), 'not told')
+        os.unlink(os.path.join(node.directory, 'no-sync'))
+        node.stop()
+        node.start().wait_socket()
+        expect_equal(keys_of(node), before)
+
+
 def a_node_that_keeps_the_old_key_is_cut_by_its_removal():
     with Mesh() as mesh:
         nodes = mesh.start_keyed(3, mesh.key())
@@ -373,6 +395,7 @@ if __name__ == '__main__':
     run([rotations_of_five_nodes_under_load_cost_no_lease,
          a_slow_rotation_costs_none_either,
          a_slow_disk_holds_up_nothing_but_the_change_itself,
+         a_change_that_the_disk_does_not_confirm_counts_and_is_told,
          a_node_that_keeps_the_old_key_is_cut_by_its_removal,
          a_node_with_another_key_or_none_stays_outside,
          what_was_changed_is_in_the_key_file_after_a_crash,
