@@ -42,6 +42,7 @@
         X(B3_ANSWERS_EARLY)        /* answers waits though it is not LIVE */                       \
         X(B4_AWAY_COUNTS)          /* time in which it did not run itself counts as silence */     \
         X(B5_UNCONFIRMED)          /* nobody could have dropped us */                              \
+        X(CANCEL_KEPT)             /* a wait whose client is gone stays */                         \
         /* of write intents */                                                                     \
         X(INTENT_FLAG_LOST)        /* any other stamp takes the flag away */                       \
         X(INTENT_ENDED_BY_DEATH)   /* its node is gone, so it is taken for over */                 \

@@ -261,7 +261,8 @@ void wait_end_all(struct core *core, struct cmi_time now)
 void core_cancel(struct core *core, uint64_t cookie)
 {
         for (uint32_t i = 0; core->n_waits > 0 && i < CORE_WAITS_MAX; i++) {
-                if (core->waits[i].is_used && core->waits[i].cookie == cookie) {
+                if (core->waits[i].is_used && core->waits[i].cookie == cookie &&
+                                !MUTANT(CANCEL_KEPT)) {
                         core->waits[i].is_used = false;
                         core->n_waits--;
                         return;

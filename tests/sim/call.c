@@ -184,6 +184,7 @@ static void finish_call(struct node *node)
         node->is_in_call = false;
         audit_page(node);
         if (kind == CALL_TICK) {
+                budget_check(node);
                 node_timer(node);
         } else {
                 node_turn_ends(node, random_below(&world->random, world->options.turn_ns));

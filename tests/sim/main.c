@@ -214,11 +214,12 @@ static void print_tally(const struct world *world, double seconds)
         printf("# %.0f s simulated in %.1f s of one core: %.0f times real time\n", simulated,
                         seconds, simulated / seconds);
         printf("# events %llu, calls %llu, interrupted %llu, cut off in the log %llu, frames %llu, "
-               "starts %llu, faults %llu\n",
+               "starts %llu, faults %llu, frames to a peer in a lease at most %llu\n",
                         (unsigned long long)tally->n_events, (unsigned long long)tally->n_calls,
                         (unsigned long long)tally->n_interrupts, (unsigned long long)tally->n_torn,
                         (unsigned long long)tally->n_frames, (unsigned long long)tally->n_starts,
-                        (unsigned long long)tally->n_faults);
+                        (unsigned long long)tally->n_faults,
+                        (unsigned long long)tally->n_frames_lease);
         printf("# intents held %llu, ended late %llu; questions %llu, answers %llu, connections of "
                "apps ended %llu, loads awaited %llu\n",
                         (unsigned long long)tally->n_intents,

@@ -53,6 +53,7 @@ static const struct {
                 RULE(B3_ANSWERS_EARLY, 200, "B3: answer no wait before LIVE"),
                 RULE(B4_AWAY_COUNTS, 200, "B4: silence is counted in own awake time"),
                 RULE(B5_UNCONFIRMED, 200, "B5: who may have dropped us is not confirmed"),
+                RULE(CANCEL_KEPT, 200, "a wait ends with its client"),
                 RULE(INTENT_FLAG_LOST, 200, "each stamp keeps the intent flag"),
                 RULE(INTENT_ENDED_BY_DEATH, 200, "no death ends an intent"),
                 RULE(INTENT_LATE_END_TWICE, 200, "an intent is removed once"),

@@ -54,6 +54,7 @@ int network_dial(void *context, uint32_t link, const struct cmi_endpoint *endpoi
                 violation(world, "link %u of %s is dialled twice or too high", link, node->name);
                 return -EINVAL;
         }
+        budget_dialled(node, link);
         *dealer = (struct dealer){.is_open = true, .serial = (uint32_t)++world->n_cookies};
         dealer->retry_ns = world->options.lease_ns / 20;
         if (!find_node(world, endpoint, &dealer->to)) {
@@ -168,6 +169,7 @@ int network_send(void *context, uint32_t link, struct cmi_slice header, struct c
                 dealer->is_refused = true;
                 return -EAGAIN;
         }
+        budget_sent(node, header, body);
         frame = make_frame(header, body);
         frame->arrives_ns = world->now_ns + draw_latency(world);
         if (frame->arrives_ns < connection->last_arrival_ns) {

@@ -52,8 +52,8 @@ void node_init(struct world *world, uint32_t index)
         node->mono_base_ns = random_between(&world->random, CMI_NS_PER_S, 1000 * CMI_NS_PER_S);
         node->real_base_ns = 1700000000 * CMI_NS_PER_S +
                              random_below(&world->random, 1000 * CMI_NS_PER_S);
-        node->log_memory = sim_allocate(world->options.log_size);
-        node->intents = sim_allocate(sizeof(*node->intents));
+        node->log_memory = budget_allocate(world->options.log_size);
+        node->intents = budget_allocate(sizeof(*node->intents));
 }
 
 static void kick(struct node *node)
@@ -189,7 +189,8 @@ static struct sim_page *make_page(struct node *node)
         uint64_t epoch = random_next(&world->random) | 1;
         uint64_t seed = random_next(&world->random);
 
-        page->memory = sim_allocate(cmi_page_size(&geometry));
+        page->size = cmi_page_size(&geometry);
+        page->memory = budget_allocate(page->size);
         cmi_page_init(page->memory, &geometry, epoch, seed, world->options.lease_ns);
         page->view = cmi_page_view(page->memory);
         page->node = node->index;
@@ -326,7 +327,7 @@ void node_start(struct node *node)
         if (node->core_size < core_size(&options)) {
                 free(node->core_memory);
                 node->core_size = core_size(&options);
-                node->core_memory = aligned_alloc(64, (node->core_size + 63) & ~(size_t)63);
+                node->core_memory = budget_allocate(node->core_size);
         }
         memset(node->core_memory, 0, node->core_size);
         node->page = make_page(node);

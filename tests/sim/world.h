@@ -13,6 +13,7 @@
  * operation.c what writers publish
  * judge.c     the database, and what reads may return
  * audit.c     what cores and pages must look like
+ * budget.c    how much of memory, links and frames they may use
  * act.c       what is done to the mesh: drawn and noted, or from a script
  * operator.c  questions and wishes of others
  * nemesis.c   faults
@@ -80,6 +81,7 @@ struct dealer {
 struct sim_page {
         struct sim_page *next;
         struct cmi_page *memory;
+        size_t size;
         struct cmi_page_view view;
         uint32_t node;
         uint64_t life;
@@ -184,6 +186,8 @@ struct node {
         void *saved_stack; /* ASan's */
 
         /* Audit */
+        uint64_t counted_ns; /* since when frames are counted: for a lease */
+        uint64_t n_counted;
         uint64_t seen_number[NODES_MAX];
         uint64_t seen_floor[NODES_MAX];
 };
@@ -314,7 +318,8 @@ enum stage {
 struct tally {
         uint64_t n_events, n_calls, n_frames, n_hits, n_misses, n_writes, n_acknowledged, n_partial,
                         n_pending, n_timeouts, n_faults, n_forgot, n_resets, n_starts, n_interrupts,
-                        n_torn, n_intents, n_late_ends, n_questions, n_answers, n_drops, n_awaited;
+                        n_torn, n_intents, n_late_ends, n_questions, n_answers, n_drops, n_awaited,
+                        n_frames_lease; /* the last: most of one node in a lease, to each peer */
         uint64_t virtual_ns;
         uint64_t n_changes[MEMBER_LEFT + 1][MEMBER_LEFT + 1]; /* of a member's state: from, to */
 };
@@ -499,6 +504,12 @@ void audit_outcome(struct node *node, const struct sim_write *write,
 bool audit_is_live(const struct node *node);
 void audit_started(struct node *node);
 bool audit_is_whole(struct world *world, char *ret_reason, size_t size);
+
+/* budget.c */
+void *budget_allocate(size_t size); /* zeroed, with a guard behind it; or the program ends */
+void budget_check(struct node *node);
+void budget_dialled(struct node *node, uint32_t link);
+void budget_sent(struct node *node, struct cmi_slice header, struct cmi_slice body);
 
 /* act.c */
 /* Do it now, and note it if that is wanted. Acts that make no sense (any more) do nothing. */
