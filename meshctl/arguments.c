@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "meshctl/arguments.h"
 
+#include "base/nearest.h"
 #include "meshctl/memory.h"
-#include "meshctl/nearest.h"
 
 #include <errno.h>
 #include <math.h>
@@ -128,7 +128,8 @@ static void nearest_flag(const struct flag *flags, const char *typed, const char
         unsigned distance;
 
         for (; flags->name; flags++) {
-                if (nearest_is_close(typed, flags->name, &distance) && distance < *best_distance) {
+                if (cmi_nearest_is_close(typed, flags->name, &distance) &&
+                                distance < *best_distance) {
                         *best = flags->name;
                         *best_distance = distance;
                 }
@@ -137,11 +138,11 @@ static void nearest_flag(const struct flag *flags, const char *typed, const char
 
 static int complain_flag(struct arguments *arguments, const struct given *given)
 {
-        char typed[NEAREST_WORD_MAX + 1] = "";
+        char typed[CMI_NEAREST_WORD_MAX + 1] = "";
         const char *best = NULL;
         unsigned distance = UINT32_MAX;
 
-        if (given->is_long && given->text_len - 2 <= NEAREST_WORD_MAX) {
+        if (given->is_long && given->text_len - 2 <= CMI_NEAREST_WORD_MAX) {
                 memcpy(typed, given->text + 2, given->text_len - 2);
         }
         nearest_flag(arguments_global_flags, typed, &best, &distance);
@@ -159,7 +160,8 @@ static int complain_verb(struct arguments *arguments, const struct verb *verbs, 
         unsigned best_distance = UINT32_MAX, distance;
 
         for (; verbs->name; verbs++) {
-                if (nearest_is_close(typed, verbs->name, &distance) && distance < best_distance) {
+                if (cmi_nearest_is_close(typed, verbs->name, &distance) &&
+                                distance < best_distance) {
                         best = verbs->name;
                         best_distance = distance;
                 }

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "meshd/config.h"
 #include "meshd/io/daemon.h"
+#include "meshd/io/obituary.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,5 +47,5 @@ int main(int argc, char **argv)
         if (r < 0) {
                 return fail(&fault);
         }
-        return r == DAEMON_NEEDLESS ? 0 : daemon_run(&node);
+        return r == OBITUARY_NEEDLESS ? 0 : daemon_run(&node);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "meshd/option.h"
 
+#include "base/nearest.h"
 #include "meshd/core/core.h"
 #include "meshd/host.h"
 #include "meshd/io/logger.h"
-#include "meshd/nearest.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -101,8 +101,8 @@ const struct option *option_nearest(const char *name)
         const struct option *nearest = &options[0];
 
         for (size_t i = 1; i < n_options; i++) {
-                if (nearest_distance(name, options[i].flag) <
-                                nearest_distance(name, nearest->flag)) {
+                if (cmi_nearest_distance(name, options[i].flag) <
+                                cmi_nearest_distance(name, nearest->flag)) {
                         nearest = &options[i];
                 }
         }

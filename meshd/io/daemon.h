@@ -18,7 +18,6 @@
 #include "meshd/io/service.h"
 #include "meshd/io/state_dir.h"
 
-#define DAEMON_NEEDLESS 1 /* as OBITUARY_NEEDLESS */
 #define DAEMON_SIGNALS 3
 #define DAEMON_FLUSH_MS 1000 /* for others to acknowledge, at a clean end */
 #define DAEMON_LINGER_MS 200 /* for the goodbye to leave */
@@ -56,8 +55,8 @@ struct daemon {
  * @config: borrowed for the life of the daemon
  * @fault:  filled on failure
  *
- * Return: 0; DAEMON_NEEDLESS (an obituary, and nothing to say); or a negative errno with @fault. If
- * it is not 0 only main() remains to be left.
+ * Return: 0; OBITUARY_NEEDLESS; or a negative errno with @fault. If it is not 0 only main() remains
+ * to be left.
  */
 int daemon_start(struct daemon *daemon, const struct config *config, struct fault *fault);
 

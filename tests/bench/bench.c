@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -187,6 +189,21 @@ static int compare(const void *a, const void *b)
         uint64_t y = *(const uint64_t *)b;
 
         return (x > y) - (x < y);
+}
+
+int bench_connect_unix(const char *path)
+{
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        if (strlen(path) >= sizeof(address.sun_path)) {
+                bench_die("%s: too long", path);
+        }
+        strcpy(address.sun_path, path);
+        if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+                bench_die("%s: %m", path);
+        }
+        return fd;
 }
 
 void bench_sort(uint64_t *samples, size_t n)

@@ -37,6 +37,9 @@ void bench_kill(pid_t *pid); /* SIGKILL and reap; sets it to 0 */
 /* A directory below $TMPDIR that is removed, with the files in it, at exit. */
 const char *bench_directory(void);
 
+/* A stream to a server of this host. */
+int bench_connect_unix(const char *path);
+
 /**
  * bench_sort() - sort samples
  * bench_percentile() - of sorted samples, nearest rank

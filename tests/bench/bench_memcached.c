@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define KEY_LEN 24
@@ -71,21 +70,6 @@ static void draw(struct bench *bench)
                 bench->order[n] = (uint32_t)(low * UINT64_C(2654435761) % bench->n_keys);
         }
         free(sums);
-}
-
-static int connect_unix(const char *path)
-{
-        struct sockaddr_un address = {.sun_family = AF_UNIX};
-        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-        if (strlen(path) >= sizeof(address.sun_path)) {
-                bench_die("%s: too long", path);
-        }
-        strcpy(address.sun_path, path);
-        if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-                bench_die("%s: %m", path);
-        }
-        return fd;
 }
 
 static void send_all(int fd, const char *text, size_t len)
@@ -235,7 +219,7 @@ int main(int argc, char **argv)
         if (bench.n_keys == 0 || n_gets == 0) {
                 bench_die("usage: bench_memcached SOCKET KEYS [GETS OF A SLICE]");
         }
-        bench.fd = connect_unix(argv[1]);
+        bench.fd = bench_connect_unix(argv[1]);
         bench.keys = calloc(bench.n_keys, sizeof(*bench.keys));
         bench.n_order = SLICES * HITS_PER_GET * n_gets;
         bench.order = calloc(bench.n_order, sizeof(*bench.order));

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #define SCAN_SIZE 65536
 #define LOOKED_EVERY 64 /* sends between looks at the answers */
@@ -60,21 +59,6 @@ static int connect_from(const struct way_options *options, unsigned i)
         host_enter(hosts_at(&options->hosts, i));
         fd = way_connect_tcp(options->address);
         host_leave();
-        return fd;
-}
-
-static int connect_unix(const char *path)
-{
-        struct sockaddr_un address = {.sun_family = AF_UNIX};
-        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-        if (strlen(path) >= sizeof(address.sun_path)) {
-                bench_die("%s: too long", path);
-        }
-        strcpy(address.sun_path, path);
-        if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-                bench_die("%s: %m", path);
-        }
         return fd;
 }
 
@@ -206,8 +190,8 @@ static void start_redis(struct way *way, const struct way_options *options)
                 }
                 close(fd);
         }
-        way->state = new_text(
-                        options->local ? connect_unix(options->local) : connect_from(options, 0));
+        way->state = new_text(options->local ? bench_connect_unix(options->local)
+                                             : connect_from(options, 0));
 }
 
 static void send_redis(struct way *way, uint64_t number)

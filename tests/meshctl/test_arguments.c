@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "meshctl/arguments.h"
-#include "meshctl/nearest.h"
 #include "meshctl/verbs.h"
 
 #include <errno.h>
@@ -212,17 +211,6 @@ static void durations_have_units(void)
         }
 }
 
-static void nearness_counts_single_slips(void)
-{
-        g_assert_cmpuint(nearest_distance("peers", "peers"), ==, 0);
-        g_assert_cmpuint(nearest_distance("peres", "peers"), ==, 1);
-        g_assert_cmpuint(nearest_distance("per", "peer"), ==, 1);
-        g_assert_cmpuint(nearest_distance("kitten", "sitting"), ==, 3);
-        g_assert_cmpuint(nearest_distance("", "abc"), ==, 3);
-        g_assert_cmpuint(nearest_distance("a", "123456789012345678901234567890123"), ==,
-                        NEAREST_WORD_MAX);
-}
-
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -236,6 +224,5 @@ int main(int argc, char **argv)
         g_test_add_func("/arguments/table", flags_of_one_name_are_alike_in_all_verbs);
         g_test_add_func("/arguments/numbers", numbers_are_whole_and_within_their_bounds);
         g_test_add_func("/arguments/durations", durations_have_units);
-        g_test_add_func("/arguments/nearest", nearness_counts_single_slips);
         return g_test_run();
 }
