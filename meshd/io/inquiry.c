@@ -3,6 +3,7 @@
 
 #include "meshd/io/arguments.h"
 #include "meshd/io/clock.h"
+#include "meshd/io/cookie.h"
 #include "meshd/io/trace.h"
 
 #include <errno.h>
@@ -239,8 +240,12 @@ static void ask(struct inquiries *inquiries, struct inquiry *inquiry, uint32_t i
                         [INQUIRY_PING] = CMI_QUERY_PING,
                         [INQUIRY_TRACE] = CMI_QUERY_TRACE};
         struct target *target = &inquiry->targets[index];
-        uint64_t cookie = (uint64_t)inquiry->generation << 32 |
-                          (uint64_t)(inquiry - inquiries->slots) << 16 | index;
+        const struct cookie cookie = {
+                        .kind = COOKIE_ASK,
+                        .slot = (uint32_t)(inquiry - inquiries->slots),
+                        .part = index,
+                        .generation = inquiry->generation,
+        };
         struct cmi_time now = clock_now();
         uint64_t left_ns =
                         inquiry->deadline_ns > now.mono_ns ? inquiry->deadline_ns - now.mono_ns : 1;
@@ -250,7 +255,7 @@ static void ask(struct inquiries *inquiries, struct inquiry *inquiry, uint32_t i
         target->asked_ns = now.mono_ns;
         inquiries->n_open++;
         r = core_query(inquiries->service->core, now, &target->id, kinds[inquiry->kind],
-                        inquiry->trace.number, left_ns, cookie);
+                        inquiry->trace.number, left_ns, cookie_pack(cookie));
         if (r < 0) {
                 inquiries->n_open--;
                 target->state = r == -EBUSY ? TARGET_DUE : TARGET_FAILED;
@@ -308,27 +313,28 @@ static void take_links(struct inquiry *inquiry, uint32_t row, const struct cmi_a
         }
 }
 
-bool inquiry_done(struct inquiries *inquiries, uint64_t cookie, const struct core_outcome *outcome)
+bool inquiry_done(struct inquiries *inquiries, uint64_t packed, const struct core_outcome *outcome)
 {
-        uint32_t slot = (uint32_t)cookie - CORE_WAITS_MAX;
+        struct cookie cookie = cookie_unpack(packed);
+        struct inquiry *inquiry = &inquiries->slots[cookie.slot % INQUIRIES_MAX];
 
-        if ((uint32_t)cookie < CORE_WAITS_MAX || slot >= INQUIRIES_MAX) {
+        if (cookie.kind != COOKIE_TRACE) {
                 return false;
         }
-        if (inquiries->slots[slot].question.guest &&
-                        inquiries->slots[slot].generation == cookie >> 32) {
-                trace_done(inquiries, &inquiries->slots[slot], outcome);
+        if (inquiry->question.guest && inquiry->generation == cookie.generation) {
+                trace_done(inquiries, inquiry, outcome);
         }
         return true;
 }
 
-void inquiry_answered(struct inquiries *inquiries, uint64_t cookie, const struct cmi_answer *answer)
+void inquiry_answered(struct inquiries *inquiries, uint64_t packed, const struct cmi_answer *answer)
 {
-        uint32_t index = cookie & 0xffff;
-        struct inquiry *inquiry = &inquiries->slots[(cookie >> 16) % INQUIRIES_MAX];
+        struct cookie cookie = cookie_unpack(packed);
+        uint32_t index = cookie.part;
+        struct inquiry *inquiry = &inquiries->slots[cookie.slot % INQUIRIES_MAX];
         struct target *target;
 
-        if (inquiry->generation != cookie >> 32 || index >= inquiry->n_targets ||
+        if (inquiry->generation != cookie.generation || index >= inquiry->n_targets ||
                         inquiry->targets[index].state != TARGET_ASKED) {
                 return;
         }

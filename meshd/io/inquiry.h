@@ -37,10 +37,10 @@ void inquiry_begin(struct inquiries *inquiries, const struct question *question,
 
 /* core_sink.answered */
 void inquiry_answered(
-                struct inquiries *inquiries, uint64_t cookie, const struct cmi_answer *answer);
+                struct inquiries *inquiries, uint64_t packed, const struct cmi_answer *answer);
 
-/* core_sink.done. Return: whether the cookie was one of these. */
-bool inquiry_done(struct inquiries *inquiries, uint64_t cookie, const struct core_outcome *outcome);
+/* core_sink.done. Return: whether the cookie (cookie.h) was one of these. */
+bool inquiry_done(struct inquiries *inquiries, uint64_t packed, const struct core_outcome *outcome);
 
 /* Ask on, and answer what is complete or over; call it each turn. */
 void inquiry_turn(struct inquiries *inquiries, struct cmi_time now);

@@ -3,12 +3,14 @@
 
 #include "meshd/io/client_limit.h"
 #include "meshd/io/clock.h"
+#include "meshd/io/cookie.h"
 #include "meshd/io/inquiry.h"
 #include "meshd/io/load.h"
 #include "meshd/io/logger.h"
 #include "meshd/io/monitor.h"
 #include "meshd/io/verbs.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -105,15 +107,19 @@ static void free_wait(struct service *service, uint32_t slot)
         service->n_waits--;
 }
 
+static_assert(CORE_WAITS_MAX <= COOKIE_SLOTS_MAX, "a wait has no cookie");
+
 static uint64_t make_cookie(const struct service *service, uint32_t slot)
 {
-        return (uint64_t)service->waits[slot].generation << 32 | slot;
+        return cookie_pack((struct cookie){.kind = COOKIE_PUBLISH,
+                        .slot = slot,
+                        .generation = service->waits[slot].generation});
 }
 
-void service_done(struct service *service, uint64_t cookie, const struct core_outcome *outcome)
+void service_done(struct service *service, uint64_t packed, const struct core_outcome *outcome)
 {
-        uint32_t slot = (uint32_t)cookie;
-        struct service_wait *wait = &service->waits[slot];
+        struct cookie cookie = cookie_unpack(packed);
+        struct service_wait *wait = &service->waits[cookie.slot % CORE_WAITS_MAX];
         struct cmi_result result = {
                         .outcome = outcome->outcome,
                         .position = outcome->position,
@@ -127,12 +133,13 @@ void service_done(struct service *service, uint64_t cookie, const struct core_ou
         uint64_t request;
         size_t begin;
 
-        if (slot >= CORE_WAITS_MAX || !wait->guest || wait->generation != cookie >> 32) {
+        if (cookie.kind != COOKIE_PUBLISH || !wait->guest ||
+                        wait->generation != cookie.generation) {
                 return;
         }
         client = wait->guest->client;
         request = wait->request;
-        free_wait(service, slot);
+        free_wait(service, cookie.slot);
         writer = service_begin(service, CMI_LOCAL_RESULT, request, &begin);
         cmi_result_write(&writer, &result);
         for (uint32_t i = 0; i < outcome->n_members; i++) {

@@ -105,8 +105,8 @@ void service_deinit(struct service *service);
 /* For local_open(). */
 struct local_handler service_handler(struct service *service);
 
-/* core_sink.done */
-void service_done(struct service *service, uint64_t cookie, const struct core_outcome *outcome);
+/* core_sink.done; see cookie.h */
+void service_done(struct service *service, uint64_t packed, const struct core_outcome *outcome);
 
 /* Another node has a region open with other options: the clients that have it open are told. */
 void service_region_differs(struct service *service, const struct core_event *event);

@@ -3,6 +3,7 @@
 
 #include "meshd/io/arguments.h"
 #include "meshd/io/clock.h"
+#include "meshd/io/cookie.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -10,11 +11,11 @@
 
 #define ASK_MS 1000 /* for the answers, after the wait */
 
-/* Behind those of service.c. */
 static uint64_t make_cookie(const struct inquiries *inquiries, const struct inquiry *inquiry)
 {
-        return (uint64_t)inquiry->generation << 32 |
-               (CORE_WAITS_MAX + (uint32_t)(inquiry - inquiries->slots));
+        return cookie_pack((struct cookie){.kind = COOKIE_TRACE,
+                        .slot = (uint32_t)(inquiry - inquiries->slots),
+                        .generation = inquiry->generation});
 }
 
 static int add_targets(struct inquiries *inquiries, struct inquiry *inquiry, struct cmi_time now)
