@@ -415,6 +415,14 @@ static void keep(struct loads *loads, const struct flight *flight, struct cmi_lo
         kept_put(loads->kept, &name, record.token, loaded->record);
 }
 
+/* One that hung was replaced: those who wait, wait for the other one now, and only a value is
+ * better. */
+static bool is_for_all(const struct seat *seat, const struct cmi_loaded *loaded)
+{
+        return loaded->outcome == CMI_LOADED_VALUE ||
+               (loaded->outcome != CMI_LOADED_NOTHING && seat->deadline_ns != 0);
+}
+
 int loads_end(struct loads *loads, struct guest *guest, const struct cmi_local_head *head)
 {
         struct cmi_loaded loaded;
@@ -428,9 +436,11 @@ int loads_end(struct loads *loads, struct guest *guest, const struct cmi_local_h
         if (!seat) {
                 return 0; /* it was told meanwhile that it need not load */
         }
-        if (seat->began != 0 && loaded.outcome != CMI_LOADED_NOTHING) {
+        if (seat->began != 0) {
                 keep(loads, seat->flight, &loaded);
-                serve_all(loads, seat->flight, seat->began, &loaded);
+                if (is_for_all(seat, &loaded)) {
+                        serve_all(loads, seat->flight, seat->began, &loaded);
+                }
         }
         leave(loads, seat);
         return 0;
