@@ -429,8 +429,8 @@ int loads_end(struct loads *loads, struct guest *guest, const struct cmi_local_h
         struct seat *seat;
         int r = cmi_loaded_decode(head->fields, &loaded);
 
-        if (r < 0) {
-                return r;
+        if (r < 0 || loaded.outcome < INT32_MIN) {
+                return r < 0 ? r : -EBADMSG;
         }
         seat = *place_of(guest, loaded.load);
         if (!seat) {
