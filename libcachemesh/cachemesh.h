@@ -510,8 +510,8 @@ CM_API int cm_load_set_ttl(struct cm_load *load, uint32_t ttl_ms);
  * A waiter takes a load's result only if it is still fresh at hand-over, or if the load began after
  * the waiter came; else it loads itself. The value is returned even if it may not be cached. A wait
  * for another thread's loader ends at the handle's timeout; the own loader may take any time. Loads
- * that wait for each other are found within one handle, others end at the timeout. A hit costs what
- * cm_get() costs.
+ * that wait for each other are found within one process, others end at the timeout. A hit costs
+ * what cm_get() costs.
  *
  * With CM_REGION_SHARE_LOADS the same holds for the processes of the node: one of them loads.
  * Should it die, or not be done after half of the handle's timeout, the next one that waits loads,

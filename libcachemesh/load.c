@@ -109,17 +109,34 @@ static int hand_over(struct cm_load *load, struct cmi_thread *thread, struct cm_
         return 0;
 }
 
-/* Would waiting for this load be waiting for oneself, here or through other waiting
- * threads? loads_lock held. */
-static bool is_circular(const struct cm_load *load, const struct cmi_thread *thread)
+/*
+ * This thread is about to wait for the load, which it has a reference on. False: that would be
+ * waiting for itself, here or through other threads that wait. Those may wait for loads of other
+ * handles, hence the lock of the process: each load that is seen under it lives, since whoever waits
+ * for it has a reference until after wait_ends().
+ */
+static bool wait_begins(const struct cm_load *load, struct cmi_thread *thread)
 {
-        while (load) {
-                if (load->owner == thread) {
-                        return true;
-                }
-                load = load->owner->awaited_load;
+        const struct cm_load *other = load;
+        bool is_circular;
+
+        cmi_process_lock();
+        while (other && other->owner && other->owner != thread) {
+                other = other->owner->awaited_load;
         }
-        return false;
+        is_circular = other && other->owner == thread;
+        if (!is_circular) {
+                thread->awaited_load = load;
+        }
+        cmi_process_unlock();
+        return !is_circular;
+}
+
+static void wait_ends(struct cmi_thread *thread)
+{
+        cmi_process_lock();
+        thread->awaited_load = NULL;
+        cmi_process_unlock();
 }
 
 static struct timespec deadline_of(const struct cm *cm, uint32_t timeout_ms)
@@ -151,22 +168,20 @@ static int await(struct cm_load *load, const struct request *request)
         int r = 0;
 
         cmi_turn_lend(load, request->thread);
-        request->thread->awaited_load = load;
         while (!load->is_done && r == 0) {
                 r = pthread_cond_timedwait(&load->done, &cm->loads_lock, &request->deadline);
         }
-        request->thread->awaited_load = NULL;
         return load->is_done ? 0 : CM_E_TIMEOUT;
 }
 
-/* Wait for a load that another thread runs. loads_lock held. CM_MISS: its result is not for us. */
+/* Wait for a load that another thread runs. A reference and loads_lock held. CM_MISS: its result is
+ * not for us. */
 static int wait_for(struct cm_load *load, const struct request *request, struct cm_value *ret_value)
 {
         struct cm *cm = load->region->cm;
         bool is_new;
         int r;
 
-        load->refs++;
         r = await(load, request);
         is_new = load->began > request->arrival && !load->is_old;
         if (r < 0) {
@@ -181,7 +196,6 @@ static int wait_for(struct cm_load *load, const struct request *request, struct 
                 r = take_result(load, request, is_new, ret_value);
                 pthread_mutex_lock(&cm->loads_lock);
         }
-        unref(load);
         return r;
 }
 
@@ -287,6 +301,9 @@ static void end(struct cm_load *load, int outcome)
 {
         load->outcome = outcome;
         load->is_done = true;
+        cmi_process_lock();
+        load->owner = NULL;
+        cmi_process_unlock();
         take_out(load);
         cmi_turn_pass(load);
         pthread_cond_broadcast(&load->done);
@@ -314,20 +331,35 @@ static int lead(struct cm_load *load, const struct request *request, struct cm_v
         return r;
 }
 
-/* Somebody loads the key already. loads_lock held. */
-static int join(struct cm_load *load, struct request *request, struct cm_value *ret_value)
+/* As wait_for(), for who may wait for it at all. */
+static int join_in(struct cm_load *load, struct request *request, struct cm_value *ret_value)
 {
         struct cm_region *region = request->region;
+        int r;
 
-        if (is_circular(load, request->thread)) {
+        if (!wait_begins(load, request->thread)) {
                 request->is_own_fault = true;
                 return cmi_fail(-EDEADLK, "this thread's own load would have to end first");
         }
         if (request->flags & CM_LOAD_NO_WAIT) {
-                return cmi_fail(CM_E_BUSY, "another thread loads the key");
+                r = cmi_fail(CM_E_BUSY, "another thread loads the key");
+        } else {
+                cmi_count(request->thread, region, region->id, CMI_COUNT_LOAD_WAIT);
+                r = wait_for(load, request, ret_value);
         }
-        cmi_count(request->thread, region, region->id, CMI_COUNT_LOAD_WAIT);
-        return wait_for(load, request, ret_value);
+        wait_ends(request->thread);
+        return r;
+}
+
+/* Somebody loads the key already. loads_lock held. */
+static int join(struct cm_load *load, struct request *request, struct cm_value *ret_value)
+{
+        int r;
+
+        load->refs++;
+        r = join_in(load, request, ret_value);
+        unref(load);
+        return r;
 }
 
 static int no_turn(const struct cm *cm)

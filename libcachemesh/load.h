@@ -12,7 +12,7 @@
 struct cm_load {
         struct cm_load *next; /* in the handle's chain, until it is done */
         struct cm_region *region;
-        const struct cmi_thread *owner;
+        const struct cmi_thread *owner; /* NULL: it is done; the process's lock */
         uint64_t hash;
         uint64_t began; /* place in the order of arrivals and beginnings; 0: it has not */
         uint32_t refs;  /* owner and waiters; under loads_lock */

@@ -48,8 +48,8 @@ struct cmi_thread {
                 struct cmi_counters *counters;
         } counters[CMI_COUNTERS_CACHED];
         uint64_t random;
-        const void *awaited_load; /* under the lock of the handle's loads */
-        struct cm_load *leading;  /* whose loader runs in this thread, the innermost one */
+        const struct cm_load *awaited_load; /* the process's lock */
+        struct cm_load *leading; /* whose loader runs in this thread, the innermost one */
         char detail[CMI_DETAIL_SIZE];
 
         struct cmi_thread *next;

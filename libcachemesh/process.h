@@ -19,7 +19,8 @@ struct cmi_process {
         _Atomic uint64_t generation; /* grows with each fork below this process; 0 until noticed */
         _Atomic uint32_t n_orphanages; /* read by each release, hence beside the above */
 
-        _Alignas(64) _Atomic uint32_t lock; /* for what follows, and for noticing a fork */
+        /* For what follows, for noticing a fork, and for which thread awaits which load. */
+        _Alignas(64) _Atomic uint32_t lock;
         struct cmi_orphanage *orphanages;
 };
 

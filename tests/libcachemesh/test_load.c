@@ -251,7 +251,7 @@ static void a_load_of_its_own_key_is_a_deadlock(void)
 
 /* Two threads, each loading what the other one needs. */
 struct crossed {
-        struct fixture *fixture;
+        struct cm_region *a, *b; /* each loads its own name; may be one */
         _Atomic int n_inside;
         _Atomic int n_deadlocks;
 };
@@ -264,13 +264,14 @@ static int leaf_load(void *userdata, struct cm_load *load, const void *key, size
 static int crossed_load(void *userdata, struct cm_load *load, const void *key, size_t key_len)
 {
         struct crossed *crossed = userdata;
-        const char *other = *(const char *)key == 'a' ? "b" : "a";
+        bool is_a = *(const char *)key == 'a';
         struct cm_value value = {0};
         int r;
 
         atomic_fetch_add(&crossed->n_inside, 1);
         await(&crossed->n_inside, 2);
-        r = cm_get_or_load(crossed->fixture->region, other, 1, leaf_load, NULL, &value);
+        r = cm_get_or_load(is_a ? crossed->b : crossed->a, is_a ? "b" : "a", 1, leaf_load, NULL,
+                        &value);
         if (r == -EDEADLK) {
                 crossed->n_deadlocks++;
         }
@@ -283,25 +284,43 @@ static void *load_b(void *data)
         struct crossed *crossed = data;
         struct cm_value value = {0};
 
-        g_assert_cmpint(cm_get_or_load(crossed->fixture->region, "b", 1, crossed_load, crossed,
-                                        &value),
-                        ==, 0);
+        g_assert_cmpint(cm_get_or_load(crossed->b, "b", 1, crossed_load, crossed, &value), ==, 0);
         cm_release(&value);
         return NULL;
+}
+
+static void cross(struct cm_region *a, struct cm_region *b)
+{
+        struct crossed crossed = {.a = a, .b = b};
+        pthread_t thread;
+        struct cm_value value = {0};
+
+        g_assert_cmpint(pthread_create(&thread, NULL, load_b, &crossed), ==, 0);
+        g_assert_cmpint(cm_get_or_load(a, "a", 1, crossed_load, &crossed, &value), ==, 0);
+        cm_release(&value);
+        pthread_join(thread, NULL);
+        g_assert_cmpint(crossed.n_deadlocks, ==, 1);
 }
 
 static void threads_that_wait_for_each_other_are_a_deadlock_too(void)
 {
         struct fixture f = fixture_open(NULL, 0);
-        struct crossed crossed = {.fixture = &f};
-        pthread_t thread;
-        struct cm_value value = {0};
 
-        g_assert_cmpint(pthread_create(&thread, NULL, load_b, &crossed), ==, 0);
-        g_assert_cmpint(cm_get_or_load(f.region, "a", 1, crossed_load, &crossed, &value), ==, 0);
-        cm_release(&value);
-        pthread_join(thread, NULL);
-        g_assert_cmpint(crossed.n_deadlocks, ==, 1);
+        cross(f.region, f.region);
+        fixture_close(&f);
+}
+
+static void also_those_that_wait_in_two_handles(void)
+{
+        struct fixture f = fixture_open(NULL, 0);
+        struct fixture other = fixture_open(NULL, 0);
+
+        for (int i = 0; i < 20; i++) {
+                cross(f.region, other.region);
+                cm_invalidate(f.region, "a", 1, CM_WAIT_NONE, NULL);
+                cm_invalidate(other.region, "b", 1, CM_WAIT_NONE, NULL);
+        }
+        fixture_close(&other);
         fixture_close(&f);
 }
 
@@ -471,6 +490,7 @@ int main(int argc, char **argv)
         g_test_add_func("/load/deadline", a_waiter_gives_up_at_its_deadline_and_the_load_goes_on);
         g_test_add_func("/load/recursion", a_load_of_its_own_key_is_a_deadlock);
         g_test_add_func("/load/crossed", threads_that_wait_for_each_other_are_a_deadlock_too);
+        g_test_add_func("/load/crossed_handles", also_those_that_wait_in_two_handles);
         g_test_add_func("/load/tags", tags_given_by_the_loader_count);
         g_test_add_func("/load/ttl", a_ttl_given_by_the_loader_counts);
         g_test_add_func("/load/negative", knowing_that_there_is_nothing_is_cached_too);
