@@ -213,6 +213,7 @@ void cmi_connection_unspool(struct cmi_connection *connection);
 int cmi_connection_share_begin(struct cm *cm, struct cmi_share *share);
 void cmi_connection_share_end(
                 struct cm *cm, const struct cmi_share *share, int error, struct cmi_slice record);
+void cmi_connection_share_give_up(struct cm *cm, const struct cmi_share *share);
 
 /* LOAD_STATE. Return: 0, or -EBADMSG. */
 int cmi_connection_load_state(struct cmi_connection *connection, const struct cmi_local_head *head);

@@ -254,6 +254,17 @@ void cmi_connection_share_end(
         cmi_connection_unlock(connection);
 }
 
+void cmi_connection_share_give_up(struct cm *cm, const struct cmi_share *share)
+{
+        struct cmi_connection *connection = cmi_connection(cm);
+
+        cmi_connection_lock(connection);
+        if (!is_lost(connection, share)) {
+                give_up(connection, share->id);
+        }
+        cmi_connection_unlock(connection);
+}
+
 static void take_record(struct cmi_connection *connection, struct cmi_asker *asker,
                 const struct cmi_load_state *state)
 {

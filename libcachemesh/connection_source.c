@@ -363,6 +363,7 @@ static const struct cmi_source_ops ops = {
                 .poke = source_poke,
                 .share_begin = cmi_connection_share_begin,
                 .share_end = cmi_connection_share_end,
+                .share_give_up = cmi_connection_share_give_up,
                 .status = source_status,
                 .fd = source_fd,
                 .events = source_events,

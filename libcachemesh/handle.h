@@ -61,7 +61,7 @@ struct cmi_share {
 
 enum cmi_share_outcome {
         CMI_SHARE_ALONE = 0, /* load; nobody waits for it */
-        CMI_SHARE_LEAD = 1,  /* load, and then share_end() */
+        CMI_SHARE_LEAD = 1,  /* load, and then share_end(); or share_give_up() */
         CMI_SHARE_TAKE = 2,  /* another process has loaded it */
 };
 
@@ -116,6 +116,9 @@ struct cmi_source_ops {
          */
         void (*share_end)(struct cm *cm, const struct cmi_share *share, int error,
                         struct cmi_slice record);
+
+        /* A load that was to be led is not run: another process shall. Never waits. */
+        void (*share_give_up)(struct cm *cm, const struct cmi_share *share);
 
         void (*status)(struct cm *cm, struct cmi_source_status *ret_status);
 

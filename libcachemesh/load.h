@@ -2,10 +2,12 @@
 #pragma once
 /*
  * A load in flight, and what its parts share: load.c decides who loads and who waits, turn.c how
- * many loaders run at a time, load_given.c takes what the loader gives.
+ * many loaders run at a time, load_run.c runs one, load_given.c takes what the loader gives, and
+ * share.c speaks with other processes about it.
  *
- * A load is QUEUED (it waits for its turn), RUNNING and done. From its beginning on it can be found
- * by its key, so others with the same key wait for it in either state.
+ * A load is ASKED (meshd is asked who loads; only where processes share loads), QUEUED (it waits for
+ * its turn), RUNNING and done. From its beginning on it can be found by its key, so others with the
+ * same key wait for it in each of these states.
  */
 #include "libcachemesh/region.h"
 
@@ -14,7 +16,7 @@ struct cm_load {
         struct cm_region *region;
         const struct cmi_thread *owner; /* NULL: it is done; the process's lock */
         uint64_t hash;
-        uint64_t began; /* place in the order of arrivals and beginnings; 0: it has not */
+        uint64_t began; /* place in the order of arrivals and beginnings; 0: it has no outcome */
         uint32_t refs;  /* owner and waiters; under loads_lock */
         bool is_done;
         pthread_cond_t done;
@@ -27,7 +29,8 @@ struct cm_load {
         pthread_cond_t turn;
         struct cm_load *next_queued;
         bool is_queued;
-        bool has_turn; /* to be passed on */
+        bool has_turn;      /* to be passed on */
+        uint32_t n_lenders; /* loaders that wait for it, under whose turns it may run */
 
         /* What the loader gives; the owner's alone. */
         int error;
@@ -44,6 +47,36 @@ struct cm_load {
         char key[];
 };
 
+/* One call of cm_get_or_load(). */
+struct cmi_load_call {
+        struct cm_region *region;
+        struct cmi_thread *thread;
+        struct cmi_slice key;
+        cm_load_fn function;
+        void *userdata;
+        unsigned flags;           /* CM_LOAD_* */
+        struct timespec deadline; /* CLOCK_MONOTONIC; once it has missed */
+        uint64_t arrival;         /* in the order of arrivals and beginnings; 0: not yet */
+        bool is_own_fault;        /* no value, not even an older one, is an answer to the error */
+};
+
+/* Do the processes of a node share the region's loads? */
+static inline bool cmi_load_is_shared(const struct cm_region *region)
+{
+        return region->options.flags & CM_REGION_SHARE_LOADS;
+}
+
+/**
+ * cmi_load_run() - run a load that has begun, in the calling thread
+ * @load: in the chain, of this thread; with its turn, unless processes share it
+ *
+ * No lock is held. What it waits for it waits for up to the call's deadline, but for the loader.
+ *
+ * Return: 0 or CM_NEGATIVE with load->pin; or an error. With load->began 0 it was not run, and the
+ *         error is this caller's alone.
+ */
+int cmi_load_run(struct cm_load *load, const struct cmi_load_call *call);
+
 /**
  * cmi_share_ask() - let meshd say who loads (share.c)
  * @share: its first part is set
@@ -57,11 +90,17 @@ int cmi_share_ask(struct cm_load *load, struct cmi_thread *thread, struct cmi_sh
 void cmi_share_tell(const struct cm_load *load, const struct cmi_share *share, int error,
                 struct cm_token token, uint32_t loaded_ds);
 
+/* The load that was to be led is not run: another process shall load. */
+void cmi_share_give_up(const struct cm_load *load, const struct cmi_share *share);
+
 /* What the loader gave is freed. */
 void cmi_load_free_given(struct cm_load *load);
 
 /* Could a load of this thread begin at once? loads_lock held. */
 bool cmi_turn_is_free(const struct cm *cm, const struct cmi_thread *thread);
+
+/* The turn if it can be had at once; then cmi_turn_pass() follows. loads_lock held. */
+bool cmi_turn_try(struct cm_load *load, const struct cmi_thread *thread);
 
 /**
  * cmi_turn_take() - wait for a turn
@@ -72,10 +111,18 @@ bool cmi_turn_is_free(const struct cm *cm, const struct cmi_thread *thread);
  *
  * Return: 0, then cmi_turn_pass() follows; CM_E_BUSY.
  */
-int cmi_turn_take(struct cm_load *load, struct cmi_thread *thread, const struct timespec *deadline);
+int cmi_turn_take(struct cm_load *load, const struct cmi_thread *thread,
+                const struct timespec *deadline);
 
-/* The load has ended: the next one that waits has its turn. loads_lock held. */
+/* CM_E_BUSY, with its text. */
+int cmi_turn_fail(const struct cm *cm);
+
+/* It runs no more: the next one that waits has its turn, if it had one. loads_lock held. */
 void cmi_turn_pass(struct cm_load *load);
 
-/* A loader is about to wait for this load: it may run meanwhile. loads_lock held. */
-void cmi_turn_lend(struct cm_load *load, const struct cmi_thread *thread);
+/*
+ * This thread is about to wait for the load: if it runs a loader, the load may run meanwhile.
+ * loads_lock held. Return: true if it lends its turn; then load->n_lenders is less by one after the
+ * waiting.
+ */
+bool cmi_turn_lend(struct cm_load *load, const struct cmi_thread *thread);

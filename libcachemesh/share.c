@@ -170,3 +170,8 @@ void cmi_share_tell(const struct cm_load *load, const struct cmi_share *share, i
                 cmi_handle_deallocate(cm, buffer, size);
         }
 }
+
+void cmi_share_give_up(const struct cm_load *load, const struct cmi_share *share)
+{
+        load->region->cm->ops->share_give_up(load->region->cm, share);
+}

@@ -119,6 +119,10 @@ static void share_end(
 {
 }
 
+static void share_give_up(struct cm *cm, const struct cmi_share *share)
+{
+}
+
 static void status(struct cm *cm, struct cmi_source_status *ret_status)
 {
         *ret_status = (struct cmi_source_status){CM_STANDALONE, "standalone: a private page", 0};
@@ -196,6 +200,7 @@ static const struct cmi_source_ops standalone_ops = {
                 .poke = poke,
                 .share_begin = share_begin,
                 .share_end = share_end,
+                .share_give_up = share_give_up,
                 .status = status,
                 .fd = fd,
                 .events = events,

@@ -4,9 +4,9 @@
  * leases every key is missed at once, and whatever the values come from must not meet all callers
  * at once. Turns are given in the order of arrival.
  *
- * A loader that loads something itself goes on under its own turn. If that is already queued by
- * another thread it gets the turn of the loader that waits for it: without that they could wait for
- * each other.
+ * A loader that loads something itself goes on under its own turn. If another thread has begun that
+ * already, and has no turn, it goes on under the turn of the loader that waits for it: without that
+ * they could wait for each other.
  */
 #include "libcachemesh/load.h"
 
@@ -54,17 +54,28 @@ static void dequeue(struct cmi_turns *turns, struct cm_load *load)
         load->is_queued = false;
 }
 
-int cmi_turn_take(struct cm_load *load, struct cmi_thread *thread, const struct timespec *deadline)
+bool cmi_turn_try(struct cm_load *load, const struct cmi_thread *thread)
+{
+        struct cm *cm = load->region->cm;
+
+        if (is_inside(cm, thread) || load->n_lenders > 0) {
+                return true;
+        }
+        if (cm->turns.n_taken >= cm->options.loads_max) {
+                return false;
+        }
+        cm->turns.n_taken++;
+        load->has_turn = true;
+        return true;
+}
+
+int cmi_turn_take(struct cm_load *load, const struct cmi_thread *thread,
+                const struct timespec *deadline)
 {
         struct cm *cm = load->region->cm;
         int r = 0;
 
-        if (is_inside(cm, thread)) {
-                return 0;
-        }
-        if (cm->turns.n_taken < cm->options.loads_max) {
-                cm->turns.n_taken++;
-                load->has_turn = true;
+        if (cmi_turn_try(load, thread)) {
                 return 0;
         }
         enqueue(&cm->turns, load);
@@ -76,6 +87,11 @@ int cmi_turn_take(struct cm_load *load, struct cmi_thread *thread, const struct 
         }
         dequeue(&cm->turns, load);
         return CM_E_BUSY;
+}
+
+int cmi_turn_fail(const struct cm *cm)
+{
+        return cmi_fail(CM_E_BUSY, "%u loaders run already", cm->options.loads_max);
 }
 
 void cmi_turn_pass(struct cm_load *load)
@@ -96,12 +112,17 @@ void cmi_turn_pass(struct cm_load *load)
         pthread_cond_signal(&next->turn);
 }
 
-void cmi_turn_lend(struct cm_load *load, const struct cmi_thread *thread)
+bool cmi_turn_lend(struct cm_load *load, const struct cmi_thread *thread)
 {
         struct cm *cm = load->region->cm;
 
-        if (load->is_queued && is_inside(cm, thread)) {
+        if (!is_inside(cm, thread)) {
+                return false;
+        }
+        load->n_lenders++;
+        if (load->is_queued) {
                 dequeue(&cm->turns, load);
                 pthread_cond_signal(&load->turn);
         }
+        return true;
 }

@@ -125,6 +125,17 @@ static void *run(void *argument)
         return NULL;
 }
 
+/* Wants one key, once. */
+static void *hold(void *argument)
+{
+        uint64_t age_ms;
+        char *key = argument;
+
+        count(read_key(key, &age_ms));
+        free(key);
+        return NULL;
+}
+
 static void join_all(void)
 {
         for (unsigned i = 0; i < herd.n_threads; i++) {
@@ -159,6 +170,17 @@ static void do_stop(void)
 {
         atomic_store(&herd.is_over, true);
         join_all();
+        printf("rc=0\n");
+}
+
+/* hold KEY: a thread wants it; stop waits for the thread */
+static void do_hold(char **words)
+{
+        if (herd.n_threads == THREADS_MAX || pthread_create(&herd.threads[herd.n_threads], NULL,
+                                                             hold, strdup(words[1])) != 0) {
+                abort();
+        }
+        herd.n_threads++;
         printf("rc=0\n");
 }
 
@@ -246,6 +268,8 @@ static void obey(char **words, const struct cm_options *options)
                 do_start(words);
         } else if (strcmp(words[0], "stop") == 0) {
                 do_stop();
+        } else if (strcmp(words[0], "hold") == 0) {
+                do_hold(words);
         } else if (strcmp(words[0], "get") == 0) {
                 do_get(words);
         } else if (strcmp(words[0], "db") == 0) {

@@ -116,6 +116,60 @@ def one_that_hangs_keeps_nobody_from_a_later_load():
         apps[0].process.wait()
 
 
+def who_replaces_one_that_hangs_is_replaced_too_when_it_dies():
+    with Mesh(LEASE_MS) as mesh:
+        node, _ = mesh.start(2)
+        *apps, clerk = open_apps(mesh, [node], 4, timeout_ms=4000)
+        clerk.ask('db 0 20000000')
+        apps[0].send('get k')
+        until('the load runs', lambda: clerk.ask('db')['running'] == 1)
+        apps[0].pause()
+        apps[1].send('get k')
+        until('the next one loads', lambda: clerk.ask('db')['running'] == 2)
+        clerk.ask('db 0 1000')
+        apps[2].send('get k')
+        until('the third one waits', lambda: node.stats()['loads_waited'] == 2)
+        apps[1].process.kill()
+        expect_equal(apps[2].receive()['rc'], 0)  # with the first one alone to wait for, it would not end
+        expect_equal(node.stats()['loads_handed_over'], 2)
+        apps[0].process.kill()
+        apps[0].process.wait()
+
+
+def who_waits_for_another_process_takes_no_turn():
+    with Mesh(LEASE_MS) as mesh:
+        node, _ = mesh.start(2)
+        *apps, clerk = open_apps(mesh, [node], 3, loads_max=1, timeout_ms=20000)
+        clerk.ask('db 0 20000000')
+        apps[0].send('get k')
+        until('the load runs', lambda: clerk.ask('db')['running'] == 1)
+        clerk.ask('db 0 1000')
+        apps[1].ask('hold k')
+        until('the other one waits', lambda: node.stats()['loads_waited'] == 1)
+        expect_equal(apps[1].ask('get other')['rc'], 0)
+        expect_equal((node.stats()['loads_handed_over'], apps[1].ask('stats')['calls']), (0, 0))  # it still waits
+        apps[0].process.kill()
+        expect_equal(apps[1].ask('stop')['rc'], 0)
+        expect_equal(apps[1].ask('stats')['errors'], 0)
+
+
+def who_has_no_turn_for_a_load_lets_another_process_load():
+    with Mesh(LEASE_MS) as mesh:
+        node, _ = mesh.start(2)
+        *apps, clerk = open_apps(mesh, [node], 3, loads_max=1, timeout_ms=60000)
+        clerk.ask('db 0 3000000')
+        apps[0].ask('hold slow')
+        until('the load runs', lambda: clerk.ask('db')['running'] == 1)
+        clerk.ask('db 0 1000')
+        apps[0].ask('hold k')
+        until('it was asked for', lambda: node.stats()['loads_granted'] == 2)
+        expect_equal(apps[1].ask('get k')['rc'], 0)
+        expect_equal(clerk.ask('db')['running'], 1)  # the slow one: not waited for
+        expect_equal(apps[0].ask('stop')['rc'], 0)
+        expect_equal(clerk.ask('db')['queries'], 1)
+        expect_equal([apps[0].ask('stats')[name] for name in ('loads', 'shared', 'errors')], [1, 1, 0])
+
+
 def who_waits_gets_the_error_too():
     with Mesh(LEASE_MS) as mesh:
         node, _ = mesh.start(2)
@@ -240,6 +294,9 @@ if __name__ == '__main__':
          who_waits_for_a_process_that_dies_loads_itself,
          who_waits_for_a_process_that_hangs_loads_itself_when_half_the_timeout_is_over,
          one_that_hangs_keeps_nobody_from_a_later_load,
+         who_replaces_one_that_hangs_is_replaced_too_when_it_dies,
+         who_waits_for_another_process_takes_no_turn,
+         who_has_no_turn_for_a_load_lets_another_process_load,
          who_waits_gets_the_error_too,
          without_a_meshd_that_answers_each_process_loads_for_itself_and_soon,
          what_another_process_loaded_is_never_older_than_a_write_that_had_returned,

@@ -331,6 +331,48 @@ static void a_loader_lends_its_turn_to_whom_it_waits_for(void)
         fixture_close(&f);
 }
 
+/* Instead of meshd: it says who loads when it is allowed to. */
+static _Atomic int n_asked;
+static _Atomic int n_answered;
+
+static int slow_share_begin(struct cm *cm, struct cmi_share *share)
+{
+        await(&n_answered, atomic_fetch_add(&n_asked, 1) + 1);
+        return CMI_SHARE_ALONE;
+}
+
+static void also_to_one_that_still_asks_who_loads(void)
+{
+        struct cm_region_options options = {
+                        .size = sizeof(options), .flags = CM_REGION_SHARE_LOADS};
+        struct fixture f = open_with(1);
+        struct cmi_source_ops ops = *f.cm->ops;
+        struct database database = {.region = f.region};
+        struct caller outer = {.database = &database};
+        struct cm_region_stats stats = {.size = sizeof(stats)};
+        gint64 end = g_get_monotonic_time() + DEADLINE_US;
+        struct caller asking;
+
+        ops.share_begin = slow_share_begin;
+        f.cm->ops = &ops;
+        g_assert_cmpint(cm_region_open(&database.region, f.cm, "shared", &options), ==, 0);
+        atomic_store(&n_answered, 1);
+        g_assert_cmpint(pthread_create(&outer.thread, NULL, call_outer, &outer), ==, 0);
+        await(&database.n_begun, 1);
+        start(&asking, &database, "b", 0);
+        await(&n_asked, 2);
+        atomic_store(&database.n_allowed, 9);
+        while (stats.n_load_waits == 0 && g_get_monotonic_time() < end) {
+                cm_region_stats(database.region, &stats);
+        }
+        g_assert_cmpint(n_queued(f.cm), ==, 0);
+        atomic_store(&n_answered, 9);
+        finish(&outer, 0);
+        finish(&asking, 0);
+        g_assert_cmpuint(f.cm->turns.n_taken, ==, 0);
+        fixture_close(&f);
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -344,5 +386,6 @@ int main(int argc, char **argv)
         g_test_add_func("/turn/hasty", whose_leader_got_no_turn_goes_on_waiting);
         g_test_add_func("/turn/inner", what_a_loader_loads_needs_no_turn);
         g_test_add_func("/turn/lent", a_loader_lends_its_turn_to_whom_it_waits_for);
+        g_test_add_func("/turn/lent_before", also_to_one_that_still_asks_who_loads);
         return g_test_run();
 }
