@@ -27,8 +27,8 @@
  * Fork: a child notices at its first call that it is one (no system call is needed for that),
  * starts with an empty cache, no queue and no token, and connects by itself; it goes on with the
  * same handle and regions. Values pinned before the fork stay readable in the child. Other threads
- * of the parent may be inside of calls meanwhile, but a loader must not return in a child that it
- * forked itself. A child of vfork(), or of clone() with CLONE_VM, is no child in this sense: it
+ * of the parent may be inside of calls meanwhile. A loader should not return in a child that it
+ * forked itself: its call fails there with CM_E_FORKED, and its memory is lost. A child of vfork(), or of clone() with CLONE_VM, is no child in this sense: it
  * must not call anything here. Descriptors are closed by exec.
  *
  * dlopen: the library may be loaded with dlopen(); dlclose() leaves it loaded, since threads that
@@ -95,7 +95,7 @@ enum cm_outcome {
 #define CM_E_CONFIG (-1001)
 /** define CM_E_FULL - the budget is exhausted and every entry in it is pinned */
 #define CM_E_FULL (-1002)
-/** define CM_E_FORKED - the handle belongs to the parent process (CM_OPEN_NO_FORK) */
+/** define CM_E_FORKED - the handle belongs to the parent process (CM_OPEN_NO_FORK), or the load does */
 #define CM_E_FORKED (-1003)
 /** define CM_E_TIMEOUT - what was begun goes on, but the wait for it did not end in time */
 #define CM_E_TIMEOUT (-1004)
@@ -532,7 +532,7 @@ CM_API int cm_load_set_ttl(struct cm_load *load, uint32_t ttl_ms);
  * Return: 0, CM_NEGATIVE, CM_STALE, the loader's error or that of its cm_load_ calls, -EDEADLK
  *         (this thread would wait for itself), CM_E_TIMEOUT (waiting for another thread's loader),
  *         CM_E_BUSY (waiting for a turn), -EINVAL (an argument), -ENODATA (the loader returned 0
- *         without a value), -ENOMEM.
+ *         without a value), CM_E_FORKED (in a child that the loader forked), -ENOMEM.
  */
 CM_API int cm_get_or_load(struct cm_region *region, const void *key, size_t key_len,
                 cm_load_fn load, void *userdata, struct cm_value *ret_value);

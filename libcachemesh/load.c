@@ -212,11 +212,15 @@ static void end(struct cm_load *load, int outcome)
 }
 
 /* Run a load that has begun. No lock held. */
-static int lead(struct cm_load *load, const struct cmi_load_call *call, struct cm_value *ret_value)
+static int lead(struct cm_load *load, struct cmi_load_call *call, struct cm_value *ret_value)
 {
         struct cm *cm = load->region->cm;
         int r = cmi_load_run(load, call);
 
+        if (cmi_load_is_inherited(call)) {
+                call->is_own_fault = true;
+                return r;
+        }
         cmi_load_free_given(load);
         pthread_mutex_lock(&cm->loads_lock);
         end(load, r);

@@ -66,6 +66,15 @@ static inline bool cmi_load_is_shared(const struct cm_region *region)
         return region->options.flags & CM_REGION_SHARE_LOADS;
 }
 
+/*
+ * Has the loader forked, and is this the child? Then load, turns and whoever waits are the parent's,
+ * and any lock may be held for good: nothing of it is touched.
+ */
+static inline bool cmi_load_is_inherited(const struct cmi_load_call *call)
+{
+        return call->thread->generation != cmi_process_generation();
+}
+
 /**
  * cmi_load_run() - run a load that has begun, in the calling thread
  * @load: in the chain, of this thread; with its turn, unless processes share it
@@ -73,7 +82,7 @@ static inline bool cmi_load_is_shared(const struct cm_region *region)
  * No lock is held. What it waits for it waits for up to the call's deadline, but for the loader.
  *
  * Return: 0 or CM_NEGATIVE with load->pin; or an error. With load->began 0 it was not run, and the
- *         error is this caller's alone.
+ *         error is this caller's alone. CM_E_FORKED if cmi_load_is_inherited().
  */
 int cmi_load_run(struct cm_load *load, const struct cmi_load_call *call);
 

@@ -68,6 +68,9 @@ static int run(struct cm_load *load, const struct cmi_load_call *call,
 
         cmi_count(thread, region, region->id, CMI_COUNT_LOAD);
         r = call_loader(load, call);
+        if (cmi_load_is_inherited(call)) {
+                return cmi_fail(CM_E_FORKED, "a child came back from the loader that forked it");
+        }
         if (share) {
                 cmi_share_tell(load, share, r, token, loaded_ds);
         }

@@ -303,6 +303,92 @@ static void a_grandchild_works_too(void)
         fixture_close(&f);
 }
 
+static int plain_load(void *userdata, struct cm_load *load, const void *key, size_t key_len)
+{
+        return cm_load_set_value(load, key, key_len);
+}
+
+/* Forks, and comes back in both. */
+static int forking_load(void *userdata, struct cm_load *load, const void *key, size_t key_len)
+{
+        *(pid_t *)userdata = fork();
+        return cm_load_set_value(load, "forked", 6);
+}
+
+struct nest {
+        struct fixture *fixture;
+        pid_t child;
+        int r;
+};
+
+static int nested_load(void *userdata, struct cm_load *load, const void *key, size_t key_len)
+{
+        struct nest *nest = userdata;
+        struct cm_value value = {0};
+
+        nest->r = cm_get_or_load(
+                        nest->fixture->region, "inner", 5, forking_load, &nest->child, &value);
+        cm_release(&value);
+        return nest->r < 0 ? nest->r : cm_load_set_value(load, "outer", 5);
+}
+
+static void load_nested(struct nest *nest)
+{
+        struct cm_value value = {0};
+        int r = cm_get_or_load(nest->fixture->region, "outer", 5, nested_load, nest, &value);
+
+        if (nest->child == 0) {
+                alarm(20);
+                CHILD_EXPECT(nest->r == CM_E_FORKED && r == CM_E_FORKED);
+                CHILD_EXPECT(strstr(cm_error_detail(nest->fixture->cm), "came back"));
+                CHILD_EXPECT(!has(nest->fixture->region, "inner", "forked"));
+                CHILD_EXPECT(put_text(nest->fixture->region, "inner", "child",
+                                             cm_token(nest->fixture->cm)) == 0);
+                CHILD_EXPECT(has(nest->fixture->region, "inner", "child"));
+                _exit(0);
+        }
+        g_assert_cmpint(nest->r, ==, 0);
+        g_assert_cmpint(r, ==, 0);
+        cm_release(&value);
+}
+
+static void *load_for_ever(void *data)
+{
+        struct fixture *f = data;
+        char key[16];
+
+        for (unsigned i = 0; __atomic_load_n(&f->cm, __ATOMIC_ACQUIRE); i++) {
+                struct cm_value value = {0};
+
+                g_snprintf(key, sizeof(key), "k%u", i % 3000);
+                cm_get_or_load(f->region, key, strlen(key), plain_load, NULL, &value);
+                cm_release(&value);
+                cm_invalidate(f->region, key, strlen(key), CM_WAIT_NONE, NULL);
+        }
+        return NULL;
+}
+
+/* Another thread loads meanwhile, so that its locks may be held at the fork, and stay so. */
+static void a_child_that_returns_from_the_loader_that_forked_it_fails_only_there(void)
+{
+        struct fixture f = fixture_open(NULL, 0);
+        struct fixture shared = f;
+        GThread *thread = g_thread_new("busy", load_for_ever, &shared);
+
+        for (int i = 0; i < 100; i++) {
+                struct nest nest = {.fixture = &f, .child = -1};
+
+                load_nested(&nest);
+                expect_good_end(nest.child);
+                assert_hit(f.region, "outer", "outer");
+                cm_invalidate(f.region, "outer", 5, CM_WAIT_NONE, NULL);
+                cm_invalidate(f.region, "inner", 5, CM_WAIT_NONE, NULL);
+        }
+        __atomic_store_n(&shared.cm, NULL, __ATOMIC_RELEASE);
+        g_thread_join(thread);
+        fixture_close(&f);
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -314,5 +400,7 @@ int main(int argc, char **argv)
         g_test_add_func("/fork/threads", threads_of_a_child_may_notice_the_fork_at_the_same_time);
         g_test_add_func("/fork/amid", a_child_forked_amid_changes_works);
         g_test_add_func("/fork/grandchild", a_grandchild_works_too);
+        g_test_add_func("/fork/loader",
+                        a_child_that_returns_from_the_loader_that_forked_it_fails_only_there);
         return g_test_run();
 }
