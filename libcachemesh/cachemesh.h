@@ -28,8 +28,9 @@
  * starts with an empty cache, no queue and no token, and connects by itself; it goes on with the
  * same handle and regions. Values pinned before the fork stay readable in the child. Other threads
  * of the parent may be inside of calls meanwhile. A loader should not return in a child that it
- * forked itself: its call fails there with CM_E_FORKED, and its memory is lost. A child of vfork(), or of clone() with CLONE_VM, is no child in this sense: it
- * must not call anything here. Descriptors are closed by exec.
+ * forked itself: its call fails there with CM_E_FORKED, and its memory is lost. A child of vfork(),
+ * or of clone() with CLONE_VM, is no child in this sense: it must not call anything here.
+ * Descriptors are closed by exec.
  *
  * dlopen: the library may be loaded with dlopen(); dlclose() leaves it loaded, since threads that
  * used it end in it.
@@ -95,7 +96,7 @@ enum cm_outcome {
 #define CM_E_CONFIG (-1001)
 /** define CM_E_FULL - the budget is exhausted and every entry in it is pinned */
 #define CM_E_FULL (-1002)
-/** define CM_E_FORKED - the handle belongs to the parent process (CM_OPEN_NO_FORK), or the load does */
+/** define CM_E_FORKED - the handle (CM_OPEN_NO_FORK), or the load, is the parent process's */
 #define CM_E_FORKED (-1003)
 /** define CM_E_TIMEOUT - what was begun goes on, but the wait for it did not end in time */
 #define CM_E_TIMEOUT (-1004)

@@ -100,8 +100,8 @@ static int hand_over(struct cm_load *load, struct cmi_thread *thread, struct cm_
 /*
  * This thread is about to wait for the load, which it has a reference on. False: that would be
  * waiting for itself, here or through other threads that wait. Those may wait for loads of other
- * handles, hence the lock of the process: each load that is seen under it lives, since whoever waits
- * for it has a reference until after wait_ends().
+ * handles, hence the lock of the process: each load that is seen under it lives, since whoever
+ * waits for it has a reference until after wait_ends().
  */
 static bool wait_begins(const struct cm_load *load, struct cmi_thread *thread)
 {

@@ -5,9 +5,9 @@
  * many loaders run at a time, load_run.c runs one, load_given.c takes what the loader gives, and
  * share.c speaks with other processes about it.
  *
- * A load is ASKED (meshd is asked who loads; only where processes share loads), QUEUED (it waits for
- * its turn), RUNNING and done. From its beginning on it can be found by its key, so others with the
- * same key wait for it in each of these states.
+ * A load is ASKED (meshd is asked who loads; only where processes share loads), QUEUED (it waits
+ * for its turn), RUNNING and done. From its beginning on it can be found by its key, so others with
+ * the same key wait for it in each of these states.
  */
 #include "libcachemesh/region.h"
 
@@ -67,8 +67,8 @@ static inline bool cmi_load_is_shared(const struct cm_region *region)
 }
 
 /*
- * Has the loader forked, and is this the child? Then load, turns and whoever waits are the parent's,
- * and any lock may be held for good: nothing of it is touched.
+ * Has the loader forked, and is this the child? Then load, turns and whoever waits are the
+ * parent's, and any lock may be held for good: nothing of it is touched.
  */
 static inline bool cmi_load_is_inherited(const struct cmi_load_call *call)
 {
