@@ -3,17 +3,14 @@
 
 #include "discovery/peer_file.h"
 #include "meshd/io/advertise.h"
-#include "meshd/io/client_limit.h"
 #include "meshd/io/clock.h"
-#include "meshd/io/counters.h"
+#include "meshd/io/descriptors.h"
 #include "meshd/io/events.h"
-#include "meshd/io/facts.h"
 #include "meshd/io/history.h"
 #include "meshd/io/logger.h"
 #include "meshd/io/monitor.h"
 #include "meshd/io/obituary.h"
 #include "meshd/io/port_holder.h"
-#include "meshd/io/redial.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -22,7 +19,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 
 /* The core's sink */
 
@@ -117,44 +113,6 @@ static void on_answered(void *context, uint64_t cookie, const struct cmi_answer 
 }
 
 /* Parts of the start */
-
-/*
- * Three descriptors a peer, one a client, and what libzmq, libuv and the files need. What can be
- * had beyond that goes to inbound connections of strangers and to the exchange of keys, and nothing
- * else does: apps and files always find theirs.
- */
-static int check_descriptors(struct daemon *daemon, struct fault *fault)
-{
-        const struct config *config = daemon->config;
-        rlim_t needed = facts_descriptors_needed(config);
-        rlim_t wanted = needed + LINK_SPARE_CONNECTIONS + 2 * REDIAL_TRIALS_MAX;
-        struct rlimit limit;
-
-        if (getrlimit(RLIMIT_NOFILE, &limit) < 0) {
-                return 0;
-        }
-        if (limit.rlim_cur < wanted) {
-                rlim_t before = limit.rlim_cur;
-
-                limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
-                if (setrlimit(RLIMIT_NOFILE, &limit) < 0) {
-                        limit.rlim_cur = before;
-                }
-        }
-        if (limit.rlim_cur >= needed) {
-                daemon->n_spare = limit.rlim_cur >= wanted
-                                                  ? LINK_SPARE_CONNECTIONS
-                                                  : (uint32_t)(limit.rlim_cur - needed) / 2;
-                return 0;
-        }
-        return fault_set(fault, FAULT_CONFIG, -EMFILE,
-                        "Open files: %llu peers and %llu clients need %llu, and the hard limit is "
-                        "%llu. Raise it (ulimit -Hn, LimitNOFILE=), or lower --max-peers or "
-                        "--max-clients.",
-                        (unsigned long long)config->max_peers,
-                        (unsigned long long)config->max_clients, (unsigned long long)needed,
-                        (unsigned long long)limit.rlim_max);
-}
 
 static int open_state(struct daemon *daemon, struct fault *fault)
 {
@@ -301,23 +259,6 @@ static int make_core(struct daemon *daemon, bool is_clean, struct fault *fault)
         return 0;
 }
 
-static const char *discovery_text(void *context)
-{
-        const struct daemon *daemon = context;
-
-        return daemon->discover.text;
-}
-
-static void write_counters(void *context, struct document *document)
-{
-        counters_write(context, document);
-}
-
-static void write_facts(void *context, struct document *document)
-{
-        facts_write(context, document);
-}
-
 static void on_forgotten(void *context, const struct cmi_id *id)
 {
         struct daemon *daemon = context;
@@ -341,9 +282,7 @@ static int make_service(struct daemon *daemon, struct fault *fault)
         service->keys = &daemon->keys;
         service->advertised = daemon->advertised;
         service->n_advertised = daemon->n_advertised;
-        service->discovery_text = discovery_text;
-        service->write_counters = write_counters;
-        service->write_facts = write_facts;
+        service->daemon = daemon;
         service->forgotten = on_forgotten;
         service->context = daemon;
         if (service_init(service) < 0 || inquiries_new(&service->inquiries, service) < 0 ||
@@ -457,7 +396,7 @@ static int start(struct daemon *daemon, struct fault *fault)
 {
         bool has_apps = !daemon->config->is_obituary;
         bool is_clean;
-        int r = check_descriptors(daemon, fault);
+        int r = descriptors_take(daemon->config, &daemon->n_spare, fault);
 
         r = r < 0 ? r : keys_open(&daemon->keys, daemon->config->key, fault);
         if (r == 0 && has_apps) {

@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "meshd/io/facts.h"
 
-#include "meshd/io/client_limit.h"
 #include "meshd/io/clock.h"
+#include "meshd/io/descriptors.h"
 
 #include <string.h>
 #include <sys/resource.h>
-
-uint64_t facts_descriptors_needed(const struct config *config)
-{
-        return 3 * config->max_peers + config->max_clients + CLIENT_LIMIT_RESERVE + 64;
-}
 
 static void write_host(const struct daemon *daemon, struct document *document, uint64_t now_ns)
 {
@@ -18,7 +13,7 @@ static void write_host(const struct daemon *daemon, struct document *document, u
 
         (void)getrlimit(RLIMIT_NOFILE, &limit);
         document_uint(document, "descriptors_limit", limit.rlim_cur);
-        document_uint(document, "descriptors_needed", facts_descriptors_needed(daemon->config));
+        document_uint(document, "descriptors_needed", descriptors_needed(daemon->config));
         document_uint(document, "max_peers", daemon->config->max_peers);
         document_text(document, "state_dir", daemon->config->state_dir);
         document_text(document, "state_problem", daemon->state.why);

@@ -9,8 +9,5 @@
 
 #define FACTS_CANDIDATES_MAX 64 /* that have no link, in one answer */
 
-/* Three descriptors a peer, one a client, and what libzmq, libuv and the files need. */
-uint64_t facts_descriptors_needed(const struct config *config);
-
 /* Write them into an open document. */
 void facts_write(const struct daemon *daemon, struct document *document);

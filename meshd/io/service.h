@@ -17,6 +17,8 @@
 #include "meshd/io/share.h"
 #include "meshd/io/state_dir.h"
 
+struct daemon;
+
 #define SERVICE_SOFTWARE "meshd " MESHD_VERSION
 #define SERVICE_ANSWER_MAX CMI_LOCAL_ANSWER_MAX
 
@@ -73,10 +75,7 @@ struct service {
         struct keys *keys;
         const struct cmi_endpoint *advertised;
         uint32_t n_advertised;
-        /* Why multicast does not work, "on" or "off"; set by whoever runs discovery. */
-        const char *(*discovery_text)(void *context);
-        void (*write_counters)(void *context, struct document *document);
-        void (*write_facts)(void *context, struct document *document);
+        const struct daemon *daemon; /* whose it is; for the verbs that tell of all its parts */
         void (*forgotten)(void *context, const struct cmi_id *id);
         void *context;
         struct guest *key_guest; /* waits for a change of the keys; NULL: nobody does */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What this node says of itself as a whole. */
+#include "meshd/io/counters.h"
+#include "meshd/io/daemon.h"
+#include "meshd/io/facts.h"
 #include "meshd/io/logger.h"
 #include "meshd/io/verbs.h"
 
@@ -69,7 +72,7 @@ static void write_identity(struct document *document, const struct service *serv
         }
         document_close(document);
         document_text(document, "socket", service->config->socket);
-        document_text(document, "multicast", service->discovery_text(service->context));
+        document_text(document, "multicast", service->daemon->discover.text);
 }
 
 static void write_progress(
@@ -138,7 +141,7 @@ void verb_stats(const struct question *question)
         struct answer answer;
 
         answer_begin(&answer, question, "stats");
-        question->service->write_counters(question->service->context, &answer.document);
+        counters_write(question->service->daemon, &answer.document);
         answer_send(&answer, question);
 }
 
@@ -147,6 +150,6 @@ void verb_facts(const struct question *question)
         struct answer answer;
 
         answer_begin(&answer, question, "facts");
-        question->service->write_facts(question->service->context, &answer.document);
+        facts_write(question->service->daemon, &answer.document);
         answer_send(&answer, question);
 }
