@@ -742,15 +742,16 @@ CM_API int cm_write_begin(struct cm_write **ret_write, struct cm_region *region,
 
 /**
  * cm_write_end() - the write is committed, or rolled back: its keys may be served again
- * @write: taken over, whatever is returned; NULL is allowed
+ * @write: taken over, but after -ENOMEM; NULL is allowed
  *
  * An invalidation of its keys and tags, in any case, with CM_WAIT_NODE: what was cached before is
  * dead when the flags go. No wait for the mesh is needed, since nobody serves the keys meanwhile.
  * Before cm_close().
  *
  * Return: 0, CM_PENDING (queued: meshd is away), CM_E_EXPIRED (it invalidated all the same, but the
- *         deadline was over: what committed after that may have been missed until now), or a
- *         negative errno as from cm_invalidate().
+ *         deadline was over: what committed after that may have been missed until now), -ENOMEM
+ *         (in a forked child only: nothing has happened, and @write is still the caller's), or
+ *         another negative errno as from cm_invalidate().
  */
 CM_API int cm_write_end(struct cm_write *write);
 

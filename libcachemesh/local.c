@@ -23,6 +23,9 @@
  * Keys and tags are stamped where their hash under the current page puts them. A put under another
  * mapping than the one seen here cannot matter: its token was taken after that mapping became
  * current, and if that was before this call, we see that mapping too.
+ *
+ * Without a record of the thread no mapping can be entered, and keys and tags have no slots: then
+ * their whole region is stamped.
  */
 #include "libcachemesh/region.h"
 
@@ -81,7 +84,7 @@ static void remove_key(
 void cmi_local_invalidate(struct cm *cm, struct cmi_thread *thread,
                 const struct cmi_target *targets, size_t n_targets)
 {
-        struct cmi_mapping *mapping = cmi_mapping_enter(thread, &cm->mapping);
+        struct cmi_mapping *mapping = thread ? cmi_mapping_enter(thread, &cm->mapping) : NULL;
         uint64_t seq;
 
         pthread_mutex_lock(&cm->local_lock);
@@ -99,7 +102,9 @@ void cmi_local_invalidate(struct cm *cm, struct cmi_thread *thread,
                         cmi_stale_remove(targets[i].region, targets[i].key);
                 }
         }
-        cmi_mapping_leave(thread);
+        if (thread) {
+                cmi_mapping_leave(thread);
+        }
 }
 
 bool cmi_local_allows(const struct cm_region *region, const struct cmi_entry *entry)

@@ -59,7 +59,8 @@ struct cmi_target {
         struct cmi_slice tag;
 };
 
-/* Every target is dead in this process on return; see local.c for the argument. */
+/* Every target is dead in this process on return; see local.c for the argument. Without @thread
+ * (NULL: there was no memory for it) their whole regions are. */
 void cmi_local_invalidate(struct cm *cm, struct cmi_thread *thread,
                 const struct cmi_target *targets, size_t n_targets);
 

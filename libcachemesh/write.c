@@ -204,9 +204,9 @@ int cm_write_begin(struct cm_write **ret_write, struct cm_region *region,
         return r;
 }
 
+/* What committed must be told, also by a thread for whose record there is no memory. */
 int cm_write_end(struct cm_write *write)
 {
-        struct cmi_thread *thread = NULL;
         struct cm *cm;
         int r;
 
@@ -214,10 +214,13 @@ int cm_write_end(struct cm_write *write)
                 return 0;
         }
         cm = write->region->cm;
-        r = cmi_handle_join(cm, &thread);
+        r = cmi_handle_enter(cm);
+        if (r == -ENOMEM) {
+                return r; /* in a child that cannot be set up yet: the next call may find memory */
+        }
         if (r == 0) {
                 cmi_unsent_begin(cm);
-                kill_here(write, thread);
+                kill_here(write, cmi_thread());
                 r = publish_end(write, CM_WAIT_NODE);
                 cmi_unsent_end(cm, r);
         }

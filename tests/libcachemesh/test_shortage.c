@@ -14,6 +14,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -265,6 +266,54 @@ static void a_region_for_which_meshd_has_no_memory_is_asked_for_again(void)
         customer_deinit(&customer);
 }
 
+static void *end_write(void *data)
+{
+        static int r;
+
+        supply_enter();
+        r = cm_write_end(data);
+        supply_leave();
+        return &r;
+}
+
+/* Its first call: there is no memory for the thread's record. */
+static void a_write_can_be_ended_by_a_thread_that_gets_no_memory(void)
+{
+        const struct cm_bytes key = {"k", 1};
+        const struct cm_write_options options = {
+                        .size = sizeof(options), .keys = &key, .n_keys = 1};
+        struct fake_meshd_script script = fake_meshd_script();
+        struct cm_value value = {0};
+        struct customer customer;
+        struct cm_region *region;
+        struct cm_write *write = NULL;
+        pthread_t thread;
+        void *r = NULL;
+
+        supply_begin(-1, false);
+        customer_init(&customer, false);
+        customer.is_strict = true;
+        g_assert_true(customer_open(&customer));
+        region = customer.regions[0][1];
+        fake_meshd_set_script(customer.meshd, &script); /* stamps nothing */
+        g_assert_cmpint(cm_write_begin(&write, region, &options, NULL), ==, 0);
+        g_assert_cmpint(cm_put(region, "k", 1, "v", 1, cm_token(customer.cm[0]), NULL), ==, 0);
+        supply_begin(0, true);
+        supply_only(SUPPLY_THREAD_WORD);
+        pthread_create(&thread, NULL, end_write, write);
+        pthread_join(thread, &r);
+        g_assert_true(supply_has_refused());
+        supply_end();
+        g_assert_cmpint(*(int *)r, ==, 0);
+        g_assert_cmpuint(fake_meshd_n_published(customer.meshd), ==, 2);
+        g_assert_cmpint(cm_get(region, "k", 1, &value), ==, CM_MISS);
+        g_assert_cmpint(cm_put(region, "k", 1, "v", 1, value.token, NULL), ==, 0);
+        g_assert_cmpint(cm_get(region, "k", 1, &value), ==, 0);
+        cm_release(&value);
+        customer_close(&customer);
+        customer_deinit(&customer);
+}
+
 static void loop_until_live(struct customer *customer)
 {
         gint64 end_us = g_get_monotonic_time() + 10 * G_USEC_PER_SEC;
@@ -409,6 +458,7 @@ int main(int argc, char **argv)
         g_test_add_func("/shortage/loop", a_loop_that_cannot_watch_the_socket_looks_at_it);
         g_test_add_func("/shortage/meshd",
                         a_region_for_which_meshd_has_no_memory_is_asked_for_again);
+        g_test_add_func("/shortage/write", a_write_can_be_ended_by_a_thread_that_gets_no_memory);
         g_test_add_func("/shortage/reason", it_is_said_what_is_short);
         return g_test_run();
 }
