@@ -228,7 +228,11 @@ int cmi_connection_publish(struct cm *cm, const struct cmi_slice *ops, size_t n_
                 enum cm_wait wait, uint32_t timeout_ms, struct cm_result *ret_result);
 
 int cmi_connection_begin(struct cm *cm, struct cmi_slice op, uint32_t timeout_ms,
-                struct cm_result *ret_result, uint64_t *ret_stream);
+                struct cm_result *ret_result, struct cmi_place *ret_place);
+
+/* An INTENT_BEGIN that was abandoned has this number: nobody will end it but us. */
+void cmi_connection_end_late(struct cmi_connection *connection, const struct cmi_publication *begin,
+                uint64_t number);
 
 /* An operation that invalidates the whole region. Return: its bytes, in @writer. */
 struct cmi_slice cmi_connection_encode_region(struct cmi_writer *writer, const char *name);

@@ -226,7 +226,7 @@ static int publish_all(struct cmi_connection *connection, const struct cmi_slice
 }
 
 static int begin(struct cmi_connection *connection, struct cmi_slice op, uint32_t timeout_ms,
-                struct cm_result *ret_result, uint64_t *ret_stream)
+                struct cm_result *ret_result, struct cmi_place *ret_place)
 {
         uint64_t deadline_ns = cmi_connection_now_ns() + cmi_ms(timeout_ms);
         struct cmi_publication *publication;
@@ -250,24 +250,41 @@ static int begin(struct cmi_connection *connection, struct cmi_slice op, uint32_
         }
         if (waiter.is_done) {
                 r = waiter.outcome;
-                *ret_stream = waiter.stream;
+                *ret_place = waiter.place;
         } else if (publication->id == 0) {
                 cmi_pending_drop(&connection->pending, publication);
         } else {
-                publication->waiter = NULL; /* its answer drops it, or the end of the socket */
+                publication->waiter = NULL; /* its answer ends it, or the end of the socket */
         }
         cmi_connection_leave(connection, &waiter);
         return r;
 }
 
+/* Without memory its deadline ends it. */
+void cmi_connection_end_late(struct cmi_connection *connection, const struct cmi_publication *begin,
+                uint64_t number)
+{
+        uint8_t bytes[CMI_INTENT_SIZE_MAX + 32];
+        struct cmi_writer writer = cmi_writer(bytes, sizeof(bytes));
+        struct cmi_publication *end;
+        struct cmi_op op;
+
+        if (cmi_op_decode(cmi_slice(begin->op, begin->op_len), &op) < 0) {
+                return;
+        }
+        cmi_op_write_targets(&writer, CMI_OP_INTENT_END, &op);
+        cmi_op_write_place(&writer, connection->stream, number);
+        (void)cmi_pending_add(&connection->pending, cmi_written(&writer), CM_WAIT_NONE, 0, &end);
+}
+
 int cmi_connection_begin(struct cm *cm, struct cmi_slice op, uint32_t timeout_ms,
-                struct cm_result *ret_result, uint64_t *ret_stream)
+                struct cm_result *ret_result, struct cmi_place *ret_place)
 {
         struct cmi_connection *connection = cmi_connection(cm);
         int r;
 
         cmi_connection_lock(connection);
-        r = begin(connection, op, timeout_ms, ret_result, ret_stream);
+        r = begin(connection, op, timeout_ms, ret_result, ret_place);
         cmi_connection_unlock(connection);
         return r;
 }

@@ -217,8 +217,10 @@ static void finish_wait(struct cmi_connection *connection, struct cmi_publicatio
                                 });
                 copy_members(waiter->result, result);
         }
-        if (waiter) {
-                waiter->stream = connection->stream;
+        if (waiter && result->position != 0) {
+                waiter->place = (struct cmi_place){connection->stream, result->position};
+        } else if (publication->is_intent && result->position != 0) {
+                cmi_connection_end_late(connection, publication, result->position);
         }
         cmi_pending_finish(&connection->pending, publication, outcome);
 }

@@ -29,6 +29,12 @@
 struct cmi_mapping; /* mapping.h */
 struct cmi_source;  /* of the source half; each source defines its own and casts */
 
+/* Where an operation is: its number in the stream of the meshd that took it. */
+struct cmi_place {
+        uint64_t stream; /* 0: not known to be in any */
+        uint64_t number;
+};
+
 /* What cm_state() tells, as the source knows it. */
 struct cmi_source_status {
         /* CM_OFFLINE, CM_STANDALONE or, connected, CM_BYPASS: the cache half makes that CM_LIVE
@@ -81,11 +87,11 @@ struct cmi_source_ops {
 
         /*
          * Hand an INTENT_BEGIN over and wait for the mesh. It is never kept for later: CM_PENDING
-         * then. ret_stream: the stream that ret_result's position is in; filled with ret_result.
-         * NULL: the source has no intents.
+         * then. ret_place is set whatever the outcome, if meshd has told it; one that is told later
+         * is ended again. NULL: the source has no intents.
          */
         int (*begin)(struct cm *cm, struct cmi_slice op, uint32_t timeout_ms,
-                        struct cm_result *ret_result, uint64_t *ret_stream);
+                        struct cm_result *ret_result, struct cmi_place *ret_place);
 
         /*
          * A region was opened: get it an index in the current page (and in each later one) and tell

@@ -5,7 +5,7 @@
  * connection, under the connection's lock, and has its own condition: an answer wakes the thread
  * that it is for and no other. Who reads the socket for all is connection_wait.c's business.
  */
-#include "libcachemesh/cachemesh.h"
+#include "libcachemesh/handle.h"
 #include "wire/local.h"
 
 #include <pthread.h>
@@ -31,7 +31,7 @@ struct cmi_waiter {
         struct cm_result *result;             /* of the caller; NULL: not wanted */
         uint32_t region;                      /* REGION: its number in the handle */
         char refusal[CMI_LOCAL_TEXT_MAX + 1]; /* REGION: meshd's words, if it refused */
-        uint64_t stream;                      /* that the position of the result is in */
+        struct cmi_place place;               /* of what was published, as its RESULT says */
 };
 
 struct cmi_waiters {

@@ -15,8 +15,7 @@ static_assert(CM_WRITE_MS_DEFAULT == CMI_INTENT_MS_DEFAULT, "a default has two n
 
 struct cm_write {
         struct cm_region *region;
-        uint64_t stream; /* 0: nobody knows of it, so its end is only an invalidation */
-        uint64_t number;
+        struct cmi_place place; /* stream 0: not known, so its end is only an invalidation */
         uint32_t op_len;
         uint8_t op[CMI_INTENT_SIZE_MAX]; /* INTENT_BEGIN */
 };
@@ -70,7 +69,7 @@ static int encode_begin(struct cm_write *write, const struct cm_write_options *o
                                  : cmi_fail(-E2BIG, "the keys and tags of a write are too long");
 }
 
-/* INTENT_END, or INVALIDATE for one that nobody knows. */
+/* INTENT_END, or INVALIDATE for one whose place is not known. */
 static struct cmi_slice encode_end(const struct cm_write *write, struct cmi_writer *writer)
 {
         struct cmi_op op;
@@ -78,21 +77,11 @@ static struct cmi_slice encode_end(const struct cm_write *write, struct cmi_writ
 
         assert(r == 0);
         (void)r;
-        if (write->stream != 0) {
-                cmi_op_write_intent(writer, CMI_OP_INTENT_END, op.region, op.n_keys);
+        if (write->place.stream != 0) {
+                cmi_op_write_targets(writer, CMI_OP_INTENT_END, &op);
+                cmi_op_write_place(writer, write->place.stream, write->place.number);
         } else {
-                cmi_op_write_begin(writer, op.region, op.n_keys);
-        }
-        for (uint32_t i = 0; i < op.n_keys; i++) {
-                cmi_write_bin(writer, cmi_op_next(&op.keys));
-        }
-        cmi_op_write_tags(writer, op.n_tags);
-        for (uint32_t i = 0; i < op.n_tags; i++) {
-                cmi_write_bin(writer, cmi_op_next(&op.tags));
-        }
-        if (write->stream != 0) {
-                cmi_op_write_place(writer, write->stream, write->number);
-        } else {
+                cmi_op_write_targets(writer, CMI_OP_INVALIDATE, &op);
                 cmi_op_write_end(writer, false);
         }
         return cmi_written(writer);
@@ -142,14 +131,9 @@ static int begin(struct cm_write *write, uint32_t timeout_ms, struct cm_result *
 {
         struct cm *cm = write->region->cm;
         struct cm_result result = {0};
-        uint64_t stream = 0;
         int r = cm->ops->begin(cm, cmi_slice(write->op, write->op_len), cmi_timeout(cm, timeout_ms),
-                        &result, &stream);
+                        &result, &write->place);
 
-        if (r != CM_PENDING) {
-                write->stream = stream;
-                write->number = result.position;
-        }
         if (r == CM_E_TIMEOUT) {
                 publish_end(write, CM_WAIT_NONE);
         }

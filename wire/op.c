@@ -138,6 +138,25 @@ void cmi_op_write_intent(struct cmi_writer *writer, enum cmi_op_kind kind, struc
         cmi_write_array(writer, n_keys);
 }
 
+static void write_list(struct cmi_writer *writer, struct cmi_reader list, uint32_t n)
+{
+        for (uint32_t i = 0; i < n; i++) {
+                cmi_write_bin(writer, cmi_op_next(&list));
+        }
+}
+
+void cmi_op_write_targets(struct cmi_writer *writer, enum cmi_op_kind kind, const struct cmi_op *op)
+{
+        if (kind == CMI_OP_INVALIDATE) {
+                cmi_op_write_begin(writer, op->region, op->n_keys);
+        } else {
+                cmi_op_write_intent(writer, kind, op->region, op->n_keys);
+        }
+        write_list(writer, op->keys, op->n_keys);
+        cmi_op_write_tags(writer, op->n_tags);
+        write_list(writer, op->tags, op->n_tags);
+}
+
 void cmi_op_write_deadline(struct cmi_writer *writer, uint64_t deadline_ms)
 {
         cmi_write_uint(writer, deadline_ms);

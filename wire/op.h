@@ -74,6 +74,11 @@ void cmi_op_write_end(struct cmi_writer *writer, bool is_whole_region);
 void cmi_op_write_all(struct cmi_writer *writer);
 void cmi_op_write_intent(struct cmi_writer *writer, enum cmi_op_kind kind, struct cmi_slice region,
                 uint32_t n_keys);
+
+/* Open an operation of @kind with the region, keys and tags of one that cmi_op_decode() accepted;
+ * then _end, _deadline or _place. */
+void cmi_op_write_targets(
+                struct cmi_writer *writer, enum cmi_op_kind kind, const struct cmi_op *op);
 void cmi_op_write_deadline(struct cmi_writer *writer, uint64_t deadline_ms);
 void cmi_op_write_place(struct cmi_writer *writer, uint64_t stream, uint64_t number);
 

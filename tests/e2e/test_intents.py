@@ -5,6 +5,7 @@ import time
 
 from mesh import Mesh, expect, expect_equal, run, until
 
+CM_PENDING = 3
 CM_PARTIAL = 4
 CM_REFUSED = 5
 CM_E_BUSY = -1007
@@ -173,6 +174,17 @@ def one_connection_has_a_bounded_number_open():
         expect_equal(node.app(name='other').wait_mode('live').ask('begin 0 r k 30000')['rc'], 0)
 
 
+def one_begun_before_the_node_serves_is_over_with_its_end():
+    with Mesh(LEASE_MS) as mesh:
+        node = mesh.node(alone_ms=30000).start()
+        app = node.app(name='early', timeout_ms=500)
+        app.wait_mode('bypass')
+        expect_equal(app.ask('begin 0 r k 30000')['rc'], CM_PENDING)
+        expect_equal(len(intents(node)), 1)
+        expect_equal(app.ask('end 0')['rc'], 0)
+        expect_equal(intents(node), [])
+
+
 def a_member_that_does_not_answer_makes_it_partial():
     with Mesh(1000) as mesh:
         (_, second), (writer, _) = mesh.start_with_apps(2)
@@ -193,4 +205,5 @@ if __name__ == '__main__':
          a_meshd_that_was_killed_and_started_knows_its_intents_and_their_end,
          a_node_that_joins_later_is_told,
          one_connection_has_a_bounded_number_open,
+         one_begun_before_the_node_serves_is_over_with_its_end,
          a_member_that_does_not_answer_makes_it_partial])

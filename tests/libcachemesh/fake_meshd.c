@@ -119,6 +119,7 @@ static void answer_attach(struct fake_meshd *meshd, struct client *client, uint6
                         .version = script->version ? script->version : CMI_LOCAL_VERSION_MAX,
                         .software = "fake",
                         .node = "fake",
+                        .stream = FAKE_STREAM,
                         .epoch = meshd->page.words->epoch + script->is_page_of_other_epoch,
                         .page_size = (script->n_descriptors > 0) != script->is_size_wrong
                                                      ? meshd->page.size + script->page_size_off
@@ -208,9 +209,14 @@ static void remember(struct fake_meshd *meshd, struct cmi_slice bytes)
         if (op.n_keys > 0) {
                 key = cmi_op_next(&op.keys);
         }
-        g_ptr_array_add(meshd->published, g_strdup_printf("%.*s:%.*s", (int)op.region.len,
-                                                          (const char *)op.region.data,
-                                                          (int)key.len, (const char *)key.data));
+        g_ptr_array_add(meshd->published,
+                        g_strdup_printf("%s%.*s:%.*s",
+                                        op.kind == CMI_OP_INTENT_BEGIN ? "begin "
+                                        : op.kind == CMI_OP_INTENT_END ? "end "
+                                                                       : "",
+                                        (int)op.region.len, (const char *)op.region.data,
+                                        (int)key.len, (const char *)key.data));
+        g_assert_true(op.kind != CMI_OP_INTENT_END || op.stream == FAKE_STREAM);
         pthread_cond_broadcast(&meshd->changed);
 }
 

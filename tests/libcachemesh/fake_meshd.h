@@ -10,6 +10,8 @@
 
 #include <glib.h>
 
+#define FAKE_STREAM 42
+
 struct fake_meshd_script {
         uint64_t version;      /* answered at ATTACH; 0: the newest */
         int64_t mono_shift_ns; /* of the clock in the answer */
@@ -78,7 +80,7 @@ bool fake_meshd_await_closed(struct fake_meshd *meshd, unsigned n);
 unsigned fake_meshd_n_published(struct fake_meshd *meshd);
 unsigned fake_meshd_n_accepted(struct fake_meshd *meshd);
 
-/* "region:key" or "region:*" of publication @i, to be freed. */
+/* "region:key" or "region:*" of publication @i, to be freed; for an intent after "begin " or "end ". */
 char *fake_meshd_published(struct fake_meshd *meshd, unsigned i);
 
 /* Writable view of its page. */

@@ -10,7 +10,7 @@ struct call {
         struct fixture *f;
         uint32_t timeout_ms;
         int outcome;
-        uint64_t stream;
+        struct cmi_place place;
 };
 
 static int begin(struct call *call)
@@ -23,8 +23,8 @@ static int begin(struct call *call)
         cmi_write_bin(&writer, cmi_slice_str("k"));
         cmi_op_write_tags(&writer, 0);
         cmi_op_write_deadline(&writer, 5000);
-        call->outcome = call->f->cm->ops->begin(call->f->cm, cmi_written(&writer), call->timeout_ms,
-                        &result, &call->stream);
+        call->outcome = call->f->cm->ops->begin(
+                        call->f->cm, cmi_written(&writer), call->timeout_ms, &result, &call->place);
         free(result.members);
         return call->outcome;
 }
@@ -67,7 +67,7 @@ static void without_meshd_it_is_not_begun_later(struct fixture *f, const void *u
         f->cm = fake_handle_open(f->path, &options);
         fake_handle_region(f->cm, "r", 0);
         g_assert_cmpint(begin(&call), ==, CM_PENDING);
-        g_assert_cmpuint(call.stream, ==, 0);
+        g_assert_cmpuint(call.place.number, ==, 0);
         g_assert_false(f->cm->is_pending);
         f->meshd = fake_meshd_start(f->path, NULL);
         g_assert_true(fake_handle_await(f->cm, fake_handle_is_live, NULL));
@@ -92,7 +92,31 @@ static void one_cut_off_by_a_killed_meshd_is_not_begun_again(struct fixture *f, 
         expect_nothing_was_kept(f);
 }
 
-static void an_answer_after_its_time_does_no_harm(struct fixture *f, const void *unused)
+/* meshd that does not serve yet has it in its stream, and says so. */
+static void one_that_is_pending_in_meshd_has_its_place(struct fixture *f, const void *unused)
+{
+        struct fake_meshd_script script = fake_meshd_script();
+        struct call call = {.f = f, .timeout_ms = 5000};
+
+        script.mesh_outcome = CM_PENDING;
+        fixture_start_region(f, &script);
+        g_assert_cmpint(begin(&call), ==, CM_PENDING);
+        g_assert_cmpuint(call.place.stream, ==, FAKE_STREAM);
+        g_assert_cmpuint(call.place.number, ==, 1);
+        expect_nothing_was_kept(f);
+}
+
+static void expect_published(struct fixture *f, unsigned i, const char *text)
+{
+        g_autofree char *seen = NULL;
+
+        g_assert_true(fake_meshd_await_published(f->meshd, i + 1));
+        seen = fake_meshd_published(f->meshd, i);
+        g_assert_cmpstr(seen, ==, text);
+}
+
+/* Its caller takes it for one that nobody knows. */
+static void one_that_is_answered_after_its_time_is_ended(struct fixture *f, const void *unused)
 {
         struct fake_meshd_script script = fake_meshd_script();
         struct call call = {.f = f, .timeout_ms = 50};
@@ -100,8 +124,14 @@ static void an_answer_after_its_time_does_no_harm(struct fixture *f, const void 
         script.answers_mesh = false;
         fixture_start_region(f, &script);
         g_assert_cmpint(begin(&call), ==, CM_PENDING);
+        g_assert_cmpuint(call.place.stream, ==, 0);
         g_assert_true(fake_meshd_answer(f->meshd, 0));
-        expect_nothing_was_kept(f);
+        g_assert_cmpint(fake_handle_invalidate(f->cm, "r", "other", CM_WAIT_NODE, 5000, NULL), ==,
+                        0);
+        expect_published(f, 0, "begin r:k");
+        expect_published(f, 1, "end r:k");
+        expect_published(f, 2, "r:other");
+        g_assert_false(f->cm->is_pending);
 }
 
 static void what_meshd_refuses_is_told(struct fixture *f, const void *unused)
@@ -140,7 +170,8 @@ int main(int argc, char **argv)
         CASE(it_is_begun_once);
         CASE(without_meshd_it_is_not_begun_later);
         CASE(one_cut_off_by_a_killed_meshd_is_not_begun_again);
-        CASE(an_answer_after_its_time_does_no_harm);
+        CASE(one_that_is_pending_in_meshd_has_its_place);
+        CASE(one_that_is_answered_after_its_time_is_ended);
         CASE(what_meshd_refuses_is_told);
         CASE(each_outcome_comes_through);
         return g_test_run();

@@ -119,6 +119,25 @@ static void begin_and_end_of_an_intent_are_read_back(void)
         expect_targets(&op);
 }
 
+static void an_end_has_the_targets_of_its_begin(void)
+{
+        g_autoptr(GByteArray) begin = bytes_of_hex(golden_intent_begin);
+        g_autoptr(GByteArray) end = bytes_of_hex(golden_intent_end);
+        g_autoptr(GByteArray) invalidate = bytes_of_hex(golden_invalidate);
+        uint8_t buffer[64];
+        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
+        struct cmi_op op;
+
+        g_assert_cmpint(cmi_op_decode(cmi_slice(begin->data, begin->len), &op), ==, 0);
+        cmi_op_write_targets(&writer, CMI_OP_INTENT_END, &op);
+        cmi_op_write_place(&writer, 0x0102030405060708, 300);
+        assert_same_bytes(cmi_written(&writer), cmi_slice(end->data, end->len));
+        writer = cmi_writer(buffer, sizeof(buffer));
+        cmi_op_write_targets(&writer, CMI_OP_INVALIDATE, &op);
+        cmi_op_write_end(&writer, false);
+        assert_same_bytes(cmi_written(&writer), cmi_slice(invalidate->data, invalidate->len));
+}
+
 static void all_is_one_element(void)
 {
         uint8_t buffer[8];
@@ -314,6 +333,7 @@ int main(int argc, char **argv)
         CASE(an_invalidate_is_read_back);
         CASE(begin_and_end_of_an_intent_are_written_as_documented);
         CASE(begin_and_end_of_an_intent_are_read_back);
+        CASE(an_end_has_the_targets_of_its_begin);
         CASE(all_is_one_element);
         CASE(an_operation_cut_short_is_refused);
         CASE(a_newer_version_may_append_elements_and_kinds);
