@@ -23,6 +23,18 @@ static const struct view_column intent_columns[] = {
 
 static const struct view intents_view = {"intents", "position", intent_columns};
 
+/* What no answer of meshd has room for; in JSON it is a member. */
+static void tell_more(const struct call *call, json_int_t n_more)
+{
+        if (n_more > 0 && !call->output.is_quiet) {
+                fflush(call->output.file);
+                fprintf(stderr,
+                                "meshctl intents: %" JSON_INTEGER_FORMAT
+                                " more are open than one answer holds\n",
+                                n_more);
+        }
+}
+
 int verb_intents(struct call *call)
 {
         CM_CLEANUP(json_decref_p) json_t *document = NULL;
@@ -34,6 +46,7 @@ int verb_intents(struct call *call)
         status = call_query(call, "intents", call_arguments_end(&arguments), &document);
         if (status == 0) {
                 view_rows(&intents_view, document, &call->output);
+                tell_more(call, document_int(document, "n_more", 0));
         }
         return status;
 }

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#define ROW_MAX 2048 /* bytes, more than any row and what comes after the last one */
+
 static const char *node_name(const struct question *question, const struct cmi_id *id,
                 struct core_member *member)
 {
@@ -64,6 +66,7 @@ void verb_intents(const struct question *question)
         struct core_intent intent;
         struct answer answer;
         bool is_shown = false;
+        uint32_t n_more = 0;
         uint32_t at = 0;
 
         if (arguments_bool(question->arguments, "show_keys", &is_shown) < 0) {
@@ -73,10 +76,15 @@ void verb_intents(const struct question *question)
         answer_begin(&answer, question, "intents");
         document_open_array(&answer.document, "intents");
         while (core_intent(question->service->core, &at, &intent)) {
+                if (answer.writer.len > SERVICE_ANSWER_MAX - ROW_MAX) {
+                        n_more++;
+                        continue;
+                }
                 document_open_map(&answer.document, NULL);
                 write_intent(&answer.document, question, &intent, is_shown);
                 document_close(&answer.document);
         }
         document_close(&answer.document);
+        document_uint(&answer.document, "n_more", n_more);
         answer_send(&answer, question);
 }

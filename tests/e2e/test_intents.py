@@ -13,6 +13,7 @@ CM_E_EXPIRED = -1008
 LEASE_MS = 400  # so that a busy machine alone costs few leases
 DEADLINE_MS = 4000
 CLIENT_MAX = 64
+NODE_MAX = 256
 
 
 def stored(*apps):
@@ -185,6 +186,22 @@ def one_begun_before_the_node_serves_is_over_with_its_end():
         expect_equal(intents(node), [])
 
 
+def more_than_one_answer_holds_are_cut_and_counted():
+    with Mesh(LEASE_MS) as mesh:
+        nodes, _ = mesh.start_with_apps(4)
+        key = '\x01' * 300
+        for node in nodes:
+            for app in (node.app(name=f'app{i}').wait_mode('live') for i in range(NODE_MAX // CLIENT_MAX)):
+                for number in range(CLIENT_MAX):
+                    expect_equal(app.ask(f'begin {number} r {key}{number} 30000')['rc'], 0)
+        until('all are told', lambda: nodes[0].stats()['intents_open'] == 4 * NODE_MAX)
+        document = nodes[0].json('intents')
+        expect_equal((len(document['intents']), document['n_more']), (4 * NODE_MAX, 0))
+        document = nodes[0].json('intents', '--show-keys')
+        expect(document['n_more'] > 0, 'they all fit, so nothing was tested')
+        expect_equal(len(document['intents']) + document['n_more'], 4 * NODE_MAX)
+
+
 def a_member_that_does_not_answer_makes_it_partial():
     with Mesh(1000) as mesh:
         (_, second), (writer, _) = mesh.start_with_apps(2)
@@ -206,4 +223,5 @@ if __name__ == '__main__':
          a_node_that_joins_later_is_told,
          one_connection_has_a_bounded_number_open,
          one_begun_before_the_node_serves_is_over_with_its_end,
+         more_than_one_answer_holds_are_cut_and_counted,
          a_member_that_does_not_answer_makes_it_partial])

@@ -18,6 +18,16 @@ row='{"node": "alpha", "id": "61", "stream": "00000000000000ff", "position": 7, 
         json 'd["intents"][0]["stream"] == "00000000000000ff" and d["intents"][0]["left_ms"] == 3500'
 }
 
+@test "it is said when there are more than an answer holds" {
+        fake <<<'{"answers": {"intents": {"intents": ['"$row"'], "n_more": 12}}}'
+        ctl intents --show-keys
+        expect_status 0
+        expect_error "12 more are open than one answer holds"
+        [ "${#lines[@]}" -eq 2 ]
+        ctl intents -q
+        expect_no_error
+}
+
 @test "keys are asked for only when they are to be shown" {
         fake <<<'{"answers": {"intents": {"intents": []}}}'
         ctl intents --show-keys
