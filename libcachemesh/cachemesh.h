@@ -13,7 +13,9 @@
  *
  * Return values: 0 is success, a positive value is a documented outcome (CM_MISS and others), a
  * negative one is an error: a -errno or a CM_E_* code; cm_strerror() names each, and
- * cm_error_detail() says more. On failure nothing is stored through a ret_ argument. Besides what
+ * cm_error_detail() says more. On failure nothing is stored through a ret_ argument. Structs that
+ * begin with their size may get more members in later versions, at their end; all others stay as
+ * they are for as long as the library keeps its soname. Besides what
  * its comment lists, a call on a handle, a region or a batch may fail in two ways: with -ENOMEM,
  * which the first call of a thread or of a forked child needs memory for, and with CM_E_FORKED, in
  * a child of the process that opened the handle with CM_OPEN_NO_FORK.
@@ -83,14 +85,15 @@ enum cm_outcome {
         CM_OK = 0,
         CM_MISS = 1,    /* not cached, or not known to be fresh; comes with a token for your load */
         CM_STALE = 2,   /* the load failed; an older value instead, which may be wrong by now */
-        CM_PENDING = 3, /* not known to be in the stream: is sent when meshd answers again */
+        CM_PENDING = 3, /* not known to be in the stream; an invalidation is kept, and sent when
+                           meshd answers; the begin of a write is not: see cm_write_begin() */
         CM_PARTIAL = 4, /* in the stream, but not proven to be on every member: see the result */
         CM_REFUSED = 5, /* cm_put(): the token is too old, or a fresh value is there; not stored */
         CM_NEGATIVE = 6, /* the key is known not to exist; there is no value to release */
         CM_NO_EVENT = 7, /* cm_next_event(): nothing has happened */
 };
 
-/* Errors beyond errno. */
+/* Errors beyond errno. -1005 and -1006 are none. */
 
 /** define CM_E_CONFIG - another process of this node, or this one, has other region options */
 #define CM_E_CONFIG (-1001)
@@ -334,9 +337,9 @@ CM_API int cm_open(struct cm **ret_cm, const struct cm_options *options);
  *
  * Pinned values stay readable until released, by any thread. Invalidations still queued are tried
  * once more: with a meshd that is there the call may take the handle's timeout, without one it does
- * not wait. No other call on the handle, its regions or its batches may be running or follow, also
- * no loader and no cm_log_fn: end the threads first, free the batches first. In a child of
- * CM_OPEN_NO_FORK it does nothing, and the memory stays.
+ * not wait. No other call on the handle, its regions, its batches or its writes may be running or
+ * follow, also no loader and no cm_log_fn: end the threads first, free the batches and end the
+ * writes first. In a child of CM_OPEN_NO_FORK it does nothing, and the memory stays.
  *
  * Return: NULL.
  */
@@ -724,7 +727,12 @@ struct cm_write_options {
  * in between does no harm: when the deadline is over each node takes the write for ended, and
  * nothing that was loaded before is served again. So the COMMIT must not take effect later than
  * that: give the database a deadline of its own (a statement timeout) which, counted from this
- * call, lies below this one. Waits as CM_WAIT_MESH does. docs/explanation/intents.md has it all.
+ * call, lies below this one. Waits as long as CM_WAIT_MESH does, but a member that only lapsed
+ * makes it CM_PARTIAL. docs/explanation/intents.md has it all.
+ *
+ * A write belongs to one thread at a time, and any thread may end it. A forked child has a copy,
+ * which it may end or leave alone: the first end, in whichever process, ends the write, and a
+ * second one is CM_E_EXPIRED.
  *
  * 0: every member has confirmed it. CM_PARTIAL: those in the result have not; if this node's host
  * dies before cm_write_end() they may serve the old value up to the region's TTL. CM_PENDING: it is
@@ -905,7 +913,7 @@ struct cm_region_stats {
         size_t size; /* set by the caller: sizeof(struct cm_region_stats) */
         uint64_t n_hits;
         uint64_t n_negative_hits;
-        uint64_t n_misses[9];   /* by enum cm_reason */
+        uint64_t n_misses[16];  /* by enum cm_reason; those that this version does not know are 0 */
         uint64_t n_puts;        /* stored, also by loads */
         uint64_t n_refused;     /* CM_REFUSED; and loads whose value was not stored */
         uint64_t n_evicted;     /* entries, to make room */

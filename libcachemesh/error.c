@@ -14,7 +14,7 @@ static const struct {
                 {CM_OK, "success"},
                 {CM_MISS, "not cached, or not known to be fresh"},
                 {CM_STALE, "the load failed; an older value instead"},
-                {CM_PENDING, "queued: it will be sent when meshd answers again"},
+                {CM_PENDING, "not known to be in the stream"},
                 {CM_PARTIAL, "in the stream, but not every member is proven to have it"},
                 {CM_REFUSED, "not stored: the token is too old, or a fresh value is there"},
                 {CM_NEGATIVE, "known not to exist"},

@@ -79,7 +79,7 @@ int cm_region_stats(struct cm_region *region, struct cm_region_stats *ret_stats)
         add_up(region, sums);
         stats.n_hits = sums[CMI_COUNT_HIT];
         stats.n_negative_hits = sums[CMI_COUNT_NEGATIVE_HIT];
-        memcpy(stats.n_misses, &sums[CMI_COUNT_MISS], sizeof(stats.n_misses));
+        memcpy(stats.n_misses, &sums[CMI_COUNT_MISS], CMI_REASONS * sizeof(stats.n_misses[0]));
         stats.n_puts = sums[CMI_COUNT_PUT];
         stats.n_refused = sums[CMI_COUNT_REFUSED];
         stats.n_loads = sums[CMI_COUNT_LOAD];

@@ -9,6 +9,8 @@
 struct cm;
 struct cm_region;
 
+#define CMI_REASONS 9 /* of enum cm_reason, CM_REASON_NONE too */
+
 enum cmi_count {
         CMI_COUNT_HIT,
         CMI_COUNT_NEGATIVE_HIT,
@@ -20,8 +22,8 @@ enum cmi_count {
         CMI_COUNT_BUSY,
         CMI_COUNT_STALE,
         CMI_COUNT_SHARED,
-        CMI_COUNT_MISS, /* and the eight that follow, by enum cm_reason */
-        CMI_COUNT_N = CMI_COUNT_MISS + 9,
+        CMI_COUNT_MISS, /* and those that follow, by enum cm_reason */
+        CMI_COUNT_N = CMI_COUNT_MISS + CMI_REASONS,
 };
 
 struct cmi_counters {

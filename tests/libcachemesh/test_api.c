@@ -476,6 +476,9 @@ static void statistics_tell_hits_and_why_it_missed(void)
         g_assert_cmpuint(stats.n_hits, ==, 2);
         g_assert_cmpuint(stats.n_misses[CM_REASON_ABSENT], ==, 1);
         g_assert_cmpuint(stats.n_misses[CM_REASON_INVALIDATED], ==, 1);
+        for (size_t i = CM_REASON_INTENT + 1; i < G_N_ELEMENTS(stats.n_misses); i++) {
+                g_assert_cmpuint(stats.n_misses[i], ==, 0);
+        }
         g_assert_cmpuint(stats.n_puts, ==, 1);
         g_assert_cmpuint(stats.n_refused, ==, 1);
         g_assert_cmpint(cm_region_stats(f.region, &shorter), ==, 0);
