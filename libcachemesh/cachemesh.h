@@ -197,7 +197,7 @@ struct cm_options {
         const char *name;        /* of this app, clean UTF-8 of up to CM_NAME_MAX bytes, shown to
                                     people; NULL: the program's name */
         unsigned flags;          /* CM_OPEN_* */
-        uint32_t timeout_ms;     /* default deadline of each call that may wait; 0: 5000 */
+        uint32_t timeout_ms;     /* deadline of each call that may wait and has no other; 0: 5000 */
         uint32_t pending_max;    /* publications kept while meshd is away, up to 16 MiB; 0: 4096 */
         cm_log_fn log;           /* NULL: silent */
         void *log_userdata;
@@ -236,6 +236,7 @@ struct cm_region_options {
         uint32_t stale_if_error_ms; /* a load that fails is answered by the last value, if that is
                                        at most so old; 0: never. See CM_STALE in cm_get_or_load() */
         unsigned flags;             /* CM_REGION_* */
+        uint32_t timeout_ms;        /* of this cm_region_open(); 0: the handle's */
 };
 
 /**
@@ -353,8 +354,8 @@ CM_API struct cm *cm_close(struct cm *cm);
  * @name:       1 to CM_REGION_NAME_MAX bytes of UTF-8 without control characters; copied
  * @options:    borrowed; NULL for all defaults
  *
- * The first time on a handle that is connected it waits for meshd's answer, at most the handle's
- * timeout; without an answer it succeeds and the region misses until there is one. There is no
+ * The first time on a handle that is connected it waits for meshd's answer, at most the timeout in
+ * the options; without an answer it succeeds and the region misses until there is one. There is no
  * closing of a single region, and a name that was refused keeps its place in the handle.
  *
  * Open regions before tokens are taken: a token from before the first opening of a region on this
@@ -584,8 +585,9 @@ CM_API int cm_get_or_load_with(struct cm_region *region, const void *key, size_t
  * before the call returns, also if it fails (but for the errors of an argument, of memory and of
  * forking). CM_WAIT_NONE takes one system call and waits only for room in the socket, if at all;
  * CM_WAIT_NODE takes one round trip on the Unix socket, CM_WAIT_MESH also one in the mesh. None
- * takes longer than the handle's timeout. What CM_WAIT_NONE left in the socket of a meshd that then
- * dies is sent again by this handle's next calls, or by cm_dispatch(): not before.
+ * takes longer than the handle's timeout, or that of cm_invalidate_with(). What CM_WAIT_NONE left
+ * in the socket of a meshd that then dies is sent again by this handle's next calls, or by
+ * cm_dispatch(): not before.
  *
  * While meshd is away invalidations are queued, in memory and in a file beside meshd's socket that
  * outlives this process; where such a file cannot be written, they are lost with the process, and
@@ -626,6 +628,57 @@ CM_API int cm_invalidate_tag(struct cm_region *region, const void *tag, size_t t
  */
 CM_API int cm_invalidate_region(
                 struct cm_region *region, enum cm_wait wait, struct cm_result *ret_result);
+
+/** struct cm_invalidate_options - of one invalidation; zero it and set @size */
+struct cm_invalidate_options {
+        size_t size;         /* sizeof(struct cm_invalidate_options) */
+        uint32_t timeout_ms; /* of this call; 0: the handle's */
+};
+
+/**
+ * cm_invalidate_with() - cm_invalidate() with options for this call
+ * @region:     where
+ * @key:        borrowed for the call
+ * @key_len:    1 to CM_KEY_MAX bytes
+ * @wait:       how far it must have come
+ * @options:    borrowed; NULL: none
+ * @ret_result: NULL, or as with cm_invalidate()
+ *
+ * A timeout that is over ends the wait and nothing else: the key is dead here, and the invalidation
+ * goes its way.
+ *
+ * Return: as cm_invalidate(); -EINVAL also for options without their size.
+ */
+CM_API int cm_invalidate_with(struct cm_region *region, const void *key, size_t key_len,
+                enum cm_wait wait, const struct cm_invalidate_options *options,
+                struct cm_result *ret_result);
+
+/**
+ * cm_invalidate_tag_with() - cm_invalidate_tag() with options for this call
+ * @region:     where
+ * @tag:        borrowed for the call
+ * @tag_len:    1 to CM_TAG_MAX bytes
+ * @wait:       how far it must have come
+ * @options:    borrowed; NULL: none
+ * @ret_result: NULL, or as with cm_invalidate()
+ *
+ * Return: as cm_invalidate_with().
+ */
+CM_API int cm_invalidate_tag_with(struct cm_region *region, const void *tag, size_t tag_len,
+                enum cm_wait wait, const struct cm_invalidate_options *options,
+                struct cm_result *ret_result);
+
+/**
+ * cm_invalidate_region_with() - cm_invalidate_region() with options for this call
+ * @region:     which
+ * @wait:       how far it must have come
+ * @options:    borrowed; NULL: none
+ * @ret_result: NULL, or as with cm_invalidate()
+ *
+ * Return: as cm_invalidate_with().
+ */
+CM_API int cm_invalidate_region_with(struct cm_region *region, enum cm_wait wait,
+                const struct cm_invalidate_options *options, struct cm_result *ret_result);
 
 /**
  * cm_batch_new() - collect invalidations for one publication
@@ -711,9 +764,10 @@ struct cm_write_options {
         const struct cm_bytes *keys;
         size_t n_keys;
         const struct cm_bytes *tags;
-        size_t n_tags;        /* with n_keys 1 to CM_WRITE_TARGETS_MAX */
-        uint32_t deadline_ms; /* 0: CM_WRITE_MS_DEFAULT; up to CM_WRITE_MS_MAX */
-        uint32_t timeout_ms;  /* of this call; 0: the handle's */
+        size_t n_tags;           /* with n_keys 1 to CM_WRITE_TARGETS_MAX */
+        uint32_t deadline_ms;    /* 0: CM_WRITE_MS_DEFAULT; up to CM_WRITE_MS_MAX */
+        uint32_t timeout_ms;     /* of cm_write_begin(); 0: the handle's */
+        uint32_t end_timeout_ms; /* of cm_write_end(); 0: the handle's */
 };
 
 /**

@@ -164,7 +164,7 @@ int cm_region_open(struct cm_region **ret_region, struct cm *cm, const char *nam
                 return r;
         }
         /* One that was refused since is asked for again. */
-        r = cm->ops->open_region(cm, region, r > 0 ? cm->options.timeout_ms : 0);
+        r = cm->ops->open_region(cm, region, r > 0 ? cmi_timeout(cm, copy.timeout_ms) : 0);
         if (r < 0) {
                 return r;
         }

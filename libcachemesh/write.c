@@ -16,6 +16,7 @@ static_assert(CM_WRITE_MS_DEFAULT == CMI_INTENT_MS_DEFAULT, "a default has two n
 struct cm_write {
         struct cm_region *region;
         struct cmi_place place; /* stream 0: not known, so its end is only an invalidation */
+        uint32_t end_timeout_ms;
         uint32_t op_len;
         uint8_t op[CMI_INTENT_SIZE_MAX]; /* INTENT_BEGIN */
 };
@@ -114,7 +115,7 @@ static int publish_end(const struct cm_write *write, enum cm_wait wait)
         struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
         struct cmi_slice op = encode_end(write, &writer);
 
-        return cm->ops->publish(cm, &op, 1, wait, cmi_timeout(cm, 0), NULL);
+        return cm->ops->publish(cm, &op, 1, wait, cmi_timeout(cm, write->end_timeout_ms), NULL);
 }
 
 static int told(int r)
@@ -174,7 +175,7 @@ int cm_write_begin(struct cm_write **ret_write, struct cm_region *region,
         if (!write) {
                 return cmi_fail(-ENOMEM, "no memory for the write");
         }
-        *write = (struct cm_write){.region = region};
+        *write = (struct cm_write){.region = region, .end_timeout_ms = copy.end_timeout_ms};
         r = encode_begin(write, &copy);
         if (r == 0) {
                 kill_here(write, thread);
