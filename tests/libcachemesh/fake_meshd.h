@@ -80,7 +80,8 @@ bool fake_meshd_await_closed(struct fake_meshd *meshd, unsigned n);
 unsigned fake_meshd_n_published(struct fake_meshd *meshd);
 unsigned fake_meshd_n_accepted(struct fake_meshd *meshd);
 
-/* "region:key" or "region:*" of publication @i, to be freed; for an intent after "begin " or "end ". */
+/* "region:key" or "region:*" of publication @i, to be freed; after "begin " or "end " for an
+ * intent. */
 char *fake_meshd_published(struct fake_meshd *meshd, unsigned i);
 
 /* Writable view of its page. */
