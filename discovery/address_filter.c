@@ -36,6 +36,28 @@ int address_filter_check(const struct address_filter *filter, const struct cmi_e
         return is_own(filter, endpoint) ? -ELOOP : 0;
 }
 
+static bool is_on_loopback(const struct address_filter *filter)
+{
+        for (uint8_t i = 0; i < filter->n_own; i++) {
+                if (cmi_endpoint_is_loopback(&filter->own[i])) {
+                        return true;
+                }
+        }
+        return filter->is_loopback_only;
+}
+
+int address_filter_check_dns(
+                const struct address_filter *filter, const struct cmi_endpoint *endpoint)
+{
+        if (cmi_endpoint_is_link_local(endpoint)) {
+                return -EINVAL;
+        }
+        if (cmi_endpoint_is_loopback(endpoint) && !is_on_loopback(filter)) {
+                return -EADDRNOTAVAIL;
+        }
+        return address_filter_check(filter, endpoint);
+}
+
 uint8_t address_filter_pick(const struct address_filter *filter, const struct beacon *beacon,
                 const struct cmi_endpoint *source, uint32_t ifindex,
                 struct cmi_endpoint ret_picked[BEACON_ENDPOINTS_MAX])

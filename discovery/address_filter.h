@@ -32,6 +32,20 @@ void address_filter_set_own(
 int address_filter_check(const struct address_filter *filter, const struct cmi_endpoint *endpoint);
 
 /**
+ * address_filter_check_dns() - may this be dialled, since DNS names it?
+ * @filter:   to ask
+ * @endpoint: any
+ *
+ * Who answers for DNS, or stands on the way, must not be able to make this node dial services of
+ * its own host: loopback counts only in a node that is itself reached there.
+ *
+ * Return: as address_filter_check(); -EADDRNOTAVAIL also for loopback in a node that is reached
+ *         elsewhere; -EINVAL also for a link-local address, since DNS names no interface.
+ */
+int address_filter_check_dns(
+                const struct address_filter *filter, const struct cmi_endpoint *endpoint);
+
+/**
  * address_filter_pick() - the endpoints of a beacon that may be dialled
  * @filter:     to ask
  * @beacon:     borrowed

@@ -7,7 +7,8 @@
 
 bool candidate_is_unknown(const struct candidate *candidate)
 {
-        return candidate->origins == CANDIDATE_BEACON && !candidate->was_connected;
+        return (candidate->origins & ~(CANDIDATE_BEACON | CANDIDATE_DNS)) == 0 &&
+               !candidate->was_connected;
 }
 
 bool candidate_has_proven_id(const struct candidate *candidate)
@@ -94,6 +95,7 @@ bool candidate_refresh(struct candidate *candidate, const struct beacon *beacon,
                         candidate->incarnation != 0 && beacon->incarnation > candidate->incarnation;
 
         candidate->origins |= CANDIDATE_BEACON;
+        candidate->is_withdrawn = false;
         candidate->incarnation = beacon->incarnation;
         candidate->counter = beacon->counter;
         candidate->heard_ns = now_ns;
@@ -165,6 +167,7 @@ void candidate_rest(struct candidate *candidate)
         candidate->state = CANDIDATE_CONNECTED;
         candidate->was_connected = true;
         candidate->is_met = false;
+        candidate->is_withdrawn = false;
         candidate->is_refused = false;
         candidate->n_failures = 0;
 }

@@ -21,6 +21,7 @@ enum candidate_origin {
         CANDIDATE_STATIC = 2, /* configured */
         CANDIDATE_DISK = 4,   /* was a member in an earlier life of this node */
         CANDIDATE_PEER = 8,   /* an authenticated peer named it, or said HELLO */
+        CANDIDATE_DNS = 16,   /* a configured name has its address: who answers for DNS said so */
 };
 
 enum candidate_state {
@@ -42,9 +43,10 @@ struct candidate {
         bool was_connected;   /* once at least */
         bool is_met;          /* there came a link by another way while the dial runs */
         bool is_unknown_dial; /* the running dial counts as one to an unknown node */
-        uint8_t state;        /* enum candidate_state */
-        uint8_t origins;      /* enum candidate_origin, or'ed */
-        uint8_t n_fixed;      /* endpoints at the front that no beacon replaces */
+        bool is_withdrawn; /* nobody vouches for it any more: it goes if the running dial fails */
+        uint8_t state;     /* enum candidate_state */
+        uint8_t origins;   /* enum candidate_origin, or'ed */
+        uint8_t n_fixed;   /* endpoints at the front that no beacon replaces */
         uint8_t n_endpoints;
         uint8_t next_endpoint;       /* they are tried in turn */
         struct cmi_endpoint dialled; /* by the newest dial */
@@ -58,7 +60,7 @@ struct candidate {
         struct cmi_endpoint endpoints[CANDIDATE_ENDPOINTS_MAX];
 };
 
-/* Nothing but beacons speaks for it. */
+/* Nothing but beacons and DNS, which anybody on the way can forge, speaks for it. */
 bool candidate_is_unknown(const struct candidate *candidate);
 
 /* Somebody better than a beacon said its id. */
@@ -69,7 +71,7 @@ bool candidate_has_endpoint(const struct candidate *candidate, const struct cmi_
 /**
  * candidate_append_endpoint() - one more place to try, behind those that are there
  * @candidate: to change
- * @endpoint:  a full list loses its last one for it, unless that is a static one
+ * @endpoint:  a full list loses its last one for it, unless that is a fixed one
  */
 void candidate_append_endpoint(struct candidate *candidate, const struct cmi_endpoint *endpoint);
 
@@ -80,7 +82,7 @@ bool candidate_is_news(const struct candidate *candidate, const struct beacon *b
  * candidate_refresh() - take over what a beacon says
  * @candidate: whose id the beacon bears
  * @beacon:    newer than all before
- * @endpoints: the usable ones of the beacon; they replace all that are not static
+ * @endpoints: the usable ones of the beacon; they replace all that are not fixed
  * @n:         how many, not 0
  * @now_ns:    a pause ends now, but not for a node that refused in this incarnation
  *

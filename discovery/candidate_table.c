@@ -112,6 +112,21 @@ static struct candidate *claim(struct candidate_table *table, bool is_trusted, u
         return candidate;
 }
 
+/* The one that stands for a static endpoint, or for one of DNS. */
+static struct candidate *find_fixed(
+                const struct candidate_table *table, const struct cmi_endpoint *endpoint)
+{
+        for (uint32_t i = 0; i < table->n_slots; i++) {
+                struct candidate *candidate = &table->slots[i];
+
+                if (candidate->is_used && candidate->n_fixed > 0 &&
+                                cmi_endpoint_equal(&candidate->endpoints[0], endpoint)) {
+                        return candidate;
+                }
+        }
+        return NULL;
+}
+
 /* By id if there is one. By endpoint among static ones, and among those that have no other id. */
 static struct candidate *find_added(const struct candidate_table *table,
                 enum candidate_origin origin, const struct cmi_id *id,
@@ -119,6 +134,9 @@ static struct candidate *find_added(const struct candidate_table *table,
 {
         struct candidate *candidate = id ? find_id(table, id) : NULL;
 
+        if (origin == CANDIDATE_DNS) {
+                return find_fixed(table, endpoint);
+        }
         for (uint32_t i = 0; !candidate && i < table->n_slots; i++) {
                 struct candidate *other = &table->slots[i];
 
@@ -134,13 +152,15 @@ static struct candidate *find_added(const struct candidate_table *table,
 int candidate_table_add(struct candidate_table *table, enum candidate_origin origin,
                 const struct cmi_id *id, const struct cmi_endpoint *endpoint, uint64_t now_ns)
 {
+        bool is_fixed = origin == CANDIDATE_STATIC || origin == CANDIDATE_DNS;
         struct candidate *candidate;
         int r;
 
-        if (origin == CANDIDATE_STATIC || (id && cmi_id_is_zero(id))) {
+        if (is_fixed || (id && cmi_id_is_zero(id))) {
                 id = NULL;
         }
-        r = address_filter_check(&table->filter, endpoint);
+        r = origin == CANDIDATE_DNS ? address_filter_check_dns(&table->filter, endpoint)
+                                    : address_filter_check(&table->filter, endpoint);
         if (r < 0) {
                 return r;
         }
@@ -149,18 +169,44 @@ int candidate_table_add(struct candidate_table *table, enum candidate_origin ori
         }
         candidate = find_added(table, origin, id, endpoint);
         if (!candidate) {
-                candidate = claim(table, true, now_ns);
+                candidate = claim(table, origin != CANDIDATE_DNS, now_ns);
                 if (!candidate) {
                         return -ENOSPC;
                 }
-                candidate->n_fixed = origin == CANDIDATE_STATIC;
+                candidate->n_fixed = is_fixed;
         }
+        if (origin == CANDIDATE_DNS) {
+                candidate->heard_ns = now_ns;
+        }
+        candidate->is_withdrawn = false;
         if (id) {
                 candidate->id = *id;
         }
         candidate->origins |= (uint8_t)origin;
         candidate_append_endpoint(candidate, endpoint);
         return 0;
+}
+
+void candidate_table_withdraw(struct candidate_table *table, const struct cmi_endpoint *endpoint)
+{
+        struct candidate *candidate = find_fixed(table, endpoint);
+
+        if (!candidate || !(candidate->origins & CANDIDATE_DNS)) {
+                return;
+        }
+        candidate->origins &= (uint8_t)~CANDIDATE_DNS;
+        if (candidate->origins & CANDIDATE_STATIC) {
+                return;
+        }
+        candidate->n_fixed = 0;
+        if (candidate->was_connected) {
+                candidate->origins |= CANDIDATE_PEER;
+        } else if (candidate->origins == 0 && candidate->state == CANDIDATE_DIALLING) {
+                candidate->origins = CANDIDATE_BEACON;
+                candidate->is_withdrawn = true;
+        } else if (candidate->origins == 0) {
+                release(table, candidate);
+        }
 }
 
 static bool has_all_endpoints(
@@ -447,6 +493,8 @@ void candidate_table_failed(struct candidate_table *table, uint32_t slot,
 
         if (candidate->is_met || has_linked_twin(table, candidate)) {
                 join_twins(table, candidate);
+        } else if (candidate->is_withdrawn) {
+                release(table, candidate);
         } else {
                 candidate_begin_pause(candidate, failure, &table->jitter, now_ns);
         }
@@ -497,7 +545,7 @@ static void forget(struct candidate_table *table, struct candidate *candidate)
                 memset(&candidate->id, 0, sizeof(candidate->id));
                 candidate->incarnation = 0;
                 candidate->counter = 0;
-                candidate->origins = CANDIDATE_STATIC;
+                candidate->origins &= CANDIDATE_STATIC | CANDIDATE_DNS;
         } else if (candidate->state == CANDIDATE_DIALLING) {
                 candidate->origins = CANDIDATE_BEACON;
         } else {

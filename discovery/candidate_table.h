@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Candidate table: whom to dial, and when. Fed by beacons, by static peers, by peers on disk and by
- * peers of peers. This file decides which of these is worth a dial; it leaves dialling to meshd's
- * I/O, and membership to meshd's core. A candidate's id is a hint until a HELLO says it.
+ * Candidate table: whom to dial, and when. Fed by beacons, by static peers, by the addresses of
+ * DNS names, by peers on disk and by peers of peers. This file decides which of these is worth a
+ * dial; it leaves dialling to meshd's I/O, and membership to meshd's core. A candidate's id is a
+ * hint until a HELLO says it.
  *
  * A beacon can add a candidate, refresh its endpoints and end its pause. It removes nobody and
  * proves no liveness. What holds beacons back: the id, incarnation and counter that were seen
@@ -18,7 +19,9 @@
  *       +--------------------disconnected()-----------------+
  *
  * A candidate that was not only heard of in a beacon, or that was connected once, is dialled for
- * ever. One that never answered and is no longer heard makes room when the table is full.
+ * ever. One that never answered and is no longer heard makes room when the table is full. One
+ * that DNS named is dialled as long as it is named, and from then on as what else is known of it
+ * allows.
  *
  * All times are nanoseconds of one monotonic clock. One thread.
  */
@@ -102,21 +105,33 @@ void candidate_table_set_loopback_only(struct candidate_table *table, bool is_lo
 
 /**
  * candidate_table_add() - add or confirm a candidate from a source that is
- * trusted more than a beacon
+ * trusted more than a beacon, or from DNS
  * @table:    to add to
- * @origin:   CANDIDATE_STATIC, CANDIDATE_DISK or CANDIDATE_PEER
- * @id:       NULL if unknown; ignored for a static one, whose id only its HELLO tells
- * @endpoint: where to dial; a static one is never replaced by a beacon
+ * @origin:   CANDIDATE_STATIC, CANDIDATE_DISK, CANDIDATE_PEER or CANDIDATE_DNS
+ * @id:       NULL if unknown; ignored for a static one and one of DNS, whose ids only HELLO tells
+ * @endpoint: where to dial; a static one and one of DNS are never replaced by a beacon
  * @now_ns:   due at once if new; a known one keeps its pause
  *
- * A candidate that only beacons know, and is not being dialled, gives way in a full table.
+ * A candidate that only beacons or DNS know, and is not being dialled, gives way in a full
+ * table; to one of DNS only if it was not heard of for long.
  *
  * Return: 0 if added or known already; -ENOSPC if the table is full; -EADDRNOTAVAIL if this node
- *         may not dial the endpoint (not loopback, without a key); -EINVAL for an endpoint that
- *         nobody can dial (port 0, multicast); -ELOOP if it is this node itself.
+ *         may not dial the endpoint (not loopback, without a key; of DNS, see address_filter.h);
+ *         -EINVAL for an endpoint that nobody can dial (port 0, multicast); -ELOOP if it is this
+ *         node itself.
  */
 int candidate_table_add(struct candidate_table *table, enum candidate_origin origin,
                 const struct cmi_id *id, const struct cmi_endpoint *endpoint, uint64_t now_ns);
+
+/**
+ * candidate_table_withdraw() - DNS names an endpoint no more
+ * @table:    to update
+ * @endpoint: as added with CANDIDATE_DNS; an unknown one is ignored
+ *
+ * It is not dialled for DNS's sake any longer. A node that was met, or that others vouch for,
+ * stays; so does every link.
+ */
+void candidate_table_withdraw(struct candidate_table *table, const struct cmi_endpoint *endpoint);
 
 /**
  * candidate_table_feed() - account for one beacon
@@ -163,7 +178,7 @@ uint64_t candidate_table_deadline(const struct candidate_table *table);
  * @id:    that the HELLO said; replaces an expected one
  *
  * Every candidate of this id rests until candidate_table_disconnected(). Of two that turn out to be
- * one node, one goes, unless both are static.
+ * one node, one goes, unless both are static or of DNS.
  */
 void candidate_table_connected(
                 struct candidate_table *table, uint32_t slot, const struct cmi_id *id);
@@ -224,7 +239,7 @@ void candidate_table_disconnected(
  * @id:    an unknown one is ignored
  * @now_ns: now
  *
- * Static endpoints stay, without the id. A beacon may add the node again.
+ * Endpoints that are static or of DNS stay, without the id. A beacon may add the node again.
  */
 void candidate_table_forget(
                 struct candidate_table *table, const struct cmi_id *id, uint64_t now_ns);

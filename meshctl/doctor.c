@@ -200,8 +200,8 @@ static void check_interfaces(struct report *report, const json_t *facts)
         }
         if (n_joined == 0) {
                 tell(report, "problem", "",
-                                "do what it waits for, or name the others with --peer and say "
-                                "--multicast off",
+                                "do what it waits for, or name the others with --peer or --dns and "
+                                "say --multicast off",
                                 "multicast does not work: %s",
                                 document_str(facts, "multicast", "?"));
         } else if (n_outside == 0) {
@@ -227,7 +227,7 @@ static void check_beacons(struct report *report, const json_t *facts)
                         document_int(report->patient->status, "peers_live", 0) > 0) {
                 tell(report, "problem", "",
                                 "if nobody turned multicast off: a switch that snoops IGMP needs a "
-                                "querier; turn one on, or use --peer",
+                                "querier; turn one on, or use --peer or --dns",
                                 "beacons of others were heard, and stopped %" JSON_INTEGER_FORMAT
                                 " s ago",
                                 others_ms / 1000);
@@ -243,6 +243,47 @@ static void check_multicast(struct report *report)
                 check_beacons(report, facts);
         } else {
                 tell(report, "ok", "", "", "it is off, as configured");
+        }
+}
+
+static void check_name(struct report *report, const json_t *row)
+{
+        const char *name = document_str(row, "name", "?");
+        const char *state = document_str(row, "state", "");
+        json_int_t n = document_int(row, "addresses", 0);
+
+        if (strcmp(state, "failing") == 0) {
+                tell(report, "problem", name,
+                                "ask for it with dig or host from here: are the servers of "
+                                "/etc/resolv.conf (or --dns-server) right, up and reachable?",
+                                "DNS does not answer: %s; %" JSON_INTEGER_FORMAT
+                                " addresses are known, from before",
+                                document_str(row, "why", ""), n);
+        } else if (strcmp(state, "empty") == 0) {
+                tell(report, "problem", name,
+                                "correct --dns, or give the name its addresses: A, AAAA, or SRV "
+                                "records",
+                                "DNS says that there is no address of it");
+        } else if (strcmp(state, "waiting") == 0) {
+                tell(report, "note", name, "", "it is being looked up for the first time");
+        } else if (document_int(row, "surplus", 0) > 0) {
+                tell(report, "note", name,
+                                "nothing, if a few of the first ones are up: nodes learn of each "
+                                "other from one",
+                                "it has more addresses than the %" JSON_INTEGER_FORMAT
+                                " that are used",
+                                n);
+        }
+}
+
+static void check_names(struct report *report)
+{
+        const json_t *row;
+        size_t i;
+
+        json_array_foreach(json_object_get(report->patient->status, "dns"), i, row)
+        {
+                check_name(report, row);
         }
 }
 
@@ -304,6 +345,14 @@ static void check_candidate(struct report *report, const json_t *row)
         const char *probe = document_str(row, "probe", "");
         bool is_heard = is_recent(row, "beacon_ms", BEACON_FRESH_MS);
 
+        if (probe[0] && is_true(row, "is_dns") && !is_heard && !is_true(row, "is_static")) {
+                tell(report, "note", about, "start the meshd there, or take the address out of DNS",
+                                "DNS names %s: %s", address,
+                                strcmp(probe, "open") == 0
+                                                ? "it takes connections, but is no other member"
+                                                : probe);
+                return;
+        }
         if (!probe[0] || (!is_heard && !is_true(row, "is_static"))) {
                 return;
         }
@@ -441,7 +490,8 @@ static void check_single(struct report *report)
 {
         const json_t *facts = report->patient->facts;
 
-        if (!is_true(facts, "is_multicast") && document_int(facts, "static_peers", 0) == 1) {
+        if (!is_true(facts, "is_multicast") && document_int(facts, "static_peers", 0) == 1 &&
+                        json_array_size(json_object_get(report->patient->status, "dns")) == 0) {
                 tell(report, has_no_state(facts) ? "problem" : "note", "",
                                 "name one more with --peer",
                                 "the mesh is found by one configured peer only: while that is "
@@ -464,6 +514,8 @@ json_t *doctor_examine(const struct doctor_case *patient)
                         {"dial", check_candidates, "all that are heard of or configured answer"},
                         {"refused", check_refusing, "nobody was refused here lately"},
                         {"multicast", check_multicast, "it works"},
+                        {"dns", check_names,
+                                        "every configured name has addresses, or there is none"},
                         {"foreign", check_foreign, "no other mesh is heard on this group"},
                         {"key", check_key, "nobody with another key is heard"},
                         {"single", check_single, "no single peer is needed to find the mesh"},

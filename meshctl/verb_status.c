@@ -246,6 +246,33 @@ static void status_problem(struct table *table, const json_t *document)
         line(table, "problem", TABLE_WARN, "%s ago: %s", ago, problem);
 }
 
+static bool is_good(const json_t *name)
+{
+        return strcmp(document_str(name, "state", ""), "good") == 0;
+}
+
+/* What --dns names: the first that gives no answer, or the first. */
+static void status_names(struct table *table, const json_t *document)
+{
+        const json_t *names = json_object_get(document, "dns");
+        const json_t *shown = json_array_get(names, 0);
+        size_t n = json_array_size(names);
+        const char *why;
+
+        for (size_t i = n; i-- > 0;) {
+                shown = is_good(json_array_get(names, i)) ? shown : json_array_get(names, i);
+        }
+        if (n == 0) {
+                return;
+        }
+        why = document_str(shown, "why", "");
+        line(table, "dns", is_good(shown) ? TABLE_PLAIN : TABLE_WARN,
+                        "%s: %s, %" JSON_INTEGER_FORMAT " addresses%s%s%s",
+                        document_str(shown, "name", "?"), document_str(shown, "state", "?"),
+                        document_int(shown, "addresses", 0), why[0] ? ": " : "", why,
+                        n > 1 ? "; see -o json for the other names" : "");
+}
+
 static void status_screen(struct call *call, const json_t *document, uint64_t now_ns)
 {
         struct table *table = table_new(2);
@@ -262,6 +289,7 @@ static void status_screen(struct call *call, const json_t *document, uint64_t no
         line(table, "address", TABLE_PLAIN, "%s, advertised %s, multicast %s",
                         document_str(document, "listen", "?"), advertised,
                         document_str(document, "multicast", "?"));
+        status_names(table, document);
         if (call->output.format == FORMAT_WIDE) {
                 line(table, "id", TABLE_PLAIN, "%s, incarnation %" JSON_INTEGER_FORMAT,
                                 document_str(document, "id", "?"),

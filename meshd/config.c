@@ -16,6 +16,8 @@ static void clear_list(struct config *config, const struct option *option)
                 config->n_peers = 0;
         } else if (option->kind == OPTION_ADVERTISE) {
                 config->n_advertise = 0;
+        } else if (option->kind == OPTION_DNS) {
+                config->n_dns = 0;
         }
 }
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Configuration: from flags, then the environment, then defaults, all out of the table of option.h,
- * which also makes the help. This file decides which values go together. It opens nothing that the
- * values name; the one exception is looking up a --peer that is a host name.
+ * Configuration: from flags, then the environment, then defaults, all out of the table of
+ * option.h, which also makes the help. This file decides which values go together. It opens
+ * nothing that the values name; the one exception is looking up a --peer that is a host name (a
+ * --dns name is not looked up here).
  */
 #include "base/endpoint.h"
+#include "discovery/dns_name.h"
 #include "wire/frame.h"
 
 #include "meshd/fault.h"
@@ -17,6 +19,7 @@
 #define CONFIG_PATH_MAX 4000
 #define CONFIG_SOCKET_MAX 107 /* of struct sockaddr_un */
 #define CONFIG_PEERS_MAX 64
+#define CONFIG_DNS_MAX 4
 #define CONFIG_INTERFACE_MAX 15
 #define CONFIG_GROUP_MAX 45
 
@@ -34,6 +37,9 @@ struct config {
         char state_dir[CONFIG_PATH_MAX + 1];   /* "none": no state is kept */
         struct cmi_endpoint peers[CONFIG_PEERS_MAX];
         uint32_t n_peers;
+        struct dns_name dns[CONFIG_DNS_MAX];
+        uint32_t n_dns;
+        struct cmi_endpoint dns_server; /* family 0: those of /etc/resolv.conf */
         bool is_multicast;
         char group[CONFIG_GROUP_MAX + 1]; /* a numeric address; "": the defaults of IPv4 and IPv6 */
         uint64_t port;                    /* UDP */

@@ -37,6 +37,12 @@ const struct option options[] = {
                                 "for what survives a restart of the host; none: nothing does"},
                 {"peer", OPTION_PEER, OFFSET(peers), 0, 0, NULL, "HOST:PORT",
                                 "a node to connect to, also without multicast; up to 64 times"},
+                {"dns", OPTION_DNS, OFFSET(dns), 0, 0, NULL, "NAME[:PORT]",
+                                "a name that DNS has the nodes' addresses for, asked again and "
+                                "again; without a port also its service _cachemesh._tcp; up to 4 "
+                                "times"},
+                {"dns-server", OPTION_SERVER, OFFSET(dns_server), 0, 0, NULL, "ADDR:PORT",
+                                "whom to ask for --dns; default: the servers of /etc/resolv.conf"},
                 {"multicast", OPTION_SWITCH, OFFSET(is_multicast), 0, 0, "on", "on|off",
                                 "find other nodes by multicast"},
                 {"group", OPTION_GROUP, OFFSET(group), 0, 0, NULL, "ADDRESS",
@@ -111,7 +117,8 @@ const struct option *option_nearest(const char *name)
 
 bool option_is_list(const struct option *option)
 {
-        return option->kind == OPTION_PEER || option->kind == OPTION_ADVERTISE;
+        return option->kind == OPTION_PEER || option->kind == OPTION_ADVERTISE ||
+               option->kind == OPTION_DNS;
 }
 
 int option_refuse(const struct option_source *source, const char *why)
@@ -279,6 +286,38 @@ static int parse_peer(struct config *config, const struct option_source *source)
         return r;
 }
 
+static int parse_dns(struct config *config, const struct option_source *source)
+{
+        int r;
+
+        if (config->n_dns == CONFIG_DNS_MAX) {
+                return option_refuse(source, "more than 4 names");
+        }
+        r = dns_name_parse(source->text, &config->dns[config->n_dns]);
+        if (r != DNS_NAME_OK) {
+                return option_refuse(source, dns_name_error_text(r));
+        }
+        config->n_dns++;
+        return 0;
+}
+
+/* Questions are no secrets, and answers only hints: it may be anywhere, also without a key. */
+static int parse_server(struct cmi_endpoint *target, const struct option_source *source)
+{
+        struct cmi_endpoint endpoint;
+        int r = cmi_endpoint_parse(source->text, &endpoint);
+
+        if (r != CMI_ENDPOINT_OK) {
+                return option_refuse(source, cmi_endpoint_error_text(r));
+        }
+        if (endpoint.port == 0 || cmi_endpoint_is_unspecified(&endpoint) ||
+                        cmi_endpoint_is_multicast(&endpoint)) {
+                return option_refuse(source, "nobody can be reached there");
+        }
+        *target = endpoint;
+        return 0;
+}
+
 static int parse_group(char *target, const struct option_source *source)
 {
         char text[CMI_ENDPOINT_TEXT_SIZE];
@@ -318,6 +357,10 @@ int option_set(struct config *config, const struct option *option,
                 return parse_advertise(config, source);
         case OPTION_PEER:
                 return parse_peer(config, source);
+        case OPTION_DNS:
+                return parse_dns(config, source);
+        case OPTION_SERVER:
+                return parse_server(target, source);
         case OPTION_GROUP:
                 return parse_group(target, source);
         case OPTION_LEVEL:

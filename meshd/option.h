@@ -16,6 +16,8 @@ enum option_kind {
         OPTION_LISTEN,    /* ADDRESS:PORT */
         OPTION_ADVERTISE, /* the same, repeatable */
         OPTION_PEER,      /* HOST:PORT, repeatable */
+        OPTION_DNS,       /* NAME or NAME:PORT, repeatable */
+        OPTION_SERVER,    /* ADDRESS:PORT to ask, loopback or not */
         OPTION_GROUP,     /* a multicast address */
         OPTION_LEVEL,
 };

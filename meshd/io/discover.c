@@ -406,6 +406,24 @@ static void add_static_peers(struct discover *discover, uint64_t now_ns)
         }
 }
 
+static void on_lookup(void *context)
+{
+        struct discover *discover = context;
+
+        discover->is_changed = true;
+}
+
+static void start_lookup(struct discover *discover, uint64_t seed)
+{
+        struct lookup *lookup = &discover->lookup;
+
+        lookup->poller = discover->poller;
+        lookup->table = &discover->table;
+        lookup->changed = on_lookup;
+        lookup->context = discover;
+        lookup_start(lookup, discover->config, seed);
+}
+
 void discover_add(struct discover *discover, const struct cmi_id *id,
                 const struct cmi_endpoint *endpoint)
 {
@@ -439,7 +457,7 @@ int discover_start(struct discover *discover, const struct discover_options *opt
 {
         uint32_t n_slots = 2 * (uint32_t)options->config->max_peers;
         uint64_t now_ns = clock_read_ns(CLOCK_MONOTONIC);
-        uint64_t seeds[2];
+        uint64_t seeds[3];
 
         if (getrandom(seeds, sizeof(seeds), 0) != sizeof(seeds)) {
                 return -EIO;
@@ -459,6 +477,7 @@ int discover_start(struct discover *discover, const struct discover_options *opt
         set_own(discover, options);
         schedule_init(&discover->schedule, seeds[1], now_ns);
         add_static_peers(discover, now_ns);
+        start_lookup(discover, seeds[2]);
         if (options->config->is_multicast) {
                 open_multicast(discover);
         }
@@ -474,6 +493,7 @@ void discover_stop(struct discover *discover)
         discover->n_polls = 0;
         discover->is_changed = false;
         uv_close((uv_handle_t *)&discover->timer, NULL);
+        lookup_stop(&discover->lookup);
         discover->multicast = multicast_free(discover->multicast);
 }
 

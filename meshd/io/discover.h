@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Discovery at work: feeds beacons from the multicast sockets, configured peers and peers
- * on disk to the candidate table, has the core dial what the table says, and sends the
- * own beacon on schedule. What makes a candidate worth a dial is decided in discovery/,
- * who is a member in the core.
+ * Discovery at work: feeds beacons from the multicast sockets, configured peers, the addresses
+ * of DNS names and peers on disk to the candidate table, has the core dial what the table says,
+ * and sends the own beacon on schedule. What makes a candidate worth a dial is decided in
+ * discovery/, who is a member in the core.
  *
  * Nothing of it is needed to run: an interface that is missing or a socket that cannot be opened is
  * told once, with what to do, and tried again.
@@ -14,6 +14,7 @@
 #include "discovery/schedule.h"
 #include "meshd/config.h"
 #include "meshd/core/core.h"
+#include "meshd/io/lookup.h"
 #include "meshd/io/poller.h"
 #include "meshd/key_ring.h"
 
@@ -46,6 +47,7 @@ struct discover {
         struct schedule schedule;
         struct candidate_table table;
         struct candidate *slots;
+        struct lookup lookup;
         struct beacon beacon;             /* the own one */
         char text[MULTICAST_ADVICE_SIZE]; /* on, off, or what it waits for */
         struct discover_counters counters;

@@ -86,6 +86,7 @@ static void write_candidate(
         document_id(document, "id", &candidate->id);
         document_endpoint(document, "address", &candidate->endpoints[0]);
         document_bool(document, "is_static", (candidate->origins & CANDIDATE_STATIC) != 0);
+        document_bool(document, "is_dns", (candidate->origins & CANDIDATE_DNS) != 0);
         document_age_ms(document, "beacon_ms", candidate->incarnation ? candidate->heard_ns : 0,
                         now_ns);
         document_age_ms(document, "dialled_ms", candidate->dialled_ns, now_ns);

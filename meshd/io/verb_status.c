@@ -73,6 +73,7 @@ static void write_identity(struct document *document, const struct service *serv
         document_close(document);
         document_text(document, "socket", service->config->socket);
         document_text(document, "multicast", service->daemon->discover.text);
+        lookup_write(&service->daemon->discover.lookup, document, "dns");
 }
 
 static void write_progress(

@@ -41,7 +41,7 @@ def a_sound_mesh_has_no_problem():
         for node in nodes:
             until(f'{node.name} is fine', lambda one=node: all(row['state'] != 'problem' for row in examine(one)))
         checks = [row['check'] for row in examine(nodes[0])]
-        expect_equal(sorted(set(checks)), sorted(['node', 'peers', 'links', 'dial', 'refused', 'multicast', 'foreign', 'key',
+        expect_equal(sorted(set(checks)), sorted(['node', 'peers', 'links', 'dial', 'refused', 'multicast', 'dns', 'foreign', 'key',
                                                   'single', 'storage', 'limits', 'clocks', 'regions']))
         expect(rows(nodes[0], 'multicast', 'note', 'stays on this host'), 'it is on loopback only')
 

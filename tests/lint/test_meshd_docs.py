@@ -95,6 +95,13 @@ def each_state_of_a_connection_is_explained():
     expect_equal(in_code(page_cells('What an app says of its connection', TROUBLE)), sorted(set(reasons)))
 
 
+def each_reason_of_a_dns_failure_is_explained():
+    text = code('meshd/io/resolver.c', 'discovery/dns_source.h')
+    reasons = re.findall(r'return "([^"]+)"', function('failure_text', text))
+    reasons += re.findall(r'\.why = "([^"]+)"', text) + re.findall(r'#define DNS_TOO_LATE "([^"]+)"', text)
+    expect_equal(in_code(page_cells('DNS does not help', TROUBLE)), sorted(set(reasons)))
+
+
 def each_reason_of_a_miss_is_explained():
     reasons = re.findall(r'\b(CM_REASON_\w+) =', tree.read('libcachemesh/cachemesh.h'))
     expect_equal(in_code(page_cells('The cache does not hit', TROUBLE)), sorted(reasons))
@@ -122,4 +129,4 @@ def exit_statuses_are_those_of_the_help():
 
 run([each_option_is_described, each_event_is_described, each_reason_why_a_node_is_not_live_is_explained,
      each_refusal_is_explained, each_cause_of_forgetting_is_explained, each_cause_of_a_change_is_explained,
-     each_state_of_a_connection_is_explained, each_reason_of_a_miss_is_explained, each_state_of_a_member_is_explained, exit_statuses_are_those_of_the_help])
+     each_state_of_a_connection_is_explained, each_reason_of_a_dns_failure_is_explained, each_reason_of_a_miss_is_explained, each_state_of_a_member_is_explained, exit_statuses_are_those_of_the_help])

@@ -130,7 +130,7 @@ static void nothing_is_wrong_with_a_sound_node(struct fixture *fixture, const vo
 {
         expect_no_problem(fixture);
         g_assert_cmpint(json_integer_value(json_object_get(fixture->found, "notes")), ==, 0);
-        g_assert_cmpuint(json_array_size(json_object_get(fixture->found, "checks")), ==, 13);
+        g_assert_cmpuint(json_array_size(json_object_get(fixture->found, "checks")), ==, 14);
 }
 
 static void beacons_that_stop_are_told_once_a_peer_is_live(
@@ -198,6 +198,29 @@ static void an_address_that_does_not_answer_is_told(struct fixture *fixture, con
         expect_no_problem(fixture);
 }
 
+static void dns(struct fixture *fixture, const char *row)
+{
+        json_t *rows = json_array();
+
+        json_array_append_new(rows, parse(row));
+        json_object_set_new(fixture->status, "dns", rows);
+}
+
+static void a_name_that_dns_does_not_answer_for_is_told(struct fixture *fixture, const void *data)
+{
+        dns(fixture, "{'name': 'm:1', 'state': 'failing', 'why': 'too late', 'addresses': 3}");
+        expect(fixture, "dns", "problem", "m:1", "does not answer: too late; 3 addresses");
+        dns(fixture, "{'name': 'm:1', 'state': 'empty', 'why': '', 'addresses': 0}");
+        expect(fixture, "dns", "problem", "m:1", "no address");
+        dns(fixture, "{'name': 'm:1', 'state': 'good', 'addresses': 64, 'surplus': 9}");
+        expect(fixture, "dns", "note", "m:1", "more addresses than the 64");
+        dns(fixture, "{'name': 'm:1', 'state': 'good', 'why': '', 'addresses': 3, 'surplus': 0}");
+        expect_no_problem(fixture);
+        candidate(fixture, "{'id': '9', 'address': '10.0.0.1:1', 'is_static': false,"
+                           " 'is_dns': true, 'beacon_ms': null, 'probe': 'No route to host'}");
+        expect(fixture, "dial", "note", "10.0.0.1:1", "No route to host");
+}
+
 static void a_full_disk_and_a_volatile_log_are_told(struct fixture *fixture, const void *data)
 {
         fixture->storage = "its file system is full";
@@ -257,6 +280,7 @@ int main(int argc, char **argv)
                         {"/doctor/clocks", clocks_are_compared},
                         {"/doctor/one_way", a_one_way_link_names_both_ends},
                         {"/doctor/dial", an_address_that_does_not_answer_is_told},
+                        {"/doctor/dns", a_name_that_dns_does_not_answer_for_is_told},
                         {"/doctor/storage", a_full_disk_and_a_volatile_log_are_told},
                         {"/doctor/refused", a_refusal_is_told_while_it_is_new},
                         {"/doctor/key", a_node_with_another_key_is_told_by_its_beacons},

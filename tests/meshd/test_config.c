@@ -150,6 +150,32 @@ static void an_unknown_flag_is_a_usage_error_that_names_the_nearest_one(void)
         expect_refused("--lease-ms", NULL, 64, "needs a value");
 }
 
+static void names_for_dns_are_read_and_not_looked_up(void)
+{
+        static struct config config;
+        struct fault fault;
+
+        clear();
+        environment[0] = "MESHD_DNS";
+        environment[1] = "a.test,b.test:1,_c._tcp.test d.test";
+        environment[2] = "MESHD_DNS_SERVER";
+        environment[3] = "192.0.2.1:53";
+        g_assert_cmpint(load(&config, &fault, NULL, NULL, NULL, NULL), ==, 0);
+        g_assert_cmpuint(config.n_dns, ==, CONFIG_DNS_MAX);
+        g_assert_cmpstr(config.dns[2].service, ==, "_c._tcp.test");
+        g_assert_cmpuint(config.dns_server.port, ==, 53);
+        environment[1] = "a.test b.test c.test d.test e.test";
+        g_assert_cmpint(load(&config, &fault, NULL, NULL, NULL, NULL), ==, -EINVAL);
+        g_assert_cmpint(load(&config, &fault, (char *)"--dns", (char *)"x.test:7", NULL, NULL), ==,
+                        -EINVAL);
+        environment[0] = NULL;
+        expect_refused("--dns", "192.0.2.1:6781", 78, "--peer");
+        expect_refused("--dns", "a b", 78, "labels");
+        expect_refused("--dns-server", "localhost:53", 78, "--dns-server");
+        expect_refused("--dns-server", "192.0.2.1:0", 78, "nobody");
+        expect_refused("--dns-server", "224.0.0.1:53", 78, "nobody");
+}
+
 static void too_many_peers_are_refused(void)
 {
         static struct config config;
@@ -181,6 +207,7 @@ int main(int argc, char **argv)
         g_test_add_func("/config/socket", a_socket_path_over_107_bytes_is_refused);
         g_test_add_func("/config/unknown",
                         an_unknown_flag_is_a_usage_error_that_names_the_nearest_one);
+        g_test_add_func("/config/dns", names_for_dns_are_read_and_not_looked_up);
         g_test_add_func("/config/peers", too_many_peers_are_refused);
         return g_test_run();
 }
