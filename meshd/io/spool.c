@@ -235,6 +235,27 @@ static void remove_taken(struct spool *spool, const char *name)
         }
 }
 
+/*
+ * After it was taken, so what is read is all that its app believes to be kept. Its size first: an
+ * app lets meshd read the file before it writes there. Return: 0, -ENODATA (empty, and its app was
+ * killed before that), or another negative errno.
+ */
+static int open_taken(const struct spool *spool, const char *name, int *ret_fd)
+{
+        struct stat status;
+        int fd;
+
+        if (fstatat(spool->fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0) {
+                return -errno;
+        }
+        fd = openat(spool->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (fd < 0) {
+                return errno == EACCES && status.st_size == 0 ? -ENODATA : -errno;
+        }
+        *ret_fd = fd;
+        return 0;
+}
+
 static void take_file(struct taking *taking, const char *entry, const struct stat *before)
 {
         struct spool *spool = taking->spool;
@@ -249,13 +270,12 @@ static void take_file(struct taking *taking, const char *entry, const struct sta
                 return; /* its app has just removed it */
         }
         taking->n_taken++;
-        /* Opened after it was taken: what is read is all that its app believes to be kept. */
-        fd = r < 0 ? -1 : openat(spool->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-        if (fd < 0) {
-                tell_damage(taking, name, before->st_uid, strerror(r < 0 ? -r : errno));
-        } else if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) {
+        r = r < 0 ? r : open_taken(spool, name, &fd);
+        if (r < 0 && r != -ENODATA) {
+                tell_damage(taking, name, before->st_uid, strerror(-r));
+        } else if (r == 0 && (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode))) {
                 tell_refusal(taking, name, "not a plain file");
-        } else {
+        } else if (r == 0) {
                 read_taken(taking, name, fd, &status);
         }
         remove_taken(spool, name);

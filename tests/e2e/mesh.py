@@ -118,15 +118,15 @@ def processes_with(text):
 
 
 class App:
-    """One process with libcachemesh; commands are those of app.c. inside: what runs it, as unshare does."""
+    """One process with libcachemesh; commands are those of app.c. inside: what runs it, as unshare does; else as spawn()."""
 
-    def __init__(self, mesh, node_socket, name='app', program='app', timeout_ms=5000, pending_max=0, inside=()):
+    def __init__(self, mesh, node_socket, name='app', program='app', timeout_ms=5000, pending_max=0, inside=(), **keywords):
         self.name = name
         self.log = os.path.join(mesh.directory, f'{name}-{mesh.serial()}.log')
         self.rest = b''
         with open(self.log, 'ab') as log:
             self.process = spawn([*inside, mesh.program(program), node_socket, name, str(timeout_ms), str(pending_max)],
-                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, **keywords)
         self.opened = self.receive()
 
     def send(self, command):

@@ -244,7 +244,7 @@ def what_no_app_has_made_is_refused_and_costs_nothing():
 
 def a_spool_of_another_user_is_used_by_nobody():
     if os.geteuid() != 0:
-        raise Skip('needs root to have two users')
+        raise Skip('only root can be several users')
     with Mesh() as mesh:
         node = mesh.node()
         os.mkdir(spool_of(node))
