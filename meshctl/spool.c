@@ -48,17 +48,21 @@ static const char *examine(
         CM_CLEANUP(cmi_close_p)
         int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
         CM_CLEANUP(cmi_free_p) void *buffer = NULL;
+        bool is_large = size > CMI_SPOOL_FILE_MAX;
+        size_t n_wanted = is_large ? CMI_SPOOL_HEADER_SIZE : (size_t)size;
+        const char *state;
         ssize_t n;
 
         if (fd < 0) {
                 return "unreadable";
         }
-        if (size > CMI_SPOOL_FILE_MAX) {
-                return "damaged";
+        buffer = memory_got(malloc(n_wanted + 1));
+        n = read(fd, buffer, n_wanted);
+        if (n < 0) {
+                return "unreadable";
         }
-        buffer = memory_got(malloc((size_t)size + 1));
-        n = read(fd, buffer, (size_t)size);
-        return n < 0 ? "unreadable" : count(cmi_slice(buffer, (size_t)n), ret_pid, ret_n);
+        state = count(cmi_slice(buffer, (size_t)n), ret_pid, ret_n);
+        return is_large && strcmp(state, "foreign") != 0 ? "damaged" : state;
 }
 
 static json_t *make_row(int directory, const char *name, json_int_t *ret_n)

@@ -32,7 +32,7 @@ static int check(struct spool *spool, int fd)
                 return refuse(spool, -errno, strerror(errno));
         }
         if (status.st_uid != geteuid()) {
-                return refuse(spool, -EPERM, "belongs to another user: remove it");
+                return refuse(spool, -EPERM, "belongs to another user: change its owner");
         }
         /* Always, since a group's right may have been taken away with the set-gid bit. */
         if (fchmod(fd, MODE) < 0) {
