@@ -197,7 +197,7 @@ static void a_number_that_is_no_inbound_connection_is_not_watched(void)
 {
         struct intake intake = {0};
         struct pair pair;
-        struct sockaddr_in address;
+        struct sockaddr_in address = {0};
         socklen_t size = sizeof(address);
         int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         int local[2];
