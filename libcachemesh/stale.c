@@ -47,7 +47,7 @@ static bool is_being_written(const struct cm_region *region, const struct cmi_ma
                 return false;
         }
         hash = cmi_page_hash(view->seed, CMI_PAGE_KEY, index, key.data, key.len);
-        if (has_flag(&view->regions[index]) ||
+        if (has_flag(&view->page->floor) || has_flag(&view->regions[index]) ||
                         has_flag(&view->keys[cmi_page_slot(hash, view->key_mask)])) {
                 return true;
         }

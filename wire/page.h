@@ -75,7 +75,7 @@ struct cmi_page {
         _Alignas(64) _Atomic uint64_t
                         lease_end_mono_ns;  /* CLOCK_MONOTONIC_COARSE must be below it */
         _Atomic uint64_t lease_end_real_ns; /* and CLOCK_REALTIME_COARSE below this */
-        _Atomic uint64_t floor;             /* tokens below it are dead */
+        _Atomic uint64_t floor;             /* tokens below it are dead; may be flagged, too */
         _Atomic uint32_t state;             /* enum cmi_page_state */
 
         _Alignas(64) _Atomic uint64_t apply_seq;
@@ -241,10 +241,17 @@ static inline uint64_t cmi_page_owner(const struct cmi_page_view *view, uint32_t
         return atomic_load_explicit(&view->owners[region], memory_order_acquire);
 }
 
-/* Every token taken before this publication is dead: "forget everything". */
+/* Every token taken before this publication is dead: "forget everything". A flag stays. */
 static inline void cmi_page_stamp_floor(const struct cmi_page_view *view, uint64_t seq)
 {
-        atomic_store_explicit(&view->page->floor, seq, memory_order_release);
+        cmi_page_stamp(&view->page->floor, seq);
+}
+
+/* The same, and from now on every token is dead, or not any more. */
+static inline void cmi_page_flag_floor(
+                const struct cmi_page_view *view, uint64_t seq, bool is_flagged)
+{
+        cmi_page_stamp_flag(&view->page->floor, seq, is_flagged);
 }
 
 static inline void cmi_page_publish(const struct cmi_page_view *view, uint64_t seq)

@@ -6,8 +6,8 @@
  * from its own receipt. No death closes it: an app that was killed may have sent its COMMIT.
  * Whatever closes it stamps its slots, so what was loaded while it was open is dead.
  *
- * Where no more fit, nothing at all is served until the last one that found no room is over; then
- * everything is forgotten.
+ * Where no more fit, nothing at all is served or stored, in regions of any kind: the floor of the
+ * page is flagged until the last one that found no room is over.
  */
 #include "meshd/core/state.h"
 
@@ -185,10 +185,19 @@ static uint64_t end_of(const struct core *core, struct cmi_time now, uint64_t le
         return now.mono_ns + left_ns + core_drift_ns(core, left_ns) + CMI_NS_PER_MS;
 }
 
+static void flag_floor(struct core *core, bool is_flagged)
+{
+        uint64_t seq = cmi_page_begin(&core->page);
+
+        cmi_page_flag_floor(&core->page, seq, is_flagged);
+        cmi_page_publish(&core->page, seq);
+}
+
 static void overflow(struct core *core, struct cmi_time now, uint64_t end_ns)
 {
         struct intent_memory *memory = core->intents->memory;
 
+        flag_floor(core, true);
         if (end_ns > atomic_load_explicit(&memory->overflow_ns, memory_order_relaxed)) {
                 atomic_store_explicit(&memory->overflow_ns, end_ns, memory_order_release);
         }
@@ -275,6 +284,9 @@ static void take_over(struct core *core, struct cmi_time now)
         }
         if (table->memory->overflow_ns > latest) {
                 table->memory->overflow_ns = latest;
+        }
+        if (table->memory->overflow_ns != 0) {
+                flag_floor(core, true);
         }
 }
 
@@ -392,6 +404,7 @@ void intent_tick(struct core *core, struct cmi_time now)
                 table->limit = 0;
         }
         if (overflow_ns != 0 && overflow_ns <= now.mono_ns) {
+                flag_floor(core, false);
                 apply_forget(core, NULL, "more write intents were open than have room here");
                 atomic_store_explicit(&table->memory->overflow_ns, 0, memory_order_release);
         }

@@ -277,6 +277,21 @@ static void a_joiner_is_told_of_many_in_parts(void)
         rig_free(rig);
 }
 
+static uint64_t floor_of(const struct rig *rig, uint32_t node)
+{
+        return rig->nodes[node].page->floor;
+}
+
+static int publish_all(struct rig *rig, uint32_t node)
+{
+        uint8_t buffer[8];
+        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
+
+        cmi_op_write_all(&writer);
+        return core_publish(rig->nodes[node].core, rig->now, cmi_written(&writer), CMI_WAIT_NODE, 0,
+                        0, NULL);
+}
+
 static void more_than_have_room_stop_all_serving_until_they_are_over(void)
 {
         struct rig *rig = formed(RIG_NODES);
@@ -294,7 +309,13 @@ static void more_than_have_room_stop_all_serving_until_they_are_over(void)
         forgot = rig->nodes[0].n_forgot;
         rig_run(rig, 18500);
         g_assert_false(rig_serves(rig, 0));
+        /* Regions that look at no lease neither. */
+        g_assert_cmpuint(floor_of(rig, 0), >, CMI_PAGE_INTENT_FLAG);
+        g_assert_cmpint(publish_all(rig, 0), ==, CORE_PUBLISHED);
+        g_assert_cmpuint(floor_of(rig, 0), ==, CMI_PAGE_INTENT_FLAG | rig_token(rig, 0));
+        forgot++;
         rig_run(rig, 1500);
+        g_assert_cmpuint(floor_of(rig, 0), <=, rig_token(rig, 0));
         g_assert_true(rig_serves(rig, 0));
         g_assert_cmpuint(rig->nodes[0].n_forgot, ==, forgot + 1);
         g_assert_cmpuint(n_open(rig, 0), ==, 0);

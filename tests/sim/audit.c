@@ -131,7 +131,7 @@ void audit_applied(void *context, const char *source, uint64_t number, const str
 {
         struct node *node = context;
         struct world *world = node->world;
-        uint64_t floor = node->page->memory->floor;
+        uint64_t floor = node->page->memory->floor & ~CMI_PAGE_INTENT_FLAG;
         uint32_t index = (uint32_t)(source[strlen(source) - 1] - '0');
 
         node_interruption(node);
@@ -180,17 +180,18 @@ void audit_page(struct node *node)
 {
         struct sim_page *page = node->page;
         const struct cmi_page *memory = page->memory;
+        uint64_t floor = memory->floor & ~CMI_PAGE_INTENT_FLAG;
 
-        if (memory->apply_seq < page->apply_seq || memory->floor < page->floor) {
+        if (memory->apply_seq < page->apply_seq || floor < page->floor) {
                 violation(node->world, "C5 %s: apply_seq or floor decreased", node->name);
         }
-        if (memory->floor > memory->apply_seq) {
+        if (floor > memory->apply_seq) {
                 violation(node->world, "C5 %s: the floor is above apply_seq", node->name);
         }
         if (memory->apply_seq != page->apply_seq) {
                 check_slots(node);
                 page->apply_seq = memory->apply_seq;
-                page->floor = memory->floor;
+                page->floor = floor;
         }
         if (!audit_is_live(node) || node->stopping != STOP_NO) {
                 node->undisturbed_ns = NEVER;
