@@ -212,6 +212,7 @@ static size_t cut(const struct cmi_target *targets, size_t n)
 static struct cmi_slice encode(
                 struct cmi_writer *writer, const struct cmi_target *targets, size_t n)
 {
+        uint32_t hold_ms = targets[0].region->options.hold_ms;
         size_t begin = writer->len;
         uint32_t n_of[3] = {0, 0, 0};
         size_t i = 0;
@@ -219,7 +220,8 @@ static struct cmi_slice encode(
         for (size_t k = 0; k < n; k++) {
                 n_of[rank(&targets[k])]++;
         }
-        cmi_op_write_begin(writer, cmi_slice_str(targets[0].region->name), n_of[0]);
+        cmi_op_write_head(writer, CMI_OP_INVALIDATE, cmi_slice_str(targets[0].region->name),
+                        n_of[0], hold_ms > 0);
         for (; i < n_of[0]; i++) {
                 cmi_write_bin(writer, targets[i].key);
         }
@@ -228,6 +230,7 @@ static struct cmi_slice encode(
                 cmi_write_bin(writer, targets[i].tag);
         }
         cmi_op_write_end(writer, n_of[2] > 0);
+        cmi_op_write_hold(writer, hold_ms);
         return cmi_slice(writer->data + begin, writer->len - begin);
 }
 

@@ -216,6 +216,9 @@ struct cm_options {
  */
 #define CM_REGION_SHARE_LOADS 1u
 
+/** define CM_HOLD_MS_MAX - longest hold_ms of a region */
+#define CM_HOLD_MS_MAX 60000
+
 /**
  * struct cm_region_options - what a region is
  *
@@ -237,6 +240,9 @@ struct cm_region_options {
                                        at most so old; 0: never. See CM_STALE in cm_get_or_load() */
         unsigned flags;             /* CM_REGION_* */
         uint32_t timeout_ms;        /* of this cm_region_open(); 0: the handle's */
+        uint32_t hold_ms; /* what is invalidated from here is not cached for so long after it, on
+                             any node: for loads from a source that lags, such as a read replica;
+                             up to CM_HOLD_MS_MAX; 0: it may be cached at once */
 };
 
 /**
@@ -944,7 +950,8 @@ enum cm_reason {
         CM_REASON_FORGOTTEN = 5,   /* floor or epoch: the node forgot everything from before */
         CM_REASON_PENDING = 6,     /* invalidations of this handle wait for meshd */
         CM_REASON_OFFLINE = 7,     /* there is no page, or the region has no place in it yet */
-        CM_REASON_INTENT = 8,      /* a write to it has begun: cm_write_begin() */
+        CM_REASON_INTENT = 8,      /* a write to it has begun: cm_write_begin(); or it was just
+                                      invalidated in a region with hold_ms */
 };
 
 /**

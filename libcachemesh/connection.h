@@ -235,7 +235,8 @@ void cmi_connection_end_late(struct cmi_connection *connection, const struct cmi
                 uint64_t number);
 
 /* An operation that invalidates the whole region. Return: its bytes, in @writer. */
-struct cmi_slice cmi_connection_encode_region(struct cmi_writer *writer, const char *name);
+struct cmi_slice cmi_connection_encode_region(
+                struct cmi_writer *writer, const struct cm_region *region);
 
 /* After an attach: if the queue had overflowed, queue an invalidation of each whole
  * region. 0 or -ENOMEM. */

@@ -30,19 +30,24 @@ static void overflow(struct cmi_connection *connection)
         }
 }
 
-struct cmi_slice cmi_connection_encode_region(struct cmi_writer *writer, const char *name)
+struct cmi_slice cmi_connection_encode_region(
+                struct cmi_writer *writer, const struct cm_region *region)
 {
-        cmi_op_write_begin(writer, cmi_slice_str(name), 0);
+        uint32_t hold_ms = cmi_region_options(region)->hold_ms;
+
+        cmi_op_write_head(writer, CMI_OP_INVALIDATE, cmi_slice_str(cmi_region_name(region)), 0,
+                        hold_ms > 0);
         cmi_op_write_tags(writer, 0);
         cmi_op_write_end(writer, true);
+        cmi_op_write_hold(writer, hold_ms);
         return cmi_written(writer);
 }
 
-static int add_region(struct cmi_connection *connection, const char *name)
+static int add_region(struct cmi_connection *connection, const struct cm_region *region)
 {
         uint8_t bytes[CMI_REGION_NAME_MAX + 32];
         struct cmi_writer writer = cmi_writer(bytes, sizeof(bytes));
-        struct cmi_slice op = cmi_connection_encode_region(&writer, name);
+        struct cmi_slice op = cmi_connection_encode_region(&writer, region);
         struct cmi_publication *publication;
         int r;
 
@@ -64,8 +69,7 @@ int cmi_connection_requeue_regions(struct cmi_connection *connection)
                 return 0;
         }
         for (uint32_t i = 0; i < n_regions; i++) {
-                int r = add_region(
-                                connection, cmi_region_name(cmi_handle_region(connection->cm, i)));
+                int r = add_region(connection, cmi_handle_region(connection->cm, i));
 
                 if (r < 0) {
                         cmi_pending_clear(&connection->pending, CM_PENDING);
@@ -274,6 +278,7 @@ void cmi_connection_end_late(struct cmi_connection *connection, const struct cmi
         }
         cmi_op_write_targets(&writer, CMI_OP_INTENT_END, &op);
         cmi_op_write_place(&writer, connection->stream, number);
+        cmi_op_write_hold(&writer, op.hold_ms);
         (void)cmi_pending_add(&connection->pending, cmi_written(&writer), CM_WAIT_NONE, 0, &end);
 }
 

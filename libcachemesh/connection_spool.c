@@ -17,8 +17,8 @@ static int keep_region(struct cmi_connection *connection, uint32_t number)
 {
         uint8_t bytes[CMI_REGION_NAME_MAX + 32];
         struct cmi_writer writer = cmi_writer(bytes, sizeof(bytes));
-        const char *name = cmi_region_name(cmi_handle_region(connection->cm, number));
-        struct cmi_slice op = cmi_connection_encode_region(&writer, name);
+        struct cmi_slice op = cmi_connection_encode_region(
+                        &writer, cmi_handle_region(connection->cm, number));
 
         return writer.error ? writer.error
                             : cmi_spool_append(&connection->spool, connection->path, op,

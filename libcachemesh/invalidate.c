@@ -18,7 +18,10 @@ static int check_wait(enum cm_wait wait)
 
 static struct cmi_slice encode(const struct cmi_target *target, struct cmi_writer *writer)
 {
-        cmi_op_write_begin(writer, cmi_slice_str(target->region->name), target->key.data ? 1 : 0);
+        uint32_t hold_ms = target->region->options.hold_ms;
+
+        cmi_op_write_head(writer, CMI_OP_INVALIDATE, cmi_slice_str(target->region->name),
+                        target->key.data ? 1 : 0, hold_ms > 0);
         if (target->key.data) {
                 cmi_write_bin(writer, target->key);
         }
@@ -27,6 +30,7 @@ static struct cmi_slice encode(const struct cmi_target *target, struct cmi_write
                 cmi_write_bin(writer, target->tag);
         }
         cmi_op_write_end(writer, !target->key.data && !target->tag.data);
+        cmi_op_write_hold(writer, hold_ms);
         return cmi_written(writer);
 }
 

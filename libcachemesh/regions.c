@@ -45,6 +45,9 @@ static int check_options(struct cm_region_options *options, const struct cm_regi
         if (options->flags & ~CM_REGION_SHARE_LOADS) {
                 return cmi_fail(-EINVAL, "unknown flags 0x%x", options->flags);
         }
+        if (options->hold_ms > CM_HOLD_MS_MAX) {
+                return cmi_fail(-EINVAL, "a region holds for at most %d ms", CM_HOLD_MS_MAX);
+        }
         if (options->ttl_jitter_percent > JITTER_MAX) {
                 return cmi_fail(-EINVAL, "a TTL's jitter is at most %d %%", JITTER_MAX);
         }
@@ -104,7 +107,8 @@ static bool are_equal(const struct cm_region_options *a, const struct cm_region_
         return a->fresh == b->fresh && a->budget_bytes == b->budget_bytes &&
                a->ttl_ms == b->ttl_ms && a->negative_ttl_ms == b->negative_ttl_ms &&
                a->ttl_jitter_percent == b->ttl_jitter_percent && a->version == b->version &&
-               a->stale_if_error_ms == b->stale_if_error_ms && a->flags == b->flags;
+               a->stale_if_error_ms == b->stale_if_error_ms && a->flags == b->flags &&
+               a->hold_ms == b->hold_ms;
 }
 
 /* Lock held. 0 (an open one), 1 (a new one) or an error. */

@@ -11,6 +11,7 @@
 
 static_assert(CM_WRITE_TARGETS_MAX == CMI_INTENT_TARGETS_MAX, "a limit has two names");
 static_assert(CM_WRITE_MS_MAX == CMI_INTENT_MS_MAX, "a limit has two names");
+static_assert(CM_HOLD_MS_MAX == CMI_HOLD_MS_MAX, "a limit has two names");
 static_assert(CM_WRITE_MS_DEFAULT == CMI_INTENT_MS_DEFAULT, "a default has two names");
 
 struct cm_write {
@@ -54,9 +55,10 @@ static int check(const struct cm_write_options *options)
 static int encode_begin(struct cm_write *write, const struct cm_write_options *options)
 {
         struct cmi_writer writer = cmi_writer(write->op, sizeof(write->op));
+        uint32_t hold_ms = write->region->options.hold_ms;
 
-        cmi_op_write_intent(&writer, CMI_OP_INTENT_BEGIN, cmi_slice_str(write->region->name),
-                        (uint32_t)options->n_keys);
+        cmi_op_write_head(&writer, CMI_OP_INTENT_BEGIN, cmi_slice_str(write->region->name),
+                        (uint32_t)options->n_keys, hold_ms > 0);
         for (size_t i = 0; i < options->n_keys; i++) {
                 cmi_write_bin(&writer, cmi_slice(options->keys[i].data, options->keys[i].len));
         }
@@ -65,6 +67,7 @@ static int encode_begin(struct cm_write *write, const struct cm_write_options *o
                 cmi_write_bin(&writer, cmi_slice(options->tags[i].data, options->tags[i].len));
         }
         cmi_op_write_deadline(&writer, options->deadline_ms);
+        cmi_op_write_hold(&writer, hold_ms);
         write->op_len = (uint32_t)writer.len;
         return writer.error == 0 ? 0
                                  : cmi_fail(-E2BIG, "the keys and tags of a write are too long");
@@ -85,6 +88,7 @@ static struct cmi_slice encode_end(const struct cm_write *write, struct cmi_writ
                 cmi_op_write_targets(writer, CMI_OP_INVALIDATE, &op);
                 cmi_op_write_end(writer, false);
         }
+        cmi_op_write_hold(writer, op.hold_ms);
         return cmi_written(writer);
 }
 

@@ -31,7 +31,8 @@ static void write_targets(const struct batch *batch, struct cmi_writer *writer)
 void batch_write(const struct batch *batch, struct cmi_writer *writer, struct cmi_slice region,
                 bool is_tags, bool is_whole_region)
 {
-        cmi_op_write_begin(writer, region, is_tags ? 0 : batch->n);
+        cmi_op_write_head(writer, CMI_OP_INVALIDATE, region, is_tags ? 0 : batch->n,
+                        batch->hold_ms > 0);
         if (!is_tags) {
                 write_targets(batch, writer);
         }
@@ -40,4 +41,5 @@ void batch_write(const struct batch *batch, struct cmi_writer *writer, struct cm
                 write_targets(batch, writer);
         }
         cmi_op_write_end(writer, is_whole_region);
+        cmi_op_write_hold(writer, batch->hold_ms);
 }

@@ -8,6 +8,7 @@ struct batch {
         uint16_t lengths[CMI_OP_TARGETS_MAX];
         size_t used;
         uint32_t n;
+        uint64_t hold_ms; /* of the operation; 0: none */
 };
 
 /* Could @len more bytes be added? */

@@ -184,6 +184,17 @@ static int read_wait(struct work *work)
                     : 0;
 }
 
+static int read_hold(struct work *work)
+{
+        const char *text = arguments_value(work->call->arguments, "hold");
+
+        if (text && arguments_number(text, 1, CMI_HOLD_MS_MAX, &work->batch->hold_ms) < 0) {
+                return problem_set(&work->call->problem, STATUS_USAGE, NULL,
+                                "--hold=%s: choose 1 to %d milliseconds", text, CMI_HOLD_MS_MAX);
+        }
+        return 0;
+}
+
 static int check(struct work *work)
 {
         const struct arguments *arguments = work->call->arguments;
@@ -206,6 +217,7 @@ static int check(struct work *work)
         for (size_t i = 0; i < arguments->n_operands && status == 0; i++) {
                 status = check_target(work, i + 1, strlen(arguments->operands[i]));
         }
+        status = status ? status : read_hold(work);
         return status ? status : read_wait(work);
 }
 

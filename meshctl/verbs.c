@@ -109,7 +109,11 @@ const struct verb verbs[] = {
                                                 {"wait", 'w', FLAG_NEEDS_VALUE, "LEVEL",
                                                                 "none: handed to meshd; node: "
                                                                 "applied on this node; mesh "
-                                                                "(default): on all"}},
+                                                                "(default): on all"},
+                                                {"hold", 0, FLAG_NEEDS_VALUE, "MS",
+                                                                "nobody caches them for so many "
+                                                                "milliseconds: for a region with "
+                                                                "hold_ms"}},
                                 .run = verb_invalidate,
                 },
                 {

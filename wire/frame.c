@@ -32,6 +32,7 @@ enum {
         RESET_PART = 2,
         RESET_HAS_MORE = 3,
         RESET_INTENTS = 4,
+        RESET_HOLD = 5,
 };
 
 enum {
@@ -211,10 +212,13 @@ int cmi_nack_decode(struct cmi_slice body, struct cmi_nack *ret_nack)
 
 void cmi_reset_write(struct cmi_writer *writer, const struct cmi_reset *reset)
 {
-        cmi_write_map(writer, 4);
+        cmi_write_map(writer, 4 + (reset->hold_ms > 0));
         cmi_write_field_position(writer, RESET_AT, reset->at);
         cmi_write_field_uint(writer, RESET_PART, reset->part);
         cmi_write_field_bool(writer, RESET_HAS_MORE, reset->has_more);
+        if (reset->hold_ms > 0) {
+                cmi_write_field_uint(writer, RESET_HOLD, reset->hold_ms);
+        }
         cmi_write_uint(writer, RESET_INTENTS);
         cmi_write_array(writer, reset->n_intents);
 }
@@ -271,7 +275,7 @@ static void read_intents(struct cmi_reader *reader, struct cmi_reset *reset)
 int cmi_reset_decode(struct cmi_slice body, struct cmi_reset *ret_reset)
 {
         struct cmi_reader reader = cmi_frame_body(body);
-        struct cmi_fields fields = cmi_fields(&reader, RESET_INTENTS);
+        struct cmi_fields fields = cmi_fields(&reader, RESET_HOLD);
         uint64_t key;
 
         *ret_reset = (struct cmi_reset){0};
@@ -288,6 +292,9 @@ int cmi_reset_decode(struct cmi_slice body, struct cmi_reset *ret_reset)
                         break;
                 case RESET_INTENTS:
                         read_intents(&reader, ret_reset);
+                        break;
+                case RESET_HOLD:
+                        ret_reset->hold_ms = cmi_read_uint(&reader, UINT64_MAX);
                         break;
                 }
         }

@@ -132,8 +132,9 @@ struct cmi_intent {
  */
 struct cmi_reset {
         struct cmi_position at;
-        uint32_t part; /* 0, 1, 2 ... */
-        bool has_more; /* not the last part */
+        uint32_t part;    /* 0, 1, 2 ... */
+        bool has_more;    /* not the last part */
+        uint64_t hold_ms; /* how long the latest hold lasts that the sender knows; 0: none */
         uint32_t n_intents;
         struct cmi_reader intents; /* n_intents times cmi_reset_next(), which cannot fail */
 };

@@ -94,6 +94,10 @@ int cmi_op_decode(struct cmi_slice bytes, struct cmi_op *ret_op)
         if (op.kind == CMI_OP_INTENT_BEGIN && bytes.len > CMI_INTENT_SIZE_MAX) {
                 return -EMSGSIZE;
         }
+        if (op.region.len > 0 && n > n_known) {
+                op.hold_ms = cmi_read_uint(&reader, CMI_HOLD_MS_MAX);
+                n_known++;
+        }
         for (uint32_t i = n_known; i < n && reader.error == 0; i++) {
                 cmi_read_skip(&reader);
         }
@@ -104,12 +108,25 @@ int cmi_op_decode(struct cmi_slice bytes, struct cmi_op *ret_op)
         return r;
 }
 
-void cmi_op_write_begin(struct cmi_writer *writer, struct cmi_slice region, uint32_t n_keys)
+static uint32_t n_elements(enum cmi_op_kind kind)
 {
-        cmi_write_array(writer, INVALIDATE_ELEMENTS);
-        cmi_write_uint(writer, CMI_OP_INVALIDATE);
+        return kind == CMI_OP_INVALIDATE     ? INVALIDATE_ELEMENTS
+               : kind == CMI_OP_INTENT_BEGIN ? INTENT_BEGIN_ELEMENTS
+                                             : INTENT_END_ELEMENTS;
+}
+
+void cmi_op_write_head(struct cmi_writer *writer, enum cmi_op_kind kind, struct cmi_slice region,
+                uint32_t n_keys, bool has_hold)
+{
+        cmi_write_array(writer, n_elements(kind) + has_hold);
+        cmi_write_uint(writer, kind);
         cmi_write_str(writer, region);
         cmi_write_array(writer, n_keys);
+}
+
+void cmi_op_write_begin(struct cmi_writer *writer, struct cmi_slice region, uint32_t n_keys)
+{
+        cmi_op_write_head(writer, CMI_OP_INVALIDATE, region, n_keys, false);
 }
 
 void cmi_op_write_tags(struct cmi_writer *writer, uint32_t n_tags)
@@ -131,11 +148,7 @@ void cmi_op_write_all(struct cmi_writer *writer)
 void cmi_op_write_intent(struct cmi_writer *writer, enum cmi_op_kind kind, struct cmi_slice region,
                 uint32_t n_keys)
 {
-        cmi_write_array(writer,
-                        kind == CMI_OP_INTENT_BEGIN ? INTENT_BEGIN_ELEMENTS : INTENT_END_ELEMENTS);
-        cmi_write_uint(writer, kind);
-        cmi_write_str(writer, region);
-        cmi_write_array(writer, n_keys);
+        cmi_op_write_head(writer, kind, region, n_keys, false);
 }
 
 static void write_list(struct cmi_writer *writer, struct cmi_reader list, uint32_t n)
@@ -147,11 +160,7 @@ static void write_list(struct cmi_writer *writer, struct cmi_reader list, uint32
 
 void cmi_op_write_targets(struct cmi_writer *writer, enum cmi_op_kind kind, const struct cmi_op *op)
 {
-        if (kind == CMI_OP_INVALIDATE) {
-                cmi_op_write_begin(writer, op->region, op->n_keys);
-        } else {
-                cmi_op_write_intent(writer, kind, op->region, op->n_keys);
-        }
+        cmi_op_write_head(writer, kind, op->region, op->n_keys, op->hold_ms > 0);
         write_list(writer, op->keys, op->n_keys);
         cmi_op_write_tags(writer, op->n_tags);
         write_list(writer, op->tags, op->n_tags);
@@ -166,6 +175,13 @@ void cmi_op_write_place(struct cmi_writer *writer, uint64_t stream, uint64_t num
 {
         cmi_write_uint(writer, stream);
         cmi_write_uint(writer, number);
+}
+
+void cmi_op_write_hold(struct cmi_writer *writer, uint64_t hold_ms)
+{
+        if (hold_ms > 0) {
+                cmi_write_uint(writer, hold_ms);
+        }
 }
 
 int cmi_op_run_next(struct cmi_slice *run, struct cmi_slice *ret_bytes)

@@ -6,6 +6,8 @@
  *
  * Encoding: msgpack array [kind, ...]. INVALIDATE is [1, region, [key...], [tag...], whole]: region
  * a str, keys and tags bin and not empty, whole a bool (the region itself). It may name nothing.
+ * One more element, hold: for so many milliseconds from its receipt nothing of what it names is
+ * served or stored. INTENT_BEGIN and INTENT_END may have it, too: it is then for their end.
  * ALL is [2]. INTENT_BEGIN is [16, region, [key...], [tag...], deadline]: a write to what it names
  * has begun, and ends with the INTENT_END or after so many milliseconds. INTENT_END is [17, region,
  * [key...], [tag...], stream, number]: the place of its INTENT_BEGIN, and its targets again, since
@@ -26,6 +28,7 @@
 #define CMI_INTENT_TARGETS_MAX 32 /* keys and tags together; at least 1 */
 #define CMI_INTENT_MS_MAX 30000
 #define CMI_INTENT_MS_DEFAULT 5000
+#define CMI_HOLD_MS_MAX 60000
 
 enum cmi_op_kind {
         CMI_OP_INVALIDATE = 1,
@@ -42,6 +45,7 @@ struct cmi_op {
         bool is_whole_region;
         struct cmi_reader keys; /* positioned for cmi_op_next() */
         struct cmi_reader tags;
+        uint64_t hold_ms;     /* but of ALL: 0 (not in it) to CMI_HOLD_MS_MAX */
         uint64_t deadline_ms; /* INTENT_BEGIN: 1 to CMI_INTENT_MS_MAX */
         uint64_t stream;      /* INTENT_END: which INTENT_BEGIN; not 0 */
         uint64_t number;
@@ -75,12 +79,19 @@ void cmi_op_write_all(struct cmi_writer *writer);
 void cmi_op_write_intent(struct cmi_writer *writer, enum cmi_op_kind kind, struct cmi_slice region,
                 uint32_t n_keys);
 
+/* The same for any kind but ALL; with @has_hold cmi_op_write_hold() comes last. */
+void cmi_op_write_head(struct cmi_writer *writer, enum cmi_op_kind kind, struct cmi_slice region,
+                uint32_t n_keys, bool has_hold);
+
 /* Open an operation of @kind with the region, keys and tags of one that cmi_op_decode() accepted;
- * then _end, _deadline or _place. */
+ * then _end, _deadline or _place, and if @op has one also _hold. */
 void cmi_op_write_targets(
                 struct cmi_writer *writer, enum cmi_op_kind kind, const struct cmi_op *op);
 void cmi_op_write_deadline(struct cmi_writer *writer, uint64_t deadline_ms);
 void cmi_op_write_place(struct cmi_writer *writer, uint64_t stream, uint64_t number);
+
+/* Nothing for 0. */
+void cmi_op_write_hold(struct cmi_writer *writer, uint64_t hold_ms);
 
 /*
  * Runs of operations, in the log and in frames: each one preceded by its length, 32 bits little

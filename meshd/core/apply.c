@@ -1,9 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Operations on the shared page. The only file of the core that stamps slots; lease.c writes the
- * lease ends.
+ * Operations on the shared page, and where its slots are. Flags are stamped by flag.c, hold.c and
+ * intent.c; lease.c writes the lease ends.
  */
 #include "meshd/core/state.h"
+
+#define NAME_TAG (UINT32_C(1) << 31)
+#define NAME_REGION (UINT32_C(1) << 30)
+
+static_assert(CMI_PAGE_SLOTS_MAX <= NAME_REGION, "slots have names");
+
+struct apply_target apply_region_target(const struct core *core, uint32_t index)
+{
+        return (struct apply_target){&core->page.regions[index], index | NAME_REGION};
+}
+
+_Atomic uint64_t *apply_named(const struct core *core, uint32_t name)
+{
+        return name & NAME_TAG      ? &core->page.tags[name & ~NAME_TAG]
+               : name & NAME_REGION ? &core->page.regions[name & ~NAME_REGION]
+                                    : &core->page.keys[name];
+}
 
 struct apply_target apply_target(const struct core *core, enum cmi_page_kind kind, uint32_t region,
                 struct cmi_slice key)
@@ -13,7 +30,7 @@ struct apply_target apply_target(const struct core *core, enum cmi_page_kind kin
 
         if (kind == CMI_PAGE_TAG) {
                 slot = cmi_page_slot(hash, core->page.tag_mask);
-                return (struct apply_target){&core->page.tags[slot], slot | UINT32_C(1) << 31};
+                return (struct apply_target){&core->page.tags[slot], slot | NAME_TAG};
         }
         slot = cmi_page_slot(hash, core->page.key_mask);
         return (struct apply_target){&core->page.keys[slot], slot};
@@ -50,44 +67,48 @@ void apply_forget(struct core *core, const struct member *member, const char *re
         core_emit(core, CORE_EVENT_FORGOT, member, reason);
 }
 
-static void apply_invalidate(struct core *core, struct cmi_op op)
+static void apply_invalidate(struct core *core, const struct cmi_op *op)
 {
-        uint32_t region = region_find(core, op.region);
+        uint32_t region = region_find(core, op->region);
         uint64_t seq;
 
         if (region == NONE) {
                 core->counters.unknown_regions++;
+                hold_apply(core, NONE, op);
                 return;
         }
         seq = cmi_page_begin(&core->page);
         /* So many keys would wear out the tables for all regions; one stamp on the region says the
          * same and more. */
-        if (op.is_whole_region || op.n_keys > core->page.key_mask / 8 ||
-                        op.n_tags > core->page.tag_mask / 8) {
+        if (op->is_whole_region || op->n_keys > core->page.key_mask / 8 ||
+                        op->n_tags > core->page.tag_mask / 8) {
                 cmi_page_stamp_region(&core->page, region, seq);
         } else {
-                for (uint32_t i = 0; i < op.n_keys; i++) {
-                        stamp(core, CMI_PAGE_KEY, region, cmi_op_next(&op.keys), seq);
+                struct cmi_op left = *op;
+
+                for (uint32_t i = 0; i < op->n_keys; i++) {
+                        stamp(core, CMI_PAGE_KEY, region, cmi_op_next(&left.keys), seq);
                 }
-                for (uint32_t i = 0; i < op.n_tags; i++) {
-                        stamp(core, CMI_PAGE_TAG, region, cmi_op_next(&op.tags), seq);
+                for (uint32_t i = 0; i < op->n_tags; i++) {
+                        stamp(core, CMI_PAGE_TAG, region, cmi_op_next(&left.tags), seq);
                 }
         }
         cmi_page_publish(&core->page, seq);
+        hold_apply(core, region, op);
 }
 
 static void apply_stamps(struct core *core, const struct cmi_op *op, struct cmi_slice bytes,
                 const struct member *source, uint64_t number)
 {
         if (op->kind == CMI_OP_INVALIDATE) {
-                apply_invalidate(core, *op);
+                apply_invalidate(core, op);
         } else if (op->kind == CMI_OP_INTENT_BEGIN) {
                 core->counters.intents_begun++;
                 intent_begin(core, source, number, op, bytes);
         } else if (op->kind == CMI_OP_INTENT_END) {
                 intent_end(core, op);
                 if (!MUTANT(INTENT_END_UNSTAMPED)) {
-                        apply_invalidate(core, *op);
+                        apply_invalidate(core, op);
                 }
         } else if (op->kind == CMI_OP_ALL) {
                 apply_forget(core, source, "an operation says so");

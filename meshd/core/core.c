@@ -43,6 +43,8 @@ struct tables {
         uint16_t *region_buckets;
         struct cmi_region *member_regions;
         struct intent_table *intents;
+        struct flag *flags;
+        struct hold_table *holds;
         struct intent_memory *intent_memory; /* unless it is given */
 };
 
@@ -75,7 +77,9 @@ static size_t lay_out(
                         .region_buckets = take(&at, REGION_BUCKETS * sizeof(uint16_t)),
                         .member_regions = take(&at, (size_t)max_peers * CMI_REGIONS_MAX *
                                                                     sizeof(struct cmi_region)),
-                        .intents = take(&at, intent_table_size()),
+                        .intents = take(&at, sizeof(struct intent_table)),
+                        .flags = take(&at, FLAG_BUCKETS * sizeof(struct flag)),
+                        .holds = take(&at, sizeof(struct hold_table)),
                         .intent_memory = take(
                                         &at, options->intents ? 0 : sizeof(struct intent_memory)),
         };
@@ -105,6 +109,8 @@ static void set_tables(struct core *core, const struct core_options *options, st
         core->region_buckets = tables.region_buckets;
         core->member_regions = tables.member_regions;
         core->intents = tables.intents;
+        core->flags = tables.flags;
+        core->holds = tables.holds;
         core->max_links = options->max_peers + CORE_LINKS_SPARE;
         intent_open(core, options->intents ? options->intents : tables.intent_memory, now);
 }
@@ -368,6 +374,7 @@ void core_tick(struct core *core, struct cmi_time now)
         }
         end_pause(core, now);
         intent_tick(core, now);
+        hold_tick(core, now);
         update_state(core, now);
         lease_update(core, now);
         wait_check(core, now);
@@ -399,6 +406,7 @@ uint64_t core_timeout_ns(const struct core *core, struct cmi_time now)
         uint64_t next = now.mono_ns + (slice < IDLE_NS ? slice : IDLE_NS);
         uint64_t waits = wait_next_ns(core, now);
         uint64_t intents = intent_next_ns(core);
+        uint64_t holds = hold_next_ns(core);
 
         if (core->has_said_goodbye) {
                 return slice;
@@ -408,6 +416,7 @@ uint64_t core_timeout_ns(const struct core *core, struct cmi_time now)
         }
         next = waits < next ? waits : next;
         next = intents < next ? intents : next;
+        next = holds < next ? holds : next;
         if (!core->is_pause_over && core->pause_end_ns < next) {
                 next = core->pause_end_ns;
         }
@@ -543,6 +552,7 @@ void core_status(const struct core *core, struct core_status *ret_status)
                         .n_regions = core->n_regions,
                         .n_waits = core->n_waits,
                         .n_intents = core->intents->n_open,
+                        .n_holds = core->holds->n,
                         .counters = core->counters,
         };
         if (core->state != CORE_LIVE) {

@@ -332,6 +332,8 @@ struct core_counters {
         uint64_t unknown_operations, unknown_regions, unknown_fields;
         uint64_t intents_begun, intents_expired; /* of all nodes, here */
         uint64_t intents_refused; /* that found no room: nothing was served until they were over */
+        uint64_t holds;           /* operations that carried one */
+        uint64_t holds_widened;   /* to the whole region, since so many were running */
 };
 
 struct core_status {
@@ -348,6 +350,7 @@ struct core_status {
         uint32_t n_regions;
         uint32_t n_waits;
         uint32_t n_intents; /* open */
+        uint32_t n_holds;   /* slots that are held */
         struct core_counters counters;
 };
 

@@ -15,18 +15,8 @@
 #include <errno.h>
 
 #define INTENTS_MAGIC UINT64_C(0x31746e69206d63) /* "cm int1" */
-#define INTENTS_VERSION 1
-#define SLOT_BUCKETS 65536 /* twice all targets of all intents */
-#define SLOT_MASK (SLOT_BUCKETS - 1)
+#define INTENTS_VERSION 2
 #define DEADLINE_MAX_NS (CMI_INTENT_MS_MAX * CMI_NS_PER_MS)
-
-static_assert(SLOT_BUCKETS >= 2 * CORE_INTENTS_MAX * CMI_INTENT_TARGETS_MAX,
-                "the counts have room");
-
-size_t intent_table_size(void)
-{
-        return sizeof(struct intent_table) + SLOT_BUCKETS * sizeof(struct intent_slot);
-}
 
 static bool is_open(const struct intent_record *record)
 {
@@ -48,40 +38,6 @@ static struct cmi_op op_of(const struct intent_record *record)
         return op;
 }
 
-/* Counts of open intents, by slot. An open-addressed table; a count of 0 ends a probe. */
-
-static struct intent_slot *slot_find(struct intent_table *table, uint32_t name)
-{
-        uint32_t bucket = (name * UINT32_C(2654435769)) >> 16 & SLOT_MASK;
-
-        while (table->slots[bucket].n_open != 0 && table->slots[bucket].name != name) {
-                bucket = (bucket + 1) & SLOT_MASK;
-        }
-        return &table->slots[bucket];
-}
-
-/* What had to go past it moves back. Source: Knuth, TAOCP 6.4, algorithm R. */
-static void slot_empty(struct intent_table *table, struct intent_slot *slot)
-{
-        uint32_t hole = (uint32_t)(slot - table->slots);
-        uint32_t at = hole;
-
-        for (;;) {
-                uint32_t home;
-
-                at = (at + 1) & SLOT_MASK;
-                if (table->slots[at].n_open == 0) {
-                        break;
-                }
-                home = (table->slots[at].name * UINT32_C(2654435769)) >> 16 & SLOT_MASK;
-                if (((at - home) & SLOT_MASK) >= ((at - hole) & SLOT_MASK)) {
-                        table->slots[hole] = table->slots[at];
-                        hole = at;
-                }
-        }
-        table->slots[hole].n_open = 0;
-}
-
 enum change {
         CHANGE_FLAG = 1,
         CHANGE_CLEAR = 2,
@@ -90,23 +46,16 @@ enum change {
 static void change_slot(
                 struct core *core, struct apply_target target, enum change change, uint64_t seq)
 {
-        struct intent_slot *slot = slot_find(core->intents, target.name);
-
         if (change == CHANGE_FLAG) {
-                slot->name = target.name;
-                slot->n_open++;
-        } else if (slot->n_open > 1) {
-                slot->n_open--;
-                cmi_page_stamp_flag(target.slot, seq, true);
-                return;
-        } else if (slot->n_open == 1) {
-                slot_empty(core->intents, slot);
+                flag_raise(core, target, seq);
+        } else {
+                flag_lower(core, target,
+                                MUTANT(INTENT_END_UNSTAMPED)
+                                                ? atomic_load_explicit(target.slot,
+                                                                  memory_order_relaxed) &
+                                                                  ~CMI_PAGE_INTENT_FLAG
+                                                : seq);
         }
-        if (change == CHANGE_CLEAR && MUTANT(INTENT_END_UNSTAMPED)) {
-                seq = atomic_load_explicit(target.slot, memory_order_relaxed) &
-                      ~CMI_PAGE_INTENT_FLAG;
-        }
-        cmi_page_stamp_flag(target.slot, seq, change == CHANGE_FLAG);
 }
 
 static void change_slots(struct core *core, uint32_t region, struct cmi_op op, enum change change)
@@ -302,12 +251,14 @@ void intent_open(struct core *core, struct intent_memory *memory, struct cmi_tim
                         memory->records[i].is_open = 0;
                 }
                 memory->overflow_ns = 0;
+                memory->hold_ns = 0;
                 memory->version = INTENTS_VERSION;
                 memory->node_id = core->options.node_id;
                 atomic_signal_fence(memory_order_seq_cst);
                 memory->magic = INTENTS_MAGIC;
         }
         take_over(core, now);
+        hold_open(core, now);
 }
 
 /* Opening and closing */
@@ -372,6 +323,7 @@ static void expire(struct core *core, uint32_t index)
         const struct intent_record *record = &core->intents->memory->records[index];
         const struct member *member = member_find(core, &record->origin);
         struct cmi_op op = op_of(record);
+        uint32_t region = core->intents->regions[index];
         struct core_event event = {
                         .kind = CORE_EVENT_EXPIRED,
                         .id = record->origin,
@@ -383,6 +335,7 @@ static void expire(struct core *core, uint32_t index)
         };
 
         close_intent(core, index);
+        hold_apply(core, region, &op);
         core->counters.intents_expired++;
         core->sink.event(core->sink.context, &event);
 }

@@ -34,5 +34,6 @@ struct intent_memory {
         struct cmi_id node_id;
         /* Until then nothing is served: an intent found no room. 0: all had room. */
         _Atomic uint64_t overflow_ns;
+        _Atomic uint64_t hold_ns; /* the latest end of a hold (hold.c) that was ever set */
         struct intent_record records[CORE_INTENTS_MAX];
 };

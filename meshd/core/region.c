@@ -115,6 +115,7 @@ int core_region(struct core *core, struct cmi_slice name, uint32_t *ret_index)
                 apply_region(core, index);
                 core->regions[index].given = cmi_page_begin(&core->page) - 1;
                 intent_region(core, index);
+                hold_region_opened(core, index);
         }
         *ret_index = index;
         return 0;

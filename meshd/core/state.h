@@ -15,6 +15,8 @@
  *   wait.c    who waits for which operation, and when that is over
  *   apply.c   operations on the page
  *   intent.c  open write intents, and the slots that they flag
+ *   hold.c    slots that stay flagged for a while after an invalidation
+ *   flag.c    how many reasons there are for the flag of a slot
  *   region.c  which region has which index in the page
  *   option.c  options of regions, compared between nodes
  *   query.c   questions between nodes
@@ -166,9 +168,27 @@ struct region {
         char name[CMI_REGION_NAME_MAX];
 };
 
-struct intent_slot {
+#define FLAG_BUCKETS 65536 /* a power of two */
+
+struct flag {
         uint32_t name; /* of apply_target() */
-        uint32_t n_open;
+        uint32_t n;    /* reasons for it: intents, and one for a hold */
+        uint32_t hold; /* number of that in the table of holds, from 1; 0: none */
+};
+
+/* The slots of keys and tags that are held at a time, and as many regions as there are. */
+#define HOLDS_MAX (8192 + CMI_PAGE_REGIONS)
+
+struct hold {
+        uint32_t name;
+        uint64_t end_ns; /* mono */
+};
+
+struct hold_table {
+        uint32_t n;
+        uint64_t next_ns;    /* nothing ends before; 0: there is none */
+        uint64_t unknown_ns; /* regions that get an index before it are held until then */
+        struct hold holds[HOLDS_MAX];
 };
 
 struct intent_table {
@@ -180,7 +200,6 @@ struct intent_table {
         bool is_own[CORE_INTENTS_MAX];
         uint64_t owners[CORE_INTENTS_MAX];
         uint64_t marks[CORE_INTENTS_MAX]; /* of the RESET that told it last */
-        struct intent_slot slots[];
 };
 
 struct core {
@@ -234,6 +253,8 @@ struct core {
         struct cmi_result_member *wait_members; /* max_peers, for one outcome */
 
         struct intent_table *intents;
+        struct flag *flags; /* FLAG_BUCKETS */
+        struct hold_table *holds;
         struct query queries[CORE_QUERIES_MAX];
         uint64_t n_owners;
         uint64_t n_unheld;
@@ -397,14 +418,38 @@ void apply_region(struct core *core, uint32_t index);
 
 struct apply_target {
         _Atomic uint64_t *slot;
-        uint32_t name; /* no two slots of keys and tags have the same */
+        uint32_t name; /* no two slots of the page have the same */
 };
 
 struct apply_target apply_target(const struct core *core, enum cmi_page_kind kind, uint32_t region,
                 struct cmi_slice key);
 
+struct apply_target apply_region_target(const struct core *core, uint32_t index);
+_Atomic uint64_t *apply_named(const struct core *core, uint32_t name);
+
+/* flag.c */
+/* Its count, or a free place for it: n is 0 then. */
+struct flag *flag_find(struct core *core, uint32_t name);
+/* One reason more, or less; the slot is stamped with @seq in any case. */
+void flag_raise(struct core *core, struct apply_target target, uint64_t seq);
+void flag_lower(struct core *core, struct apply_target target, uint64_t seq);
+
+/* hold.c */
+/* Of the process before; the page has no regions yet. */
+void hold_open(struct core *core, struct cmi_time now);
+/* Holds what an operation with hold_ms names, from now on. @region: NONE if it has no index here.
+ */
+void hold_apply(struct core *core, uint32_t region, const struct cmi_op *op);
+/* The same for all that is known here, since it is not known what was missed. */
+void hold_everything(struct core *core, struct cmi_time now, uint64_t left_ms);
+/* This region has got an index. */
+void hold_region_opened(struct core *core, uint32_t region);
+void hold_tick(struct core *core, struct cmi_time now);
+uint64_t hold_next_ns(const struct core *core);
+/* How long the latest of all holds lasts, those of other nodes too. */
+uint64_t hold_left_ns(const struct core *core, struct cmi_time now);
+
 /* intent.c */
-size_t intent_table_size(void);
 /* What the process before has left in @memory is open again. */
 void intent_open(struct core *core, struct intent_memory *memory, struct cmi_time now);
 /* Before an INTENT_BEGIN is logged: keeps it. Return: 0, -ENOSPC. */

@@ -225,6 +225,7 @@ void reset_receive(struct core *core, struct cmi_time now, struct member *member
                 apply_forget(core, member, "too far behind for the log of a member");
         }
         intent_settle(core, member->stream, reset->at.number, member->reset_mark);
+        hold_everything(core, now, reset->hold_ms);
         member->needs_reset = NEED_NONE;
         member->reset_part = 0;
         member->applied = reset->at.number;
@@ -310,7 +311,8 @@ static size_t reset_part(
 static int reset_send(
                 struct core *core, struct cmi_time now, struct link *link, struct member *member)
 {
-        struct cmi_reset reset = {.at = {log_stream(core->log), log_newest(core->log)}};
+        struct cmi_reset reset = {.at = {log_stream(core->log), log_newest(core->log)},
+                        .hold_ms = (hold_left_ns(core, now) + CMI_NS_PER_MS - 1) / CMI_NS_PER_MS};
         uint32_t at = 0;
 
         do {

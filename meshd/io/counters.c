@@ -46,7 +46,10 @@ static void write_core(const struct daemon *daemon, struct document *document)
         WRITE(document, core, intents_begun);
         WRITE(document, core, intents_expired);
         WRITE(document, core, intents_refused);
+        WRITE(document, core, holds);
+        WRITE(document, core, holds_widened);
         document_uint(document, "intents_open", status.n_intents);
+        document_uint(document, "slots_held", status.n_holds);
 }
 
 static void write_local(const struct local_counters *local, struct document *document)

@@ -62,7 +62,12 @@ static const char *find_obstacle(const struct why *why, char text[CAUSE_MAX])
         if (is_bounded(why) && status->lease_end_ns <= why->question->now.mono_ns) {
                 return "the lease does not run: a member has not been heard for a lease";
         }
-        return why->has_intent ? "a write intent is open on it" : NULL;
+        if (!why->has_intent) {
+                return NULL;
+        }
+        return status->n_holds > 0 ? "a write intent is open on it, or the hold_ms of its region "
+                                     "runs since it was invalidated"
+                                   : "a write intent is open on it";
 }
 
 static const char *describe_target(const struct why *why, const struct history_entry *entry,
@@ -124,7 +129,10 @@ static void write_stamp(struct document *document, struct why *why, const char *
         if (seq == 0) {
                 cause = "never, since this meshd started";
         } else if (!entry && !cause) {
-                cause = "older than the operations that are remembered";
+                cause = why->status.counters.holds > 0
+                                        ? "older than the operations that are remembered, or the "
+                                          "end of a hold_ms"
+                                        : "older than the operations that are remembered";
         }
         write_entry(document, why, entry, cause);
         document_close(document);
@@ -173,7 +181,8 @@ static void write_region(struct document *document, struct why *why)
 static void write_floor(struct document *document, struct why *why)
 {
         uint64_t floor = read_stamp(&why->view.page->floor);
-        const struct history_entry *entry = history_find(why->question->service->history, floor);
+        const struct history_entry *entry = history_find(
+                        why->question->service->history, floor & ~CMI_PAGE_INTENT_FLAG);
         char cause[CAUSE_MAX];
 
         snprintf(cause, sizeof(cause), "everything was forgotten: %s",
@@ -255,7 +264,7 @@ static void write_key(struct document *document, const char *name, struct cmi_sl
 /* The intent flag of any of them refuses. */
 static bool has_intent(const struct why *why)
 {
-        uint64_t stamps = 0;
+        uint64_t stamps = read_stamp(&why->view.page->floor);
 
         if (why->index == NO_REGION) {
                 return false;

@@ -125,12 +125,15 @@ static const char *reason_name(enum cm_reason reason)
         return names[reason];
 }
 
+/* region NAME bounded|ttl TTL_MS BUDGET, or region NAME held HOLD_MS BUDGET */
 static void do_region(struct app *app, char **words)
 {
+        bool is_held = strcmp(words[2], "held") == 0;
         struct cm_region_options options = {
                         .size = sizeof(options),
                         .fresh = strcmp(words[2], "ttl") == 0 ? CM_FRESH_TTL : CM_FRESH_BOUNDED,
-                        .ttl_ms = (uint32_t)atoi(words[3]),
+                        .ttl_ms = is_held ? 0 : (uint32_t)atoi(words[3]),
+                        .hold_ms = is_held ? (uint32_t)atoi(words[3]) : 0,
                         .budget_bytes = strtoul(words[4], NULL, 10),
         };
         struct cm_region *region;

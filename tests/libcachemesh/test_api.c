@@ -283,6 +283,9 @@ static void regions_have_their_limits(void)
         g_assert_cmpint(cm_region_open(&same, f.cm, "x", &options), ==, -EINVAL);
         options = (struct cm_region_options){.size = sizeof(options), .ttl_jitter_percent = 51};
         g_assert_cmpint(cm_region_open(&same, f.cm, "x", &options), ==, -EINVAL);
+        options = (struct cm_region_options){
+                        .size = sizeof(options), .hold_ms = CM_HOLD_MS_MAX + 1};
+        g_assert_cmpint(cm_region_open(&same, f.cm, "x", &options), ==, -EINVAL);
         options = (struct cm_region_options){.size = 3};
         g_assert_cmpint(cm_region_open(&same, f.cm, "x", &options), ==, -EINVAL);
         options = (struct cm_region_options){.size = sizeof(options), .budget_bytes = 64 << 10};

@@ -276,6 +276,9 @@ static bool on_publish(struct fake *fake, const struct cmi_local_head *head)
         fprintf(fake->log, "PUBLISH wait=%" PRIu64 " region=%.*s n_keys=%u n_tags=%u whole=%d",
                         publish.wait, (int)op.region.len, (const char *)op.region.data, op.n_keys,
                         op.n_tags, op.is_whole_region);
+        if (op.hold_ms > 0) {
+                fprintf(fake->log, " hold=%" PRIu64, op.hold_ms);
+        }
         log_list(fake, "key", op.keys, op.n_keys);
         log_list(fake, "tag", op.tags, op.n_tags);
         fputc('\n', fake->log);

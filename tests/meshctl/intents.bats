@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Open write intents, as a meshd that answers from a script tells them.
+# Open write intents, as a meshd that answers from a script tells them; and holds, as it is told them.
 load fake
 
 row='{"node": "alpha", "id": "61", "stream": "00000000000000ff", "position": 7, "region": "users", "n_keys": 2, "n_tags": 1, "first": "f39d7b0ae4ad", "age_ms": 1500, "left_ms": 3500, "client": "app", "pid": 42}'
@@ -45,4 +45,16 @@ row='{"node": "alpha", "id": "61", "stream": "00000000000000ff", "position": 7, 
         [ "$status" -eq 69 ]
         ctl intents extra
         expect_status 64
+}
+
+@test "invalidate holds what it publishes if told so" {
+        fake <<<'{"publish": {"outcome": 0, "position": 7, "applied": 2}}'
+        ctl invalidate --region users --hold 1500 k1
+        expect_status 0
+        expect_asked 'PUBLISH wait=2 region=users n_keys=1 n_tags=0 whole=0 hold=1500 key=k1'
+        for ms in 0 60001 1s; do
+                ctl invalidate --region users --hold "$ms" k1
+                expect_status 64
+                expect_error "--hold=$ms"
+        done
 }

@@ -283,18 +283,41 @@ int rig_publish(struct rig *rig, uint32_t node, const char *key, enum cmi_wait w
                         cmi_ms(timeout_ms), 7, NULL);
 }
 
+int rig_publish_held(struct rig *rig, uint32_t node, const char *key, uint64_t hold_ms)
+{
+        uint8_t buffer[256];
+        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
+
+        cmi_op_write_head(&writer, CMI_OP_INVALIDATE, cmi_slice_str("r"), key ? 1 : 0, true);
+        if (key) {
+                cmi_write_bin(&writer, cmi_slice_str(key));
+        }
+        cmi_op_write_tags(&writer, 0);
+        cmi_op_write_end(&writer, !key);
+        cmi_op_write_hold(&writer, hold_ms);
+        return core_publish(rig->nodes[node].core, rig->now, cmi_written(&writer), CMI_WAIT_NODE, 0,
+                        0, NULL);
+}
+
 int rig_begin(struct rig *rig, uint32_t number, struct cmi_slice key, uint64_t deadline_ms,
                 struct cmi_position *ret_place)
+{
+        return rig_begin_held(rig, number, key, deadline_ms, 0, ret_place);
+}
+
+int rig_begin_held(struct rig *rig, uint32_t number, struct cmi_slice key, uint64_t deadline_ms,
+                uint64_t hold_ms, struct cmi_position *ret_place)
 {
         struct rig_node *node = &rig->nodes[number];
         uint8_t buffer[CMI_INTENT_SIZE_MAX];
         struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
 
         open_region(rig);
-        cmi_op_write_intent(&writer, CMI_OP_INTENT_BEGIN, cmi_slice_str("r"), 1);
+        cmi_op_write_head(&writer, CMI_OP_INTENT_BEGIN, cmi_slice_str("r"), 1, hold_ms > 0);
         cmi_write_bin(&writer, key);
         cmi_op_write_tags(&writer, 0);
         cmi_op_write_deadline(&writer, deadline_ms);
+        cmi_op_write_hold(&writer, hold_ms);
         ret_place->stream = log_stream(&node->log);
         return core_publish_for(node->core, rig->now, cmi_written(&writer), 1, CMI_WAIT_MESH, 0, 7,
                         &ret_place->number);
@@ -302,13 +325,20 @@ int rig_begin(struct rig *rig, uint32_t number, struct cmi_slice key, uint64_t d
 
 int rig_end(struct rig *rig, uint32_t node, struct cmi_slice key, struct cmi_position place)
 {
+        return rig_end_held(rig, node, key, place, 0);
+}
+
+int rig_end_held(struct rig *rig, uint32_t node, struct cmi_slice key, struct cmi_position place,
+                uint64_t hold_ms)
+{
         uint8_t buffer[CMI_INTENT_SIZE_MAX + 32];
         struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
 
-        cmi_op_write_intent(&writer, CMI_OP_INTENT_END, cmi_slice_str("r"), 1);
+        cmi_op_write_head(&writer, CMI_OP_INTENT_END, cmi_slice_str("r"), 1, hold_ms > 0);
         cmi_write_bin(&writer, key);
         cmi_op_write_tags(&writer, 0);
         cmi_op_write_place(&writer, place.stream, place.number);
+        cmi_op_write_hold(&writer, hold_ms);
         return core_publish(rig->nodes[node].core, rig->now, cmi_written(&writer), CMI_WAIT_NODE, 0,
                         0, NULL);
 }

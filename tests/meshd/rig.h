@@ -76,6 +76,12 @@ int rig_publish(struct rig *rig, uint32_t node, const char *key, enum cmi_wait w
 int rig_begin(struct rig *rig, uint32_t node, struct cmi_slice key, uint64_t deadline_ms,
                 struct cmi_position *ret_place);
 int rig_end(struct rig *rig, uint32_t node, struct cmi_slice key, struct cmi_position place);
+/* An INVALIDATE that holds this key, or with NULL the region; opens no region. */
+int rig_publish_held(struct rig *rig, uint32_t node, const char *key, uint64_t hold_ms);
+int rig_begin_held(struct rig *rig, uint32_t node, struct cmi_slice key, uint64_t deadline_ms,
+                uint64_t hold_ms, struct cmi_position *ret_place);
+int rig_end_held(struct rig *rig, uint32_t node, struct cmi_slice key, struct cmi_position place,
+                uint64_t hold_ms);
 /* Is the intent flag of @key's slot set on @node? */
 bool rig_is_flagged(const struct rig *rig, uint32_t node, struct cmi_slice key);
 enum core_state rig_state(const struct rig *rig, uint32_t node);

@@ -67,6 +67,7 @@ static void write_reset(struct cmi_writer *writer)
         static const struct cmi_reset golden = {.at = {0x0102030405060708, 300},
                         .part = 1,
                         .has_more = true,
+                        .hold_ms = 1500,
                         .n_intents = 1};
         uint8_t op[64];
         struct cmi_writer begin = cmi_writer(op, sizeof(op));

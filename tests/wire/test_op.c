@@ -15,6 +15,14 @@ static const char golden_intent_begin[] =
 static const char golden_intent_end[] = "96 11 a4 74726565 92 c4 02 6b31 c4 03 6b3232 91 c4 01 74 "
                                         "cf 0102030405060708 cd 012c";
 
+/* The same with hold, 1500 ms. */
+static const char golden_held[] =
+                "96 01 a4 74726565 92 c4 02 6b31 c4 03 6b3232 91 c4 01 74 c2 cd 05dc";
+static const char golden_held_begin[] =
+                "96 10 a4 74726565 92 c4 02 6b31 c4 03 6b3232 91 c4 01 74 cd 1388 cd 05dc";
+static const char golden_held_end[] = "97 11 a4 74726565 92 c4 02 6b31 c4 03 6b3232 91 c4 01 74 "
+                                      "cf 0102030405060708 cd 012c cd 05dc";
+
 static int decode(struct cmi_slice bytes)
 {
         struct cmi_op op;
@@ -138,6 +146,37 @@ static void an_end_has_the_targets_of_its_begin(void)
         assert_same_bytes(cmi_written(&writer), cmi_slice(invalidate->data, invalidate->len));
 }
 
+static void what_is_held_says_so_in_one_element_more(void)
+{
+        g_autoptr(GByteArray) begin = bytes_of_hex(golden_held_begin);
+        g_autoptr(GByteArray) end = bytes_of_hex(golden_held_end);
+        g_autoptr(GByteArray) invalidate = bytes_of_hex(golden_held);
+        uint8_t buffer[64];
+        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
+        struct cmi_op op;
+
+        g_assert_cmpint(cmi_op_decode(cmi_slice(begin->data, begin->len), &op), ==, 0);
+        g_assert_cmpuint(op.hold_ms, ==, 1500);
+        cmi_op_write_targets(&writer, CMI_OP_INTENT_BEGIN, &op);
+        cmi_op_write_deadline(&writer, op.deadline_ms);
+        cmi_op_write_hold(&writer, op.hold_ms);
+        assert_same_bytes(cmi_written(&writer), cmi_slice(begin->data, begin->len));
+        writer = cmi_writer(buffer, sizeof(buffer));
+        cmi_op_write_targets(&writer, CMI_OP_INTENT_END, &op);
+        cmi_op_write_place(&writer, 0x0102030405060708, 300);
+        cmi_op_write_hold(&writer, op.hold_ms);
+        assert_same_bytes(cmi_written(&writer), cmi_slice(end->data, end->len));
+        writer = cmi_writer(buffer, sizeof(buffer));
+        cmi_op_write_targets(&writer, CMI_OP_INVALIDATE, &op);
+        cmi_op_write_end(&writer, false);
+        cmi_op_write_hold(&writer, op.hold_ms);
+        assert_same_bytes(cmi_written(&writer), cmi_slice(invalidate->data, invalidate->len));
+        expect_targets(&op);
+        g_assert_cmpint(decode_hex("96 01 a1 72 90 90 c3 cd ea60"), ==, 0);
+        g_assert_cmpint(decode_hex("96 01 a1 72 90 90 c3 cd ea61"), ==, -EMSGSIZE);
+        g_assert_cmpint(decode_hex("96 10 a1 72 91 c4 01 6b 90 01 cd ea61"), ==, -EMSGSIZE);
+}
+
 static void all_is_one_element(void)
 {
         uint8_t buffer[8];
@@ -153,8 +192,8 @@ static void all_is_one_element(void)
 
 static void an_operation_cut_short_is_refused(void)
 {
-        static const char *const whole[] = {
-                        golden_invalidate, golden_intent_begin, golden_intent_end};
+        static const char *const whole[] = {golden_invalidate, golden_intent_begin,
+                        golden_intent_end, golden_held, golden_held_begin, golden_held_end};
 
         for (size_t i = 0; i < G_N_ELEMENTS(whole); i++) {
                 g_autoptr(GByteArray) bytes = bytes_of_hex(whole[i]);
@@ -165,13 +204,13 @@ static void an_operation_cut_short_is_refused(void)
 
 static void a_newer_version_may_append_elements_and_kinds(void)
 {
-        g_assert_cmpint(decode_hex("97 01 a1 72 91 c4 01 6b 90 c3  82 01 02 03 04  91 91 05"), ==,
-                        0);
+        g_assert_cmpint(decode_hex("98 01 a1 72 91 c4 01 6b 90 c3 00  82 01 02 03 04  91 91 05"),
+                        ==, 0);
         g_assert_cmpint(decode_hex("92 02 c0"), ==, 0);
         g_assert_cmpint(decode_hex("93 ccc8 91 a1 61 c4 01 00"), ==, 0);
         g_assert_cmpint(decode_hex("91 63"), ==, 0);
-        g_assert_cmpint(decode_hex("96 10 a1 72 91 c4 01 6b 90 01  a1 61"), ==, 0);
-        g_assert_cmpint(decode_hex("97 11 a1 72 91 c4 01 6b 90 01 02  91 05"), ==, 0);
+        g_assert_cmpint(decode_hex("97 10 a1 72 91 c4 01 6b 90 01 00  a1 61"), ==, 0);
+        g_assert_cmpint(decode_hex("98 11 a1 72 91 c4 01 6b 90 01 02 00  91 05"), ==, 0);
 }
 
 static void what_is_not_an_operation_is_refused(void)
@@ -200,7 +239,9 @@ static void what_is_not_an_operation_is_refused(void)
                         "95 10 a1 72 91 c4 01 6b 90 00", /* of 0 ms */
                         "95 10 a1 72 90 90 01",          /* of nothing */
                         "95 11 a1 72 91 c4 01 6b 90 01", /* an end without a number */
-                        "96 11 a1 72 91 c4 01 6b 90 00 02", /* of no stream */
+                        "96 11 a1 72 91 c4 01 6b 90 00 02",       /* of no stream */
+                        "96 01 a1 72 90 90 c3 c0",                /* hold of another type */
+                        "97 11 a1 72 91 c4 01 6b 90 01 02 a1 61", /* of an end, as str */
         };
 
         for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
@@ -334,6 +375,7 @@ int main(int argc, char **argv)
         CASE(begin_and_end_of_an_intent_are_written_as_documented);
         CASE(begin_and_end_of_an_intent_are_read_back);
         CASE(an_end_has_the_targets_of_its_begin);
+        CASE(what_is_held_says_so_in_one_element_more);
         CASE(all_is_one_element);
         CASE(an_operation_cut_short_is_refused);
         CASE(a_newer_version_may_append_elements_and_kinds);

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Holds: slots that stay flagged for a while after an invalidation, since the region is filled from
+ * a source that lags behind (hold_ms of its options). A hold has no owner and no place in a stream;
+ * it is counted on each node from the receipt of the operation that carried it, and its end stamps
+ * the slot, so what was loaded meanwhile is dead.
+ *
+ * Two holds of a slot are one, until the later end. Where no more fit the whole region is held.
+ * Of operations that did not come here, or were for regions without an index, only the latest end
+ * is known: regions that get an index before it are held whole.
+ *
+ * Ends are rounded up to a grid, so that however many are running, they are looked through at most
+ * sixty times a second.
+ */
+#include "meshd/core/state.h"
+
+#define GRID_NS (16 * CMI_NS_PER_MS)
+#define MAX_NS (CMI_HOLD_MS_MAX * CMI_NS_PER_MS)
+
+static uint64_t end_of(struct cmi_time now, uint64_t hold_ns)
+{
+        return (now.mono_ns + hold_ns + GRID_NS) / GRID_NS * GRID_NS;
+}
+
+/* Regions that get an index before it are held. */
+static void hold_unknown(struct core *core, uint64_t end_ns)
+{
+        if (end_ns > core->holds->unknown_ns) {
+                core->holds->unknown_ns = end_ns;
+        }
+}
+
+/* Also for the process that comes after this one. */
+static void remember(struct core *core, uint64_t end_ns)
+{
+        _Atomic uint64_t *latest = &core->intents->memory->hold_ns;
+
+        if (end_ns > atomic_load_explicit(latest, memory_order_relaxed)) {
+                atomic_store_explicit(latest, end_ns, memory_order_relaxed);
+        }
+}
+
+static void hold_slot(struct core *core, struct apply_target target, uint64_t seq, uint64_t end_ns)
+{
+        struct hold_table *table = core->holds;
+        struct flag *flag = flag_find(core, target.name);
+        struct hold *hold;
+
+        if (flag->n > 0 && flag->hold > 0) {
+                hold = &table->holds[flag->hold - 1];
+                cmi_page_stamp_flag(target.slot, seq, true);
+        } else {
+                flag_raise(core, target, seq);
+                hold = &table->holds[table->n++];
+                *hold = (struct hold){.name = target.name};
+                flag_find(core, target.name)->hold = table->n;
+        }
+        if (end_ns > hold->end_ns) {
+                hold->end_ns = end_ns;
+        }
+        if (table->next_ns == 0 || end_ns < table->next_ns) {
+                table->next_ns = end_ns;
+        }
+}
+
+static void hold_region(struct core *core, uint32_t region, uint64_t end_ns)
+{
+        uint64_t seq = cmi_page_begin(&core->page);
+
+        hold_slot(core, apply_region_target(core, region), seq, end_ns);
+        cmi_page_publish(&core->page, seq);
+}
+
+static void hold_list(struct core *core, enum cmi_page_kind kind, uint32_t region,
+                struct cmi_reader list, uint32_t n, uint64_t end_ns)
+{
+        uint64_t seq = cmi_page_begin(&core->page);
+
+        for (uint32_t i = 0; i < n; i++) {
+                hold_slot(core, apply_target(core, kind, region, cmi_op_next(&list)), seq, end_ns);
+        }
+        cmi_page_publish(&core->page, seq);
+}
+
+void hold_apply(struct core *core, uint32_t region, const struct cmi_op *op)
+{
+        uint64_t end_ns = end_of(core->last_call, op->hold_ms * CMI_NS_PER_MS);
+        uint32_t n = op->n_keys + op->n_tags;
+
+        if (op->hold_ms == 0) {
+                return;
+        }
+        core->counters.holds++;
+        remember(core, end_ns);
+        if (region == NONE) {
+                hold_unknown(core, end_ns);
+        } else if (op->is_whole_region) {
+                hold_region(core, region, end_ns);
+        } else if (core->holds->n + n > HOLDS_MAX - CMI_PAGE_REGIONS) {
+                core->counters.holds_widened++;
+                hold_region(core, region, end_ns);
+        } else {
+                hold_list(core, CMI_PAGE_KEY, region, op->keys, op->n_keys, end_ns);
+                hold_list(core, CMI_PAGE_TAG, region, op->tags, op->n_tags, end_ns);
+        }
+}
+
+void hold_everything(struct core *core, struct cmi_time now, uint64_t left_ms)
+{
+        uint64_t end_ns = end_of(now,
+                        (left_ms < CMI_HOLD_MS_MAX ? left_ms : CMI_HOLD_MS_MAX) * CMI_NS_PER_MS);
+
+        if (left_ms == 0) {
+                return;
+        }
+        remember(core, end_ns);
+        hold_unknown(core, end_ns);
+        for (uint32_t i = 0; i < core->n_regions; i++) {
+                hold_region(core, i, end_ns);
+        }
+}
+
+void hold_region_opened(struct core *core, uint32_t region)
+{
+        if (core->holds->unknown_ns > core->last_call.mono_ns) {
+                hold_region(core, region, core->holds->unknown_ns);
+        }
+}
+
+void hold_open(struct core *core, struct cmi_time now)
+{
+        uint64_t latest =
+                        atomic_load_explicit(&core->intents->memory->hold_ns, memory_order_relaxed);
+        uint64_t limit = end_of(now, MAX_NS);
+
+        /* Beyond the limit: the host was started anew. */
+        if (latest > limit) {
+                latest = limit;
+                atomic_store_explicit(&core->intents->memory->hold_ns, limit, memory_order_relaxed);
+        }
+        hold_unknown(core, latest);
+}
+
+/* The last one takes its place. */
+static void end(struct core *core, uint32_t index, uint64_t seq)
+{
+        struct hold_table *table = core->holds;
+        struct apply_target target = {
+                        apply_named(core, table->holds[index].name), table->holds[index].name};
+
+        flag_find(core, target.name)->hold = 0;
+        table->holds[index] = table->holds[--table->n];
+        if (index < table->n) {
+                flag_find(core, table->holds[index].name)->hold = index + 1;
+        }
+        flag_lower(core, target, seq);
+}
+
+void hold_tick(struct core *core, struct cmi_time now)
+{
+        struct hold_table *table = core->holds;
+        uint64_t next = NEVER;
+        uint64_t seq;
+
+        if (table->n == 0 || table->next_ns > now.mono_ns) {
+                return;
+        }
+        seq = cmi_page_begin(&core->page);
+        for (uint32_t i = table->n; i > 0; i--) {
+                uint64_t end_ns = table->holds[i - 1].end_ns;
+
+                if (end_ns <= now.mono_ns) {
+                        end(core, i - 1, seq);
+                } else if (end_ns < next) {
+                        next = end_ns;
+                }
+        }
+        table->next_ns = table->n > 0 ? next : 0;
+        cmi_page_publish(&core->page, seq);
+}
+
+uint64_t hold_next_ns(const struct core *core)
+{
+        return core->holds->n > 0 ? core->holds->next_ns : NEVER;
+}
+
+uint64_t hold_left_ns(const struct core *core, struct cmi_time now)
+{
+        uint64_t latest =
+                        atomic_load_explicit(&core->intents->memory->hold_ns, memory_order_relaxed);
+
+        return latest > now.mono_ns ? latest - now.mono_ns : 0;
+}

@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Regions with hold_ms: what was just invalidated is not cached for a while, on any node."""
+import time
+
+from mesh import Mesh, expect, expect_equal, run, until
+
+CM_REFUSED = 5
+LEASE_MS = 400  # so that a busy machine alone costs few leases
+HOLD_MS = 2000
+
+
+def stored(app, key='k'):
+    expect_equal(app.ask(f'until h {key} stored 15000', 25)['rc'], 0)
+
+
+def open_held(*apps):
+    for app in apps:
+        expect_equal(app.ask(f'region h held {HOLD_MS} 1048576')['rc'], 0)
+
+
+def reason(app, key='k'):
+    answer = app.ask(f'get h {key}')
+    return answer['reason'] if answer['rc'] else 'hit'
+
+
+def expect_held(began, *apps):
+    """Not cached before its end, although the apps try it all the time; what was loaded before is refused then."""
+    expect_equal([reason(app) for app in apps], ['intent'] * len(apps))
+    for app in apps:
+        expect_equal(app.ask('load h k lagging')['rc'], CM_REFUSED)
+        expect_equal(app.ask('token 1')['rc'], 0)
+    for app in apps:
+        until('it is over', lambda: reason(app) != 'intent')
+        expect_equal(app.ask('put h k lagging 1')['rc'], CM_REFUSED)
+        stored(app)
+        took = time.monotonic() - began
+        print(f'# stored again after {took:.3f} s')
+        expect(took >= HOLD_MS / 1000, f'it was cached {took} s after the invalidation')
+
+
+def what_was_invalidated_is_stored_again_only_after_the_hold():
+    with Mesh(LEASE_MS) as mesh:
+        (first, second), (writer, reader) = mesh.start_with_apps(2)
+        open_held(writer, reader)
+        stored(reader)
+        stored(writer)
+        began = time.monotonic()
+        expect_equal(writer.ask('invalidate h k mesh')['rc'], 0)
+        stored(reader, 'other')
+        expect(time.monotonic() - began < HOLD_MS / 1000, 'too slow, so nothing was tested')
+        why = second.json('why', 'k', '--region', 'h')
+        expect((why['has_intent'], why['is_served']) == (True, False) and 'hold_ms' in why['verdict'], f'{why}')
+        expect_held(began, writer, reader)
+        until('nothing is held', lambda: first.stats()['slots_held'] + second.stats()['slots_held'] == 0)
+
+
+def the_end_of_a_write_holds_it_too():
+    with Mesh(LEASE_MS) as mesh:
+        _, (writer, reader) = mesh.start_with_apps(2)
+        open_held(writer, reader)
+        stored(reader)
+        expect_equal(writer.ask('begin 0 h k 30000')['rc'], 0)
+        began = time.monotonic()
+        expect_equal(writer.ask('end 0')['rc'], 0)
+        expect_held(began, writer, reader)
+
+
+def meshctl_holds_what_it_is_told_to():
+    with Mesh(LEASE_MS) as mesh:
+        (first, _), (_, reader) = mesh.start_with_apps(2)
+        stored(reader)
+        began = time.monotonic()
+        first.meshctl('invalidate', '--region', 'h', '--hold', str(HOLD_MS), 'k')
+        expect_held(began, reader)
+
+
+def a_meshd_that_was_killed_holds_all_that_it_cannot_tell_apart():
+    with Mesh(LEASE_MS) as mesh:
+        (first, _), (writer, reader) = mesh.start_with_apps(2)
+        expect_equal(writer.ask('region h held 20000 1048576')['rc'], 0)
+        stored(writer)
+        stored(reader)
+        began = time.monotonic()
+        expect_equal(writer.ask('invalidate h k mesh')['rc'], 0)
+        first.kill()
+        first.start()
+        mesh.wait_live()
+        writer.wait_mode('live')
+        until('the app has its region there', lambda: first.json('why', 'k', '--region', 'h').get('clients') == 1)
+        expect_equal([writer.ask(f'load h {key} lagging')['rc'] for key in ('k', 'other')], [CM_REFUSED] * 2)
+        expect_equal(reader.ask('load h other fresh')['rc'], 0)
+        expect_equal(reason(reader), 'intent')
+        expect(time.monotonic() - began < 20, 'it was over, so nothing was tested')
+
+
+if __name__ == '__main__':
+    run([what_was_invalidated_is_stored_again_only_after_the_hold,
+         the_end_of_a_write_holds_it_too,
+         meshctl_holds_what_it_is_told_to,
+         a_meshd_that_was_killed_holds_all_that_it_cannot_tell_apart])

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT */
+/* Holds between cores: what is flagged where after an invalidation, and until when. */
+#include "tests/meshd/rig.h"
+
+#include <glib.h>
+
+#define KEY cmi_slice_str("k")
+#define MANY 8300 /* in one operation */
+
+static struct rig *formed(uint32_t n)
+{
+        struct rig *rig = rig_new(n);
+
+        rig_form(rig);
+        for (uint32_t i = 0; i < n; i++) {
+                g_assert_true(rig_serves(rig, i));
+                g_assert_false(rig_is_flagged(rig, i, KEY)); /* opens the region */
+        }
+        return rig;
+}
+
+static void expect_flags(const struct rig *rig, uint32_t n, bool is_flagged)
+{
+        for (uint32_t i = 0; i < n; i++) {
+                g_assert_cmpint(rig_is_flagged(rig, i, KEY), ==, is_flagged);
+        }
+}
+
+static uint64_t region_stamp(struct rig *rig, uint32_t node)
+{
+        struct cmi_page_view view = cmi_page_view(rig->nodes[node].page);
+        uint32_t index;
+
+        core_region(rig->nodes[node].core, cmi_slice_str("r"), &index);
+        return view.regions[index];
+}
+
+static bool is_region_held(struct rig *rig, uint32_t node)
+{
+        return (region_stamp(rig, node) & CMI_PAGE_INTENT_FLAG) != 0;
+}
+
+static struct core_status status_of(const struct rig *rig, uint32_t node)
+{
+        struct core_status status;
+
+        core_status(rig->nodes[node].core, &status);
+        return status;
+}
+
+static void what_is_invalidated_is_flagged_everywhere_until_its_hold_is_over(void)
+{
+        struct rig *rig = formed(3);
+        uint64_t token;
+
+        g_assert_cmpint(rig_publish_held(rig, 0, "k", 1000), ==, CORE_PUBLISHED);
+        g_assert_true(rig_is_flagged(rig, 0, KEY));
+        rig_run(rig, 3);
+        expect_flags(rig, 3, true);
+        g_assert_false(is_region_held(rig, 2));
+        token = rig_token(rig, 2);
+        rig_run(rig, 995);
+        expect_flags(rig, 3, true);
+        g_assert_cmpuint(status_of(rig, 2).n_holds, ==, 1);
+        rig_run(rig, 30);
+        expect_flags(rig, 3, false);
+        /* What was loaded meanwhile, from a source that lagged, is dead. */
+        g_assert_true(rig_is_stamped(rig, 2, "k", token));
+        g_assert_cmpuint(status_of(rig, 2).n_holds, ==, 0);
+        g_assert_cmpuint(status_of(rig, 2).counters.holds, ==, 1);
+        rig_free(rig);
+}
+
+static void a_second_one_makes_it_longer_and_never_shorter(void)
+{
+        struct rig *rig = formed(2);
+
+        rig_publish_held(rig, 0, "k", 1000);
+        rig_run(rig, 500);
+        rig_publish_held(rig, 1, "k", 1000);
+        rig_publish_held(rig, 0, "k", 100);
+        rig_run(rig, 900);
+        expect_flags(rig, 2, true);
+        g_assert_cmpuint(status_of(rig, 0).n_holds, ==, 1);
+        rig_run(rig, 150);
+        expect_flags(rig, 2, false);
+        rig_free(rig);
+}
+
+static void an_invalidation_without_one_leaves_it(void)
+{
+        struct rig *rig = formed(2);
+
+        rig_publish_held(rig, 0, "k", 1000);
+        rig_publish(rig, 1, "k", CMI_WAIT_NODE, 0);
+        rig_run(rig, 900);
+        expect_flags(rig, 2, true);
+        rig_run(rig, 150);
+        expect_flags(rig, 2, false);
+        rig_free(rig);
+}
+
+static void with_a_write_intent_the_later_end_counts(void)
+{
+        struct rig *rig = formed(2);
+        struct cmi_position place;
+
+        g_assert_cmpint(rig_begin(rig, 0, KEY, 5000, &place), ==, 0);
+        rig_publish_held(rig, 1, "k", 500);
+        rig_run(rig, 600);
+        expect_flags(rig, 2, true);
+        g_assert_cmpuint(status_of(rig, 0).n_holds, ==, 0);
+        rig_publish_held(rig, 1, "k", 500);
+        rig_run(rig, 10);
+        g_assert_cmpint(rig_end(rig, 0, KEY, place), ==, CORE_PUBLISHED);
+        rig_run(rig, 400);
+        expect_flags(rig, 2, true);
+        rig_run(rig, 150);
+        expect_flags(rig, 2, false);
+        rig_free(rig);
+}
+
+/* Both ways in which it can end. */
+static void a_write_is_held_from_its_end_on(void)
+{
+        struct rig *rig = formed(2);
+        struct cmi_position place;
+
+        g_assert_cmpint(rig_begin_held(rig, 0, KEY, 300, 1000, &place), ==, 0);
+        rig_run(rig, 900);
+        g_assert_cmpuint(status_of(rig, 1).n_intents, ==, 0);
+        expect_flags(rig, 2, true);
+        rig_run(rig, 500);
+        expect_flags(rig, 2, false);
+        g_assert_cmpint(rig_begin_held(rig, 0, KEY, 5000, 1000, &place), ==, 0);
+        rig_run(rig, 1500);
+        g_assert_cmpint(rig_end_held(rig, 0, KEY, place, 1000), ==, CORE_PUBLISHED);
+        rig_run(rig, 900);
+        g_assert_cmpuint(status_of(rig, 1).n_intents, ==, 0);
+        expect_flags(rig, 2, true);
+        rig_run(rig, 150);
+        expect_flags(rig, 2, false);
+        rig_free(rig);
+}
+
+static void publish_many(struct rig *rig, uint32_t n, uint64_t hold_ms)
+{
+        g_autofree uint8_t *buffer = g_malloc(CMI_OP_SIZE_MAX);
+        struct cmi_writer writer = cmi_writer(buffer, CMI_OP_SIZE_MAX);
+
+        cmi_op_write_head(&writer, CMI_OP_INVALIDATE, cmi_slice_str("r"), n, true);
+        for (uint16_t i = 0; i < n; i++) {
+                cmi_write_bin(&writer, cmi_slice(&i, sizeof(i)));
+        }
+        cmi_op_write_tags(&writer, 0);
+        cmi_op_write_end(&writer, false);
+        cmi_op_write_hold(&writer, hold_ms);
+        g_assert_cmpint(core_publish(rig->nodes[0].core, rig->now, cmi_written(&writer),
+                                        CMI_WAIT_NODE, 0, 0, NULL),
+                        ==, CORE_PUBLISHED);
+}
+
+static void more_than_have_room_hold_their_region(void)
+{
+        struct rig *rig = formed(2);
+
+        publish_many(rig, 5000, 20000);
+        g_assert_false(is_region_held(rig, 0));
+        publish_many(rig, MANY, 20000);
+        g_assert_true(is_region_held(rig, 0));
+        g_assert_cmpuint(status_of(rig, 0).counters.holds_widened, ==, 1);
+        rig_run(rig, 19000);
+        g_assert_true(is_region_held(rig, 0) && is_region_held(rig, 1));
+        rig_run(rig, 1100);
+        for (uint32_t node = 0; node < 2; node++) {
+                struct cmi_page_view view = cmi_page_view(rig->nodes[node].page);
+
+                g_assert_false(is_region_held(rig, node));
+                g_assert_cmpuint(status_of(rig, node).n_holds, ==, 0);
+                for (uint32_t i = 0; i <= view.key_mask; i++) {
+                        g_assert_cmpuint(view.keys[i], <=, rig_token(rig, node));
+                }
+        }
+        rig_free(rig);
+}
+
+static void a_whole_region_is_held_too(void)
+{
+        struct rig *rig = formed(2);
+        uint64_t stamp;
+
+        rig_publish_held(rig, 0, NULL, 1000);
+        rig_run(rig, 3);
+        g_assert_true(is_region_held(rig, 0) && is_region_held(rig, 1));
+        stamp = region_stamp(rig, 1) & ~CMI_PAGE_INTENT_FLAG;
+        rig_run(rig, 1100);
+        g_assert_false(is_region_held(rig, 0) || is_region_held(rig, 1));
+        g_assert_cmpuint(region_stamp(rig, 1), >, stamp);
+        rig_free(rig);
+}
+
+static void a_region_that_is_opened_while_it_runs_is_held(void)
+{
+        struct rig *rig = rig_new(2);
+
+        rig_form(rig); /* nobody has the region */
+        rig_publish_held(rig, 0, "k", 1000);
+        rig_run(rig, 300);
+        g_assert_true(is_region_held(rig, 0) && is_region_held(rig, 1));
+        rig_run(rig, 800);
+        g_assert_false(is_region_held(rig, 0) || is_region_held(rig, 1));
+        rig_free(rig);
+}
+
+static void a_meshd_that_was_killed_holds_what_it_held(void)
+{
+        struct rig *rig = formed(2);
+
+        rig_publish_held(rig, 0, "k", 20000);
+        rig_run(rig, 3);
+        rig_start(rig, 0, NULL, true);
+        rig_connect(rig, 0, 1);
+        g_assert_true(is_region_held(rig, 0));
+        rig_run(rig, 19000);
+        g_assert_true(is_region_held(rig, 0));
+        rig_run(rig, 1100);
+        g_assert_false(is_region_held(rig, 0));
+        rig_free(rig);
+}
+
+/* Of a time that no hold can reach: the host was started anew. */
+static void a_time_out_of_reach_is_cut(void)
+{
+        struct rig *rig = formed(2);
+
+        rig->nodes[0].intents->hold_ns = UINT64_MAX / 2;
+        rig_start(rig, 0, NULL, true);
+        rig_connect(rig, 0, 1);
+        g_assert_true(is_region_held(rig, 0));
+        rig_run(rig, 61000);
+        g_assert_false(is_region_held(rig, 0));
+        rig_free(rig);
+}
+
+static void a_joiner_holds_everything_as_long_as_the_others_hold_anything(void)
+{
+        struct rig *rig = rig_new(3);
+
+        for (uint32_t i = 0; i < 2; i++) {
+                rig_start(rig, i, NULL, true);
+        }
+        rig_connect(rig, 1, 0);
+        rig_run(rig, 2500);
+        rig_publish_held(rig, 0, "k", 30000);
+        rig_run(rig, 3);
+        rig_kill(rig, 0); /* the other one knows it as well */
+        rig_run(rig, 5000);
+        rig_start(rig, 2, NULL, true);
+        rig_connect(rig, 2, 1);
+        for (uint32_t ms = 0; ms < 6000 && !rig_serves(rig, 2); ms++) {
+                g_assert_false(rig_serves(rig, 2));
+                rig_run(rig, 1);
+        }
+        g_assert_true(rig_serves(rig, 2));
+        g_assert_true(is_region_held(rig, 2));
+        rig_run(rig, 25000);
+        g_assert_false(is_region_held(rig, 2));
+        rig_free(rig);
+}
+
+int main(int argc, char **argv)
+{
+        g_test_init(&argc, &argv, NULL);
+        g_test_set_nonfatal_assertions();
+#define CASE(name) g_test_add_func("/hold/" #name, name)
+        CASE(what_is_invalidated_is_flagged_everywhere_until_its_hold_is_over);
+        CASE(a_second_one_makes_it_longer_and_never_shorter);
+        CASE(an_invalidation_without_one_leaves_it);
+        CASE(with_a_write_intent_the_later_end_counts);
+        CASE(a_write_is_held_from_its_end_on);
+        CASE(more_than_have_room_hold_their_region);
+        CASE(a_whole_region_is_held_too);
+        CASE(a_region_that_is_opened_while_it_runs_is_held);
+        CASE(a_meshd_that_was_killed_holds_what_it_held);
+        CASE(a_time_out_of_reach_is_cut);
+        CASE(a_joiner_holds_everything_as_long_as_the_others_hold_anything);
+        return g_test_run();
+}
