@@ -2,7 +2,7 @@
 """The fenced blocks of the pages, and the commands in them.
 
 A fence has a language. `sh` is commands; `console` is commands after "$ " and what they print; `c` is C, with "in: FILE" lines of
-that file; `text` and `hex` are only shown. "not-tested: REASON" after the language says that the test cannot run it here.
+that file; `text`, `hex`, `ini` and `yaml` are only shown. "not-tested: REASON" after the language says that the test cannot run it.
 Nothing is run by this file.
 """
 import os
@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 ROOT = os.path.abspath(sys.argv[2]) if len(sys.argv) > 2 else os.getcwd()
-LANGUAGES = ('sh', 'console', 'c', 'text', 'hex', 'ini')
+LANGUAGES = ('sh', 'console', 'c', 'text', 'hex', 'ini', 'yaml')
 FENCE = re.compile(r'^ *```(.*)$')
 NOT_TESTED = re.compile(r'^not-tested: (\S.*)$')
 PLACES = ('docs', 'demo-app', 'tests', 'packaging')  # and the top
