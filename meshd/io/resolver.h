@@ -20,8 +20,8 @@ enum resolver_number {
         RESOLVER_TRIES = 2,     /* of each server */
         /* Passes everywhere unfragmented; what is longer comes by TCP. */
         RESOLVER_DATAGRAM_MAX = 1232,
-        /* Room for 64 hosts of a service, or 500 addresses. Names in it are compressed, so that the
-         * time to read them can grow with the square of the size. */
+        /* Room for 64 hosts of a service, or 500 addresses. What is longer is not read: each record
+         * costs memory, and a walk along the pointers of its name. */
         RESOLVER_ANSWER_MAX = 8192,
         RESOLVER_ADDRESSES_MAX = RESOLVER_ANSWER_MAX / 16,
 };

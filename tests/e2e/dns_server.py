@@ -3,15 +3,17 @@
 
 Records are set by name and type and may be changed at any time; a mood says how all questions are answered.
 """
+import contextlib
 import ipaddress
 import random
 import socket
 import struct
 import threading
 
-A, AAAA, SRV, OPT = 1, 28, 33, 41
+A, AAAA, SRV = 1, 28, 33
 NXDOMAIN, SERVFAIL, REFUSED = 3, 2, 5
 TRUNCATED = 0x0200
+SLOW_S = 1.5  # a server has 2 s for its first try
 
 
 def encode_name(name):
@@ -111,6 +113,10 @@ class Dns:
             return self.message(number, question, kind, [], code, flags=TRUNCATED)
         return made
 
+    def mood_slow(self, *arguments):
+        """It comes, but late: see send()."""
+        return self.mood_well(*arguments)
+
     def mood_truncated(self, number, question, kind, values, code, is_tcp):
         """UDP only says that there is more; the whole comes by TCP."""
         if is_tcp:
@@ -141,18 +147,25 @@ class Dns:
         at = 12 + len(question)
         return self.message(number, question, kind, [self.sample(kind)] * 4, 0, at=0xc000 | at)
 
-    def mood_chain(self, number, question, kind, _values, _code, is_tcp):
-        """64 KiB of names that are chains of thousands of pointers: each costs what it can to read."""
+    def chain(self, number, question, kind, is_tcp, size):
+        """Names that are chains of pointers, as long as can be: each costs what it can to read."""
         if not is_tcp:
             return self.message(number, question, kind, [], 0, flags=TRUNCATED)
         at = 12 + len(question) + 12
-        chain = struct.pack('!H', 0xc00c) + b''.join(struct.pack('!H', 0xc000 | (at + 2 * i)) for i in range(7900))
+        n_links = min(size // 4, 0x3fff - at) // 2
+        links = struct.pack('!H', 0xc00c) + b''.join(struct.pack('!H', 0xc000 | (at + 2 * i)) for i in range(n_links))
         data = encode_record(kind, self.sample(kind))
-        n = (65000 - len(chain)) // (12 + len(data))
-        last = 0xc000 | (at + 2 * 7900)
-        body = struct.pack('!HHHIH', 0xc00c, 16, 1, 1, len(chain)) + chain
-        body += (struct.pack('!HHHIH', last, kind, 1, 1, len(data)) + data) * n
-        return struct.pack('!HHHHHH', number, 0x8180, 1, n + 1, 0, 0) + question + body
+        record = struct.pack('!HHHIH', 0xc000 | (at + 2 * n_links), kind, 1, 1, len(data)) + data
+        n = (size - at - len(links)) // len(record)
+        return (struct.pack('!HHHHHH', number, 0x8180, 1, n + 1, 0, 0) + question
+                + struct.pack('!HHHIH', 0xc00c, 16, 1, 1, len(links)) + links + record * n)
+
+    def mood_chain(self, number, question, kind, _values, _code, is_tcp):
+        return self.chain(number, question, kind, is_tcp, 65000)
+
+    def mood_short_chain(self, number, question, kind, _values, _code, is_tcp):
+        """The most that is read at all."""
+        return self.chain(number, question, kind, is_tcp, 8192)
 
     def mood_huge(self, number, question, kind, _values, _code, is_tcp):
         """More addresses than anybody needs."""
@@ -175,8 +188,16 @@ class Dns:
             if self.is_closed:
                 return
             made = self.answer(query, False)
-            if made is not None:
-                self.udp.sendto(made[:65000], source)
+            if made is not None and self.mood == 'slow':
+                later = threading.Timer(SLOW_S, self.send, (made, source))
+                later.daemon = True
+                later.start()
+            elif made is not None:
+                self.send(made, source)
+
+    def send(self, made, source):
+        with contextlib.suppress(OSError):
+            self.udp.sendto(made, source)
 
     def serve_tcp(self):
         while True:
