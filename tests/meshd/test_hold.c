@@ -149,8 +149,10 @@ static void publish_many(struct rig *rig, uint32_t n, uint64_t hold_ms)
         struct cmi_writer writer = cmi_writer(buffer, CMI_OP_SIZE_MAX);
 
         cmi_op_write_head(&writer, CMI_OP_INVALIDATE, cmi_slice_str("r"), n, true);
-        for (uint16_t i = 0; i < n; i++) {
-                cmi_write_bin(&writer, cmi_slice(&i, sizeof(i)));
+        for (uint32_t i = 0; i < n; i++) {
+                const uint16_t key = (uint16_t)i;
+
+                cmi_write_bin(&writer, cmi_slice(&key, sizeof(key)));
         }
         cmi_op_write_tags(&writer, 0);
         cmi_op_write_end(&writer, false);
