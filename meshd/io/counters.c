@@ -2,7 +2,7 @@
 #include "meshd/io/counters.h"
 
 #include "meshd/io/daemon.h"
-#include "meshd/io/load.h"
+#include "meshd/io/loads.h"
 #include "meshd/io/logger.h"
 
 #define WRITE(document, from, name) document_uint((document), #name, (from)->name)

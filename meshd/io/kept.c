@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 #define CHAINS 4096
 
@@ -12,12 +11,9 @@ struct value {
         struct value *next; /* in its chain */
         struct value *older, *newer;
         uint64_t hash;
-        uint64_t version;
         uint64_t token;
-        uid_t uid;
-        uint32_t index;
-        uint32_t key_len;
-        uint32_t record_len;
+        struct load_name name; /* its key is the first of the bytes */
+        size_t record_len;
         char bytes[]; /* key, record */
 };
 
@@ -27,13 +23,6 @@ struct kept {
         uint64_t n_bytes;
         struct value *chains[CHAINS];
 };
-
-uint64_t kept_hash(const struct kept_name *name)
-{
-        uint64_t seed = name->index ^ (uint64_t)name->uid << 32 ^ name->version * UINT64_C(31);
-
-        return XXH3_64bits_withSeed(name->key.data, name->key.len, seed);
-}
 
 int kept_new(struct kept **ret_kept, struct cmi_page *page)
 {
@@ -49,20 +38,15 @@ int kept_new(struct kept **ret_kept, struct cmi_page *page)
 
 static size_t size_of(const struct value *value)
 {
-        return sizeof(*value) + value->key_len + value->record_len;
+        return sizeof(*value) + value->name.key.len + value->record_len;
 }
 
 /* Where the pointer to it is; one to NULL if there is none. */
-static struct value **place_of(struct kept *kept, uint64_t hash, const struct kept_name *name)
+static struct value **place_of(struct kept *kept, uint64_t hash, const struct load_name *name)
 {
         struct value **place = &kept->chains[hash % CHAINS];
 
-        while (*place && ((*place)->hash != hash || (*place)->uid != name->uid ||
-                                         (*place)->index != name->index ||
-                                         (*place)->version != name->version ||
-                                         (*place)->key_len != name->key.len ||
-                                         memcmp((*place)->bytes, name->key.data, name->key.len) !=
-                                                         0)) {
+        while (*place && ((*place)->hash != hash || !load_name_equal(&(*place)->name, name))) {
                 place = &(*place)->next;
         }
         return place;
@@ -98,10 +82,10 @@ struct kept *kept_free(struct kept *kept)
         return NULL;
 }
 
-void kept_put(struct kept *kept, const struct kept_name *name, uint64_t token,
+void kept_put(struct kept *kept, const struct load_name *name, uint64_t token,
                 struct cmi_slice record)
 {
-        uint64_t hash = kept_hash(name);
+        uint64_t hash = load_name_hash(name);
         struct value **place = place_of(kept, hash, name);
         struct value *value = malloc(sizeof(*value) + name->key.len + record.len);
 
@@ -115,13 +99,11 @@ void kept_put(struct kept *kept, const struct kept_name *name, uint64_t token,
                         .next = kept->chains[hash % CHAINS],
                         .older = kept->newest,
                         .hash = hash,
-                        .version = name->version,
                         .token = token,
-                        .uid = name->uid,
-                        .index = name->index,
-                        .key_len = (uint32_t)name->key.len,
-                        .record_len = (uint32_t)record.len,
+                        .name = *name,
+                        .record_len = record.len,
         };
+        value->name.key.data = value->bytes;
         memcpy(value->bytes, name->key.data, name->key.len);
         memcpy(value->bytes + name->key.len, record.data, record.len);
         kept->chains[hash % CHAINS] = value;
@@ -137,17 +119,17 @@ void kept_put(struct kept *kept, const struct kept_name *name, uint64_t token,
 static bool is_dead(const struct kept *kept, const struct value *value)
 {
         const struct cmi_page_view *view = &kept->view;
-        XXH128_hash_t hash = cmi_page_hash(
-                        view->seed, CMI_PAGE_KEY, value->index, value->bytes, value->key_len);
+        XXH128_hash_t hash = cmi_page_hash(view->seed, CMI_PAGE_KEY, value->name.index,
+                        value->bytes, value->name.key.len);
 
         return atomic_load(&view->page->floor) > value->token ||
-               atomic_load(&view->regions[value->index]) > value->token ||
+               atomic_load(&view->regions[value->name.index]) > value->token ||
                atomic_load(&view->keys[cmi_page_slot(hash, view->key_mask)]) > value->token;
 }
 
-struct cmi_slice kept_find(struct kept *kept, const struct kept_name *name)
+struct cmi_slice kept_find(struct kept *kept, const struct load_name *name)
 {
-        struct value **place = place_of(kept, kept_hash(name), name);
+        struct value **place = place_of(kept, load_name_hash(name), name);
 
         if (!*place) {
                 return cmi_slice(NULL, 0);
@@ -156,12 +138,12 @@ struct cmi_slice kept_find(struct kept *kept, const struct kept_name *name)
                 drop(kept, place);
                 return cmi_slice(NULL, 0);
         }
-        return cmi_slice((*place)->bytes + (*place)->key_len, (*place)->record_len);
+        return cmi_slice((*place)->bytes + (*place)->name.key.len, (*place)->record_len);
 }
 
-void kept_drop(struct kept *kept, const struct kept_name *name)
+void kept_drop(struct kept *kept, const struct load_name *name)
 {
-        struct value **place = place_of(kept, kept_hash(name), name);
+        struct value **place = place_of(kept, load_name_hash(name), name);
 
         if (*place) {
                 drop(kept, place);

@@ -9,22 +9,10 @@
  *
  * One thread.
  */
-#include "base/bytes.h"
+#include "meshd/io/load_name.h"
 #include "wire/page.h"
 
-#include <sys/types.h>
-
 #define KEPT_BYTES_MAX (16u << 20) /* keys, values and what each costs */
-
-/* Whose value it is: only an equal one gets it. */
-struct kept_name {
-        uid_t uid;
-        uint32_t index; /* of the region */
-        uint64_t version;
-        struct cmi_slice key; /* borrowed */
-};
-
-uint64_t kept_hash(const struct kept_name *name);
 
 struct kept;
 
@@ -40,13 +28,13 @@ struct kept *kept_free(struct kept *kept);
 
 /* Keep a record (copied) that was loaded under a token; the one before it goes. No memory: nothing
  * is kept. */
-void kept_put(struct kept *kept, const struct kept_name *name, uint64_t token,
+void kept_put(struct kept *kept, const struct load_name *name, uint64_t token,
                 struct cmi_slice record);
 
 /* The record, borrowed until the next call here; empty if there is none that the page allows. */
-struct cmi_slice kept_find(struct kept *kept, const struct kept_name *name);
+struct cmi_slice kept_find(struct kept *kept, const struct load_name *name);
 
 /* Who got it could not use it. */
-void kept_drop(struct kept *kept, const struct kept_name *name);
+void kept_drop(struct kept *kept, const struct load_name *name);
 
 uint64_t kept_bytes(const struct kept *kept);

@@ -10,7 +10,7 @@
 #include "meshd/io/discover.h"
 #include "meshd/io/inquiry.h"
 #include "meshd/io/link.h"
-#include "meshd/io/load.h"
+#include "meshd/io/loads.h"
 #include "meshd/io/local.h"
 
 #include <stdbool.h>

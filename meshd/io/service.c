@@ -5,7 +5,7 @@
 #include "meshd/io/clock.h"
 #include "meshd/io/cookie.h"
 #include "meshd/io/inquiry.h"
-#include "meshd/io/load.h"
+#include "meshd/io/loads.h"
 #include "meshd/io/logger.h"
 #include "meshd/io/monitor.h"
 #include "meshd/io/verbs.h"

@@ -10,6 +10,7 @@
 #include "meshd/config.h"
 #include "meshd/core/core.h"
 #include "meshd/io/document.h"
+#include "meshd/io/flight.h"
 #include "meshd/io/keys.h"
 #include "meshd/io/link.h"
 #include "meshd/io/local.h"
@@ -44,8 +45,7 @@ struct guest {
         uint32_t n_regions;
         struct guest_region *regions;
         struct subscription *subscription; /* NULL: none; of monitor.h */
-        struct seat *seats;                /* loads that it takes part in; of load.h */
-        uint32_t n_seats;
+        struct flight_guest flight;        /* loads that it takes part in; of loads.h */
 };
 
 /* Options of a region, from the first of the clients that have it open. */

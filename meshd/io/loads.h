@@ -2,30 +2,20 @@
 #pragma once
 /*
  * One load per node: of the processes that miss one key, one loads it and the others wait for what
- * it finds, or get what was found lately (kept.h). It decides who loads, who waits and who may not.
- * Only processes of one user share a load, and only for one region and one version of its
- * values: what comes from another user's process is nothing to build on.
+ * it finds, or get what was found lately (kept.h). Here is what clients may say about it, and what
+ * they are told; who loads and who waits is decided in flight.h.
  *
- * A load is handed to the next who waits when its process is gone or gives it up, and after the
- * time that it named the next one may load as well, in case it hangs. The page lives as long as
- * this process, and with it every load.
+ * Only processes of one user share a load, and only for one region and one version of its values:
+ * what comes from another user's process is nothing to build on. The page lives as long as this
+ * process, and with it every load.
  *
- * Bounds: LOADS_SEATS_MAX takers in all, LOADS_OF_CLIENT_MAX of one connection. Who comes beyond
- * them loads alone, and so does who has not read what it was sent. Memory is one key for each load
- * that runs, and what is kept.
+ * Who comes beyond the bounds of flight.h loads alone, and so does who has not read what it was
+ * sent. Memory is one key for each load that runs, and what is kept.
  *
  * One thread.
  */
 #include "meshd/io/document.h"
 #include "meshd/io/service.h"
-#include "wire/load.h"
-
-#define LOADS_SEATS_MAX 8192
-#define LOADS_OF_CLIENT_MAX 256
-#define LOADS_LEAD_MIN_MS 10
-#define LOADS_LEAD_MAX_MS 600000
-#define LOADS_TURN_MS 100  /* how exactly times are kept */
-#define LOADS_ALIVE_MS 250 /* how often who waits is told that it still does */
 
 struct loads;
 
