@@ -325,6 +325,7 @@ void cmi_connection_lose(struct cmi_connection *connection, const char *reason)
         connection->state = CMI_CONNECTION_OFFLINE;
         connection->reason = reason;
         connection->n_requested = 0;
+        connection->n_unsaid = 0;
         for (uint32_t i = 0; i < CM_REGIONS_MAX; i++) {
                 connection->requests[i].state = CMI_REQUEST_NONE;
         }
@@ -424,6 +425,9 @@ static bool write_next(struct cmi_connection *connection)
                 }
                 connection->n_requested++;
                 return true;
+        }
+        if (connection->n_unsaid > 0) {
+                return cmi_connection_write_unsaid(connection);
         }
         return connection->pending.unwritten && write_publication(connection);
 }

@@ -35,6 +35,7 @@
 #define CMI_BACKOFF_MIN_NS (10 * CMI_NS_PER_MS)
 #define CMI_BACKOFF_MAX_NS CMI_NS_PER_S
 #define CMI_NOTES_MAX 4
+#define CMI_UNSAID_MAX 256 /* as many loads as meshd lets one connection take part in */
 
 enum cmi_connection_state {
         CMI_CONNECTION_OFFLINE = 0,
@@ -106,6 +107,8 @@ struct cmi_connection {
         uint64_t n_connects;       /* names the present socket */
         uint64_t loads_stalled_at; /* no LOAD before n_received has grown beyond it; 0: none */
         bool has_no_loads;         /* this meshd does not know LOAD */
+        uint32_t n_unsaid;         /* loads to be given up, once there is room to say so */
+        uint64_t unsaid[CMI_UNSAID_MAX];
 
         const struct cmi_page *page; /* current mapping, owned by the cache half; NULL: none */
         uint32_t serial;             /* of it */
@@ -214,6 +217,9 @@ int cmi_connection_share_begin(struct cm *cm, struct cmi_share *share);
 void cmi_connection_share_end(
                 struct cm *cm, const struct cmi_share *share, int error, struct cmi_slice record);
 void cmi_connection_share_give_up(struct cm *cm, const struct cmi_share *share);
+
+/* Give up a load for which there was no room. Return: false: there is none, or still no room. */
+bool cmi_connection_write_unsaid(struct cmi_connection *connection);
 
 /* LOAD_STATE. Return: 0, or -EBADMSG. */
 int cmi_connection_load_state(struct cmi_connection *connection, const struct cmi_local_head *head);

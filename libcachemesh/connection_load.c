@@ -95,25 +95,63 @@ static bool write_load(struct cmi_connection *connection, struct cmi_share *shar
         return true;
 }
 
-static void write_loaded(struct cmi_connection *connection, const struct cmi_loaded *loaded)
+/* Return: false if there is no room. */
+static bool write_loaded(struct cmi_connection *connection, const struct cmi_loaded *loaded)
 {
         struct cmi_writer writer;
         size_t begin;
 
         if (!cmi_channel_has_room(&connection->channel, loaded->record.len + 64)) {
-                return; /* meshd lets another one load after a while */
+                return false;
         }
         writer = cmi_channel_begin(&connection->channel);
         begin = cmi_local_begin(&writer, CMI_LOCAL_LOADED, connection->next_id++);
         cmi_loaded_write(&writer, loaded);
         cmi_local_end(&writer, begin);
         cmi_channel_end(&connection->channel, &writer);
+        return true;
+}
+
+static bool write_give_up(struct cmi_connection *connection, uint64_t id)
+{
+        return write_loaded(connection,
+                        &(struct cmi_loaded){.load = id, .outcome = CMI_LOADED_NOTHING});
+}
+
+/* To be given up by the next pump. Return: false if there are too many. */
+static bool defer(struct cmi_connection *connection, uint64_t id)
+{
+        if (connection->n_unsaid == CMI_UNSAID_MAX) {
+                return false;
+        }
+        connection->unsaid[connection->n_unsaid++] = id;
+        return true;
+}
+
+bool cmi_connection_write_unsaid(struct cmi_connection *connection)
+{
+        if (connection->n_unsaid == 0 ||
+                        !write_give_up(connection, connection->unsaid[connection->n_unsaid - 1])) {
+                return false;
+        }
+        connection->n_unsaid--;
+        return true;
+}
+
+/* For what finds no room the load is given up later: what is never said would have meshd count on
+ * it until the connection ends. */
+static void say(struct cmi_connection *connection, const struct cmi_loaded *loaded)
+{
+        if (!write_loaded(connection, loaded) && !defer(connection, loaded->load)) {
+                cmi_connection_lose(connection, "meshd reads nothing");
+                return;
+        }
         cmi_connection_pump(connection);
 }
 
 static void give_up(struct cmi_connection *connection, uint64_t id)
 {
-        write_loaded(connection, &(struct cmi_loaded){.load = id, .outcome = CMI_LOADED_NOTHING});
+        say(connection, &(struct cmi_loaded){.load = id, .outcome = CMI_LOADED_NOTHING});
 }
 
 static bool is_lost(const struct cmi_connection *connection, const struct cmi_share *share)
@@ -249,7 +287,7 @@ void cmi_connection_share_end(
                 } else if (error == 0) {
                         loaded.outcome = CMI_LOADED_APART;
                 }
-                write_loaded(connection, &loaded);
+                say(connection, &loaded);
         }
         cmi_connection_unlock(connection);
 }
@@ -293,8 +331,10 @@ int cmi_connection_load_state(struct cmi_connection *connection, const struct cm
         }
         asker = find_asker(connection, head->id);
         if (!asker) {
-                if (state.outcome == CMI_LOAD_GRANTED) {
-                        give_up(connection, head->id); /* its call has returned */
+                /* Its call has returned. Said later, since nothing may be sent, and the socket be
+                 * lost, while it is read from. */
+                if (state.outcome == CMI_LOAD_GRANTED && !defer(connection, head->id)) {
+                        return -EBADMSG;
                 }
                 return 0;
         }

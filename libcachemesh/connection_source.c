@@ -294,6 +294,7 @@ static int reset(struct cmi_connection *connection)
         connection->n_sent_unlooked = 0;
         connection->askers = NULL;
         connection->loads_stalled_at = 0;
+        connection->n_unsaid = 0;
         connection->waiters = (struct cmi_waiters){NULL, NULL};
         connection->page = NULL;
         connection->serial = 0;

@@ -271,6 +271,10 @@ static void handle(struct fake_meshd *meshd, struct client *client, struct cmi_s
         case CMI_LOCAL_PUBLISH:
                 handle_publish(meshd, client, &head);
                 break;
+        default:
+                if (meshd->script.other) {
+                        meshd->script.other(meshd->script.context, client->fd, &head);
+                }
         }
 }
 

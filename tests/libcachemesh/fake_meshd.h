@@ -33,6 +33,9 @@ struct fake_meshd_script {
         bool is_silent;        /* reads, answers nothing */
         bool confirms_nothing; /* no RESULT for CMI_WAIT_NONE */
         bool applies;          /* stamps its page, and a region has one index for all clients */
+        /* Of a message that it does not know, in its thread; may write into the socket. */
+        void (*other)(void *context, int fd, const struct cmi_local_head *head);
+        void *context;
 };
 
 struct fake_meshd;
