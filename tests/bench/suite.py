@@ -16,7 +16,7 @@ import time
 
 from peers import Peers, die_with_parent
 
-NAMES = ['hit', 'latency', 'wait', 'rate', 'throughput', 'idle', 'memcached']
+NAMES = ['hit', 'load', 'latency', 'wait', 'rate', 'throughput', 'idle', 'memcached']
 NAMES_ON_REQUEST = ['scale', 'lab']
 RECEIVERS = [1, 3, 7]
 PROGRAM_S = 120
@@ -260,6 +260,21 @@ def measure_hit(suite, rounds):
         suite.summary(what + 'floor in huge pages', run['floor_huge_ns'], 'ns')
         suite.summary(what + 'hit / floor in huge pages', run['ratio_huge'], 'x')
         suite.summary(what + 'two threads / one', run['two_threads_over_one'], 'x', '>= 1.9', at_least(1.9))
+
+
+def measure_load(suite, rounds):
+    """What it adds to a miss that the processes of a node share their loads; the loaders themselves take no time."""
+    count = 50 if suite.is_quick else 2000
+    seen = [suite.run('load', *suite.daemons()[1::2], count) for _ in range(rounds)]
+    for one in seen:
+        one['added_us'] = one['led_p50_us'] - one['plain_p50_us']
+    what = 'a miss, '
+    suite.figure(what + 'not shared: p50', each(seen, 'plain_p50_us'), 'us')
+    for kind, name in (('led', 'loaded here'), ('kept', 'loaded by another process before'),
+                       ('handed', 'from the end of another process\'s loader')):
+        suite.figure(f'{what}shared, {name}: p50', each(seen, kind + '_p50_us'), 'us')
+        suite.figure(f'{what}shared, {name}: p99', each(seen, kind + '_p99_us'), 'us')
+    suite.figure('what sharing adds to a load: p50', each(seen, 'added_us'), 'us')
 
 
 def measure_memcached(suite, rounds):
