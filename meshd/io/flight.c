@@ -297,12 +297,14 @@ static void serve(const struct flights *flights, const struct seat *seat, uint64
 static void serve_all(struct flights *flights, struct flight *flight, uint64_t began,
                 const struct cmi_loaded *loaded)
 {
-        struct seat *seat;
+        struct seat *next;
 
-        while ((seat = first_waiting(flight))) {
+        for (struct seat *seat = first_waiting(flight); seat; seat = next) {
+                next = seat->next;
                 serve(flights, seat, began, loaded);
                 free_seat(flights, seat);
         }
+        flight->seats[SEAT_WAITS] = (struct seat_list){NULL, NULL};
 }
 
 /* Events */

@@ -110,7 +110,7 @@ void kept_put(struct kept *kept, const struct load_name *name, uint64_t token,
         *(kept->newest ? &kept->newest->newer : &kept->oldest) = value;
         kept->newest = value;
         kept->n_bytes += size_of(value);
-        while (kept->n_bytes > KEPT_BYTES_MAX) {
+        while (kept->oldest && kept->n_bytes > KEPT_BYTES_MAX) {
                 drop_oldest(kept);
         }
 }
