@@ -65,7 +65,7 @@ struct cm {
 
         pthread_mutex_t local_lock;
         /* Invalidations that are stamped here and not yet on their way to meshd, as far as their
-         * calls know; one that meshd refused stays. See share.c. */
+         * calls know; one that meshd refused stays. See load_shared.c. */
         _Atomic uint64_t n_unsent;
         _Alignas(64) _Atomic uint64_t local_seq;
         _Atomic uint64_t local_keys[CMI_LOCAL_SLOTS];

@@ -3,7 +3,7 @@
 /*
  * A load in flight, and what its parts share: load.c decides who loads and who waits, turn.c how
  * many loaders run at a time, load_run.c runs one, load_given.c takes what the loader gives, and
- * share.c speaks with other processes about it.
+ * load_shared.c speaks with other processes about it.
  *
  * A load is ASKED (meshd is asked who loads; only where processes share loads), QUEUED (it waits
  * for its turn), RUNNING and done. From its beginning on it can be found by its key, so others with
@@ -87,7 +87,7 @@ static inline bool cmi_load_is_inherited(const struct cmi_load_call *call)
 int cmi_load_run(struct cm_load *load, const struct cmi_load_call *call);
 
 /**
- * cmi_share_ask() - let meshd say who loads (share.c)
+ * cmi_share_ask() - let meshd say who loads (load_shared.c)
  * @share: its first part is set
  *
  * Return: CMI_SHARE_ALONE, CMI_SHARE_LEAD (then cmi_share_tell() follows), CMI_SHARE_TAKE

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * How a load is run: the caller's loader in its turn, and what it gave stored; or, where processes
- * share their loads, what another process has found (share.c).
+ * share their loads, what another process has found (load_shared.c).
  *
  * A turn is for who loads: none is held while another process does, and none is needed for what
  * that has found.
