@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/libcachemesh/fake_meshd.h"
 
+#include "libcachemesh/attach.h"
 #include "tests/libcachemesh/fake_page.h"
 
 #include <fcntl.h>
@@ -51,14 +52,6 @@ struct fake_meshd {
 struct fake_meshd_script fake_meshd_script(void)
 {
         return (struct fake_meshd_script){.n_descriptors = 1, .answers_mesh = true};
-}
-
-static uint64_t clock_ns(clockid_t clock)
-{
-        struct timespec now;
-
-        clock_gettime(clock, &now);
-        return (uint64_t)now.tv_sec * CMI_NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
 static void send_all(struct client *client, struct cmi_writer *writer, const int *fds, unsigned n)
@@ -124,11 +117,12 @@ static void answer_attach(struct fake_meshd *meshd, struct client *client, uint6
                         .page_size = (script->n_descriptors > 0) != script->is_size_wrong
                                                      ? meshd->page.size + script->page_size_off
                                                      : 0,
-                        .clock = {clock_ns(CLOCK_MONOTONIC) + (uint64_t)script->mono_shift_ns,
-                                        clock_ns(CLOCK_REALTIME) + (uint64_t)script->real_shift_ns},
+                        .clock = cmi_clocks_read(),
         };
         size_t begin;
 
+        attached.clock.mono_ns += (uint64_t)script->mono_shift_ns;
+        attached.clock.real_ns += (uint64_t)script->real_shift_ns;
         if (script->attach_error) {
                 answer_error(client, id, script->attach_error);
                 return;
