@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-meshd/core asks the world for nothing: what its objects leave undefined, followed through wire and base to the C
-library, is on a short list.
+meshd/core and meshd/session ask the world for nothing: what their objects leave undefined, followed through wire and
+base to the C library, is on a short list.
 """
 import glob
 import os
@@ -56,12 +56,20 @@ def libraries():
     return glob.glob(os.path.join(tree.BUILD, 'base', '*.a')) + glob.glob(os.path.join(tree.BUILD, 'wire', '*.a'))
 
 
+def violations_of(folder):
+    pure = glob.glob(os.path.join(tree.BUILD, folder, '*.a'))
+    if not os.path.exists(os.path.join(tree.ROOT, folder, 'meson.build')):
+        raise Skip(f'there is no {folder}')
+    expect(pure, f'no static library of {folder} in the build directory')
+    return violations(pure, libraries())
+
+
 def the_core_uses_no_socket_clock_thread_or_allocator():
-    core = glob.glob(os.path.join(tree.BUILD, 'meshd', 'core', '*.a'))
-    if not os.path.exists(os.path.join(tree.ROOT, 'meshd', 'core', 'meson.build')):
-        raise Skip('there is no meshd/core')
-    expect(core, 'no static library of meshd/core in the build directory')
-    expect_equal(violations(core, libraries()), [])
+    expect_equal(violations_of('meshd/core'), [])
+
+
+def the_session_store_uses_none_either():
+    expect_equal(violations_of('meshd/session'), [])
 
 
 def planted_violations(core_text, base_text):
@@ -93,5 +101,6 @@ def copying_and_comparing_are_allowed():
 if tree.build_option('b_sanitize') != 'none':
     print('1..0 # SKIP a sanitizer adds its own symbols')
 else:
-    run([the_core_uses_no_socket_clock_thread_or_allocator, a_core_that_reads_the_clock_is_found,
+    run([the_core_uses_no_socket_clock_thread_or_allocator, the_session_store_uses_none_either,
+         a_core_that_reads_the_clock_is_found,
          a_core_that_allocates_through_base_is_found, copying_and_comparing_are_allowed])

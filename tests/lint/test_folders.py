@@ -21,7 +21,11 @@ LAYERS = {
 MSGPACK_USERS = {'wire/writer.c', 'tests/wire/test_oracle.c'}
 PUBLIC_HEADERS = {'libcachemesh/cachemesh.h'}
 # meshd/core sees no peer table: discovery tells it about peers by events.
-PURE_FOLDERS = {'meshd/core': {'base', 'wire', 'meshd/core'}}
+# meshd/session sees nothing of the core but how bugs are planted.
+PURE_FOLDERS = {
+    'meshd/core': {'base', 'wire', 'meshd/core'},
+    'meshd/session': {'base', 'wire', 'meshd/session', 'meshd/core/mutant.h'},
+}
 PURE_FILES = {
     'discovery/address_filter', 'discovery/beacon', 'discovery/candidate', 'discovery/candidate_table',
     'discovery/jitter', 'discovery/schedule', 'discovery/source_limit',
@@ -49,7 +53,7 @@ def quoted_violation(path, header, root):
     if header.endswith('.c'):
         return 'is no header'
     for pure, allowed in PURE_FOLDERS.items():
-        if path.startswith(pure + '/') and not any(header.startswith(a + '/') for a in allowed):
+        if path.startswith(pure + '/') and not any(header == a or header.startswith(a + '/') for a in allowed):
             return f'may not be seen by {pure}'
     if folder not in LAYERS or header.split('/')[0] in LAYERS[folder]:
         return None
@@ -107,6 +111,7 @@ def the_demo_and_the_examples_see_the_public_header_only():
 def a_system_header_in_a_pure_part_is_found():
     expect_planted('meshd/core/planted.c', '<sys/socket.h>')
     expect_planted('meshd/core/planted.c', '<time.h>')
+    expect_planted('meshd/session/planted.c', '<time.h>')
     expect_planted('discovery/schedule.c', '<pthread.h>')
 
 
@@ -120,6 +125,13 @@ def the_core_sees_neither_io_nor_discovery():
     expect_planted('meshd/core/planted.c', '"discovery/there.h"')
 
 
+def the_session_store_sees_neither_io_nor_the_core():
+    expect_planted('meshd/session/planted.c', '"meshd/io/there.h"')
+    expect_planted('meshd/session/planted.c', '"meshd/core/core.h"')
+    expect_planted('meshd/core/planted.c', '"meshd/session/store.h"')
+
+
 run([every_include_points_downwards, an_upward_include_is_found, an_include_that_is_not_from_the_root_is_found,
      the_demo_and_the_examples_see_the_public_header_only, a_system_header_in_a_pure_part_is_found,
-     msgpack_is_seen_by_the_writer_only, the_core_sees_neither_io_nor_discovery])
+     msgpack_is_seen_by_the_writer_only, the_core_sees_neither_io_nor_discovery,
+     the_session_store_sees_neither_io_nor_the_core])

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Entries: what is kept of a key, what it takes, and by whom it is counted. Whether a record may
+ * become one is decided in merge.c.
+ */
+#include "meshd/session/state.h"
+
+#include <assert.h>
+
+static struct cmi_slice head_of(const struct body *body)
+{
+        return cmi_slice(body->bytes, body->head_len);
+}
+
+static struct cmi_slice blob_of(const struct body *body)
+{
+        return cmi_slice(body->bytes + body->head_len, body->blob_len);
+}
+
+static size_t body_size(size_t head_len, size_t blob_len)
+{
+        return sizeof(struct body) + head_len + blob_len;
+}
+
+/* Without what changes within a version: that is in the entry. */
+static struct cmi_slice write_content(
+                const struct cmi_session *session, uint8_t buffer[CMI_SESSION_HEAD_MAX])
+{
+        struct cmi_writer writer = cmi_writer(buffer, CMI_SESSION_HEAD_MAX);
+        struct cmi_session content = *session;
+
+        content.last_touch_ms = 0;
+        content.holder = (struct cmi_id){{0}};
+        content.holder_incarnation = 0;
+        content.holder_no = 0;
+        cmi_session_write(&writer, &content);
+        assert(writer.error == 0);
+        return cmi_written(&writer);
+}
+
+uint64_t entry_content_sum(const struct cmi_session *session)
+{
+        uint8_t buffer[CMI_SESSION_HEAD_MAX];
+
+        return cmi_session_sum(write_content(session, buffer));
+}
+
+static void view_record(const struct entry *entry, struct store_view *view)
+{
+        int r = cmi_session_decode(head_of(entry->body), &view->session);
+
+        assert(r == 0);
+        (void)r;
+        view->session.last_touch_ms = entry->last_touch_ms;
+        view->session.holder = entry->holder;
+        view->session.holder_incarnation = entry->holder_incarnation;
+        view->session.holder_no = entry->holder_no;
+        view->blob = blob_of(entry->body);
+}
+
+void entry_view(const struct entry *entry, struct store_view *ret_view)
+{
+        bool is_final = cmi_tombstone_is_final(entry->reason);
+
+        ret_view->is_record = entry->body != NULL;
+        if (ret_view->is_record) {
+                view_record(entry, ret_view);
+                return;
+        }
+        ret_view->tombstone = (struct cmi_tombstone){
+                        .key = entry->key,
+                        .space = entry->space,
+                        .version = entry->version,
+                        .max_end_ms = entry->keep_ms,
+                        .reason = entry->reason,
+                        .last_touch_ms = is_final ? 0 : entry->last_touch_ms,
+                        .holder_no = is_final ? 0 : entry->holder_no,
+        };
+}
+
+/* Namespaces */
+
+/* Return: its place, or a free one; NULL: there is none. */
+static struct space *space_of(struct store *store, uint64_t space)
+{
+        struct space *free_one = NULL;
+
+        for (uint32_t i = 0; i < STORE_SPACES_MAX; i++) {
+                if (store->spaces[i].n_sessions == 0) {
+                        free_one = free_one ? free_one : &store->spaces[i];
+                } else if (store->spaces[i].space == space) {
+                        return &store->spaces[i];
+                }
+        }
+        if (free_one) {
+                *free_one = (struct space){.space = space};
+        }
+        return free_one;
+}
+
+/* Making and ending */
+
+/* Planted bug: whoever is dead for long enough has to go. */
+static bool evict_tombstone(struct store *store)
+{
+        for (uint32_t i = 0; i < 1u << store->entry_bits; i++) {
+                if (store->entries[i] && !store->entries[i]->body) {
+                        entry_drop(store, store->entries[i]);
+                        return true;
+                }
+        }
+        return false;
+}
+
+static struct entry *take_entry(struct store *store, bool is_create, int *ret_full)
+{
+        uint64_t budget = store->options.tombstone_bytes;
+
+        if (is_create && store->status.tombstone_bytes + sizeof(struct entry) >
+                                         budget - budget / STORE_RESERVE) {
+                *ret_full = STORE_FULL_TOMBSTONES;
+                return NULL;
+        }
+        return room_take(store, ROOM_TOMBSTONES, sizeof(struct entry), 0, ret_full);
+}
+
+struct entry *entry_new(
+                struct store *store, const struct cmi_hash *key, bool is_create, int *ret_full)
+{
+        struct entry *entry = take_entry(store, is_create, ret_full);
+        struct entry **slot;
+
+        if (!entry && SESSION_MUTANT(TOMBSTONE_EVICTED) && evict_tombstone(store)) {
+                entry = take_entry(store, is_create, ret_full);
+        }
+        if (!entry) {
+                return NULL;
+        }
+        slot = table_slot(store, key);
+        *entry = (struct entry){.due.index = DUE_NONE, .key = *key, .next = *slot};
+        *slot = entry;
+        store->status.n_tombstones++;
+        return entry;
+}
+
+static void link_body(struct store *store, struct body *body)
+{
+        struct space *space = space_of(store, body->entry->space);
+
+        assert(space != NULL);
+        space->n_sessions++;
+        space->bytes += body_size(body->head_len, body->blob_len);
+        store->status.n_records++;
+        if (body->principal) {
+                body->next = body->principal->sessions;
+                if (body->next) {
+                        body->next->prev = body;
+                }
+                body->principal->sessions = body;
+                body->principal->n_sessions++;
+        }
+}
+
+static void unlink_body(struct store *store, struct body *body)
+{
+        struct space *space = space_of(store, body->entry->space);
+        struct principal *principal = body->principal;
+
+        space->n_sessions--;
+        space->bytes -= body_size(body->head_len, body->blob_len);
+        store->status.n_records--;
+        if (principal) {
+                *(body->prev ? &body->prev->next : &principal->sessions) = body->next;
+                if (body->next) {
+                        body->next->prev = body->prev;
+                }
+                principal->n_sessions--;
+                principal_settle(store, principal);
+        }
+}
+
+static void end_body(struct store *store, struct body *body)
+{
+        unlink_body(store, body);
+        room_give(store, ROOM_RECORDS, body, body_size(body->head_len, body->blob_len));
+}
+
+void entry_drop(struct store *store, struct entry *entry)
+{
+        struct entry **slot = table_slot(store, &entry->key);
+
+        if (entry->body) {
+                end_body(store, entry->body);
+        } else {
+                store->status.n_tombstones--;
+        }
+        assert(*slot == entry);
+        *slot = entry->next;
+        due_remove(store, &entry->due);
+        room_give(store, ROOM_TOMBSTONES, entry, sizeof(*entry));
+}
+
+void entry_empty(struct store *store, struct entry *entry, uint64_t reason, enum store_gone why)
+{
+        if (entry->body) {
+                if (store->options.sink.gone) {
+                        struct store_view view;
+
+                        entry_view(entry, &view);
+                        store->options.sink.gone(store->options.sink.context, &view.session, why);
+                }
+                end_body(store, entry->body);
+                entry->body = NULL;
+                store->status.n_tombstones++;
+        }
+        entry->reason = reason;
+}
+
+/* Records */
+
+/* What whoever decides about a change may be refused for; copies of what others decided are not. */
+static int limit(struct store *store, enum store_way way, const struct cmi_session *session,
+                const struct entry *entry, size_t size)
+{
+        const struct store_options *options = &store->options;
+        const struct space *space = space_of(store, session->space);
+        const struct principal *principal = table_find_principal(store, &session->principal);
+        size_t old_size = entry->body ? body_size(entry->body->head_len, entry->body->blob_len) : 0;
+
+        if (!space) {
+                return STORE_FULL_SPACE;
+        }
+        if (way == STORE_CREATE) {
+                if (options->principal_sessions != 0 && principal &&
+                                principal->n_sessions >= options->principal_sessions) {
+                        return STORE_FULL_PRINCIPAL;
+                }
+                if (options->space_sessions != 0 && space->n_sessions >= options->space_sessions) {
+                        return STORE_FULL_SPACE;
+                }
+        }
+        if (way != STORE_COPY && options->space_bytes != 0 &&
+                        space->bytes + size > options->space_bytes + old_size) {
+                return STORE_FULL_SPACE;
+        }
+        return 0;
+}
+
+static struct body *take_body(struct store *store, const struct entry *entry,
+                const struct cmi_session *session, size_t size, int *ret_full)
+{
+        size_t credit = entry->body ? body_size(entry->body->head_len, entry->body->blob_len) : 0;
+        struct principal *principal = NULL;
+        struct body *body;
+
+        if (!cmi_hash_is_zero(&session->principal)) {
+                principal = principal_take(store, &session->principal, ret_full);
+                if (!principal) {
+                        return NULL;
+                }
+        }
+        body = room_take(store, ROOM_RECORDS, size, credit, ret_full);
+        if (!body) {
+                if (principal) {
+                        principal_settle(store, principal);
+                }
+                return NULL;
+        }
+        *body = (struct body){.principal = principal, .idle_ttl_ms = session->idle_ttl_ms};
+        return body;
+}
+
+static void set_record(struct entry *entry, const struct cmi_session *session)
+{
+        entry->space = session->space;
+        entry->version = session->version;
+        entry->holder_no = session->holder_no;
+        entry->last_touch_ms = session->last_touch_ms;
+        entry->holder = session->holder;
+        entry->holder_incarnation = session->holder_incarnation;
+        entry->max_end_ms = session->max_end_ms;
+        entry->reason = 0;
+        if (entry->keep_ms < session->max_end_ms) {
+                entry->keep_ms = session->max_end_ms;
+        }
+}
+
+void entry_tell_conflict(struct store *store, const struct cmi_session *winner,
+                const struct cmi_session *loser, struct cmi_slice loser_blob)
+{
+        store->status.n_conflicts++;
+        if (store->options.sink.conflict) {
+                store->options.sink.conflict(
+                                store->options.sink.context, winner, loser, loser_blob);
+        }
+}
+
+/* The old body goes, after whoever has to know of it was told. */
+static void replace_body(struct store *store, struct entry *entry, struct body *body,
+                const struct cmi_session *session, bool is_conflict)
+{
+        if (is_conflict) {
+                struct store_view view;
+
+                entry_view(entry, &view);
+                entry_tell_conflict(store, session, &view.session, view.blob);
+        }
+        if (body->principal) {
+                body->principal->n_sessions++; /* so that it outlives the old one */
+        }
+        end_body(store, entry->body);
+        if (body->principal) {
+                body->principal->n_sessions--;
+        }
+}
+
+int entry_fill(struct store *store, struct cmi_time now, struct entry *entry,
+                const struct store_change *change, const struct cmi_session *session,
+                bool is_conflict)
+{
+        uint8_t buffer[CMI_SESSION_HEAD_MAX];
+        struct cmi_slice head = write_content(session, buffer);
+        size_t size = body_size(head.len, change->blob.len);
+        int full = limit(store, change->way, session, entry, size);
+        struct body *body = full == 0 ? take_body(store, entry, session, size, &full) : NULL;
+
+        if (!body) {
+                return full;
+        }
+        body->entry = entry;
+        body->sum = cmi_session_sum(head);
+        body->head_len = (uint32_t)head.len;
+        body->blob_len = (uint32_t)change->blob.len;
+        memcpy(body->bytes, head.data, head.len);
+        if (change->blob.len > 0) {
+                memcpy(body->bytes + head.len, change->blob.data, change->blob.len);
+        }
+        if (entry->body) {
+                replace_body(store, entry, body, session, is_conflict);
+        } else {
+                store->status.n_tombstones--;
+        }
+        entry->body = body;
+        set_record(entry, session);
+        link_body(store, body);
+        due_entry(store, now, entry);
+        return 0;
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory, each byte of it counted: the two budgets, and the store itself. */
+#include "meshd/session/state.h"
+
+#include <assert.h>
+#include <errno.h>
+
+static uint64_t *used(struct store *store, enum room room)
+{
+        return room == ROOM_RECORDS ? &store->status.record_bytes : &store->status.tombstone_bytes;
+}
+
+void *room_take(struct store *store, enum room room, size_t size, size_t credit, int *ret_full)
+{
+        const struct store_options *options = &store->options;
+        uint64_t budget = room == ROOM_RECORDS ? options->record_bytes : options->tombstone_bytes;
+        void *memory;
+
+        assert(credit <= *used(store, room));
+        if (*used(store, room) - credit + size > budget) {
+                *ret_full = room == ROOM_RECORDS ? STORE_FULL_RECORDS : STORE_FULL_TOMBSTONES;
+                return NULL;
+        }
+        memory = options->memory.alloc(options->memory.context, size);
+        if (!memory) {
+                *ret_full = STORE_FULL_MEMORY;
+                return NULL;
+        }
+        *used(store, room) += size;
+        return memory;
+}
+
+void room_give(struct store *store, enum room room, void *memory, size_t size)
+{
+        assert(size <= *used(store, room));
+        *used(store, room) -= size;
+        store->options.memory.free(store->options.memory.context, memory, size);
+}
+
+static uint32_t bits_for(uint64_t n)
+{
+        uint32_t bits = 4;
+
+        while (bits < 24 && (UINT64_C(1) << bits) < n) {
+                bits++;
+        }
+        return bits;
+}
+
+static void *table_new(struct store *store, uint64_t size)
+{
+        void *table = store->options.memory.alloc(store->options.memory.context, size);
+
+        if (table) {
+                memset(table, 0, size);
+                store->status.fixed_bytes += size;
+        }
+        return table;
+}
+
+static void table_free(struct store *store, void *table, uint64_t size)
+{
+        if (table) {
+                store->options.memory.free(store->options.memory.context, table, size);
+        }
+}
+
+/* The tables never grow: the budget says how many there can be. */
+static bool has_tables(struct store *store)
+{
+        size_t smallest = sizeof(struct entry) < sizeof(struct principal)
+                                          ? sizeof(struct entry)
+                                          : sizeof(struct principal);
+        uint64_t n_max = store->options.tombstone_bytes / smallest;
+
+        if (n_max >= DUE_NONE) {
+                return false;
+        }
+        store->entry_bits = bits_for(store->options.tombstone_bytes / sizeof(struct entry));
+        store->principal_bits = store->entry_bits > 6 ? store->entry_bits - 2 : 4;
+        store->heap_size = (uint32_t)n_max;
+        store->entries = table_new(store, sizeof(void *) << store->entry_bits);
+        store->principals = table_new(store, sizeof(void *) << store->principal_bits);
+        store->heap = table_new(store, sizeof(void *) * store->heap_size);
+        return store->entries && store->principals && store->heap;
+}
+
+int store_new(const struct store_options *options, struct store **ret_store)
+{
+        struct store *store;
+
+        if (options->record_bytes < STORE_MEMORY_MIN ||
+                        options->tombstone_bytes < STORE_MEMORY_MIN) {
+                return -EINVAL;
+        }
+        store = options->memory.alloc(options->memory.context, sizeof(*store));
+        if (!store) {
+                return -ENOMEM;
+        }
+        *store = (struct store){.options = *options, .status.fixed_bytes = sizeof(*store)};
+        if (!has_tables(store)) {
+                store_free(store);
+                return -ENOMEM;
+        }
+        *ret_store = store;
+        return 0;
+}
+
+static void drop_principals(struct store *store)
+{
+        for (uint32_t i = 0; i < 1u << store->principal_bits; i++) {
+                while (store->principals[i]) {
+                        principal_forget(store, store->principals[i]);
+                }
+        }
+}
+
+struct store *store_free(struct store *store)
+{
+        if (!store) {
+                return NULL;
+        }
+        if (store->entries && store->principals && store->heap) {
+                for (uint32_t i = 0; i < 1u << store->entry_bits; i++) {
+                        while (store->entries[i]) {
+                                entry_drop(store, store->entries[i]);
+                        }
+                }
+                drop_principals(store);
+                assert(store->status.record_bytes == 0 && store->status.tombstone_bytes == 0);
+        }
+        table_free(store, store->entries, sizeof(void *) << store->entry_bits);
+        table_free(store, store->principals, sizeof(void *) << store->principal_bits);
+        table_free(store, store->heap, sizeof(void *) * store->heap_size);
+        store->options.memory.free(store->options.memory.context, store, sizeof(*store));
+        return NULL;
+}
+
+struct store_status store_status(const struct store *store, struct cmi_time now)
+{
+        struct store_status status = store->status;
+
+        status.is_blocked = due_is_blocked(store, now);
+        return status;
+}

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/meshd/store_rig.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+static uint8_t blob_bytes[CMI_SESSION_BLOB_MAX];
+
+static void *rig_alloc(void *context, size_t size)
+{
+        struct store_rig *rig = context;
+
+        rig->n_allocs++;
+        if (rig->fail_at != 0 && (rig->n_allocs == rig->fail_at ||
+                                                 (rig->fail_on && rig->n_allocs > rig->fail_at))) {
+                return NULL;
+        }
+        rig->n_blocks++;
+        rig->n_bytes += size;
+        return malloc(size);
+}
+
+static void rig_free(void *context, void *memory, size_t size)
+{
+        struct store_rig *rig = context;
+
+        assert(rig->n_blocks > 0 && rig->n_bytes >= size);
+        rig->n_blocks--;
+        rig->n_bytes -= size;
+        free(memory);
+}
+
+static void on_gone(void *context, const struct cmi_session *session, enum store_gone why)
+{
+        struct store_rig *rig = context;
+
+        rig->n_gone++;
+        rig->gone_why = why;
+        rig->gone_key = session->key;
+}
+
+static void on_conflict(void *context, const struct cmi_session *winner,
+                const struct cmi_session *loser, struct cmi_slice loser_blob)
+{
+        struct store_rig *rig = context;
+
+        assert(loser_blob.len == loser->blob_len);
+        assert(cmi_session_sum(loser_blob) == loser->blob_sum);
+        if (rig->n_losers < RIG_LOSERS_MAX) {
+                rig->losers[rig->n_losers++] = *loser;
+        }
+        rig->winner = *winner;
+        rig->loser_len = loser_blob.len;
+}
+
+struct store_options rig_options(struct store_rig *rig)
+{
+        return (struct store_options){
+                        .memory = {rig, rig_alloc, rig_free},
+                        .sink = {rig, on_gone, on_conflict},
+                        .record_bytes = 4u << 20,
+                        .tombstone_bytes = 4u << 20,
+        };
+}
+
+int rig_open_with(struct store_rig *rig, const struct store_options *options)
+{
+        rig->now = (struct cmi_time){1000 * CMI_NS_PER_S, RIG_START_MS * CMI_NS_PER_MS};
+        return store_new(options, &rig->store);
+}
+
+void rig_open(struct store_rig *rig)
+{
+        struct store_options options;
+        int r;
+
+        *rig = (struct store_rig){0};
+        options = rig_options(rig);
+        r = rig_open_with(rig, &options);
+        assert(r == 0);
+        (void)r;
+}
+
+void rig_close(struct store_rig *rig)
+{
+        rig->store = store_free(rig->store);
+        assert(rig->n_blocks == 0 && rig->n_bytes == 0);
+}
+
+void rig_pass(struct store_rig *rig, uint64_t ms)
+{
+        rig->now.mono_ns += cmi_ms(ms);
+        rig->now.real_ns += cmi_ms(ms);
+}
+
+/* Spread over all buckets, in no order, as a keyed hash would. */
+struct cmi_hash rig_key(uint32_t number)
+{
+        uint32_t spread = number * UINT32_C(2654435769) + 1;
+
+        return (struct cmi_hash){{(uint8_t)(spread >> 24), (uint8_t)(spread >> 16),
+                        (uint8_t)(spread >> 8),
+                        (uint8_t)spread, [14] = (uint8_t)(number >> 8), [15] = (uint8_t)number}};
+}
+
+struct cmi_session_version rig_version(uint64_t counter, uint8_t opener, uint64_t seq)
+{
+        return (struct cmi_session_version){{counter, {{opener}}, 1}, seq, {{opener}}};
+}
+
+struct cmi_session rig_session(uint32_t key, uint64_t counter, uint64_t seq)
+{
+        return (struct cmi_session){
+                        .key = rig_key(key),
+                        .space = 1,
+                        .version = rig_version(counter, 1, seq),
+                        .created_ms = RIG_START_MS,
+                        .idle_ttl_ms = 30 * RIG_MINUTE_MS,
+                        .max_end_ms = RIG_START_MS + 12 * RIG_HOUR_MS,
+                        .last_touch_ms = RIG_START_MS,
+                        .save_id = {{(uint8_t)counter, (uint8_t)seq, 1}},
+                        .holder = {{1}},
+                        .holder_no = 1,
+                        .blob_len = 100,
+        };
+}
+
+struct cmi_tombstone rig_tombstone(
+                const struct cmi_session *session, enum cmi_tombstone_reason reason)
+{
+        bool is_final = cmi_tombstone_is_final(reason);
+
+        return (struct cmi_tombstone){
+                        .key = session->key,
+                        .space = session->space,
+                        .version = session->version,
+                        .max_end_ms = session->max_end_ms,
+                        .reason = reason,
+                        .last_touch_ms = is_final ? 0 : session->last_touch_ms,
+                        .holder_no = is_final ? 0 : session->holder_no,
+        };
+}
+
+struct cmi_principal rig_counts(uint8_t principal, uint8_t node, uint64_t count)
+{
+        return (struct cmi_principal){
+                        .principal = {{principal}},
+                        .n_counts = 1,
+                        .counts = {{{{node}}, count,
+                                        RIG_START_MS + CMI_SESSION_LIFE_MAX_MS +
+                                                        CMI_SESSION_MARGIN_MS}},
+        };
+}
+
+void rig_belong(struct cmi_session *session, uint8_t principal)
+{
+        session->principal = (struct cmi_hash){{principal}};
+}
+
+void rig_carry(struct cmi_session *session, uint8_t node, uint64_t count)
+{
+        session->vector[session->n_vector++] = (struct cmi_session_count){{{node}}, count};
+}
+
+static int put(struct store_rig *rig, enum store_way way, const struct cmi_session *session,
+                struct cmi_session_version expected)
+{
+        struct cmi_session full = *session;
+        const struct store_change change = {
+                        .way = way,
+                        .session = &full,
+                        .blob = cmi_slice(blob_bytes, session->blob_len),
+                        .expected = expected,
+        };
+
+        full.blob_sum = cmi_session_sum(change.blob);
+        return store_merge(rig->store, rig->now, &change);
+}
+
+int rig_create(struct store_rig *rig, const struct cmi_session *session)
+{
+        return put(rig, STORE_CREATE, session, (struct cmi_session_version){{0}});
+}
+
+int rig_save(struct store_rig *rig, const struct cmi_session *session,
+                struct cmi_session_version expected)
+{
+        return put(rig, STORE_SAVE, session, expected);
+}
+
+int rig_copy(struct store_rig *rig, const struct cmi_session *session)
+{
+        return put(rig, STORE_COPY, session, (struct cmi_session_version){{0}});
+}
+
+int rig_touch(struct store_rig *rig, uint32_t key, uint64_t last_touch_ms, uint64_t holder_no)
+{
+        return store_merge(rig->store, rig->now,
+                        &(struct store_change){.way = STORE_TOUCH,
+                                        .touch = {rig_key(key), last_touch_ms, holder_no}});
+}
+
+int rig_bury(struct store_rig *rig, const struct cmi_tombstone *tombstone)
+{
+        return store_merge(rig->store, rig->now,
+                        &(struct store_change){.way = STORE_TOMBSTONE, .tombstone = tombstone});
+}
+
+int rig_end(struct store_rig *rig, const struct cmi_session *session,
+                enum cmi_tombstone_reason reason)
+{
+        struct cmi_tombstone tombstone = rig_tombstone(session, reason);
+
+        return rig_bury(rig, &tombstone);
+}
+
+int rig_count(struct store_rig *rig, struct cmi_principal principal)
+{
+        return store_merge(rig->store, rig->now,
+                        &(struct store_change){.way = STORE_PRINCIPAL, .principal = &principal});
+}
+
+int rig_find(struct store_rig *rig, uint32_t key, struct store_view *ret_view)
+{
+        struct cmi_hash hash = rig_key(key);
+
+        return store_find(rig->store, rig->now, &hash, ret_view);
+}
+
+int rig_state(struct store_rig *rig, uint32_t key)
+{
+        struct store_view view;
+
+        return rig_find(rig, key, &view);
+}
+
+uint32_t rig_expire(struct store_rig *rig, enum store_due what)
+{
+        struct cmi_hash key;
+        uint32_t n = 0;
+        int r;
+
+        while ((r = store_expire(rig->store, rig->now, &key)) != STORE_NOTHING) {
+                n += r == (int)what;
+        }
+        return n;
+}
+
+struct store_digest rig_digest(struct store_rig *rig)
+{
+        struct cmi_hash first = {{0}};
+        struct cmi_hash last;
+
+        memset(&last, 0xff, sizeof(last));
+        return store_digest(rig->store, rig->now, &first, &last);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * A store with a clock, an allocator that counts and can fail, and sinks that remember; and the
+ * sessions, tombstones and counts that tests put into it.
+ */
+#include "meshd/session/store.h"
+
+#define RIG_START_MS UINT64_C(1700000000000)
+#define RIG_HOUR_MS UINT64_C(3600000)
+#define RIG_MINUTE_MS UINT64_C(60000)
+#define RIG_LOSERS_MAX 64
+
+struct store_rig {
+        struct store *store;
+        struct cmi_time now;
+        uint64_t n_allocs; /* asked for */
+        uint64_t fail_at;  /* the number of one that gets nothing; 0: none */
+        bool fail_on;      /* and all after it */
+        uint64_t n_blocks; /* that are out */
+        uint64_t n_bytes;
+        uint32_t n_gone;
+        enum store_gone gone_why;
+        struct cmi_hash gone_key;
+        uint32_t n_losers;
+        struct cmi_session losers[RIG_LOSERS_MAX];
+        struct cmi_session winner;
+        uint64_t loser_len;
+};
+
+/* With budgets of 4 MiB each. */
+struct store_options rig_options(struct store_rig *rig);
+void rig_open(struct store_rig *rig);
+int rig_open_with(struct store_rig *rig, const struct store_options *options);
+void rig_close(struct store_rig *rig);             /* asserts that all memory came back */
+void rig_pass(struct store_rig *rig, uint64_t ms); /* both clocks */
+
+struct cmi_hash rig_key(uint32_t number);
+struct cmi_session_version rig_version(uint64_t counter, uint8_t opener, uint64_t seq);
+/* 12 hours, half an hour idle, 100 bytes of blob; touched when it was made. */
+struct cmi_session rig_session(uint32_t key, uint64_t counter, uint64_t seq);
+struct cmi_tombstone rig_tombstone(
+                const struct cmi_session *session, enum cmi_tombstone_reason reason);
+struct cmi_principal rig_counts(uint8_t principal, uint8_t node, uint64_t count);
+void rig_belong(struct cmi_session *session, uint8_t principal);
+/* What it was given out with: the counts known then. */
+void rig_carry(struct cmi_session *session, uint8_t node, uint64_t count);
+
+int rig_create(struct store_rig *rig, const struct cmi_session *session);
+int rig_save(struct store_rig *rig, const struct cmi_session *session,
+                struct cmi_session_version expected);
+int rig_copy(struct store_rig *rig, const struct cmi_session *session);
+int rig_touch(struct store_rig *rig, uint32_t key, uint64_t last_touch_ms, uint64_t holder_no);
+int rig_bury(struct store_rig *rig, const struct cmi_tombstone *tombstone);
+int rig_end(struct store_rig *rig, const struct cmi_session *session,
+                enum cmi_tombstone_reason reason);
+int rig_count(struct store_rig *rig, struct cmi_principal principal);
+/* An enum store_outcome, and what is there. */
+int rig_find(struct store_rig *rig, uint32_t key, struct store_view *ret_view);
+int rig_state(struct store_rig *rig, uint32_t key);
+/* All that is due. Return: how many of @what there were. */
+uint32_t rig_expire(struct store_rig *rig, enum store_due what);
+struct store_digest rig_digest(struct store_rig *rig);
