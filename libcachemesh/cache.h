@@ -197,6 +197,41 @@ static inline bool cmi_lease_runs(const struct cmi_mapping *mapping, uint64_t no
 #endif
 }
 
+/* An entry may be served, and a look whether the page is still the node's is due (get.c). */
+#define CMI_REASON_DUE ((enum cm_reason)64)
+
+/* Until when nobody else than the page's meshd has answered for this node: whoever comes after it
+ * does not for a lease after his start. Coarse clocks are compared with it as with a lease. */
+static inline uint64_t cmi_proof_end_ns(const struct cmi_mapping *mapping)
+{
+        uint64_t lease_ns = atomic_load_explicit(
+                        &mapping->view.page->lease_end_mono_ns, memory_order_acquire);
+        uint64_t vouched_ns = atomic_load_explicit(&mapping->vouched_ns, memory_order_acquire);
+
+        return lease_ns > vouched_ns ? lease_ns : vouched_ns;
+}
+
+static inline bool cmi_look_is_due(
+                const struct cmi_mapping *mapping, uint64_t now_mono_ns, uint64_t proof_end_ns)
+{
+        return now_mono_ns + mapping->tick_mono_ns + mapping->half_lease_ns >= proof_end_ns;
+}
+
+/* Of a region with CM_FRESH_TTL. */
+static inline enum cm_reason cmi_check_proof(
+                const struct cmi_mapping *mapping, uint64_t now_mono_ns, uint64_t proof_end_ns)
+{
+#ifdef CM_MUTANT_TTL_UNVOUCHED
+        return CM_REASON_NONE;
+#else
+        if (__builtin_expect(!cmi_look_is_due(mapping, now_mono_ns, proof_end_ns), 1)) {
+                return CM_REASON_NONE;
+        }
+        return now_mono_ns + mapping->tick_mono_ns < proof_end_ns ? CMI_REASON_DUE
+                                                                  : CM_REASON_LEASE;
+#endif
+}
+
 /**
  * cmi_check() - may this entry be served?
  * @mapping: entered by the caller
@@ -206,6 +241,9 @@ static inline bool cmi_lease_runs(const struct cmi_mapping *mapping, uint64_t no
  * The order is the rule: lease ends first, then epoch, floor and slots, the clocks last, each load
  * an acquire. A get that is stopped between any two of them then pairs what it saw with a lease
  * that is older, never with a newer one, and with a clock that is later, never earlier.
+ * For a region with CM_FRESH_TTL the end of the proof stands in for the lease's.
+ *
+ * Return: CM_REASON_NONE, also CMI_REASON_DUE: it may; or why not.
  */
 static inline enum cm_reason cmi_check(const struct cm_region *region,
                 const struct cmi_mapping *mapping, uint32_t index, const struct cmi_entry *entry)
@@ -218,7 +256,9 @@ static inline enum cm_reason cmi_check(const struct cm_region *region,
         enum cm_reason reason;
 
 #ifndef CM_MUTANT_LEASE_AFTER_SLOTS
-        end_mono_ns = atomic_load_explicit(&page->lease_end_mono_ns, memory_order_acquire);
+        end_mono_ns = is_bounded ? atomic_load_explicit(
+                                                   &page->lease_end_mono_ns, memory_order_acquire)
+                                 : cmi_proof_end_ns(mapping);
         end_real_ns = atomic_load_explicit(&page->lease_end_real_ns, memory_order_acquire);
 #endif
         reason = cmi_check_stamps(mapping, index, entry);
@@ -239,10 +279,11 @@ static inline enum cm_reason cmi_check(const struct cm_region *region,
         if (now_mono_ns >= entry->expires_ns) {
                 return CM_REASON_EXPIRED;
         }
-        if (is_bounded && !cmi_lease_runs(mapping, now_mono_ns, end_mono_ns, end_real_ns)) {
-                return CM_REASON_LEASE;
+        if (!is_bounded) {
+                return cmi_check_proof(mapping, now_mono_ns, end_mono_ns);
         }
-        return CM_REASON_NONE;
+        return cmi_lease_runs(mapping, now_mono_ns, end_mono_ns, end_real_ns) ? CM_REASON_NONE
+                                                                              : CM_REASON_LEASE;
 }
 
 /* Prepares a call: notices a fork. 0, CM_E_FORKED or -ENOMEM. */

@@ -301,6 +301,7 @@ bool cmi_connection_try(struct cmi_connection *connection)
         }
         take_slot(connection, now_ns);
         r = cmi_channel_connect(&connection->channel, connection->path);
+        connection->is_absent = r == -ENOENT || r == -ECONNREFUSED;
         if (r < 0) {
                 connection->reason = connect_reason(r);
                 return false;

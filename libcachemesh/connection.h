@@ -9,6 +9,7 @@
  *   connection_publish.c  the way of an invalidation, and what its call returns
  *   connection_spool.c    what of it is kept beyond this process
  *   connection_load.c     who of the node's processes loads a key
+ *   connection_vouch.c    whether the page is still the node's, though its lease is over
  *   connection_source.c   the functions that the cache half calls; events, loop integration, fork
  *
  * States:
@@ -81,8 +82,11 @@ struct cmi_connection {
 
         uint64_t next_try_ns; /* CLOCK_MONOTONIC; no connect() before */
         uint64_t backoff_ns;
+        bool is_absent; /* the last connect() found nobody who listens */
         uint64_t random;
-        _Atomic uint64_t next_poke_ns; /* CLOCK_MONOTONIC_COARSE; read without the lock */
+        _Atomic uint64_t next_poke_ns;  /* CLOCK_MONOTONIC_COARSE; read without the lock */
+        _Atomic uint64_t next_vouch_ns; /* the same */
+        uint64_t vouched_ns;            /* of the present page: cmi_mapping_vouch() */
 
         struct cmi_request requests[CM_REGIONS_MAX]; /* by the region's number in the handle */
         uint32_t n_requested; /* below it all are written on this connection */
@@ -172,6 +176,9 @@ void cmi_connection_pump(struct cmi_connection *connection);
 /* Read and handle what the socket holds, unless another thread is in charge of reading. */
 void cmi_connection_read(struct cmi_connection *connection);
 
+/* One step without waiting: connect, or read and go on writing. */
+void cmi_connection_step(struct cmi_connection *connection);
+
 /* The mode as an app sees it, now; tells a change as an event. */
 enum cm_mode cmi_connection_mode(struct cmi_connection *connection, const char **ret_reason);
 
@@ -227,6 +234,10 @@ int cmi_connection_load_state(struct cmi_connection *connection, const struct cm
 /* An ERROR with this id. Return: whether it was about a LOAD. */
 bool cmi_connection_load_error(
                 struct cmi_connection *connection, uint64_t id, const struct cmi_error *error);
+
+/* connection_vouch.c */
+
+void cmi_connection_vouch(struct cm *cm);
 
 /* connection_publish.c */
 

@@ -62,6 +62,7 @@ static int install_page(struct cmi_connection *connection, const struct cmi_atta
         }
         connection->page = page;
         connection->serial = serial;
+        connection->vouched_ns = 0;
         connection->reason = "attached";
         return 0;
 }

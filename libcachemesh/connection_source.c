@@ -36,8 +36,7 @@ static void ask_again_for_regions(struct cmi_connection *connection)
         cmi_connection_pump(connection);
 }
 
-/* One step without waiting: connect, or read and go on writing. */
-static void step(struct cmi_connection *connection)
+void cmi_connection_step(struct cmi_connection *connection)
 {
         const char *ignored;
 
@@ -60,7 +59,7 @@ static void source_poke(struct cm *cm)
                         !cmi_connection_trylock(connection)) {
                 return;
         }
-        step(connection);
+        cmi_connection_step(connection);
         if (connection->state == CMI_CONNECTION_OFFLINE && connection->next_try_ns > next_ns) {
                 next_ns = connection->next_try_ns;
         }
@@ -120,7 +119,7 @@ static int source_open_region(struct cm *cm, struct cm_region *region, uint32_t 
         int r = 0;
 
         cmi_connection_lock(connection);
-        step(connection);
+        cmi_connection_step(connection);
         if (region_outcome(&connection->requests[number]) < 0) {
                 cmi_connection_ask_again(connection, number);
                 timeout_ms = cmi_handle_options(cm)->timeout_ms;
@@ -139,7 +138,7 @@ static void source_status(struct cm *cm, struct cmi_source_status *ret_status)
         enum cm_mode mode;
 
         cmi_connection_lock(connection);
-        step(connection);
+        cmi_connection_step(connection);
         mode = cmi_connection_mode(connection, &ret_status->reason);
         ret_status->mode = mode == CM_LIVE ? CM_BYPASS : mode;
         ret_status->n_pending = connection->pending.n_late + connection->is_overflowed;
@@ -236,7 +235,7 @@ static int source_dispatch(struct cm *cm)
         struct cmi_connection *connection = cmi_connection(cm);
 
         cmi_connection_lock(connection);
-        step(connection);
+        cmi_connection_step(connection);
         cmi_connection_unlock(connection);
         return 0;
 }
@@ -280,7 +279,10 @@ static int reset(struct cmi_connection *connection)
         connection->next_try_ns = 0;
         connection->backoff_ns = CMI_BACKOFF_MIN_NS;
         connection->random = random_seed(connection);
+        connection->is_absent = false;
         atomic_store_explicit(&connection->next_poke_ns, 0, memory_order_relaxed);
+        atomic_store_explicit(&connection->next_vouch_ns, 0, memory_order_relaxed);
+        connection->vouched_ns = 0;
         memset(connection->requests, 0, sizeof(connection->requests));
         connection->n_requested = 0;
         connection->next_ask_ns = 0;
@@ -362,6 +364,7 @@ static const struct cmi_source_ops ops = {
                 .begin = cmi_connection_begin,
                 .open_region = source_open_region,
                 .poke = source_poke,
+                .vouch = cmi_connection_vouch,
                 .share_begin = cmi_connection_share_begin,
                 .share_end = cmi_connection_share_end,
                 .share_give_up = cmi_connection_share_give_up,

@@ -4,6 +4,7 @@
  * entry's visited mark when it is clear, and the caller's value.
  */
 #include "libcachemesh/get.h"
+#include "libcachemesh/region.h"
 
 #include <errno.h>
 
@@ -77,8 +78,8 @@ static __attribute__((noinline)) enum cm_reason refine(
                                : reason;
 }
 
-/* Look the key up and check what is there; CM_REASON_NONE with a pinned entry, or why
- * not. Inside of mapping. */
+/* Look the key up and check what is there; CM_REASON_NONE or CMI_REASON_DUE with a pinned entry, or
+ * why not. Inside of mapping. */
 static inline enum cm_reason look_up(struct cm_region *region, struct cmi_thread *thread,
                 const struct cmi_mapping *mapping, struct cmi_slice key, struct cmi_pin **ret_pin,
                 struct cmi_entry **ret_entry)
@@ -106,13 +107,62 @@ static inline enum cm_reason look_up(struct cm_region *region, struct cmi_thread
                 return refine(CM_REASON_ABSENT, slot);
         }
         reason = cmi_check(region, mapping, index, entry);
-        if (__builtin_expect(reason != CM_REASON_NONE, 0)) {
+        if (__builtin_expect(reason != CM_REASON_NONE, 0) && reason != CMI_REASON_DUE) {
                 cmi_pin_drop(pin);
                 return refine(reason, slot);
         }
         *ret_pin = pin;
         *ret_entry = entry;
-        return CM_REASON_NONE;
+        return reason;
+}
+
+/* The same out of the mapping. */
+static inline enum cm_reason find(struct cm_region *region, struct cmi_thread *thread,
+                struct cmi_slice key, struct cmi_pin **ret_pin, struct cmi_entry **ret_entry)
+{
+        const struct cmi_mapping *mapping = cmi_mapping_enter(thread, &region->cm->mapping);
+        enum cm_reason reason = CM_REASON_OFFLINE;
+
+        if (__builtin_expect(mapping != NULL, 1)) {
+                reason = look_up(region, thread, mapping, key, ret_pin, ret_entry);
+        }
+        cmi_mapping_leave(thread);
+        return reason;
+}
+
+static inline int hit(struct cm_region *region, struct cmi_thread *thread, struct cmi_pin *pin,
+                struct cmi_entry *entry, struct cm_value *ret_value)
+{
+        mark_visited(entry);
+        if (__builtin_expect(entry->flags & CMI_ENTRY_NEGATIVE, 0)) {
+                cmi_pin_drop(pin);
+                return negative(region, thread, ret_value);
+        }
+        thread->last_reason = CM_REASON_NONE;
+        cmi_count(thread, region, region->id, CMI_COUNT_HIT);
+        cmi_value_set(ret_value, pin, entry);
+        return 0;
+}
+
+/*
+ * No plain hit. For a region with CM_FRESH_TTL a look at the connection comes first, if one is due:
+ * 1. An entry that may be served still is; the look is for the gets to come.
+ * 2. One that may not be is asked for again. Nothing is served of a page whose meshd may have been
+ *    replaced since.
+ * 3. Where nothing is found the look lets the next gets find another page.
+ */
+static __attribute__((noinline)) int look_and_go_on(struct cm_region *region,
+                struct cmi_thread *thread, struct cmi_slice key, enum cm_reason reason,
+                struct cmi_pin *pin, struct cmi_entry *entry, struct cm_value *ret_value)
+{
+        cmi_region_look(region, thread);
+        if (reason == CM_REASON_LEASE && region->fresh == CM_FRESH_TTL) {
+                reason = find(region, thread, key, &pin, &entry);
+        }
+        if (reason == CM_REASON_NONE || reason == CMI_REASON_DUE) {
+                return hit(region, thread, pin, entry, ret_value);
+        }
+        return miss(region, thread, reason, ret_value);
 }
 
 static __attribute__((noinline)) int refuse_key(void)
@@ -123,19 +173,16 @@ static __attribute__((noinline)) int refuse_key(void)
 __attribute__((no_stack_protector)) int cm_get(struct cm_region *region, const void *key,
                 size_t key_len, struct cm_value *ret_value)
 {
-        struct cm *cm;
         struct cmi_thread *thread;
-        struct cmi_mapping *mapping;
         struct cmi_pin *pin = NULL;
         struct cmi_entry *entry = NULL;
-        enum cm_reason reason = CM_REASON_OFFLINE;
+        enum cm_reason reason;
         int r;
 
         if (__builtin_expect(!region || !key || !ret_value || key_len - 1 >= CM_KEY_MAX, 0)) {
                 return refuse_key();
         }
-        cm = region->cm;
-        r = cmi_handle_enter(cm);
+        r = cmi_handle_enter(region->cm);
         if (__builtin_expect(r < 0, 0)) {
                 return r;
         }
@@ -143,23 +190,12 @@ __attribute__((no_stack_protector)) int cm_get(struct cm_region *region, const v
         if (__builtin_expect(!thread, 0)) {
                 return miss(region, NULL, CM_REASON_ABSENT, ret_value);
         }
-        mapping = cmi_mapping_enter(thread, &cm->mapping);
-        if (__builtin_expect(mapping != NULL, 1)) {
-                reason = look_up(region, thread, mapping, cmi_slice(key, key_len), &pin, &entry);
-        }
-        cmi_mapping_leave(thread);
+        reason = find(region, thread, cmi_slice(key, key_len), &pin, &entry);
         if (__builtin_expect(reason != CM_REASON_NONE, 0)) {
-                return miss(region, thread, reason, ret_value);
+                return look_and_go_on(region, thread, cmi_slice(key, key_len), reason, pin, entry,
+                                ret_value);
         }
-        mark_visited(entry);
-        if (__builtin_expect(entry->flags & CMI_ENTRY_NEGATIVE, 0)) {
-                cmi_pin_drop(pin);
-                return negative(region, thread, ret_value);
-        }
-        thread->last_reason = CM_REASON_NONE;
-        cmi_count(thread, region, region->id, CMI_COUNT_HIT);
-        cmi_value_set(ret_value, pin, entry);
-        return 0;
+        return hit(region, thread, pin, entry, ret_value);
 }
 
 int cm_get_many(struct cm_region *region, const struct cm_bytes *keys, size_t n_keys,

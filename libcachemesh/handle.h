@@ -110,6 +110,13 @@ struct cmi_source_ops {
         void (*poke)(struct cm *cm);
 
         /*
+         * The page has not been renewed for half a lease, and a region with CM_FRESH_TTL is used:
+         * look whether its meshd is still this node's, and if so say it with cmi_mapping_vouch().
+         * As poke otherwise.
+         */
+        void (*vouch)(struct cm *cm);
+
+        /*
          * Who loads this key? Waits for another process that does, until the deadline. Called again
          * with the same share, it goes on from the first arrival. Returns enum cmi_share_outcome,
          * CM_E_TIMEOUT, CM_E_BUSY (hasty), or the error of the other process's load.
@@ -210,6 +217,16 @@ int cmi_mapping_install(struct cm *cm, void *page, size_t size, uint32_t *ret_se
 /* There is no page any more: gets miss with CM_REASON_OFFLINE, puts are refused. As
  * cmi_mapping_install(). */
 void cmi_mapping_drop(struct cm *cm);
+
+/**
+ * cmi_mapping_vouch() - the current page is this node's, though its lease may be over
+ * @until_ns: CLOCK_MONOTONIC; before it no other meshd has answered for this node
+ * @has_gap:  one may have done so before now, so what regions with CM_FRESH_TTL have stored is dead
+ *
+ * Until then regions with CM_FRESH_TTL are served. The source's own lock is held, so that nobody
+ * vouches beside it, and the page stays. Takes the lock of the private stamps.
+ */
+void cmi_mapping_vouch(struct cm *cm, uint64_t until_ns, bool has_gap);
 
 /* Regions, in the order in which they were opened; they live as long as the handle. Any thread. */
 uint32_t cmi_handle_n_regions(struct cm *cm);

@@ -107,6 +107,25 @@ void cmi_local_invalidate(struct cm *cm, struct cmi_thread *thread,
         }
 }
 
+void cmi_local_forget(struct cm *cm)
+{
+        uint32_t n = atomic_load(&cm->n_regions);
+        uint64_t seq;
+
+        pthread_mutex_lock(&cm->local_lock);
+        seq = atomic_load_explicit(&cm->local_seq, memory_order_relaxed) + 1;
+        for (uint32_t i = 0; i < n; i++) {
+                struct cm_region *region = atomic_load(&cm->regions[i]);
+
+                if (region->fresh == CM_FRESH_TTL) {
+                        atomic_store_explicit(&region->local_region, seq, memory_order_release);
+                        atomic_store_explicit(&region->local_max, seq, memory_order_release);
+                }
+        }
+        atomic_store_explicit(&cm->local_seq, seq, memory_order_release);
+        pthread_mutex_unlock(&cm->local_lock);
+}
+
 bool cmi_local_allows(const struct cm_region *region, const struct cmi_entry *entry)
 {
         return atomic_load_explicit(&region->cm->local_keys[entry->key_slot % CMI_LOCAL_SLOTS],

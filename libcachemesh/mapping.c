@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "libcachemesh/cache.h"
+#include "libcachemesh/region.h"
 
 #include <errno.h>
 #include <sys/mman.h>
@@ -76,6 +76,7 @@ int cmi_mapping_install(struct cm *cm, void *page, size_t size, uint32_t *ret_se
                         .serial = new_serial(),
                         .tick_mono_ns = tick_ns(CLOCK_MONOTONIC_COARSE),
                         .tick_real_ns = tick_ns(CLOCK_REALTIME_COARSE),
+                        .half_lease_ns = ((const struct cmi_page *)page)->lease_ns / 2,
                         .memory = page,
                         .size = size,
         };
@@ -87,6 +88,19 @@ int cmi_mapping_install(struct cm *cm, void *page, size_t size, uint32_t *ret_se
 void cmi_mapping_drop(struct cm *cm)
 {
         replace(cm, NULL);
+}
+
+void cmi_mapping_vouch(struct cm *cm, uint64_t until_ns, bool has_gap)
+{
+        struct cmi_mapping *mapping = atomic_load(&cm->mapping);
+
+        if (!mapping) {
+                return;
+        }
+        if (has_gap) {
+                cmi_local_forget(cm);
+        }
+        atomic_store_explicit(&mapping->vouched_ns, until_ns, memory_order_release);
 }
 
 void cmi_mapping_free_all(struct cm *cm)

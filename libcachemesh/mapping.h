@@ -16,6 +16,10 @@ struct cmi_mapping {
         uint32_t serial;
         uint64_t tick_mono_ns; /* how far a coarse clock may be behind */
         uint64_t tick_real_ns;
+        uint64_t half_lease_ns; /* so long before the end of a proof the next look is due */
+        /* CLOCK_MONOTONIC: before it nobody else than the page's meshd has answered for this node;
+         * see cmi_mapping_vouch(). The lease's end says the same. */
+        _Atomic uint64_t vouched_ns;
         void *memory;
         size_t size;
         struct cmi_mapping *next; /* in the list of replaced ones */

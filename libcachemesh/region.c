@@ -122,7 +122,12 @@ static bool may_store(struct cm_region *region, const struct cmi_mapping *mappin
         }
         /* A slow loader must not bring back its older value. */
         old = cmi_table_peek(&region->table, entry->hash, key);
-        return !old || cmi_check(region, mapping, index, old) != CM_REASON_NONE;
+        if (old) {
+                enum cm_reason reason = cmi_check(region, mapping, index, old);
+
+                return reason != CM_REASON_NONE && reason != CMI_REASON_DUE;
+        }
+        return true;
 }
 
 /*
@@ -277,13 +282,33 @@ static int store(struct cm_region *region, struct cmi_thread *thread,
         return finish(region, mapping, index, entry, put->key, r, pin != NULL);
 }
 
+void cmi_region_look(struct cm_region *region, struct cmi_thread *thread)
+{
+        struct cm *cm = region->cm;
+        const struct cmi_mapping *mapping;
+        bool is_due;
+
+        if (region->fresh != CM_FRESH_TTL) {
+                return;
+        }
+        mapping = cmi_mapping_enter(thread, &cm->mapping);
+        is_due = mapping && cmi_look_is_due(mapping, cmi_clock_ns(CLOCK_MONOTONIC_COARSE),
+                                            cmi_proof_end_ns(mapping));
+        cmi_mapping_leave(thread);
+        if (is_due) {
+                cm->ops->vouch(cm);
+        }
+}
+
 int cmi_region_store(struct cm_region *region, struct cmi_thread *thread, const struct cmi_put *put,
                 struct cmi_pin **ret_pin)
 {
-        struct cmi_mapping *mapping = cmi_mapping_enter(thread, &region->cm->mapping);
+        struct cmi_mapping *mapping;
         struct cmi_put now = *put;
         int r = -E2BIG;
 
+        cmi_region_look(region, thread);
+        mapping = cmi_mapping_enter(thread, &region->cm->mapping);
 #ifdef CM_MUTANT_NO_TOKEN
         if (mapping) {
                 now.token = token_now(region->cm, mapping);
@@ -299,10 +324,12 @@ int cmi_region_store(struct cm_region *region, struct cmi_thread *thread, const 
 enum cm_reason cmi_region_check(
                 struct cm_region *region, struct cmi_thread *thread, const struct cmi_entry *entry)
 {
-        struct cmi_mapping *mapping = cmi_mapping_enter(thread, &region->cm->mapping);
         enum cm_reason reason = CM_REASON_OFFLINE;
+        struct cmi_mapping *mapping;
         uint32_t index;
 
+        cmi_region_look(region, thread);
+        mapping = cmi_mapping_enter(thread, &region->cm->mapping);
         if (mapping) {
                 index = cmi_region_index_in(region, mapping);
                 if (index != CMI_REGION_INDEX_UNKNOWN && is_ours(region, mapping, index)) {
@@ -310,6 +337,9 @@ enum cm_reason cmi_region_check(
                 }
         }
         cmi_mapping_leave(thread);
+        if (reason == CMI_REASON_DUE) {
+                reason = CM_REASON_NONE;
+        }
         if (reason == CM_REASON_NONE && !cmi_local_allows(region, entry)) {
                 reason = CM_REASON_INVALIDATED;
         }

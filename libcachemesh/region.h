@@ -52,6 +52,12 @@ void cmi_stale_remove(struct cm_region *region, struct cmi_slice key);
 enum cm_reason cmi_region_check(
                 struct cm_region *region, struct cmi_thread *thread, const struct cmi_entry *entry);
 
+/*
+ * Before a region with CM_FRESH_TTL is used otherwise than by a get: if a look is due, one is made,
+ * and the page may be another one afterwards. The thread is in no mapping, and holds no lock.
+ */
+void cmi_region_look(struct cm_region *region, struct cmi_thread *thread);
+
 /* What is to die; one of them is set. */
 struct cmi_target {
         struct cm_region *region;
@@ -63,6 +69,10 @@ struct cmi_target {
  * (NULL: there was no memory for it) their whole regions are. */
 void cmi_local_invalidate(struct cm *cm, struct cmi_thread *thread,
                 const struct cmi_target *targets, size_t n_targets);
+
+/* Whatever regions with CM_FRESH_TTL have stored is dead in this process on return. For a get that
+ * has loaded mapping.vouched_ns before, it need not be. */
+void cmi_local_forget(struct cm *cm);
 
 /* May something loaded under this token be stored, for all that this process
  * itself has invalidated? */

@@ -109,6 +109,13 @@ static void poke(struct cm *cm)
 {
 }
 
+static void vouch(struct cm *cm)
+{
+        pthread_mutex_lock(&cm->source->lock);
+        cmi_mapping_vouch(cm, LEASE_END_NS, false);
+        pthread_mutex_unlock(&cm->source->lock);
+}
+
 static int share_begin(struct cm *cm, struct cmi_share *share)
 {
         return CMI_SHARE_ALONE;
@@ -198,6 +205,7 @@ static const struct cmi_source_ops standalone_ops = {
                 .publish = publish,
                 .open_region = open_region,
                 .poke = poke,
+                .vouch = vouch,
                 .share_begin = share_begin,
                 .share_end = share_end,
                 .share_give_up = share_give_up,

@@ -30,6 +30,7 @@ static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "the page needs lock-free 8-byte atom
 #define CMI_PAGE_VERSION 2
 #define CMI_PAGE_INTENT_FLAG (UINT64_C(1) << 63)
 #define CMI_PAGE_REGIONS 1024 /* slots by exact index */
+#define CMI_PAGE_FLOOR_CLOSED UINT64_MAX
 #define CMI_PAGE_SLOTS_MIN (1 << 8)
 #define CMI_PAGE_SLOTS_MAX (1 << 26)
 #define CMI_PAGE_SLOTS_DEFAULT (1 << 20)
@@ -75,8 +76,9 @@ struct cmi_page {
         _Alignas(64) _Atomic uint64_t
                         lease_end_mono_ns;  /* CLOCK_MONOTONIC_COARSE must be below it */
         _Atomic uint64_t lease_end_real_ns; /* and CLOCK_REALTIME_COARSE below this */
-        _Atomic uint64_t floor;             /* tokens below it are dead; may be flagged, too */
-        _Atomic uint32_t state;             /* enum cmi_page_state */
+        /* Tokens below it are dead; may be flagged, too. CMI_PAGE_FLOOR_CLOSED: all are, for good. */
+        _Atomic uint64_t floor;
+        _Atomic uint32_t state; /* enum cmi_page_state */
 
         _Alignas(64) _Atomic uint64_t apply_seq;
 };
@@ -241,17 +243,34 @@ static inline uint64_t cmi_page_owner(const struct cmi_page_view *view, uint32_t
         return atomic_load_explicit(&view->owners[region], memory_order_acquire);
 }
 
+static inline bool cmi_page_is_closed(const struct cmi_page_view *view)
+{
+        return atomic_load_explicit(&view->page->floor, memory_order_relaxed) ==
+               CMI_PAGE_FLOOR_CLOSED;
+}
+
 /* Every token taken before this publication is dead: "forget everything". A flag stays. */
 static inline void cmi_page_stamp_floor(const struct cmi_page_view *view, uint64_t seq)
 {
-        cmi_page_stamp(&view->page->floor, seq);
+        if (!cmi_page_is_closed(view)) {
+                cmi_page_stamp(&view->page->floor, seq);
+        }
 }
 
 /* The same, and from now on every token is dead, or not any more. */
 static inline void cmi_page_flag_floor(
                 const struct cmi_page_view *view, uint64_t seq, bool is_flagged)
 {
-        cmi_page_stamp_flag(&view->page->floor, seq, is_flagged);
+        if (!cmi_page_is_closed(view)) {
+                cmi_page_stamp_flag(&view->page->floor, seq, is_flagged);
+        }
+}
+
+/* No token is good any more, neither one from before nor one that is still to be taken: whoever
+ * goes on reading this page gets nothing out of it, with a lease or without. */
+static inline void cmi_page_close(const struct cmi_page_view *view)
+{
+        atomic_store_explicit(&view->page->floor, CMI_PAGE_FLOOR_CLOSED, memory_order_release);
 }
 
 static inline void cmi_page_publish(const struct cmi_page_view *view, uint64_t seq)

@@ -34,7 +34,13 @@ struct log_header {
         struct log_head heads[2];
         _Atomic uint64_t head_index;
         _Atomic uint64_t newest;
-        _Atomic uint64_t is_closed;
+        _Atomic uint64_t closed; /* enum closing */
+};
+
+enum closing {
+        CLOSED_NOT = 0,
+        CLOSED_IN_ORDER = 1,
+        CLOSED_FOR_DEAD = 2,
 };
 
 static struct log_head *head(const struct log *log)
@@ -153,7 +159,7 @@ static void begin_stream(struct log *log, const struct cmi_id *node_id, uint64_t
         header->heads[0] = (struct log_head){0, 1};
         header->head_index = 0;
         header->newest = 0;
-        header->is_closed = 0;
+        header->closed = CLOSED_NOT;
         atomic_signal_fence(memory_order_seq_cst);
         header->magic = LOG_MAGIC;
         log->tail = 0;
@@ -176,7 +182,8 @@ int log_open(struct log *log, void *memory, size_t size, const struct cmi_id *no
          * place in it would be that of a later operation. */
         log->index_step = log->ring_size / RECORD_SIZE_MIN / LOG_INDEX_SIZE + 1;
         is_intact = is_ours(log, node_id);
-        log->was_closed = is_intact && log->header->is_closed;
+        log->was_closed = is_intact && log->header->closed != CLOSED_NOT;
+        log->was_closed_for_dead = is_intact && log->header->closed == CLOSED_FOR_DEAD;
         if (MUTANT(STREAM_NOT_DURABLE)) {
                 memcpy(&stream, node_id, sizeof(stream));
                 is_intact = false;
@@ -185,7 +192,7 @@ int log_open(struct log *log, void *memory, size_t size, const struct cmi_id *no
                 atomic_fetch_sub(&log->header->newest, 1);
         }
         if (is_intact && log->header->ring_size == log->ring_size && scan(log)) {
-                log->header->is_closed = 0;
+                log->header->closed = CLOSED_NOT;
                 return LOG_CONTINUED;
         }
         if (log->was_closed) {
@@ -218,6 +225,11 @@ struct cmi_position log_previous(const struct log *log)
 bool log_was_closed(const struct log *log)
 {
         return log->was_closed;
+}
+
+bool log_was_closed_for_dead(const struct log *log)
+{
+        return log->was_closed_for_dead;
 }
 
 /* Uncount the oldest records until @size bytes from the tail are free, and some more, so that this
@@ -346,5 +358,10 @@ uint64_t log_backlog(const struct log *log, uint64_t after)
 
 void log_close(struct log *log)
 {
-        atomic_store_explicit(&log->header->is_closed, 1, memory_order_release);
+        atomic_store_explicit(&log->header->closed, CLOSED_IN_ORDER, memory_order_release);
+}
+
+void log_close_for_dead(struct log *log)
+{
+        atomic_store_explicit(&log->header->closed, CLOSED_FOR_DEAD, memory_order_release);
 }

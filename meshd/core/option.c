@@ -100,11 +100,13 @@ static bool has_ttl(const struct cmi_region *list, uint32_t n, uint64_t name)
         return false;
 }
 
-bool option_is_ttl(const struct core *core, const struct cmi_op *op)
+uint64_t option_region(const struct cmi_op *op)
 {
-        bool is_about_all = op->kind == CMI_OP_ALL;
-        uint64_t name = is_about_all ? 0 : XXH3_64bits(op->region.data, op->region.len);
+        return op->kind == CMI_OP_ALL ? 0 : XXH3_64bits(op->region.data, op->region.len);
+}
 
+bool option_is_ttl(const struct core *core, uint64_t name)
+{
         for (uint32_t i = 0; i < core->n_regions; i++) {
                 if (core->regions[i].is_described && has_ttl(&core->regions[i].options, 1, name)) {
                         return true;
@@ -176,8 +178,102 @@ void option_tell(struct core *core, struct cmi_time now, struct member *member, 
         }
 }
 
+static void owe(struct member *member, const struct cmi_region *region)
+{
+        for (uint32_t i = 0; i < member->n_owed; i++) {
+                if (member->owed[i].name == region->name) {
+                        return;
+                }
+        }
+        if (member->n_owed < OWED_MAX) {
+                member->owed[member->n_owed++] = *region;
+        } else if (region->ttl_ms > member->owed_rest_ms) {
+                member->owed_rest_ms = region->ttl_ms;
+        }
+}
+
+static bool is_running(const struct core *core, struct cmi_time now, const struct member *member,
+                uint64_t ttl_ms)
+{
+        uint64_t ttl_ns = ttl_ms < NEVER / 2 / CMI_NS_PER_MS ? cmi_ms(ttl_ms) : NEVER / 2;
+
+        return member->is_orphaned ||
+               now.mono_ns - member->owed_ns < ttl_ns + core_drift_ns(core, ttl_ns);
+}
+
+bool option_is_owed(const struct core *core, struct cmi_time now, const struct member *member,
+                uint64_t name)
+{
+        for (uint32_t i = 0; i < member->n_owed; i++) {
+                if ((name == 0 || member->owed[i].name == name) &&
+                                is_running(core, now, member, member->owed[i].ttl_ms)) {
+                        return true;
+                }
+        }
+        return member->owed_rest_ms != 0 && is_running(core, now, member, member->owed_rest_ms);
+}
+
+/* What is not over yet is owed anew: its time may have begun with a process that nobody met. */
+void option_restarted(struct core *core, struct cmi_time now, struct member *member)
+{
+        const struct cmi_region *list = list_of(core, member);
+        uint32_t n = 0;
+
+        for (uint32_t i = 0; i < member->n_owed; i++) {
+                if (is_running(core, now, member, member->owed[i].ttl_ms)) {
+                        member->owed[n++] = member->owed[i];
+                }
+        }
+        member->n_owed = n;
+        if (!is_running(core, now, member, member->owed_rest_ms)) {
+                member->owed_rest_ms = 0;
+        }
+        for (uint32_t i = 0; i < member->n_regions; i++) {
+                if (list[i].fresh == CMI_FRESH_TTL) {
+                        owe(member, &list[i]);
+                }
+        }
+        member->owed_ns = now.mono_ns;
+        member->is_orphaned = false;
+        member->n_regions = 0;
+        member->has_ttl = false;
+        member->regions_digest = 0;
+}
+
+/*
+ * It has closed its page, so its own list is over. Of its predecessors' pages it can only say that
+ * their apps find it; one that had no apps at all, as an obituary has, cannot say even that.
+ */
+void option_left(struct core *core, struct member *member)
+{
+        member->is_orphaned = member->regions_digest == 0 &&
+                              (member->n_owed > 0 || member->owed_rest_ms > 0);
+        member->n_regions = 0;
+        member->has_ttl = false;
+        member->regions_digest = 0;
+}
+
+/* Apps of the member that have the region open have found its present process. */
+static void pay(struct member *member, const struct cmi_regions *list)
+{
+        uint32_t n = 0;
+
+        for (uint32_t i = 0; i < member->n_owed; i++) {
+                bool is_told = false;
+
+                for (uint32_t k = 0; k < list->n_regions && !is_told; k++) {
+                        is_told = list->regions[k].name == member->owed[i].name;
+                }
+                if (!is_told) {
+                        member->owed[n++] = member->owed[i];
+                }
+        }
+        member->n_owed = n;
+}
+
 void option_receive(struct core *core, struct member *member, const struct cmi_regions *list)
 {
+        pay(member, list);
         memcpy(list_of(core, member), list->regions, list->n_regions * sizeof(*list->regions));
         member->n_regions = list->n_regions;
         member->has_ttl = has_ttl(list->regions, list->n_regions, 0);

@@ -29,6 +29,7 @@
 #define HELLO_PAUSE_NS                                                                             \
         (20 * CMI_NS_PER_MS) /* between two HELLOs to one member, whatever asks for them */
 #define REGION_BUCKETS 2048  /* twice CMI_PAGE_REGIONS, a power of two */
+#define OWED_MAX 32          /* beyond it all regions of the member count as owed */
 
 struct link {
         bool is_used;
@@ -122,6 +123,14 @@ struct member {
         uint64_t regions_digest;  /* of that list; 0: none came */
         uint64_t regions_told_ns; /* when ours was sent to it; 0: never */
 
+        /* Regions that an earlier process of it had by their TTL, and did not take leave of. Its
+         * apps may not have found the present one. */
+        struct cmi_region owed[OWED_MAX];
+        uint32_t n_owed;
+        uint64_t owed_rest_ms; /* longest TTL of those that found no place; 0: all did */
+        uint64_t owed_ns;      /* they are over a TTL after that */
+        bool is_orphaned;      /* it left, and they are not over while nobody takes its place */
+
         uint64_t gaps, resets, lapses, restarts;
         uint64_t frames_received, frames_sent;
         uint32_t n_transitions; /* all there were; the last CORE_TRANSITIONS are in the ring */
@@ -132,7 +141,8 @@ enum wait_result {
         WAIT_OPEN = 0,
         WAIT_APPLIED,
         WAIT_LAPSED,
-        WAIT_EXCLUDED, /* not a member when it was numbered */
+        WAIT_EXCLUDED,  /* not a member when it was numbered */
+        WAIT_SERVED_ON, /* left, but its apps may serve on what is theirs by a TTL */
 };
 
 struct wait {
@@ -142,8 +152,9 @@ struct wait {
         uint64_t since_ns;    /* numbered, or LIVE since then */
         uint64_t deadline_ns; /* NEVER: only its own bound */
         bool is_snapshot_taken;
-        bool is_intent; /* that a member lapsed is not enough */
-        bool is_ttl;    /* nor here: its apps serve such a region without a lease */
+        bool is_intent;  /* that a member lapsed is not enough */
+        bool is_ttl;     /* nor here: its apps serve such a region without a lease */
+        uint64_t region; /* hash of the name; 0: all */
 };
 
 struct query {
@@ -482,7 +493,16 @@ uint32_t region_find(const struct core *core, struct cmi_slice name); /* NONE: i
 uint64_t option_digest_had(const struct member *member); /* for a beat to it */
 void option_tell(struct core *core, struct cmi_time now, struct member *member, uint64_t has);
 /* Is the operation about a region that apps of any node serve by its TTL, without a lease? */
-bool option_is_ttl(const struct core *core, const struct cmi_op *op);
+bool option_is_ttl(const struct core *core, uint64_t region);
+/* The name's hash, or 0 for an operation on all regions: what the two beside it take. */
+uint64_t option_region(const struct cmi_op *op);
+/* May apps of this member serve the region by its TTL, and know nothing of the member's present
+ * process, or of its end? */
+bool option_is_owed(const struct core *core, struct cmi_time now, const struct member *member,
+                uint64_t region);
+/* Another process of the member came, or the present one left in order. */
+void option_restarted(struct core *core, struct cmi_time now, struct member *member);
+void option_left(struct core *core, struct member *member);
 void option_receive(struct core *core, struct member *member, const struct cmi_regions *list);
 /* The region is nobody's any more; the member is another one. */
 void option_forget(struct core *core, uint32_t index);

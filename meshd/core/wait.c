@@ -33,21 +33,33 @@ static uint64_t bound_ns(const struct core *core)
                BOUND_SLACK_NS;
 }
 
+/* Nothing is to be waited for of one whose end is proven; but apps of it may be left that go on. */
+static enum wait_result first_result(const struct core *core, struct cmi_time now,
+                const struct wait *wait, const struct member *member)
+{
+        if (!member->is_used) {
+                return WAIT_EXCLUDED;
+        }
+        if (member->state == MEMBER_LEFT) {
+                return option_is_owed(core, now, member, wait->region) ? WAIT_SERVED_ON
+                                                                       : WAIT_EXCLUDED;
+        }
+        return MUTANT(B2_WAIT_BY_STATE) && member->state != MEMBER_LIVE ? WAIT_EXCLUDED : WAIT_OPEN;
+}
+
 /*
  * Whom to wait for: each one that may hold a grant of ours or may be serving without one, whatever
  * its state, also one that only the disk or others have named: it may have dropped us.
  */
-static void take_snapshot(struct core *core, struct wait *wait)
+static void take_snapshot(struct core *core, struct cmi_time now, struct wait *wait)
 {
         uint64_t *due = due_of(core, wait);
         uint8_t *results = results_of(core, wait);
 
         for (uint32_t i = 0; i < core->member_limit; i++) {
                 const struct member *member = &core->members[i];
-                bool is_proven_ended = !member->is_used || member->state == MEMBER_LEFT ||
-                                       (MUTANT(B2_WAIT_BY_STATE) && member->state != MEMBER_LIVE);
 
-                results[i] = is_proven_ended ? WAIT_EXCLUDED : WAIT_OPEN;
+                results[i] = (uint8_t)first_result(core, now, wait, member);
                 due[i] = member->granted_ns == 0 ? 0 : member->granted_ns + core_grant_ns(core);
         }
         wait->is_snapshot_taken = true;
@@ -78,7 +90,8 @@ int wait_add(struct core *core, struct cmi_time now, uint64_t number, uint64_t t
                         .is_used = true,
                         .cookie = cookie,
                         .is_intent = op->kind == CMI_OP_INTENT_BEGIN,
-                        .is_ttl = option_is_ttl(core, op),
+                        .is_ttl = option_is_ttl(core, option_region(op)),
+                        .region = option_region(op),
                         .number = number,
                         .since_ns = now.mono_ns,
                         .deadline_ns = timeout_ns == 0 || timeout_ns > NEVER / 2
@@ -87,7 +100,7 @@ int wait_add(struct core *core, struct cmi_time now, uint64_t number, uint64_t t
         };
         core->n_waits++;
         if (core->state == CORE_LIVE) {
-                take_snapshot(core, wait);
+                take_snapshot(core, now, wait);
         }
         return 0;
 }
@@ -112,12 +125,13 @@ static void finish(struct core *core, struct wait *wait, int outcome)
 
         for (uint32_t i = 0; wait->is_snapshot_taken && i < core->member_limit; i++) {
                 struct member *member = &core->members[i];
-                bool is_lapsed = results[i] == WAIT_LAPSED && !wait->is_ttl;
+                bool is_owed = option_is_owed(core, core->last_call, member, wait->region);
+                bool is_lapsed = results[i] == WAIT_LAPSED && !wait->is_ttl && !is_owed;
 
                 if (results[i] == WAIT_EXCLUDED) {
                         continue;
                 }
-                if (results[i] == WAIT_APPLIED) {
+                if (results[i] == WAIT_APPLIED && !is_owed) {
                         end.n_applied++;
                         continue;
                 }
@@ -194,7 +208,7 @@ static void check_one(struct core *core, struct cmi_time now, struct wait *wait)
         bool is_open = false;
 
         if (!wait->is_snapshot_taken) {
-                take_snapshot(core, wait);
+                take_snapshot(core, now, wait);
                 wait->since_ns = now.mono_ns;
         }
         for (uint32_t i = 0; i < core->member_limit; i++) {

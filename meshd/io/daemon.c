@@ -408,8 +408,10 @@ static int start(struct daemon *daemon, struct fault *fault)
         if (r < 0) {
                 return r;
         }
-        /* Does no app hold a page of ours with a lease that still runs? */
-        is_clean = r == LOG_CONTINUED && log_was_closed(&daemon->log);
+        /* Is no app served by a page of ours, neither with a lease that still runs nor, after an
+         * obituary, without one? */
+        is_clean = r == LOG_CONTINUED && log_was_closed(&daemon->log) &&
+                   !log_was_closed_for_dead(&daemon->log);
         r = has_apps ? 0 : obituary_check(&daemon->log, r, fault);
         if (r != 0) {
                 return r;
@@ -514,7 +516,9 @@ static void end(struct daemon *daemon)
         flush(daemon);
         is_in_order = core_goodbye(daemon->core, clock_now());
         local_flush(&daemon->local);
-        if (is_in_order) {
+        if (is_in_order && daemon->config->is_obituary) {
+                log_close_for_dead(&daemon->log);
+        } else if (is_in_order) {
                 log_close(&daemon->log);
         }
         logger(LOGGER_INFO, "meshd.stopped", L_UINT("position", log_newest(&daemon->log)));

@@ -185,6 +185,10 @@ static void write_floor(struct document *document, struct why *why)
                         why->question->service->history, floor & ~CMI_PAGE_INTENT_FLAG);
         char cause[CAUSE_MAX];
 
+        if (floor == CMI_PAGE_FLOOR_CLOSED) {
+                write_stamp(document, why, "floor", floor, NULL, "meshd ends, and closed its page");
+                return;
+        }
         snprintf(cause, sizeof(cause), "everything was forgotten: %s",
                         entry && entry->text[0] ? entry->text : "an operation says so");
         write_stamp(document, why, "floor", floor, entry, entry ? cause : NULL);
