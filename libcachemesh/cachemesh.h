@@ -128,9 +128,12 @@ struct cm_load;
 /** enum cm_fresh - when may a get answer from the cache? See docs/explanation/page.md. */
 enum cm_fresh {
         CM_FRESH_BOUNDED = 0, /* also only while this node's lease runs: a cut-off node misses */
-        CM_FRESH_TTL = 1, /* within its TTL, and not known to be invalidated: goes on without meshd,
-                             once this process has had meshd's page; so a member that does not
-                             answer is CM_MEMBER_UNCONFIRMED for it, never lapsed */
+        CM_FRESH_TTL = 1, /* within its TTL, and not known to be invalidated: goes on while meshd is
+                             stopped, cut off or dead, once this process has had its page; so a
+                             member that does not answer is CM_MEMBER_UNCONFIRMED for it, never
+                             lapsed. Over when meshd ends in order or another one takes its place:
+                             a use that comes so late looks first, without waiting. One that did
+                             not look for a lease while meshd was dead begins anew */
 };
 
 /** enum cm_wait - how far an invalidation must have come before the call returns */
@@ -942,10 +945,11 @@ CM_API int cm_next_event(struct cm *cm, struct cm_event *ret_event);
 
 /** enum cm_reason - why a get missed */
 enum cm_reason {
-        CM_REASON_NONE = 0,        /* it hit */
-        CM_REASON_ABSENT = 1,      /* never stored, evicted, or invalidated by its key here */
-        CM_REASON_EXPIRED = 2,     /* TTL */
-        CM_REASON_LEASE = 3,       /* the node's lease does not run */
+        CM_REASON_NONE = 0,    /* it hit */
+        CM_REASON_ABSENT = 1,  /* never stored, evicted, or invalidated by its key here */
+        CM_REASON_EXPIRED = 2, /* TTL */
+        CM_REASON_LEASE = 3,   /* the node's lease does not run; CM_FRESH_TTL: its meshd may have
+                                      been replaced */
         CM_REASON_INVALIDATED = 4, /* key, tag or region */
         CM_REASON_FORGOTTEN = 5,   /* floor or epoch: the node forgot everything from before */
         CM_REASON_PENDING = 6,     /* invalidations of this handle wait for meshd */

@@ -391,6 +391,23 @@ static void do_close(struct app *app, char **words)
         printf("rc=0 ms=%.1f", (double)(app_now_ns() - began_ns) / 1e6);
 }
 
+const char *app_path(char *word)
+{
+        for (char *at = strchr(word, '%'); at; at = strchr(at, '%')) {
+                *at = '/';
+        }
+        return word;
+}
+
+static void do_touch(struct app *app, char **words)
+{
+        int fd = open(app_path(words[1]), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+        must(fd >= 0, words[1]);
+        close(fd);
+        printf("rc=0");
+}
+
 static void do_fork(struct app *app, char **words);
 
 static const struct {
@@ -418,6 +435,8 @@ static const struct {
                 {"close", 1, do_close},
                 {"fork", 2, do_fork},
                 {"last-hit", 4, app_last_hit},
+                {"await", 2, app_await},
+                {"touch", 2, do_touch},
                 {"until", 5, app_until},
                 {"pump-start", 4, app_pump_start},
                 {"pump-stop", 1, app_pump_stop},

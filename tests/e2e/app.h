@@ -32,6 +32,8 @@ struct app {
         _Atomic uint64_t due[APP_ROWS];
 };
 
+#define APP_LIMIT_NS UINT64_C(60000000000) /* for what a test tells by a file */
+
 /* How calls ended, and how long the longest one took. */
 struct app_tally {
         uint64_t n_by_outcome[CM_PARTIAL + 1];
@@ -50,7 +52,11 @@ void app_tally_print(const struct app_tally *tally);
  * pairs without a newline. */
 typedef void (*app_command_fn)(struct app *app, char **words);
 
+/* A word that is a path has "%" for "/", which stands between words of "fork". */
+const char *app_path(char *word);
+
 void app_last_hit(struct app *app, char **words);
+void app_await(struct app *app, char **words);
 void app_until(struct app *app, char **words);
 void app_pump_start(struct app *app, char **words);
 void app_pump_stop(struct app *app, char **words);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define THREADS_MAX 16
 #define NAP_NS 200000
@@ -25,14 +26,17 @@ static bool is_hit(struct cm_region *region, const char *key)
         return r == 0;
 }
 
-/* last-hit REGION KEY MS: ask all the time; when was the last hit begun? */
+/* last-hit REGION KEY MS|FILE: ask all the time, for so long or until there is such a file; when
+ * was the last hit begun? */
 void app_last_hit(struct app *app, char **words)
 {
         struct cm_region *region = app_region(app, words[1]);
-        uint64_t end_ns = app_now_ns() + strtoul(words[3], NULL, 10) * 1000000u;
+        const char *file = words[3][0] == '%' ? app_path(words[3]) : NULL;
+        uint64_t end_ns = app_now_ns() +
+                          (file ? APP_LIMIT_NS : strtoul(words[3], NULL, 10) * 1000000u);
         uint64_t last_ns = 0, n_hits = 0, n_misses = 0, now_ns;
 
-        while ((now_ns = app_now_ns()) < end_ns) {
+        while ((now_ns = app_now_ns()) < end_ns && !(file && access(file, F_OK) == 0)) {
                 if (is_hit(region, words[2])) {
                         last_ns = now_ns;
                         n_hits++;
@@ -42,6 +46,19 @@ void app_last_hit(struct app *app, char **words)
                 }
         }
         printf("last_hit_ns=%lu hits=%lu misses=%lu", last_ns, n_hits, n_misses);
+}
+
+/* await FILE: until there is one */
+void app_await(struct app *app, char **words)
+{
+        const char *file = app_path(words[1]);
+        uint64_t end_ns = app_now_ns() + APP_LIMIT_NS;
+        int r;
+
+        while ((r = access(file, F_OK)) < 0 && app_now_ns() < end_ns) {
+                nap();
+        }
+        printf("rc=%d", r);
 }
 
 /* until REGION KEY hit|miss|stored MS: the deadline is the test's; stored: store it

@@ -223,6 +223,133 @@ static void a_ttl_region_is_served_without_a_lease_but_not_past_its_stamps(void)
         fixture_close(&f);
 }
 
+/* What a source says when it is asked whether a page is still the node's. */
+static struct {
+        struct cmi_source_ops ops;
+        uint64_t until_ns; /* 0: nothing */
+        bool has_gap;
+        unsigned n_looks;
+} looker;
+
+static void look(struct cm *cm)
+{
+        looker.n_looks++;
+        if (looker.until_ns != 0) {
+                cmi_mapping_vouch(cm, looker.until_ns, looker.has_gap);
+        }
+}
+
+#define HOUR_NS (3600 * UINT64_C(1000000000))
+
+static struct fixture open_looked_after(void)
+{
+        struct cm_region_options options = {
+                        .size = sizeof(options), .fresh = CM_FRESH_TTL, .ttl_ms = 3600000};
+        struct fixture f = fixture_open(&options, 0);
+
+        memset(&looker, 0, sizeof(looker));
+        looker.ops = *f.cm->ops;
+        looker.ops.vouch = look;
+        f.cm->ops = &looker.ops;
+        atomic_load(&f.cm->mapping)->half_lease_ns = HOUR_NS;
+        put_text(f.region, "a", "one", cm_token(f.cm));
+        g_assert_cmpuint(looker.n_looks, ==, 0);
+        return f;
+}
+
+static uint64_t in_hours(uint64_t n)
+{
+        return cmi_clock_ns(CLOCK_MONOTONIC) + n * HOUR_NS;
+}
+
+static void without_a_lease_a_ttl_region_misses_unless_its_page_is_vouched_for(void)
+{
+        struct fixture f = open_looked_after();
+
+        fixture_set_lease(&f, false);
+        assert_miss(f.region, "a", CM_REASON_LEASE);
+        looker.until_ns = in_hours(2);
+        assert_hit(f.region, "a", "one");
+        g_assert_cmpuint(looker.n_looks, ==, 2);
+        assert_hit(f.region, "a", "one");
+        g_assert_cmpuint(looker.n_looks, ==, 2);
+        fixture_close(&f);
+}
+
+static void half_a_lease_before_its_end_a_hit_looks_and_is_served(void)
+{
+        struct fixture f = open_looked_after();
+        struct cmi_page_view view = fixture_page(&f);
+
+        cmi_page_set_lease(&view, in_hours(1) - HOUR_NS / 2, 0);
+        assert_hit(f.region, "a", "one");
+        g_assert_cmpuint(looker.n_looks, ==, 1);
+        cmi_page_set_lease(&view, in_hours(2), 0);
+        assert_hit(f.region, "a", "one");
+        g_assert_cmpuint(looker.n_looks, ==, 1);
+        fixture_close(&f);
+}
+
+static void after_a_gap_ttl_regions_have_forgotten_and_others_have_not(void)
+{
+        struct fixture f = open_looked_after();
+        struct cm_token old = cm_token(f.cm);
+        struct cm_region *bounded;
+
+        g_assert_cmpint(cm_region_open(&bounded, f.cm, "bounded", NULL), ==, 0);
+        put_text(bounded, "a", "two", cm_token(f.cm));
+        fixture_set_lease(&f, false);
+        looker.until_ns = in_hours(2);
+        looker.has_gap = true;
+        assert_miss(f.region, "a", CM_REASON_INVALIDATED);
+        g_assert_cmpint(put_text(f.region, "a", "one", old), ==, CM_REFUSED);
+        g_assert_cmpint(put_text(f.region, "a", "new", cm_token(f.cm)), ==, 0);
+        assert_hit(f.region, "a", "new");
+        fixture_set_lease(&f, true);
+        assert_hit(bounded, "a", "two");
+        fixture_close(&f);
+}
+
+static int load_two(void *userdata, struct cm_load *load, const void *key, size_t key_len)
+{
+        return cm_load_set_value(load, "two", 3);
+}
+
+static void each_use_of_a_ttl_region_looks(void)
+{
+        struct fixture f = open_looked_after();
+        struct cm_bytes keys[2] = {{"a", 1}, {"b", 1}};
+        struct cm_value values[2] = {0};
+        int outcomes[2];
+        unsigned n;
+
+        fixture_set_lease(&f, false);
+        put_text(f.region, "b", "two", cm_token(f.cm));
+        g_assert_cmpuint(looker.n_looks, ==, 1);
+        g_assert_cmpint(cm_get_many(f.region, keys, 2, values, outcomes), ==, 0);
+        g_assert_cmpuint(looker.n_looks, ==, 3);
+        g_assert_cmpint(cm_get_or_load(f.region, "c", 1, load_two, NULL, &values[0]), ==, 0);
+        g_assert_cmpuint(looker.n_looks, >, 3);
+        cm_release(&values[0]);
+        n = looker.n_looks;
+        assert_miss(f.region, "absent", CM_REASON_ABSENT);
+        g_assert_cmpuint(looker.n_looks, ==, n + 1);
+        fixture_close(&f);
+}
+
+static void a_closed_page_serves_and_takes_nothing_any_more(void)
+{
+        struct fixture f = open_looked_after();
+        struct cmi_page_view view = fixture_page(&f);
+
+        looker.until_ns = in_hours(2);
+        cmi_page_close(&view);
+        cmi_page_stamp_floor(&view, cmi_page_begin(&view));
+        assert_miss(f.region, "a", CM_REASON_FORGOTTEN);
+        g_assert_cmpint(put_text(f.region, "a", "two", cm_token(f.cm)), ==, CM_REFUSED);
+        fixture_close(&f);
+}
+
 static void while_invalidations_are_pending_bounded_regions_miss(void)
 {
         struct fixture f = fixture_open(NULL, 0);
@@ -418,6 +545,12 @@ int main(int argc, char **argv)
         g_test_add_func("/check/tick", a_lease_ends_a_tick_early_since_coarse_clocks_are_late);
         g_test_add_func("/check/ttl_region",
                         a_ttl_region_is_served_without_a_lease_but_not_past_its_stamps);
+        g_test_add_func("/check/unvouched",
+                        without_a_lease_a_ttl_region_misses_unless_its_page_is_vouched_for);
+        g_test_add_func("/check/look", half_a_lease_before_its_end_a_hit_looks_and_is_served);
+        g_test_add_func("/check/gap", after_a_gap_ttl_regions_have_forgotten_and_others_have_not);
+        g_test_add_func("/check/uses", each_use_of_a_ttl_region_looks);
+        g_test_add_func("/check/closed", a_closed_page_serves_and_takes_nothing_any_more);
         g_test_add_func("/check/pending", while_invalidations_are_pending_bounded_regions_miss);
         g_test_add_func("/check/old_token", a_token_from_before_the_stamp_stores_nothing);
         g_test_add_func("/check/fresh_stays", a_put_does_not_replace_what_is_fresh);

@@ -143,6 +143,140 @@ static void a_lapsed_member_is_enough_for_a_bounded_region(void)
         rig_free(rig);
 }
 
+/* Another process of node 2, of the same stream. */
+static void start_again(struct rig *rig)
+{
+        rig_kill(rig, 2);
+        rig_run(rig, 10);
+        rig_start(rig, 2, NULL, true);
+        rig_connect(rig, 2, 0);
+        rig_run(rig, 4000);
+        g_assert_true(rig_serves(rig, 0));
+}
+
+static void expect_written(struct rig *rig, int outcome, uint32_t n_applied, uint32_t n_unconfirmed)
+{
+        const struct core_outcome *seen = &rig->nodes[0].outcome;
+        uint32_t n_done = rig->nodes[0].n_done;
+
+        g_assert_cmpint(rig_publish(rig, 0, "k", CMI_WAIT_MESH, 0), ==, 0);
+        rig_run(rig, 1030);
+        g_assert_cmpuint(rig->nodes[0].n_done, ==, n_done + 1);
+        g_assert_cmpint(seen->outcome, ==, outcome);
+        g_assert_cmpuint(seen->n_applied, ==, n_applied);
+        g_assert_cmpuint(seen->n_unconfirmed, ==, n_unconfirmed);
+}
+
+static struct rig *formed_with(uint64_t fresh)
+{
+        struct rig *rig = formed(3);
+
+        describe(rig, 2, fresh);
+        rig_run(rig, 2500);
+        expect_written(rig, 0, 2, 0);
+        return rig;
+}
+
+static void a_new_process_is_unconfirmed_for_what_the_old_one_had_by_its_ttl_until_it_has_it_too(
+                void)
+{
+        struct rig *rig = formed_with(CMI_FRESH_TTL);
+
+        start_again(rig);
+        expect_written(rig, CMI_PARTIAL, 1, 1);
+        start_again(rig);
+        expect_written(rig, CMI_PARTIAL, 1, 1);
+        describe(rig, 2, CMI_FRESH_TTL);
+        rig_run(rig, 2500);
+        expect_written(rig, 0, 2, 0);
+        rig_free(rig);
+}
+
+static void a_new_process_is_unconfirmed_for_no_longer_than_the_ttl(void)
+{
+        struct rig *rig = formed_with(CMI_FRESH_TTL);
+
+        start_again(rig);
+        expect_written(rig, CMI_PARTIAL, 1, 1);
+        sleep_for(rig, 60 * CMI_NS_PER_S);
+        expect_written(rig, 0, 2, 0);
+        rig_free(rig);
+}
+
+static void a_new_process_is_confirmed_for_what_the_old_one_had_bounded(void)
+{
+        struct rig *rig = formed_with(0);
+
+        start_again(rig);
+        expect_written(rig, 0, 2, 0);
+        rig_free(rig);
+}
+
+static void leave(struct rig *rig)
+{
+        core_stop(rig->nodes[2].core, rig->now);
+        rig_run(rig, 3);
+        g_assert_true(core_goodbye(rig->nodes[2].core, rig->now));
+        rig_run(rig, 2);
+        rig_kill(rig, 2);
+        rig_run(rig, 10);
+}
+
+static void who_left_in_order_has_closed_its_page_and_is_not_waited_for(void)
+{
+        struct rig *rig = formed_with(CMI_FRESH_TTL);
+
+        core_stop(rig->nodes[2].core, rig->now);
+        g_assert_cmpuint(rig->nodes[2].page->floor, ==, CMI_PAGE_FLOOR_CLOSED);
+        leave(rig);
+        expect_written(rig, 0, 1, 0);
+        start_again(rig);
+        expect_written(rig, 0, 2, 0);
+        rig_free(rig);
+}
+
+/* Nothing is known of the apps of the dead one, and they may go on for as long as they like. */
+static void who_speaks_for_a_dead_one_leaves_what_it_had_by_its_ttl_unconfirmed(void)
+{
+        struct rig *rig = formed_with(CMI_FRESH_TTL);
+
+        start_again(rig);
+        leave(rig);
+        expect_written(rig, CMI_PARTIAL, 1, 1);
+        sleep_for(rig, HOUR_NS);
+        expect_written(rig, CMI_PARTIAL, 1, 1);
+        start_again(rig);
+        expect_written(rig, CMI_PARTIAL, 1, 1);
+        describe(rig, 2, 0);
+        rig_run(rig, 2500);
+        expect_written(rig, 0, 2, 0);
+        rig_free(rig);
+}
+
+/* More regions than are remembered one by one. */
+static void of_many_regions_none_is_lost(void)
+{
+        struct rig *rig = formed(3);
+        struct core *core = rig->nodes[2].core;
+        uint32_t index;
+        char name[16];
+
+        for (int i = 0; i < 100; i++) {
+                g_snprintf(name, sizeof(name), "r%d", i);
+                g_assert_cmpint(core_region(core, cmi_slice_str(name), &index), ==, 0);
+                core_region_hold(core, index);
+                core_region_describe(core, index, CMI_FRESH_TTL, 60000);
+        }
+        describe(rig, 2, CMI_FRESH_TTL);
+        rig_run(rig, 2500);
+        expect_written(rig, 0, 2, 0);
+        start_again(rig);
+        expect_written(rig, CMI_PARTIAL, 1, 1);
+        sleep_for(rig, 60 * CMI_NS_PER_S);
+        expect_written(rig, 0, 2, 0);
+        rig_free(rig);
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -153,5 +287,16 @@ int main(int argc, char **argv)
         g_test_add_func("/member/ttl",
                         a_lapsed_member_is_unconfirmed_for_a_region_served_by_its_ttl);
         g_test_add_func("/member/bounded", a_lapsed_member_is_enough_for_a_bounded_region);
+        g_test_add_func("/member/owed",
+                        a_new_process_is_unconfirmed_for_what_the_old_one_had_by_its_ttl_until_it_has_it_too);
+        g_test_add_func("/member/owed/over",
+                        a_new_process_is_unconfirmed_for_no_longer_than_the_ttl);
+        g_test_add_func("/member/owed/bounded",
+                        a_new_process_is_confirmed_for_what_the_old_one_had_bounded);
+        g_test_add_func("/member/owed/left",
+                        who_left_in_order_has_closed_its_page_and_is_not_waited_for);
+        g_test_add_func("/member/owed/obituary",
+                        who_speaks_for_a_dead_one_leaves_what_it_had_by_its_ttl_unconfirmed);
+        g_test_add_func("/member/owed/many", of_many_regions_none_is_lost);
         return g_test_run();
 }

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/* What proves that a page is still the node's though its lease is over, and what does not. */
+#include "tests/libcachemesh/connection_fixture.h"
+
+#include "base/time.h"
+
+#include <errno.h>
+#include <time.h>
+#include <unistd.h>
+
+static uint64_t now_ns(void)
+{
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t)now.tv_sec * CMI_NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+/* Looks are spaced by a clock that moves every few milliseconds. */
+static void look(struct fixture *f)
+{
+        gint64 end_us = g_get_monotonic_time() + 20 * 1000;
+
+        while (g_get_monotonic_time() < end_us) {
+                f->cm->ops->vouch(f->cm);
+        }
+}
+
+static bool await_vouched(struct fixture *f, unsigned n)
+{
+        gint64 end_us = g_get_monotonic_time() + 10 * G_USEC_PER_SEC;
+
+        while (f->cm->n_vouched < n && g_get_monotonic_time() < end_us) {
+                f->cm->ops->vouch(f->cm);
+        }
+        return f->cm->n_vouched >= n;
+}
+
+static void end_lease(struct fixture *f)
+{
+        fake_meshd_page(f->meshd)->lease_end_mono_ns = 0;
+}
+
+static void a_meshd_that_holds_its_socket_vouches_for_its_page_for_less_than_a_lease(
+                struct fixture *f, const void *unused)
+{
+        uint64_t lease_ns;
+
+        fixture_start_region(f, NULL);
+        lease_ns = fake_meshd_page(f->meshd)->lease_ns;
+        end_lease(f);
+        fake_meshd_pause(f->meshd);
+        g_assert_true(await_vouched(f, 2));
+        g_assert_cmpuint(f->cm->vouched_ns, >, now_ns());
+        g_assert_cmpuint(f->cm->vouched_ns, <, now_ns() + lease_ns);
+        g_assert_cmpuint(f->cm->n_gaps, ==, 0);
+        fake_meshd_resume(f->meshd);
+}
+
+static void nobody_on_the_path_vouches_for_the_page_of_the_dead_one(
+                struct fixture *f, const void *unused)
+{
+        fixture_start_region(f, NULL);
+        f->meshd = fake_meshd_kill(f->meshd);
+        g_assert_true(await_vouched(f, 1));
+        /* Also without the file, and whatever pause there is between attempts to connect. */
+        unlink(f->path);
+        g_assert_true(await_vouched(f, 20));
+        g_assert_cmpuint(f->cm->n_gaps, ==, 0);
+        g_assert_true(fake_handle_is_offline(f->cm, NULL));
+}
+
+static void who_did_not_look_for_a_lease_has_a_gap_before_nobody_counts(
+                struct fixture *f, const void *unused)
+{
+        fixture_start_region(f, NULL);
+        end_lease(f);
+        f->meshd = fake_meshd_kill(f->meshd);
+        g_assert_true(await_vouched(f, 1));
+        g_assert_cmpuint(f->cm->n_gaps, ==, 1);
+        g_assert_true(await_vouched(f, 10));
+        g_assert_cmpuint(f->cm->n_gaps, ==, 1);
+}
+
+static void who_listens_in_the_place_of_the_dead_one_ends_its_page(
+                struct fixture *f, const void *unused)
+{
+        unsigned n;
+
+        fixture_start_region(f, NULL);
+        f->meshd = fake_meshd_kill(f->meshd);
+        g_assert_true(await_vouched(f, 1));
+        f->meshd = fake_meshd_start(f->path, NULL);
+        fake_meshd_pause(f->meshd); /* it answers nothing yet */
+        n = f->cm->n_vouched;
+        look(f);
+        g_assert_cmpuint(f->cm->n_vouched, ==, n);
+        g_assert_cmpuint(f->cm->n_installs, ==, 1);
+        fake_meshd_resume(f->meshd);
+        g_assert_true(await_vouched(f, n + 1));
+        g_assert_cmpuint(f->cm->n_installs, ==, 2);
+}
+
+static void one_that_refuses_this_process_vouches_for_nothing(struct fixture *f, const void *unused)
+{
+        struct fake_meshd_script script = fake_meshd_script();
+        unsigned n;
+
+        fixture_start_region(f, NULL);
+        f->meshd = fake_meshd_kill(f->meshd);
+        g_assert_true(await_vouched(f, 1));
+        script.attach_error = -EACCES;
+        f->meshd = fake_meshd_start(f->path, &script);
+        n = f->cm->n_vouched;
+        look(f);
+        look(f);
+        g_assert_cmpuint(f->cm->n_vouched, ==, n);
+}
+
+static void a_relative_path_may_lead_elsewhere_by_now(struct fixture *f, const void *unused)
+{
+        g_autofree char *directory = g_path_get_dirname(f->path);
+        g_autofree char *before = g_get_current_dir();
+        g_autofree char *name = g_path_get_basename(f->path);
+
+        f->meshd = fake_meshd_start(f->path, NULL);
+        g_assert_cmpint(chdir(directory), ==, 0);
+        f->cm = fake_handle_open(name, NULL);
+        g_assert_cmpint(fake_handle_region(f->cm, "r", 5000), ==, 0);
+        g_assert_cmpint(chdir(before), ==, 0);
+        g_assert_true(await_vouched(f, 1));
+        f->meshd = fake_meshd_kill(f->meshd);
+        g_assert_true(fake_handle_await(f->cm, fake_handle_is_offline, NULL));
+        f->cm->n_vouched = 0;
+        look(f);
+        g_assert_cmpuint(f->cm->n_vouched, ==, 0);
+        f->cm = fake_handle_close(f->cm);
+}
+
+int main(int argc, char **argv)
+{
+        g_test_init(&argc, &argv, NULL);
+        g_test_set_nonfatal_assertions();
+#define ADD(path, function)                                                                        \
+        g_test_add(path, struct fixture, NULL, fixture_set_up, function, fixture_tear_down)
+        ADD("/connection/vouch/held",
+                        a_meshd_that_holds_its_socket_vouches_for_its_page_for_less_than_a_lease);
+        ADD("/connection/vouch/absent", nobody_on_the_path_vouches_for_the_page_of_the_dead_one);
+        ADD("/connection/vouch/gap", who_did_not_look_for_a_lease_has_a_gap_before_nobody_counts);
+        ADD("/connection/vouch/other", who_listens_in_the_place_of_the_dead_one_ends_its_page);
+        ADD("/connection/vouch/refused", one_that_refuses_this_process_vouches_for_nothing);
+        ADD("/connection/vouch/relative", a_relative_path_may_lead_elsewhere_by_now);
+        return g_test_run();
+}
