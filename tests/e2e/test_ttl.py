@@ -140,7 +140,7 @@ def one_that_only_gets_or_only_puts_finds_the_new_meshd_by_itself():
         rig.mesh.wait_live()
         for command in ('get t k', 'load t k new'):
             until(f'"{command}" lets it attach', lambda: rig.getter.ask(command)
-                  and 'getter' in [row['name'] for row in rig.second.json('apps')['apps']])
+                  and 'getter' in [row['name'] for row in rig.second.json('clients')['clients']])
             rig.second.kill()
             rig.second.start()
             rig.mesh.wait_live()

@@ -177,8 +177,7 @@ static struct rig *formed_with(uint64_t fresh)
         return rig;
 }
 
-static void a_new_process_is_unconfirmed_for_what_the_old_one_had_by_its_ttl_until_it_has_it_too(
-                void)
+static void a_new_process_is_unconfirmed_for_what_the_old_one_had_by_its_ttl(void)
 {
         struct rig *rig = formed_with(CMI_FRESH_TTL);
 
@@ -288,7 +287,7 @@ int main(int argc, char **argv)
                         a_lapsed_member_is_unconfirmed_for_a_region_served_by_its_ttl);
         g_test_add_func("/member/bounded", a_lapsed_member_is_enough_for_a_bounded_region);
         g_test_add_func("/member/owed",
-                        a_new_process_is_unconfirmed_for_what_the_old_one_had_by_its_ttl_until_it_has_it_too);
+                        a_new_process_is_unconfirmed_for_what_the_old_one_had_by_its_ttl);
         g_test_add_func("/member/owed/over",
                         a_new_process_is_unconfirmed_for_no_longer_than_the_ttl);
         g_test_add_func("/member/owed/bounded",
