@@ -29,8 +29,8 @@ static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "the page needs lock-free 8-byte atom
 #define CMI_PAGE_MAGIC UINT64_C(0x3165676170206d63) /* "cm page1" in memory, little endian */
 #define CMI_PAGE_VERSION 2
 #define CMI_PAGE_INTENT_FLAG (UINT64_C(1) << 63)
-#define CMI_PAGE_REGIONS 1024 /* slots by exact index */
-#define CMI_PAGE_FLOOR_CLOSED UINT64_MAX
+#define CMI_PAGE_REGIONS 1024                            /* slots by exact index */
+#define CMI_PAGE_FLOOR_CLOSED (CMI_PAGE_INTENT_FLAG - 1) /* above every token */
 #define CMI_PAGE_SLOTS_MIN (1 << 8)
 #define CMI_PAGE_SLOTS_MAX (1 << 26)
 #define CMI_PAGE_SLOTS_DEFAULT (1 << 20)
@@ -245,8 +245,9 @@ static inline uint64_t cmi_page_owner(const struct cmi_page_view *view, uint32_t
 
 static inline bool cmi_page_is_closed(const struct cmi_page_view *view)
 {
-        return atomic_load_explicit(&view->page->floor, memory_order_relaxed) ==
-               CMI_PAGE_FLOOR_CLOSED;
+        uint64_t floor = atomic_load_explicit(&view->page->floor, memory_order_relaxed);
+
+        return (floor & ~CMI_PAGE_INTENT_FLAG) == CMI_PAGE_FLOOR_CLOSED;
 }
 
 /* Every token taken before this publication is dead: "forget everything". A flag stays. */
@@ -270,7 +271,7 @@ static inline void cmi_page_flag_floor(
  * goes on reading this page gets nothing out of it, with a lease or without. */
 static inline void cmi_page_close(const struct cmi_page_view *view)
 {
-        atomic_store_explicit(&view->page->floor, CMI_PAGE_FLOOR_CLOSED, memory_order_release);
+        cmi_page_stamp(&view->page->floor, CMI_PAGE_FLOOR_CLOSED);
 }
 
 static inline void cmi_page_publish(const struct cmi_page_view *view, uint64_t seq)

@@ -185,7 +185,7 @@ void audit_page(struct node *node)
         if (memory->apply_seq < page->apply_seq || floor < page->floor) {
                 violation(node->world, "C5 %s: apply_seq or floor decreased", node->name);
         }
-        if (floor > memory->apply_seq && memory->floor != CMI_PAGE_FLOOR_CLOSED) {
+        if (floor > memory->apply_seq && floor != CMI_PAGE_FLOOR_CLOSED) {
                 violation(node->world, "C5 %s: the floor is above apply_seq", node->name);
         }
         if (memory->apply_seq != page->apply_seq) {
