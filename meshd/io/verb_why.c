@@ -185,7 +185,7 @@ static void write_floor(struct document *document, struct why *why)
                         why->question->service->history, floor & ~CMI_PAGE_INTENT_FLAG);
         char cause[CAUSE_MAX];
 
-        if (floor == CMI_PAGE_FLOOR_CLOSED) {
+        if ((floor & ~CMI_PAGE_INTENT_FLAG) == CMI_PAGE_FLOOR_CLOSED) {
                 write_stamp(document, why, "floor", floor, NULL, "meshd ends, and closed its page");
                 return;
         }
