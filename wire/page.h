@@ -76,7 +76,7 @@ struct cmi_page {
         _Alignas(64) _Atomic uint64_t
                         lease_end_mono_ns;  /* CLOCK_MONOTONIC_COARSE must be below it */
         _Atomic uint64_t lease_end_real_ns; /* and CLOCK_REALTIME_COARSE below this */
-        /* Tokens below it are dead; may be flagged, too. CMI_PAGE_FLOOR_CLOSED: all are, for good. */
+        /* Tokens below it are dead; may be flagged, too. CMI_PAGE_FLOOR_CLOSED: all, for good. */
         _Atomic uint64_t floor;
         _Atomic uint32_t state; /* enum cmi_page_state */
 
