@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "libcachemesh/connection.h"
 
+#include "base/random.h"
 #include "libcachemesh/attach.h"
 
 #include <errno.h>
@@ -243,21 +244,13 @@ static const char *connect_reason(int error)
         }
 }
 
-/* xorshift64*; only spreads reconnects of many processes over time. */
-static uint64_t next_random(struct cmi_connection *connection)
-{
-        connection->random ^= connection->random >> 12;
-        connection->random ^= connection->random << 25;
-        connection->random ^= connection->random >> 27;
-        return connection->random * UINT64_C(0x2545f4914f6cdd1d);
-}
-
 /* The slot lasts between half and all of the present pause. */
 static void take_slot(struct cmi_connection *connection, uint64_t now_ns)
 {
         uint64_t half_ns = connection->backoff_ns / 2;
 
-        connection->next_try_ns = now_ns + half_ns + next_random(connection) % (half_ns + 1);
+        connection->next_try_ns =
+                        now_ns + half_ns + cmi_random_next(&connection->random) % (half_ns + 1);
         connection->backoff_ns *= 2;
         if (connection->backoff_ns > CMI_BACKOFF_MAX_NS) {
                 connection->backoff_ns = CMI_BACKOFF_MAX_NS;

@@ -1,25 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "libcachemesh/region.h"
 
+#include "base/random.h"
+
 #include <errno.h>
 
 #define VALUE_SHARE 8     /* no value may take more than this fraction of a budget */
 #define BATCH_SHARE 32    /* an eviction frees about this fraction of it */
 #define CHUNKS_TRIED 4    /* at a time, when something in them is pinned */
 #define TABLE_RESERVE 256 /* bytes that one insertion may add to the table */
-
-/* xorshift64: which entries of one load expire first must not be the same everywhere. Source:
- * G. Marsaglia, 2003. */
-static uint64_t next_random(struct cmi_thread *thread)
-{
-        uint64_t x = thread->random;
-
-        x ^= x << 13;
-        x ^= x >> 7;
-        x ^= x << 17;
-        thread->random = x;
-        return x;
-}
 
 static uint64_t expiry_ns(const struct cm_region *region, struct cmi_thread *thread,
                 const struct cmi_put *put)
@@ -39,8 +28,9 @@ static uint64_t expiry_ns(const struct cm_region *region, struct cmi_thread *thr
         }
         ttl_ns = ttl_ms * UINT64_C(1000000);
         spread_ns = ttl_ns / 100 * options->ttl_jitter_percent;
+        /* Which entries of one load expire first must not be the same everywhere. */
         if (spread_ns > 0) {
-                ttl_ns -= next_random(thread) % (spread_ns + 1);
+                ttl_ns -= cmi_random_next(&thread->random) % (spread_ns + 1);
         }
         age_ns = put->age_ms * UINT64_C(1000000);
         return cmi_clock_ns(CLOCK_MONOTONIC_COARSE) + (ttl_ns > age_ns ? ttl_ns - age_ns : 0);

@@ -2,6 +2,7 @@
 #include "libcachemesh/spool.h"
 
 #include "base/cleanup.h"
+#include "base/random.h"
 #include "libcachemesh/cachemesh.h"
 #include "wire/spool.h"
 
@@ -75,15 +76,6 @@ static int open_directory(const char *socket_path, int *ret_fd)
         return 0;
 }
 
-/* xorshift64*; a name that is in use is refused by the kernel. */
-static uint64_t next_random(struct cmi_spool *spool)
-{
-        spool->random ^= spool->random >> 12;
-        spool->random ^= spool->random << 25;
-        spool->random ^= spool->random >> 27;
-        return spool->random * UINT64_C(0x2545f4914f6cdd1d);
-}
-
 /* A write beyond the limit on the size of files (RLIMIT_FSIZE) kills the process by SIGXFSZ. */
 static bool has_room(uint64_t size)
 {
@@ -104,8 +96,9 @@ static int create(struct cmi_spool *spool, const char *socket_path)
         if (!has_room(sizeof(header))) {
                 return -ENOSPC;
         }
+        /* A name that is in use is refused by the kernel. */
         snprintf(spool->name, sizeof(spool->name), "%d-%016llx", (int)getpid(),
-                        (unsigned long long)next_random(spool));
+                        (unsigned long long)cmi_random_next(&spool->random));
         spool->fd = openat(spool->dir, spool->name,
                         O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);
         if (spool->fd < 0) {
