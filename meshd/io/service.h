@@ -15,7 +15,7 @@
 #include "meshd/io/link.h"
 #include "meshd/io/local.h"
 #include "meshd/io/page_file.h"
-#include "meshd/io/share.h"
+#include "meshd/io/region_quota.h"
 #include "meshd/io/state_dir.h"
 
 struct daemon;
@@ -85,8 +85,8 @@ struct service {
         struct history *history;
         struct loads *loads;
         struct service_region regions[CMI_PAGE_REGIONS];
-        struct share *shares;       /* of them, by user */
-        struct service_wait *waits; /* CORE_WAITS_MAX */
+        struct region_quota *quotas; /* of them, by user */
+        struct service_wait *waits;  /* CORE_WAITS_MAX */
         uint32_t free_wait;
         uint32_t n_waits;
         uint64_t n_guests; /* that there were */

@@ -32,7 +32,7 @@ static int add_region(struct service *service, struct guest *guest, uint64_t id,
                 return -ENOMEM;
         }
         guest->regions = regions;
-        r = share_take(&service->shares, guest->client->uid, index);
+        r = region_quota_take(&service->quotas, guest->client->uid, index);
         if (r < 0) {
                 return r;
         }
@@ -77,7 +77,7 @@ void service_forget_regions(struct service *service, struct guest *guest)
                 struct service_region *region = &service->regions[index];
 
                 core_region_drop(service->core, index);
-                share_return(&service->shares, guest->client->uid, index);
+                region_quota_return(&service->quotas, guest->client->uid, index);
                 region->budget_bytes -= guest->regions[i].budget_bytes;
                 if (--region->n_clients == 0) {
                         *region = (struct service_region){0};
@@ -109,7 +109,7 @@ static void refuse_region(struct service *service, struct guest *guest, uint64_t
                                 index == NO_REGION ? "all %d regions of this node are open"
                                                    : "this user has %d regions open, its share of "
                                                      "this node's",
-                                index == NO_REGION ? CMI_PAGE_REGIONS : SHARE_REGIONS_MAX);
+                                index == NO_REGION ? CMI_PAGE_REGIONS : REGION_QUOTA_MAX);
                 return;
         default:
                 service_error(guest->client, id, error, "meshd cannot open it: %s",
