@@ -125,17 +125,16 @@ void due_entry(struct store *store, struct cmi_time now, struct entry *entry)
 /* Return: an enum store_due; STORE_NOTHING: it was too early, and is due again later. */
 static int expire_entry(struct store *store, struct cmi_time now, struct entry *entry)
 {
-        bool is_record = entry->body != NULL;
-
         if (entry_is_over(entry, now)) {
-                if (is_record) {
-                        entry_empty(store, entry, CMI_TOMBSTONE_IDLE, STORE_GONE_ENDED);
+                if (entry->body) {
+                        entry_end(store, now, entry);
+                        return STORE_ENDED;
                 }
                 entry_drop(store, entry);
-                return is_record ? STORE_ENDED : STORE_FORGOTTEN;
+                return STORE_FORGOTTEN;
         }
         due_entry(store, now, entry);
-        if (is_record && entry->due.at_ns <= now.mono_ns) {
+        if (entry->body && entry->due.at_ns <= now.mono_ns) {
                 uint64_t again_ms = cmi_session_touch_interval_ms(entry->body->idle_ttl_ms);
 
                 again_ms = again_ms > IDLE_AGAIN_MS ? again_ms : IDLE_AGAIN_MS;

@@ -216,6 +216,19 @@ void entry_empty(struct store *store, struct entry *entry, uint64_t reason, enum
         entry->reason = reason;
 }
 
+bool entry_end(struct store *store, struct cmi_time now, struct entry *entry)
+{
+        bool is_kept = entry->keep_ms > entry->max_end_ms;
+
+        entry_empty(store, entry, CMI_TOMBSTONE_IDLE, STORE_GONE_ENDED);
+        if (is_kept) {
+                due_entry(store, now, entry);
+        } else {
+                entry_drop(store, entry);
+        }
+        return is_kept;
+}
+
 /* Records */
 
 /* What whoever decides about a change may be refused for; copies of what others decided are not. */

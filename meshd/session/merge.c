@@ -18,83 +18,6 @@
 
 #include <errno.h>
 
-enum {
-        PLACE_RECORD = 0,
-        PLACE_PRINCIPAL = 1,
-        PLACE_IDLE = 2,
-};
-
-struct place {
-        struct cmi_session_version version;
-        uint64_t holder_no;
-        uint64_t last_touch_ms;
-        int kind;
-        struct cmi_id holder; /* of records; the rest only makes the order total */
-        uint64_t holder_incarnation;
-        uint64_t sum;
-};
-
-static int compare_number(uint64_t a, uint64_t b)
-{
-        return (a > b) - (a < b);
-}
-
-static int place_compare(const struct place *a, const struct place *b)
-{
-        int r = cmi_session_version_compare(&a->version, &b->version);
-
-        if (r == 0) {
-                r = compare_number(a->holder_no, b->holder_no);
-        }
-        if (r == 0) {
-                r = compare_number(a->last_touch_ms, b->last_touch_ms);
-        }
-        if (r == 0) {
-                r = a->kind - b->kind;
-        }
-        if (r == 0 && a->kind == PLACE_RECORD) {
-                r = cmi_id_compare(&a->holder, &b->holder);
-                if (r == 0) {
-                        r = compare_number(a->holder_incarnation, b->holder_incarnation);
-                }
-                if (r == 0) {
-                        r = compare_number(a->sum, b->sum);
-                }
-        }
-        return r;
-}
-
-static int kind_of(uint64_t reason)
-{
-        return reason == CMI_TOMBSTONE_IDLE ? PLACE_IDLE : PLACE_PRINCIPAL;
-}
-
-static struct place place_of_entry(const struct entry *entry)
-{
-        return (struct place){
-                        .version = entry->version,
-                        .holder_no = entry->holder_no,
-                        .last_touch_ms = entry->last_touch_ms,
-                        .kind = entry->body ? PLACE_RECORD : kind_of(entry->reason),
-                        .holder = entry->holder,
-                        .holder_incarnation = entry->holder_incarnation,
-                        .sum = entry->body ? entry->body->sum : 0,
-        };
-}
-
-static struct place place_of_session(const struct cmi_session *session, bool is_allowed)
-{
-        return (struct place){
-                        .version = session->version,
-                        .holder_no = session->holder_no,
-                        .last_touch_ms = session->last_touch_ms,
-                        .kind = is_allowed ? PLACE_RECORD : PLACE_PRINCIPAL,
-                        .holder = session->holder,
-                        .holder_incarnation = session->holder_incarnation,
-                        .sum = entry_content_sum(session),
-        };
-}
-
 static bool is_final(const struct entry *entry)
 {
         return !entry->body && cmi_tombstone_is_final(entry->reason);
@@ -139,6 +62,12 @@ static bool is_retry(const struct entry *entry, const struct cmi_session *sessio
 
 /* Records */
 
+/* Something dead has found no room: what is not alive here may be that. */
+static bool is_blocked(struct store *store, struct cmi_time now, const struct cmi_session *session)
+{
+        return due_is_blocked(store, now) || principal_is_blocked(store, now, session);
+}
+
 /* A key that nothing is known of. */
 static int insert(struct store *store, struct cmi_time now, const struct store_change *change,
                 const struct cmi_session *session)
@@ -146,7 +75,7 @@ static int insert(struct store *store, struct cmi_time now, const struct store_c
         int full = STORE_STORED;
         struct entry *entry;
 
-        if (due_is_blocked(store, now)) {
+        if (is_blocked(store, now, session)) {
                 return STORE_FULL_BLOCKED;
         }
         entry = entry_new(store, &session->key, change->way == STORE_CREATE, &full);
@@ -275,6 +204,9 @@ static int take_copy(struct store *store, struct cmi_time now, struct entry *ent
         if (entry->body && entry->body->sum == entry_content_sum(session)) {
                 return renew(store, now, entry, session);
         }
+        if (!entry->body && is_blocked(store, now, session)) {
+                return STORE_FULL_BLOCKED;
+        }
         if (entry->body) {
                 struct store_view view;
 
@@ -342,15 +274,13 @@ static int copy(struct store *store, struct cmi_time now, struct entry *entry,
         return entry->body && is_allowed ? keep_ours(store, entry, change, session) : STORE_DEAD;
 }
 
-/* One that is past its end is as good as not there; nobody was given it any more. */
+/* A record that is past its end is none: nobody was given it any more. */
 static struct entry *find_current(
                 struct store *store, struct cmi_time now, const struct cmi_hash *key)
 {
         struct entry *entry = table_find(store, key);
 
-        if (entry && entry->body && entry_is_over(entry, now)) {
-                entry_empty(store, entry, CMI_TOMBSTONE_IDLE, STORE_GONE_ENDED);
-                entry_drop(store, entry);
+        if (entry && entry->body && entry_is_over(entry, now) && !entry_end(store, now, entry)) {
                 entry = NULL;
         }
         return entry;
@@ -495,12 +425,7 @@ static int merge_final(struct store *store, struct cmi_time now, struct entry *e
 static int merge_yielding(struct store *store, struct cmi_time now, struct entry *entry,
                 const struct cmi_tombstone *tombstone)
 {
-        const struct place theirs = {
-                        .version = tombstone->version,
-                        .holder_no = tombstone->holder_no,
-                        .last_touch_ms = tombstone->last_touch_ms,
-                        .kind = kind_of(tombstone->reason),
-        };
+        struct place theirs = place_of_tombstone(tombstone);
         struct place here = place_of_entry(entry);
         int r;
 

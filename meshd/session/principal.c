@@ -29,7 +29,8 @@ struct principal *principal_take(struct store *store, const struct cmi_hash *has
 
 void principal_settle(struct store *store, struct principal *principal)
 {
-        if (principal->n_sessions == 0 && principal->n_counts == 0) {
+        if (principal->n_sessions == 0 && principal->n_counts == 0 &&
+                        principal->blocked_until_ms == 0) {
                 *table_principal_slot(store, &principal->hash) = principal->next;
                 due_remove(store, &principal->due);
                 store->status.n_principals--;
@@ -63,6 +64,15 @@ bool principal_allows(struct store *store, const struct cmi_session *session)
                 }
         }
         return true;
+}
+
+bool principal_is_blocked(
+                struct store *store, struct cmi_time now, const struct cmi_session *session)
+{
+        const struct principal *principal = table_find_principal(store, &session->principal);
+
+        return principal && (utc_ms(now) < principal->blocked_until_ms ||
+                                            now.mono_ns < principal->blocked_until_ns);
 }
 
 static bool covers_all(const struct cmi_session *session, struct cmi_time now,
@@ -182,17 +192,33 @@ static int merge_count(struct store *store, struct cmi_time now, struct principa
 
 static void set_due(struct store *store, struct principal *principal)
 {
-        uint64_t at_ns = UINT64_MAX;
+        uint64_t at_ns =
+                        principal->blocked_until_ms != 0 ? principal->blocked_until_ns : UINT64_MAX;
 
         for (uint32_t i = 0; i < principal->n_counts; i++) {
                 if (principal->counts[i].forget_ns < at_ns) {
                         at_ns = principal->counts[i].forget_ns;
                 }
         }
-        if (principal->n_counts > 0) {
+        if (at_ns != UINT64_MAX) {
                 due_set(store, &principal->due, at_ns);
         } else {
                 due_remove(store, &principal->due);
+        }
+}
+
+/* A count was lost: no session of this principal is known to be allowed until it is over. */
+static void block(struct store *store, struct cmi_time now, struct principal *principal,
+                uint64_t until_ms)
+{
+        if (SESSION_MUTANT(OVERFLOW_FORGOTTEN)) {
+                return;
+        }
+        if (principal->blocked_until_ms < until_ms) {
+                principal->blocked_until_ms = until_ms;
+        }
+        if (principal->blocked_until_ns < due_at_ns(now, until_ms)) {
+                principal->blocked_until_ns = due_at_ns(now, until_ms);
         }
 }
 
@@ -212,10 +238,12 @@ static int merge_counts(
                 principal = principal_take(store, &counts->principal, &r);
                 if (principal) {
                         r = merge_count(store, now, principal, count);
+                        if (store_is_full(r)) {
+                                block(store, now, principal, count->until_ms);
+                        }
                         set_due(store, principal);
                         principal_settle(store, principal);
-                }
-                if (store_is_full(r)) {
+                } else {
                         due_block(store, now, count->until_ms);
                 }
                 if (store_is_full(r) || (r == STORE_STORED && !store_is_full(outcome)) ||
@@ -234,18 +262,23 @@ int principal_merge(struct store *store, struct cmi_time now, const struct cmi_p
         return outcome;
 }
 
-void store_principal_next(struct store *store, struct cmi_time now, const struct cmi_hash *hash,
+int store_principal_next(struct store *store, struct cmi_time now, const struct cmi_hash *hash,
                 const struct cmi_id *node, struct cmi_principal *ret_principal)
 {
         const struct principal *principal = table_find_principal(store, hash);
         uint64_t count = utc_ms(now);
+        bool has_place = !principal || principal->n_counts < CMI_SESSION_VECTOR_MAX;
 
         for (uint32_t i = 0; principal && i < principal->n_counts; i++) {
                 const struct cmi_principal_count *known = &principal->counts[i].count;
 
-                if (cmi_id_equal(&known->node, node) && known->count >= count) {
-                        count = known->count + 1;
+                if (cmi_id_equal(&known->node, node)) {
+                        count = known->count < count ? count : known->count + 1;
+                        has_place = true;
                 }
+        }
+        if (!has_place) {
+                return STORE_FULL_PRINCIPAL;
         }
         *ret_principal = (struct cmi_principal){
                         .principal = *hash,
@@ -254,6 +287,7 @@ void store_principal_next(struct store *store, struct cmi_time now, const struct
                                         utc_ms(now) + CMI_SESSION_LIFE_MAX_MS +
                                                         CMI_SESSION_MARGIN_MS}},
         };
+        return 0;
 }
 
 bool principal_expire(struct store *store, struct cmi_time now, struct principal *principal)
@@ -273,6 +307,14 @@ bool principal_expire(struct store *store, struct cmi_time now, struct principal
                 principal->counts[n++] = *count;
         }
         is_any = n < principal->n_counts;
+        if (principal->blocked_until_ms != 0 && principal->blocked_until_ns <= now.mono_ns) {
+                if (principal->blocked_until_ms <= utc_ms(now)) {
+                        principal->blocked_until_ms = 0;
+                        is_any = true;
+                } else {
+                        principal->blocked_until_ns = due_at_ns(now, principal->blocked_until_ms);
+                }
+        }
         principal->n_counts = n;
         if (n == 0) {
                 drop_counts(store, principal);
@@ -285,5 +327,6 @@ bool principal_expire(struct store *store, struct cmi_time now, struct principal
 void principal_forget(struct store *store, struct principal *principal)
 {
         drop_counts(store, principal);
+        principal->blocked_until_ms = 0;
         principal_settle(store, principal);
 }

@@ -51,11 +51,19 @@ static void *table_new(struct store *store, uint64_t size)
 {
         void *table = store->options.memory.alloc(store->options.memory.context, size);
 
-        if (table) {
-                memset(table, 0, size);
-                store->status.fixed_bytes += size;
-        }
+        store->status.fixed_bytes += table ? size : 0;
         return table;
+}
+
+/* Those of buckets, which are empty. */
+static void *buckets_new(struct store *store, uint32_t bits)
+{
+        void *buckets = table_new(store, sizeof(void *) << bits);
+
+        if (buckets) {
+                memset(buckets, 0, sizeof(void *) << bits);
+        }
+        return buckets;
 }
 
 static void table_free(struct store *store, void *table, uint64_t size)
@@ -65,7 +73,10 @@ static void table_free(struct store *store, void *table, uint64_t size)
         }
 }
 
-/* The tables never grow: the budget says how many there can be. */
+/*
+ * The tables never grow: the budget says how many there can be, at most four a bucket when all of
+ * it is used. The heap is touched only as far as it is filled.
+ */
 static bool has_tables(struct store *store)
 {
         size_t smallest = sizeof(struct entry) < sizeof(struct principal)
@@ -76,11 +87,11 @@ static bool has_tables(struct store *store)
         if (n_max >= DUE_NONE) {
                 return false;
         }
-        store->entry_bits = bits_for(store->options.tombstone_bytes / sizeof(struct entry));
+        store->entry_bits = bits_for(n_max / 4);
         store->principal_bits = store->entry_bits > 6 ? store->entry_bits - 2 : 4;
         store->heap_size = (uint32_t)n_max;
-        store->entries = table_new(store, sizeof(void *) << store->entry_bits);
-        store->principals = table_new(store, sizeof(void *) << store->principal_bits);
+        store->entries = buckets_new(store, store->entry_bits);
+        store->principals = buckets_new(store, store->principal_bits);
         store->heap = table_new(store, sizeof(void *) * store->heap_size);
         return store->entries && store->principals && store->heap;
 }

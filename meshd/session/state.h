@@ -61,6 +61,9 @@ struct principal {
         uint32_t n_counts;
         uint32_t n_room;      /* for counts */
         struct count *counts; /* by node id */
+        /* Counts have come that found no room: 0, or until when no session of it is taken. */
+        uint64_t blocked_until_ms;
+        uint64_t blocked_until_ns;
 };
 
 struct space {
@@ -125,14 +128,41 @@ void entry_empty(struct store *store, struct entry *entry, uint64_t reason, enum
 void entry_view(const struct entry *entry, struct store_view *ret_view);
 /* The digest of a record's content: all but what changes within a version. */
 uint64_t entry_content_sum(const struct cmi_session *session);
+/* A record is past its end. Return: whether the entry is still there, as a tombstone: copies of
+ * other versions may live a little longer. */
+bool entry_end(struct store *store, struct cmi_time now, struct entry *entry);
 /* Past its end, or as a tombstone past the margin. */
 bool entry_is_over(const struct entry *entry, struct cmi_time now);
+
+/* place.c: where what is said of a key stands; a final tombstone has none. */
+enum {
+        PLACE_RECORD = 0,
+        PLACE_PRINCIPAL = 1,
+        PLACE_IDLE = 2,
+};
+
+struct place {
+        struct cmi_session_version version;
+        uint64_t holder_no;
+        uint64_t last_touch_ms;
+        int kind;
+        struct cmi_id holder; /* of records; the rest only makes the order total */
+        uint64_t holder_incarnation;
+        uint64_t sum;
+};
+
+int place_compare(const struct place *a, const struct place *b);
+struct place place_of_entry(const struct entry *entry);
+struct place place_of_session(const struct cmi_session *session, bool is_allowed);
+struct place place_of_tombstone(const struct cmi_tombstone *tombstone);
 
 /* principal.c */
 int principal_merge(struct store *store, struct cmi_time now, const struct cmi_principal *counts);
 bool principal_allows(struct store *store, const struct cmi_session *session);
+bool principal_is_blocked(
+                struct store *store, struct cmi_time now, const struct cmi_session *session);
 struct principal *principal_take(struct store *store, const struct cmi_hash *hash, int *ret_full);
-/* Gone if it has neither sessions nor counts. */
+/* Gone if it has neither sessions nor counts, and is not blocked. */
 void principal_settle(struct store *store, struct principal *principal);
 /* Its counts go, whatever they say. */
 void principal_forget(struct store *store, struct principal *principal);

@@ -115,7 +115,7 @@ enum store_outcome {
         STORE_FULL_PRINCIPAL, /* sessions of one principal; or nodes that have ended them */
         STORE_FULL_SPACE,
         STORE_FULL_MEMORY,  /* the allocator gave none */
-        STORE_FULL_BLOCKED, /* a tombstone found no room: no unknown key is taken until it is over*/
+        STORE_FULL_BLOCKED, /* what has died found no room, so nothing new is taken for a while */
 };
 
 static inline bool store_is_full(int outcome)
@@ -135,7 +135,9 @@ static inline bool store_is_full(int outcome)
  * DEAD; EXPIRED.
  * TOMBSTONE: STORED; SAME; OLDER (it yields to what is here); EXPIRED; FULL: then no key that is
  * not known here is taken, on any way, until the tombstone would have gone.
- * PRINCIPAL: STORED; SAME; EXPIRED; FULL: likewise. What it ends here is ended even then.
+ * PRINCIPAL: STORED; SAME; EXPIRED; FULL: then no session of this principal comes alive here, that
+ * is not, until the count would have gone, or no key at all if there was no room even for
+ * remembering that. What the counts end here is ended even then.
  *
  * Return: an enum store_outcome; -EINVAL for a change that no decoder would have let through, or a
  *         blob that is not the head's; nothing changed then.
@@ -202,8 +204,11 @@ int store_principal(struct store *store, const struct cmi_hash *hash,
  * The count goes on from what is known, and never below the clock in milliseconds: a node that has
  * forgotten what it counted does not begin again below what sessions carry. It is compared with
  * this node's counts only.
+ *
+ * Return: 0, STORE_FULL_PRINCIPAL: as many other nodes as there may be have counted, so one of
+ *         these has to do it (store_principal() names them).
  */
-void store_principal_next(struct store *store, struct cmi_time now, const struct cmi_hash *hash,
+int store_principal_next(struct store *store, struct cmi_time now, const struct cmi_hash *hash,
                 const struct cmi_id *node, struct cmi_principal *ret_principal);
 
 struct store_digest {

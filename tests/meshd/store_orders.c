@@ -174,12 +174,17 @@ static void shuffle(struct play *play, uint32_t *order, uint32_t n)
         }
 }
 
+static void open_late(struct store_rig *rig)
+{
+        rig_open(rig);
+        rig->now.real_ns += cmi_ms(12 * RIG_HOUR_MS); /* some are over by now */
+}
+
 static void play_order(struct play *play, struct store_rig *rig)
 {
         uint32_t order[THINGS_MAX] = {0};
 
-        rig_open(rig);
-        rig->now.real_ns += cmi_ms(12 * RIG_HOUR_MS); /* some are over by now */
+        open_late(rig);
         shuffle(play, order, play->n_things);
         for (uint32_t i = 0; i < play->n_things; i++) {
                 play_give(rig, &play->things[order[i]]);
@@ -189,16 +194,64 @@ static void play_order(struct play *play, struct store_rig *rig)
         }
 }
 
-void play_orders(struct play *play)
+static void draw_all_versions(struct play *play)
 {
-        bool is_copies = play_draw(play, 3) == 0;
-
         for (uint32_t key = 0; key < KEYS; key++) {
                 play_versions(play, key, play_draw(play, 2) == 0 ? 1 : 20 * RIG_MINUTE_MS);
                 for (uint32_t i = 0; i < VERSIONS; i++) {
                         play->versions[key][i].max_end_ms += RIG_MINUTE_MS / 2;
                 }
         }
+}
+
+/* Each permutation of what stands from @from on. */
+static void play_permutations(struct play *play, uint32_t *order, uint32_t from)
+{
+        struct store_rig *rig = &play->rigs[0];
+
+        if (from == play->n_things) {
+                open_late(rig);
+                for (uint32_t i = 0; i < play->n_things; i++) {
+                        play_give(rig, &play->things[order[i]]);
+                }
+                check_key(play, rig, 1);
+                rig_close(rig);
+                return;
+        }
+        for (uint32_t i = from; i < play->n_things; i++) {
+                uint32_t first = order[from];
+
+                order[from] = order[i];
+                order[i] = first;
+                play_permutations(play, order, from + 1);
+                order[i] = order[from];
+                order[from] = first;
+        }
+}
+
+/* Five things about one key, in all their 120 orders. */
+void play_every_order(struct play *play)
+{
+        uint32_t order[5] = {0, 1, 2, 3, 4};
+
+        draw_all_versions(play);
+        play->n_things = 0;
+        while (play->n_things < 5) {
+                struct thing thing = play_thing(play);
+
+                if (thing.way == STORE_PRINCIPAL ? thing.counts.principal.bytes[0] == 1
+                                                 : thing.key == 1) {
+                        play->things[play->n_things++] = thing;
+                }
+        }
+        play_permutations(play, order, 0);
+}
+
+void play_orders(struct play *play)
+{
+        bool is_copies = play_draw(play, 3) == 0;
+
+        draw_all_versions(play);
         play->n_things = 2 + (uint32_t)play_draw(play, THINGS_MAX - 2);
         for (uint32_t i = 0; i < play->n_things; i++) {
                 do {

@@ -133,6 +133,7 @@ const char *store_play(uint64_t seed)
         play_orders(play);
         play_days(play);
         if (seed % 8 == 0) {
+                play_every_order(play);
                 play_margin(play);
                 play_room(play);
         }

@@ -54,6 +54,7 @@ int play_give(struct store_rig *rig, const struct thing *thing);
 
 /* store_orders.c */
 void play_orders(struct play *play);
+void play_every_order(struct play *play);
 
 /* store_days.c */
 void play_days(struct play *play);

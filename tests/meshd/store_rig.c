@@ -59,7 +59,7 @@ struct store_options rig_options(struct store_rig *rig)
                         .memory = {rig, rig_alloc, rig_free},
                         .sink = {rig, on_gone, on_conflict},
                         .record_bytes = 4u << 20,
-                        .tombstone_bytes = 4u << 20,
+                        .tombstone_bytes = 1u << 20,
         };
 }
 

@@ -28,7 +28,7 @@ struct store_rig {
         uint64_t loser_len;
 };
 
-/* With budgets of 4 MiB each. */
+/* With budgets of 4 MiB for records and 1 MiB for tombstones. */
 struct store_options rig_options(struct store_rig *rig);
 void rig_open(struct store_rig *rig);
 int rig_open_with(struct store_rig *rig, const struct store_options *options);

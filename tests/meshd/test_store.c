@@ -464,6 +464,32 @@ static void nothing_lives_past_its_end_and_no_copy_makes_it_younger(void)
         END;
 }
 
+static void an_older_version_with_a_later_end_does_not_come_after_the_newer(void)
+{
+        struct cmi_session newer = rig_session(1, 1, 2);
+        struct cmi_session older = rig_session(1, 1, 1);
+
+        BEGIN;
+        older.max_end_ms += 5 * RIG_MINUTE_MS; /* created twice, on two sides of a split */
+        for (int is_expired_first = 0; is_expired_first < 2; is_expired_first++) {
+                newer.key = older.key = rig_key(1 + (uint32_t)is_expired_first);
+                newer.max_end_ms = rig.now.real_ns / CMI_NS_PER_MS + RIG_MINUTE_MS;
+                older.max_end_ms = newer.max_end_ms + 5 * RIG_MINUTE_MS;
+                older.created_ms = newer.created_ms = newer.max_end_ms - RIG_HOUR_MS;
+                older.last_touch_ms = newer.last_touch_ms = newer.created_ms;
+                rig_copy(&rig, &older);
+                rig_copy(&rig, &newer);
+                rig_pass(&rig, RIG_MINUTE_MS);
+                if (is_expired_first != 0) {
+                        g_assert_cmpuint(rig_expire(&rig, STORE_ENDED), ==, 1);
+                }
+                g_assert_cmpint(rig_copy(&rig, &older), ==, STORE_DEAD);
+                rig_pass(&rig, RIG_HOUR_MS);
+                g_assert_cmpuint(rig_expire(&rig, STORE_FORGOTTEN), ==, 1);
+        }
+        END;
+}
+
 static void an_idle_record_is_told_of_and_stays(void)
 {
         struct cmi_session s = rig_session(1, 1, 1);
@@ -544,6 +570,7 @@ int main(int argc, char **argv)
         CASE(a_takeover_needs_no_new_version_and_no_second_blob);
         CASE(a_blob_may_come_from_the_store_itself);
         CASE(nothing_lives_past_its_end_and_no_copy_makes_it_younger);
+        CASE(an_older_version_with_a_later_end_does_not_come_after_the_newer);
         CASE(an_idle_record_is_told_of_and_stays);
         CASE(due_times_come_in_order_among_thousands);
         return g_test_run();

@@ -103,7 +103,7 @@ static void a_node_that_has_forgotten_does_not_count_from_one_again(void)
         struct cmi_principal first, second, third;
 
         BEGIN;
-        store_principal_next(rig.store, rig.now, &hash, &node, &first);
+        g_assert_cmpint(store_principal_next(rig.store, rig.now, &hash, &node, &first), ==, 0);
         g_assert_cmpint(cmi_principal_check(&first), ==, 0);
         rig_count(&rig, first);
         store_principal_next(rig.store, rig.now, &hash, &node, &second);
@@ -141,18 +141,37 @@ static void counts_of_one_node_go_before_those_of_another(void)
 static void more_nodes_than_fit_are_refused_and_end_what_is_here_all_the_same(void)
 {
         struct cmi_session s = session_of(1, 9);
-        struct cmi_session unknown = rig_session(2, 1, 1);
+        struct cmi_session idle = session_of(2, 9);
+        struct cmi_session unknown = session_of(3, 9);
+        struct cmi_session other = session_of(4, 8);
+        struct cmi_principal next;
 
         BEGIN;
         for (uint8_t node = 1; node <= CMI_SESSION_VECTOR_MAX; node++) {
                 g_assert_cmpint(rig_count(&rig, rig_counts(9, node, 1)), ==, STORE_STORED);
                 rig_carry(&s, node, 1);
+                rig_carry(&idle, node, 1);
+                rig_carry(&unknown, node, 1);
         }
+        g_assert_cmpint(store_principal_next(rig.store, rig.now, &s.principal,
+                                        &(struct cmi_id){{200}}, &next),
+                        ==, STORE_FULL_PRINCIPAL);
+        g_assert_cmpint(store_principal_next(rig.store, rig.now, &s.principal,
+                                        &(struct cmi_id){{20}}, &next),
+                        ==, 0);
         g_assert_cmpint(rig_copy(&rig, &s), ==, STORE_STORED);
+        rig_end(&rig, &idle, CMI_TOMBSTONE_IDLE);
+        idle.last_touch_ms++;
         g_assert_cmpint(rig_count(&rig, rig_counts(9, CMI_SESSION_VECTOR_MAX + 1, 1)), ==,
                         STORE_FULL_PRINCIPAL);
         g_assert_cmpint(rig_state(&rig, 1), ==, STORE_DEAD);
         g_assert_cmpint(rig_copy(&rig, &unknown), ==, STORE_FULL_BLOCKED);
+        g_assert_cmpint(rig_copy(&rig, &idle), ==, STORE_FULL_BLOCKED);
+        g_assert_cmpint(rig_state(&rig, 2), ==, STORE_DEAD);
+        g_assert_cmpint(rig_copy(&rig, &other), ==, STORE_STORED); /* others have no part in it */
+        rig_pass(&rig, CMI_SESSION_LIFE_MAX_MS + CMI_SESSION_MARGIN_MS);
+        rig_expire(&rig, STORE_FORGOTTEN);
+        g_assert_cmpuint(store_status(rig.store, rig.now).n_principals, ==, 0);
         END;
 }
 
