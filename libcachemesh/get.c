@@ -150,19 +150,13 @@ static inline int hit(struct cm_region *region, struct cmi_thread *thread, struc
  * 2. One that may not be is asked for again. Nothing is served of a page whose meshd may have been
  *    replaced since.
  * 3. Where nothing is found the look lets the next gets find another page.
+ * Return: 2, is it to be asked for again?
  */
-static __attribute__((noinline)) int look_and_go_on(struct cm_region *region,
-                struct cmi_thread *thread, struct cmi_slice key, enum cm_reason reason,
-                struct cmi_pin *pin, struct cmi_entry *entry, struct cm_value *ret_value)
+static __attribute__((noinline)) bool look(
+                struct cm_region *region, struct cmi_thread *thread, enum cm_reason reason)
 {
         cmi_region_look(region, thread);
-        if (reason == CM_REASON_LEASE && region->fresh == CM_FRESH_TTL) {
-                reason = find(region, thread, key, &pin, &entry);
-        }
-        if (reason == CM_REASON_NONE || reason == CMI_REASON_DUE) {
-                return hit(region, thread, pin, entry, ret_value);
-        }
-        return miss(region, thread, reason, ret_value);
+        return reason == CM_REASON_LEASE && region->fresh == CM_FRESH_TTL;
 }
 
 static __attribute__((noinline)) int refuse_key(void)
@@ -190,10 +184,18 @@ __attribute__((no_stack_protector)) int cm_get(struct cm_region *region, const v
         if (__builtin_expect(!thread, 0)) {
                 return miss(region, NULL, CM_REASON_ABSENT, ret_value);
         }
-        reason = find(region, thread, cmi_slice(key, key_len), &pin, &entry);
-        if (__builtin_expect(reason != CM_REASON_NONE, 0)) {
-                return look_and_go_on(region, thread, cmi_slice(key, key_len), reason, pin, entry,
-                                ret_value);
+        /* One place for both, so that all of it is inlined. */
+        for (bool is_first = true;; is_first = false) {
+                reason = find(region, thread, cmi_slice(key, key_len), &pin, &entry);
+                if (__builtin_expect(reason == CM_REASON_NONE, 1)) {
+                        break;
+                }
+                if (!is_first || !look(region, thread, reason)) {
+                        break;
+                }
+        }
+        if (__builtin_expect(reason != CM_REASON_NONE, 0) && reason != CMI_REASON_DUE) {
+                return miss(region, thread, reason, ret_value);
         }
         return hit(region, thread, pin, entry, ret_value);
 }
