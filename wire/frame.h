@@ -160,7 +160,7 @@ struct cmi_refuse {
         char reason[CMI_REASON_MAX + 1];
 };
 
-#define CMI_REGIONS_MAX 1024 /* as many as a page has */
+#define CMI_REGIONS_MAX 1024 /* CMI_PAGE_REGIONS */
 
 struct cmi_region {
         uint64_t name;  /* hash of it: XXH3, 64 bits */

@@ -273,7 +273,7 @@ void core_region_drop(struct core *core, uint32_t index);
 void core_region_describe(struct core *core, uint32_t index, uint64_t fresh, uint64_t ttl_ms);
 
 /* A region with other options on another node. */
-struct core_region {
+struct core_region_difference {
         const char *node; /* name, borrowed */
         uint64_t fresh;
         uint64_t ttl_ms;
@@ -282,7 +282,7 @@ struct core_region {
 /* The next node that has it open with other options than here; *cursor begins with 0. False: no
  * more. */
 bool core_region_differs(const struct core *core, uint32_t index, uint32_t *cursor,
-                struct core_region *ret_region);
+                struct core_region_difference *ret_region);
 
 /* What the page says at that index, see cmi_page_owner(). */
 uint64_t core_region_owner(const struct core *core, uint32_t index);

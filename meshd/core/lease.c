@@ -109,7 +109,7 @@ void beat_send(struct core *core, struct cmi_time now, struct member *member)
                         .is_live = core->state == CORE_LIVE,
                         .members = member_digest(core),
                         .lag_ns = core->longest_delay_ns,
-                        .regions = option_digest_had(member),
+                        .regions = region_options_digest_had(member),
         };
 
         member->next_beat_ns = now.mono_ns + core->options.lease_ns / 4;
@@ -201,7 +201,7 @@ void beat_receive(struct core *core, struct cmi_time now, struct member *member,
                                 beat->is_live ? "not yet heard in both directions"
                                               : "it says that it does not serve");
         }
-        option_tell(core, now, member, beat->regions);
+        region_options_tell(core, now, member, beat->regions);
         if (beat->members != member_digest(core)) {
                 member_list_ask(core, now, member);
         }

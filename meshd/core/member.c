@@ -75,7 +75,7 @@ struct member *member_add(
                 }
                 member_sort(core);
                 wait_forget_member(core, member); /* no wait that is open is for it */
-                option_forget_member(core, member);
+                region_options_forget_member(core, member);
                 return member;
         }
         return NULL;

@@ -83,7 +83,7 @@ static int receive_regions(struct core *core, struct cmi_time now, struct member
         int r = cmi_regions_decode(body, &core->decoded.regions);
 
         if (r >= 0) {
-                option_receive(core, member, &core->decoded.regions);
+                region_options_receive(core, member, &core->decoded.regions);
         }
         return r;
 }

@@ -148,7 +148,7 @@ void core_region_drop(struct core *core, uint32_t index)
 
         if (--region->n_holders == 0) {
                 region->unheld = ++core->n_unheld;
-                option_forget(core, index);
+                region_options_forget(core, index);
         }
 }
 

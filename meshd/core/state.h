@@ -18,7 +18,8 @@
  *   hold.c    slots that stay flagged for a while after an invalidation
  *   flag.c    how many reasons there are for the flag of a slot
  *   region.c  which region has which index in the page
- *   option.c  options of regions, compared between nodes
+ *   region_options.c  options of regions, compared between nodes; what a member's apps may have
+ *             from an earlier process of it
  *   query.c   questions between nodes
  */
 #include "meshd/core/core.h"
@@ -489,24 +490,26 @@ void intent_settle(struct core *core, uint64_t stream, uint64_t number, uint64_t
 /* region.c */
 uint32_t region_find(const struct core *core, struct cmi_slice name); /* NONE: it has no index */
 
-/* option.c */
-uint64_t option_digest_had(const struct member *member); /* for a beat to it */
-void option_tell(struct core *core, struct cmi_time now, struct member *member, uint64_t has);
-/* Is the operation about a region that apps of any node serve by its TTL, without a lease? */
-bool option_is_ttl(const struct core *core, uint64_t region);
-/* The name's hash, or 0 for an operation on all regions: what the two beside it take. */
-uint64_t option_region(const struct cmi_op *op);
+/* region_options.c */
+uint64_t region_options_digest_had(const struct member *member); /* for a beat to it */
+void region_options_tell(
+                struct core *core, struct cmi_time now, struct member *member, uint64_t has);
+/* The name's hash, or 0 for an operation on all regions: what the next two take. */
+uint64_t region_options_name(const struct cmi_op *op);
+/* Do apps of any node serve the region by its TTL, without a lease? */
+bool region_options_is_ttl(const struct core *core, uint64_t region);
 /* May apps of this member serve the region by its TTL, and know nothing of the member's present
  * process, or of its end? */
-bool option_is_owed(const struct core *core, struct cmi_time now, const struct member *member,
-                uint64_t region);
+bool region_options_is_owed(const struct core *core, struct cmi_time now,
+                const struct member *member, uint64_t region);
 /* Another process of the member came, or the present one left in order. */
-void option_restarted(struct core *core, struct cmi_time now, struct member *member);
-void option_left(struct core *core, struct member *member);
-void option_receive(struct core *core, struct member *member, const struct cmi_regions *list);
+void region_options_restarted(struct core *core, struct cmi_time now, struct member *member);
+void region_options_left(struct core *core, struct member *member);
+void region_options_receive(
+                struct core *core, struct member *member, const struct cmi_regions *list);
 /* The region is nobody's any more; the member is another one. */
-void option_forget(struct core *core, uint32_t index);
-void option_forget_member(struct core *core, struct member *member);
+void region_options_forget(struct core *core, uint32_t index);
+void region_options_forget_member(struct core *core, struct member *member);
 
 /* query.c */
 void query_receive(struct core *core, struct cmi_time now, struct member *member,

@@ -248,7 +248,7 @@ void goodbye_receive(struct core *core, struct cmi_time now, struct member *memb
                 member->applied = member->newest = 0;
                 member->needs_reset = NEED_NONE;
         }
-        option_left(core, member);
+        region_options_left(core, member);
         member_set_state(core, now, member, MEMBER_LEFT, "it said goodbye");
 }
 

@@ -41,8 +41,8 @@ static enum wait_result first_result(const struct core *core, struct cmi_time no
                 return WAIT_EXCLUDED;
         }
         if (member->state == MEMBER_LEFT) {
-                return option_is_owed(core, now, member, wait->region) ? WAIT_SERVED_ON
-                                                                       : WAIT_EXCLUDED;
+                return region_options_is_owed(core, now, member, wait->region) ? WAIT_SERVED_ON
+                                                                               : WAIT_EXCLUDED;
         }
         return MUTANT(B2_WAIT_BY_STATE) && member->state != MEMBER_LIVE ? WAIT_EXCLUDED : WAIT_OPEN;
 }
@@ -90,8 +90,8 @@ int wait_add(struct core *core, struct cmi_time now, uint64_t number, uint64_t t
                         .is_used = true,
                         .cookie = cookie,
                         .is_intent = op->kind == CMI_OP_INTENT_BEGIN,
-                        .is_ttl = option_is_ttl(core, option_region(op)),
-                        .region = option_region(op),
+                        .is_ttl = region_options_is_ttl(core, region_options_name(op)),
+                        .region = region_options_name(op),
                         .number = number,
                         .since_ns = now.mono_ns,
                         .deadline_ns = timeout_ns == 0 || timeout_ns > NEVER / 2
@@ -125,7 +125,7 @@ static void finish(struct core *core, struct wait *wait, int outcome)
 
         for (uint32_t i = 0; wait->is_snapshot_taken && i < core->member_limit; i++) {
                 struct member *member = &core->members[i];
-                bool is_owed = option_is_owed(core, core->last_call, member, wait->region);
+                bool is_owed = region_options_is_owed(core, core->last_call, member, wait->region);
                 bool is_lapsed = results[i] == WAIT_LAPSED && !wait->is_ttl && !is_owed;
 
                 if (results[i] == WAIT_EXCLUDED) {

@@ -7,7 +7,7 @@
 /* Which other nodes have it open with other options: as many as fit, and how many more. */
 static void write_elsewhere(struct document *document, const struct core *core, uint32_t index)
 {
-        struct core_region other;
+        struct core_region_difference other;
         char text[256] = "";
         uint32_t cursor = 0;
         uint32_t n_more = 0;

@@ -141,7 +141,7 @@ static uint32_t describe(struct rig *rig, uint32_t node, const char *name, uint6
 static bool differs(const struct rig *rig, uint32_t node, uint32_t index, const char *other,
                 uint64_t ttl_ms)
 {
-        struct core_region region;
+        struct core_region_difference region;
         uint32_t cursor = 0;
 
         while (core_region_differs(rig->nodes[node].core, index, &cursor, &region)) {

@@ -70,7 +70,7 @@ static void open_regions(struct node *node, const struct act *act)
 static void describe(struct node *node, const struct act *act)
 {
         uint32_t index, cursor = 0;
-        struct core_region other;
+        struct core_region_difference other;
 
         if (core_region_find(node->core, cmi_slice_str("r"), &index) == 0) {
                 core_region_describe(node->core, index, 0, (uint64_t)act->describe.ttl);

@@ -5,8 +5,16 @@
  * beat says by a digest which list of the receiver the sender has, so one that was lost is sent
  * again. Nothing is refused for a difference: new options are rolled out node by node. It is told
  * once for each region and node, until they agree.
+ *
+ * It also says whose apps may go on serving a region by its TTL: those of a member whose process
+ * was followed by another one may have missed that. Such a region is owed, until the new process
+ * tells it in its list, or the TTL is over.
  */
 #include "meshd/core/state.h"
+
+#include <assert.h>
+
+static_assert(CMI_REGIONS_MAX == CMI_PAGE_REGIONS, "a list has room for all regions of a page");
 
 #define LIST_PAUSE_NS CMI_NS_PER_S
 #define DIGEST_FIRST 2 /* 0: the sender knows nothing of regions; 1: it has no list */
@@ -32,7 +40,7 @@ static uint64_t own_digest(const struct core *core)
                                                    : core->options_digest;
 }
 
-uint64_t option_digest_had(const struct member *member)
+uint64_t region_options_digest_had(const struct member *member)
 {
         return member->regions_digest ? member->regions_digest : 1;
 }
@@ -100,12 +108,12 @@ static bool has_ttl(const struct cmi_region *list, uint32_t n, uint64_t name)
         return false;
 }
 
-uint64_t option_region(const struct cmi_op *op)
+uint64_t region_options_name(const struct cmi_op *op)
 {
         return op->kind == CMI_OP_ALL ? 0 : XXH3_64bits(op->region.data, op->region.len);
 }
 
-bool option_is_ttl(const struct core *core, uint64_t name)
+bool region_options_is_ttl(const struct core *core, uint64_t name)
 {
         for (uint32_t i = 0; i < core->n_regions; i++) {
                 if (core->regions[i].is_described && has_ttl(&core->regions[i].options, 1, name)) {
@@ -131,7 +139,7 @@ void core_region_describe(struct core *core, uint32_t index, uint64_t fresh, uin
         if (region->is_described && are_equal(&region->options, &options)) {
                 return;
         }
-        option_forget(core, index);
+        region_options_forget(core, index);
         region->is_described = true;
         region->options = options;
         core->options_digest ^= hash_of(&options);
@@ -142,7 +150,7 @@ void core_region_describe(struct core *core, uint32_t index, uint64_t fresh, uin
         }
 }
 
-void option_forget(struct core *core, uint32_t index)
+void region_options_forget(struct core *core, uint32_t index)
 {
         struct region *region = &core->regions[index];
 
@@ -154,7 +162,8 @@ void option_forget(struct core *core, uint32_t index)
 }
 
 /* The other node's beat says which list of ours it has. */
-void option_tell(struct core *core, struct cmi_time now, struct member *member, uint64_t has)
+void region_options_tell(
+                struct core *core, struct cmi_time now, struct member *member, uint64_t has)
 {
         struct link *link = link_ready(core, member);
         struct cmi_regions *list = &core->decoded.regions;
@@ -201,8 +210,8 @@ static bool is_running(const struct core *core, struct cmi_time now, const struc
                now.mono_ns - member->owed_ns < ttl_ns + core_drift_ns(core, ttl_ns);
 }
 
-bool option_is_owed(const struct core *core, struct cmi_time now, const struct member *member,
-                uint64_t name)
+bool region_options_is_owed(const struct core *core, struct cmi_time now,
+                const struct member *member, uint64_t name)
 {
         for (uint32_t i = 0; i < member->n_owed; i++) {
                 if ((name == 0 || member->owed[i].name == name) &&
@@ -214,7 +223,7 @@ bool option_is_owed(const struct core *core, struct cmi_time now, const struct m
 }
 
 /* What is not over yet is owed anew: its time may have begun with a process that nobody met. */
-void option_restarted(struct core *core, struct cmi_time now, struct member *member)
+void region_options_restarted(struct core *core, struct cmi_time now, struct member *member)
 {
         const struct cmi_region *list = list_of(core, member);
         uint32_t n = 0;
@@ -244,7 +253,7 @@ void option_restarted(struct core *core, struct cmi_time now, struct member *mem
  * It has closed its page, so its own list is over. Of its predecessors' pages it can only say that
  * their apps find it; one that had no apps at all, as an obituary has, cannot say even that.
  */
-void option_left(struct core *core, struct member *member)
+void region_options_left(struct core *core, struct member *member)
 {
         member->is_orphaned = member->regions_digest == 0 &&
                               (member->n_owed > 0 || member->owed_rest_ms > 0);
@@ -271,7 +280,8 @@ static void pay(struct member *member, const struct cmi_regions *list)
         member->n_owed = n;
 }
 
-void option_receive(struct core *core, struct member *member, const struct cmi_regions *list)
+void region_options_receive(
+                struct core *core, struct member *member, const struct cmi_regions *list)
 {
         pay(member, list);
         memcpy(list_of(core, member), list->regions, list->n_regions * sizeof(*list->regions));
@@ -285,7 +295,7 @@ void option_receive(struct core *core, struct member *member, const struct cmi_r
         }
 }
 
-void option_forget_member(struct core *core, struct member *member)
+void region_options_forget_member(struct core *core, struct member *member)
 {
         uint32_t number = member_index(core, member);
 
@@ -297,7 +307,7 @@ void option_forget_member(struct core *core, struct member *member)
 }
 
 bool core_region_differs(const struct core *core, uint32_t index, uint32_t *cursor,
-                struct core_region *ret_region)
+                struct core_region_difference *ret_region)
 {
         const struct region *region = &core->regions[index];
 
@@ -307,7 +317,7 @@ bool core_region_differs(const struct core *core, uint32_t index, uint32_t *curs
                                 member_counts(member) ? find(core, member, region->hash) : NULL;
 
                 if (theirs && !are_equal(theirs, &region->options)) {
-                        *ret_region = (struct core_region){
+                        *ret_region = (struct core_region_difference){
                                         member->name, theirs->fresh, theirs->ttl_ms};
                         return true;
                 }
