@@ -274,7 +274,7 @@ static int publish(struct cm_batch *batch, struct cmi_thread *thread, enum cm_wa
                 ops[n++] = encode(&writer, &batch->targets[i], step);
         }
         cmi_unsent_begin(cm);
-        cmi_local_invalidate(cm, thread, batch->targets, batch->n_targets);
+        cmi_own_invalidate(cm, thread, batch->targets, batch->n_targets);
         empty(batch);
         r = cm->ops->publish(cm, ops, n_ops, wait, timeout_ms, ret_result);
         cmi_unsent_end(cm, r);

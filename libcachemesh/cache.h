@@ -4,7 +4,7 @@
  * The two structures of the cache half, and the check that decides about a hit.
  *
  * Locks, outermost first: cm.lock (opening regions), cm.loads_lock, cm_region.lock
- * (everything that changes a region's table, queue and budget), cm.local_lock (private
+ * (everything that changes a region's table, queue and budget), cm.own_lock (private
  * stamps). Gets take none of them.
  */
 #include "libcachemesh/handle.h"
@@ -19,7 +19,7 @@
 #include <time.h>
 
 /* Private stamps: powers of two. A collision costs a refused put or a miss, nothing else. */
-#define CMI_LOCAL_SLOTS 4096
+#define CMI_OWN_SLOTS 4096
 #define CMI_LOAD_CHAINS 64
 
 /* Whose loaders run, and who waits for its turn (turn.c); under loads_lock. */
@@ -63,13 +63,13 @@ struct cm {
         _Atomic uint64_t n_busy; /* not told to meshd yet */
         _Atomic uint64_t n_stale;
 
-        pthread_mutex_t local_lock;
+        pthread_mutex_t own_lock;
         /* Invalidations that are stamped here and not yet on their way to meshd, as far as their
          * calls know; one that meshd refused stays. See load_shared.c. */
         _Atomic uint64_t n_unsent;
-        _Alignas(64) _Atomic uint64_t local_seq;
-        _Atomic uint64_t local_keys[CMI_LOCAL_SLOTS];
-        _Atomic uint64_t local_tags[CMI_LOCAL_SLOTS];
+        _Alignas(64) _Atomic uint64_t own_seq;
+        _Atomic uint64_t own_keys[CMI_OWN_SLOTS];
+        _Atomic uint64_t own_tags[CMI_OWN_SLOTS];
 };
 
 struct cm_region {
@@ -78,8 +78,8 @@ struct cm_region {
         _Atomic uint64_t binding; /* serial of a mapping << 32 | index in its page */
         uint32_t id;              /* of this region in this process, never 0 */
         enum cm_fresh fresh;
-        _Atomic uint64_t local_max;    /* newest private stamp of the region or any of its tags */
-        _Atomic uint64_t local_region; /* newest private stamp of the whole region */
+        _Atomic uint64_t own_max;          /* newest own stamp of the region or any of its tags */
+        _Atomic uint64_t own_region_stamp; /* newest own stamp of the whole region */
         struct cmi_table table;
 
         /* The rest belongs to lock. */
@@ -125,25 +125,24 @@ static inline uint32_t cmi_region_index_in(
  * Private stamps: has this process itself invalidated a tag of the entry, or its region, since the
  * load? Keys need no look: their entries are taken out of the table.
  */
-static inline bool cmi_is_locally_dead(
-                const struct cm_region *region, const struct cmi_entry *entry)
+static inline bool cmi_own_is_dead(const struct cm_region *region, const struct cmi_entry *entry)
 {
         const struct cm *cm = region->cm;
 
-        if (__builtin_expect(atomic_load_explicit(&region->local_max, memory_order_acquire) <=
-                                             entry->token_local,
+        if (__builtin_expect(atomic_load_explicit(&region->own_max, memory_order_acquire) <=
+                                             entry->token_own,
                             1)) {
                 return false;
         }
-        if (atomic_load_explicit(&region->local_region, memory_order_acquire) >
-                        entry->token_local) {
+        if (atomic_load_explicit(&region->own_region_stamp, memory_order_acquire) >
+                        entry->token_own) {
                 return true;
         }
         for (unsigned i = 0; i < entry->n_tags; i++) {
-                uint32_t slot = entry->tag_slots[i] % CMI_LOCAL_SLOTS;
+                uint32_t slot = entry->tag_slots[i] % CMI_OWN_SLOTS;
 
-                if (atomic_load_explicit(&cm->local_tags[slot], memory_order_acquire) >
-                                entry->token_local) {
+                if (atomic_load_explicit(&cm->own_tags[slot], memory_order_acquire) >
+                                entry->token_own) {
                         return true;
                 }
         }
@@ -265,7 +264,7 @@ static inline enum cm_reason cmi_check(const struct cm_region *region,
         if (reason != CM_REASON_NONE) {
                 return reason;
         }
-        if (cmi_is_locally_dead(region, entry)) {
+        if (cmi_own_is_dead(region, entry)) {
                 return CM_REASON_INVALIDATED;
         }
         if (is_bounded && atomic_load_explicit(&region->cm->is_pending, memory_order_acquire)) {
@@ -313,7 +312,7 @@ static inline int cmi_handle_join(struct cm *cm, struct cmi_thread **ret_thread)
         return *ret_thread ? 0 : -ENOMEM;
 }
 
-/* An invalidation goes through source and page: before its private stamps, and with its outcome. */
+/* An invalidation goes through source and page: before its own stamps, and with its outcome. */
 static inline void cmi_unsent_begin(struct cm *cm)
 {
         atomic_fetch_add(&cm->n_unsent, 1);

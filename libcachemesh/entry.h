@@ -25,11 +25,11 @@ struct cmi_entry {
         struct cmi_entry *newer; /* SIEVE's queue */
         struct cmi_entry *older; /* and, once unlinked, the list of what waits to be freed */
 
-        uint64_t hash;        /* low half: place and mark in the table */
-        uint64_t token_seq;   /* apply_seq from before the load */
-        uint64_t token_local; /* the handle's own sequence from before the load */
-        uint64_t expires_ns;  /* CLOCK_MONOTONIC_COARSE; CMI_NEVER_NS */
-        uint32_t serial;      /* of the mapping to which token and slots belong */
+        uint64_t hash;       /* low half: place and mark in the table */
+        uint64_t token_seq;  /* apply_seq from before the load */
+        uint64_t token_own;  /* the handle's own sequence from before the load */
+        uint64_t expires_ns; /* CLOCK_MONOTONIC_COARSE; CMI_NEVER_NS */
+        uint32_t serial;     /* of the mapping to which token and slots belong */
         uint32_t key_slot;
         uint32_t value_len;
         uint32_t loaded_ds;    /* when its load began: tenths of a second of CLOCK_BOOTTIME */

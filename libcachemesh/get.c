@@ -13,7 +13,7 @@ struct cm_token cmi_token(struct cm *cm, struct cmi_thread *thread)
         struct cmi_mapping *mapping = cmi_mapping_enter(thread, &cm->mapping);
         struct cm_token token = {{0, 0, 0}};
 
-        token.opaque[2] = atomic_load_explicit(&cm->local_seq, memory_order_acquire);
+        token.opaque[2] = atomic_load_explicit(&cm->own_seq, memory_order_acquire);
         if (mapping) {
                 token.opaque[0] = mapping->view.epoch;
                 token.opaque[1] = atomic_load_explicit(

@@ -128,7 +128,7 @@ static void init_locks(struct cm *cm)
 {
         pthread_mutex_init(&cm->lock, NULL);
         pthread_mutex_init(&cm->loads_lock, NULL);
-        pthread_mutex_init(&cm->local_lock, NULL);
+        pthread_mutex_init(&cm->own_lock, NULL);
 }
 
 /* The handle's memory, with what its end needs: the home of values that are still pinned then. */
@@ -180,7 +180,7 @@ static void free_handle(struct cm *cm)
         cmi_mapping_free_all(cm);
         pthread_mutex_destroy(&cm->lock);
         pthread_mutex_destroy(&cm->loads_lock);
-        pthread_mutex_destroy(&cm->local_lock);
+        pthread_mutex_destroy(&cm->own_lock);
         allocator.deallocate(allocator.userdata, cm, sizeof(*cm));
         cmi_orphanage_adopt(orphanage, pinned);
 }
@@ -242,10 +242,10 @@ static int inherit(struct cm *cm, uint64_t generation)
         memset(cm->loads, 0, sizeof(cm->loads));
         memset(&cm->turns, 0, sizeof(cm->turns));
         atomic_store(&cm->n_unsent, 0);
-        /* A thread of the parent may have been between a stamp and local_seq: what is newer than
+        /* A thread of the parent may have been between a stamp and own_seq: what is newer than
          * every token would be refused for good. Nothing from before the fork is served here. */
-        memset((void *)cm->local_keys, 0, sizeof(cm->local_keys));
-        memset((void *)cm->local_tags, 0, sizeof(cm->local_tags));
+        memset((void *)cm->own_keys, 0, sizeof(cm->own_keys));
+        memset((void *)cm->own_tags, 0, sizeof(cm->own_tags));
         cmi_mapping_free_all(cm);
         for (uint32_t i = 0; i < n; i++) {
                 r = cmi_region_after_fork(atomic_load(&cm->regions[i]), generation);

@@ -224,7 +224,7 @@ void cmi_mapping_drop(struct cm *cm);
  * @has_gap:  one may have done so before now, so what regions with CM_FRESH_TTL have stored is dead
  *
  * Until then regions with CM_FRESH_TTL are served. The source's own lock is held, so that nobody
- * vouches beside it, and the page stays. Takes the lock of the private stamps.
+ * vouches beside it, and the page stays. Takes the lock of the own stamps.
  */
 void cmi_mapping_vouch(struct cm *cm, uint64_t until_ns, bool has_gap);
 

@@ -56,7 +56,7 @@ static int invalidate(const struct cmi_target *target, enum cm_wait wait,
                 return r;
         }
         cmi_unsent_begin(cm);
-        cmi_local_invalidate(cm, thread, target, 1);
+        cmi_own_invalidate(cm, thread, target, 1);
         op = encode(target, &writer);
         r = cm->ops->publish(cm, &op, 1, wait, cmi_timeout(cm, copy.timeout_ms), ret_result);
         cmi_unsent_end(cm, r);

@@ -9,7 +9,7 @@
  * 1. Whether this caller may have it at all. It may if the load began after the caller came, since
  *    then it saw everything that was committed before; or if the full check holds now. Else it is
  *    asked again, and the place in the order of arrivals stays.
- * 2. What this process itself has invalidated: its private stamps have numbers that mean nothing
+ * 2. What this process itself has invalidated: its own stamps have numbers that mean nothing
  *    elsewhere. The token T of this process, from before it asked, stands in. If the load began
  *    after that, T is older than the load. If not, what T covers must be in the page by now, and it
  *    is if nothing was on its way to meshd when T was taken: requests of one connection take effect

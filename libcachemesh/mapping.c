@@ -98,7 +98,7 @@ void cmi_mapping_vouch(struct cm *cm, uint64_t until_ns, bool has_gap)
                 return;
         }
         if (has_gap) {
-                cmi_local_forget(cm);
+                cmi_own_forget(cm);
         }
         atomic_store_explicit(&mapping->vouched_ns, until_ns, memory_order_release);
 }

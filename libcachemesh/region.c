@@ -72,7 +72,7 @@ static void make_head(union head *head, struct cm_region *region, struct cmi_thr
         entry->hash = hash.low64;
         entry->serial = is_of(&put->token, mapping) ? mapping->serial : 0;
         entry->token_seq = put->token.opaque[1];
-        entry->token_local = put->token.opaque[2];
+        entry->token_own = put->token.opaque[2];
         entry->loaded_ds = put->loaded_ds;
         entry->expires_ns = expiry_ns(region, thread, put);
         entry->flags = put->is_negative ? CMI_ENTRY_NEGATIVE : 0;
@@ -107,7 +107,7 @@ static bool may_store(struct cm_region *region, const struct cmi_mapping *mappin
         if (!mapping || index == CMI_REGION_INDEX_UNKNOWN || !is_ours(region, mapping, index) ||
                         region->home.serial != mapping->serial || region->home.index != index ||
                         cmi_check_stamps(mapping, index, entry) != CM_REASON_NONE ||
-                        !cmi_local_allows(region, entry)) {
+                        !cmi_own_allows(region, entry)) {
                 return false;
         }
         /* A slow loader must not bring back its older value. */
@@ -239,8 +239,7 @@ static int finish(struct cm_region *region, const struct cmi_mapping *mapping, u
 /* The planted bug: a value counts as loaded when it is stored. */
 static struct cm_token token_now(struct cm *cm, const struct cmi_mapping *mapping)
 {
-        return (struct cm_token){
-                        {mapping->view.epoch, mapping->view.page->apply_seq, cm->local_seq}};
+        return (struct cm_token){{mapping->view.epoch, mapping->view.page->apply_seq, cm->own_seq}};
 }
 #endif
 
@@ -330,7 +329,7 @@ enum cm_reason cmi_region_check(
         if (reason == CMI_REASON_DUE) {
                 reason = CM_REASON_NONE;
         }
-        if (reason == CM_REASON_NONE && !cmi_local_allows(region, entry)) {
+        if (reason == CM_REASON_NONE && !cmi_own_allows(region, entry)) {
                 reason = CM_REASON_INVALIDATED;
         }
         return reason;

@@ -2,7 +2,7 @@
 #pragma once
 /*
  * A region: entries within a budget. Who may be stored, what is thrown out, and how
- * private invalidations kill.
+ * own invalidations kill.
  */
 #include "libcachemesh/cache.h"
 
@@ -48,7 +48,7 @@ int cmi_stale_get(struct cm_region *region, struct cmi_thread *thread, struct cm
 void cmi_stale_remove(struct cm_region *region, struct cmi_slice key);
 
 /* The full check of a pinned entry that may not be in the table: also the
- * private stamps of keys. */
+ * own stamps of keys. */
 enum cm_reason cmi_region_check(
                 struct cm_region *region, struct cmi_thread *thread, const struct cmi_entry *entry);
 
@@ -65,18 +65,18 @@ struct cmi_target {
         struct cmi_slice tag;
 };
 
-/* Every target is dead in this process on return; see local.c for the argument. Without @thread
- * (NULL: there was no memory for it) their whole regions are. */
-void cmi_local_invalidate(struct cm *cm, struct cmi_thread *thread,
-                const struct cmi_target *targets, size_t n_targets);
+/* Every target is dead in this process on return; see own_stamps.c for the argument. Without
+ * @thread (NULL: there was no memory for it) their whole regions are. */
+void cmi_own_invalidate(struct cm *cm, struct cmi_thread *thread, const struct cmi_target *targets,
+                size_t n_targets);
 
 /* Whatever regions with CM_FRESH_TTL have stored is dead in this process on return. For a get that
  * has loaded mapping.vouched_ns before, it need not be. */
-void cmi_local_forget(struct cm *cm);
+void cmi_own_forget(struct cm *cm);
 
 /* May something loaded under this token be stored, for all that this process
  * itself has invalidated? */
-bool cmi_local_allows(const struct cm_region *region, const struct cmi_entry *entry);
+bool cmi_own_allows(const struct cm_region *region, const struct cmi_entry *entry);
 
 /* All entries leave the table. Lock held. */
 void cmi_region_empty(struct cm_region *region);

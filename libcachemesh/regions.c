@@ -272,8 +272,8 @@ int cmi_region_after_fork(struct cm_region *region, uint64_t generation)
         region->heap = heap;
         memcpy((void *)&region->table, (const void *)&table, sizeof(table));
         region->binding = CMI_REGION_INDEX_UNKNOWN;
-        atomic_store_explicit(&region->local_max, 0, memory_order_relaxed);
-        atomic_store_explicit(&region->local_region, 0, memory_order_relaxed);
+        atomic_store_explicit(&region->own_max, 0, memory_order_relaxed);
+        atomic_store_explicit(&region->own_region_stamp, 0, memory_order_relaxed);
         region->id = new_id(); /* what threads remember about the old one must not match */
         region->counters = NULL;
         region->newest = region->oldest = region->hand = region->unlinked = NULL;
@@ -299,7 +299,7 @@ int cm_region_clear(struct cm_region *region)
         if (r < 0) {
                 return r;
         }
-        cmi_local_invalidate(region->cm, thread, &target, 1);
+        cmi_own_invalidate(region->cm, thread, &target, 1);
         pthread_mutex_lock(&region->lock);
         cmi_region_empty(region);
         cmi_region_reclaim(region);

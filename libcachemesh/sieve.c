@@ -49,7 +49,7 @@ static bool is_dead(const struct cm_region *region, const struct cmi_mapping *ma
                 const struct cmi_entry *entry, uint64_t now_ns)
 {
         return !mapping || entry->serial != mapping->serial || now_ns >= entry->expires_ns ||
-               cmi_is_locally_dead(region, entry);
+               cmi_own_is_dead(region, entry);
 }
 
 size_t cmi_sieve_evict(struct cm_region *region, const struct cmi_mapping *mapping, size_t bytes)

@@ -9,7 +9,7 @@
  * before it is remembered, so that a restart of meshd does not take the last values away.
  *
  * What is not given: see cm_get_or_load(). That this process's own invalidations count is decided
- * by its private stamps (local.c), as at a put. Those of a tag or a region go by slots of the
+ * by its own stamps (own_stamps.c), as at a put. Those of a tag or a region go by slots of the
  * present page, so after any of them no entry of the place before is given; the key's own takes the
  * entry out of the table, under both places. A put of the old place cannot come in afterwards,
  * since puts look at the place under the region's lock.
@@ -70,11 +70,11 @@ static bool may_be_given(struct cm_region *region, const struct cmi_mapping *map
         if (entry->flags & CMI_ENTRY_NEGATIVE || age_ms > region->options.stale_if_error_ms) {
                 return false;
         }
-        if (!is_present && atomic_load_explicit(&region->local_max, memory_order_acquire) >
-                                           entry->token_local) {
+        if (!is_present && atomic_load_explicit(&region->own_max, memory_order_acquire) >
+                                           entry->token_own) {
                 return false;
         }
-        return cmi_local_allows(region, entry) &&
+        return cmi_own_allows(region, entry) &&
                !(mapping && is_being_written(region, mapping, entry, key));
 }
 

@@ -109,7 +109,7 @@ static void kill_here(const struct cm_write *write, struct cmi_thread *thread)
                 targets[n++] = (struct cmi_target){
                                 .region = write->region, .tag = cmi_op_next(&op.tags)};
         }
-        cmi_local_invalidate(write->region->cm, thread, targets, n);
+        cmi_own_invalidate(write->region->cm, thread, targets, n);
 }
 
 static int publish_end(const struct cm_write *write, enum cm_wait wait)

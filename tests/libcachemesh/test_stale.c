@@ -276,7 +276,7 @@ static void what_this_process_invalidated_after_a_new_page_is_no_answer(void)
                 } else if (i == 1) {
                         target.tag = cmi_slice_str("t");
                 }
-                cmi_local_invalidate(f.cm, cmi_thread(), &target, 1);
+                cmi_own_invalidate(f.cm, cmi_thread(), &target, 1);
                 assert_failing(&f, -EIO, NULL);
                 fixture_close(&f);
         }

@@ -4,8 +4,8 @@
  * The page is meshd's, so the handle has stamps of its own: a sequence number that each token
  * carries, and for each key, tag and region the newest number that killed it.
  *
- * Invalidating: under local_lock, store number s = local_seq + 1 into the target's stamp and then
- * into local_seq; for a key, take the region's lock and take the entry out.
+ * Invalidating: under own_lock, store number s = own_seq + 1 into the target's stamp and then
+ * into own_seq; for a key, take the region's lock and take the entry out.
  *
  * Why nothing loaded before can be served afterwards. Let T be the token of such a load: it was
  * taken before the call, so T < s.
@@ -13,12 +13,12 @@
  * 2. A put of T that looked before: it looks and inserts under the region's lock without letting
  *    go, so for a key the removal comes after the insertion, and finds it.
  * 3. For a tag or a region nothing is taken out. A get that begins after the return sees
- *    local_max >= s > T (the store came before the return), looks at the tags' and the
+ *    own_max >= s > T (the store came before the return), looks at the tags' and the
  *    region's stamps, and refuses.
  * 4. A get that found the entry before and answers after the call returned ran beside
  *    the call, not after it.
- * A token taken after local_seq was stored is >= s and is not harmed; one taken between the stamp
- * and local_seq is refused without need.
+ * A token taken after own_seq was stored is >= s and is not harmed; one taken between the stamp
+ * and own_seq is refused without need.
  *
  * Keys and tags are stamped where their hash under the current page puts them. A put under another
  * mapping than the one seen here cannot matter: its token was taken after that mapping became
@@ -40,16 +40,16 @@ static _Atomic uint64_t *slot_of(
         /* Without an index nobody knows where the target will hash to. Nothing is cached then
          * that it could cost. */
         if (index == CMI_REGION_INDEX_UNKNOWN || (!target->key.data && !target->tag.data)) {
-                return &target->region->local_region;
+                return &target->region->own_region_stamp;
         }
         view = &mapping->view;
         if (target->key.data) {
                 hash = cmi_page_hash(
                                 view->seed, CMI_PAGE_KEY, index, target->key.data, target->key.len);
-                return &cm->local_keys[cmi_page_slot(hash, view->key_mask) % CMI_LOCAL_SLOTS];
+                return &cm->own_keys[cmi_page_slot(hash, view->key_mask) % CMI_OWN_SLOTS];
         }
         hash = cmi_page_hash(view->seed, CMI_PAGE_TAG, index, target->tag.data, target->tag.len);
-        return &cm->local_tags[cmi_page_slot(hash, view->tag_mask) % CMI_LOCAL_SLOTS];
+        return &cm->own_tags[cmi_page_slot(hash, view->tag_mask) % CMI_OWN_SLOTS];
 }
 
 static void stamp(struct cm *cm, const struct cmi_mapping *mapping, const struct cmi_target *target,
@@ -58,8 +58,8 @@ static void stamp(struct cm *cm, const struct cmi_mapping *mapping, const struct
         _Atomic uint64_t *slot = slot_of(cm, mapping, target);
 
         atomic_store_explicit(slot, seq, memory_order_release);
-        if (!target->key.data || slot == &target->region->local_region) {
-                atomic_store_explicit(&target->region->local_max, seq, memory_order_release);
+        if (!target->key.data || slot == &target->region->own_region_stamp) {
+                atomic_store_explicit(&target->region->own_max, seq, memory_order_release);
         }
 }
 
@@ -81,19 +81,19 @@ static void remove_key(
         pthread_mutex_unlock(&region->lock);
 }
 
-void cmi_local_invalidate(struct cm *cm, struct cmi_thread *thread,
-                const struct cmi_target *targets, size_t n_targets)
+void cmi_own_invalidate(struct cm *cm, struct cmi_thread *thread, const struct cmi_target *targets,
+                size_t n_targets)
 {
         struct cmi_mapping *mapping = thread ? cmi_mapping_enter(thread, &cm->mapping) : NULL;
         uint64_t seq;
 
-        pthread_mutex_lock(&cm->local_lock);
-        seq = atomic_load_explicit(&cm->local_seq, memory_order_relaxed) + 1;
+        pthread_mutex_lock(&cm->own_lock);
+        seq = atomic_load_explicit(&cm->own_seq, memory_order_relaxed) + 1;
         for (size_t i = 0; i < n_targets; i++) {
                 stamp(cm, mapping, &targets[i], seq);
         }
-        atomic_store_explicit(&cm->local_seq, seq, memory_order_release);
-        pthread_mutex_unlock(&cm->local_lock);
+        atomic_store_explicit(&cm->own_seq, seq, memory_order_release);
+        pthread_mutex_unlock(&cm->own_lock);
         for (size_t i = 0; i < n_targets; i++) {
                 if (mapping && targets[i].key.data) {
                         remove_key(targets[i].region, mapping, targets[i].key);
@@ -107,28 +107,28 @@ void cmi_local_invalidate(struct cm *cm, struct cmi_thread *thread,
         }
 }
 
-void cmi_local_forget(struct cm *cm)
+void cmi_own_forget(struct cm *cm)
 {
         uint32_t n = atomic_load(&cm->n_regions);
         uint64_t seq;
 
-        pthread_mutex_lock(&cm->local_lock);
-        seq = atomic_load_explicit(&cm->local_seq, memory_order_relaxed) + 1;
+        pthread_mutex_lock(&cm->own_lock);
+        seq = atomic_load_explicit(&cm->own_seq, memory_order_relaxed) + 1;
         for (uint32_t i = 0; i < n; i++) {
                 struct cm_region *region = atomic_load(&cm->regions[i]);
 
                 if (region->fresh == CM_FRESH_TTL) {
-                        atomic_store_explicit(&region->local_region, seq, memory_order_release);
-                        atomic_store_explicit(&region->local_max, seq, memory_order_release);
+                        atomic_store_explicit(&region->own_region_stamp, seq, memory_order_release);
+                        atomic_store_explicit(&region->own_max, seq, memory_order_release);
                 }
         }
-        atomic_store_explicit(&cm->local_seq, seq, memory_order_release);
-        pthread_mutex_unlock(&cm->local_lock);
+        atomic_store_explicit(&cm->own_seq, seq, memory_order_release);
+        pthread_mutex_unlock(&cm->own_lock);
 }
 
-bool cmi_local_allows(const struct cm_region *region, const struct cmi_entry *entry)
+bool cmi_own_allows(const struct cm_region *region, const struct cmi_entry *entry)
 {
-        return atomic_load_explicit(&region->cm->local_keys[entry->key_slot % CMI_LOCAL_SLOTS],
-                               memory_order_acquire) <= entry->token_local &&
-               !cmi_is_locally_dead(region, entry);
+        return atomic_load_explicit(&region->cm->own_keys[entry->key_slot % CMI_OWN_SLOTS],
+                               memory_order_acquire) <= entry->token_own &&
+               !cmi_own_is_dead(region, entry);
 }
