@@ -18,6 +18,14 @@
         X(PUT_REPLACES)            /* also an entry that is good, by a value loaded earlier */     \
         X(WAITER_UNCHECKED)        /* a load's result goes to all who wait for it */               \
         X(OWNER_UNCHECKED)         /* stored at an index that is another region's by now */        \
+        /* of regions that are served by their TTL */                                             \
+        X(TTL_UNVOUCHED)           /* also without proof that the page is the node's */            \
+        X(TTL_UNJOINED)            /* also on a page whose node was never LIVE */                  \
+        X(TTL_GAP_KEPT)            /* what was stored before a time without proof is kept */       \
+        X(TTL_PAGE_OPEN)           /* a meshd that ends leaves its page as it is */                \
+        X(TTL_OWED_IGNORED)        /* no apps may have missed that their meshd was replaced */     \
+        X(TTL_LAPSED_ENOUGH)       /* for them too it is enough that a member has lapsed */        \
+        X(SPOOL_UNREAD)            /* what apps have spooled is left there: shell */               \
         /* of streams */                                                                           \
         X(FULL_QUEUE_DROPS)        /* what a full queue refuses is skipped */                      \
         X(LOST_LOG_KEPT)           /* a new stream of a known node is no reason to forget */       \

@@ -66,6 +66,21 @@ static void use_app(struct world *world, const struct act *act)
         }
 }
 
+/* A meshd that does not run would notice later; then the app lives on. */
+static void quit(struct node *node, const struct act *act)
+{
+        if (node->is_up && !node_is_running(node)) {
+                return;
+        }
+        if (node->is_up) {
+                node->wish = *act;
+                node_call(node, &(struct call){.kind = CALL_OPERATE});
+        }
+        if (!node->is_in_call) {
+                app_quit(&node->world->apps[act->node][act->drop.app]);
+        }
+}
+
 static bool makes_sense(const struct world *world, const struct act *act)
 {
         return (act->kind != ACT_ASK || has_node(world, act->ask.to)) &&
@@ -130,6 +145,20 @@ static void perform(struct world *world, const struct act *act)
                         node->wish = *act;
                         node_call(node, &(struct call){.kind = CALL_OPERATE});
                 }
+                break;
+        case ACT_QUIT:
+                if (has_app(world, act->drop.app, 0)) {
+                        quit(node, act);
+                }
+                break;
+        case ACT_HALT:
+                if (has_app(world, act->halt.app, 0)) {
+                        app_halt(&world->apps[act->node][act->halt.app],
+                                        (uint64_t)act->halt.for_ns);
+                }
+                break;
+        case ACT_OBITUARY:
+                obituary_begin(node);
                 break;
         case ACT_KINDS:
                 break;

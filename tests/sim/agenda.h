@@ -26,6 +26,9 @@ enum event_kind {
         EVENT_FAULT,    /* the nemesis */
         EVENT_KILL,     /* a meshd dies */
         EVENT_LEAVE,    /* a meshd stops in order */
+        EVENT_SPOOL,    /* a meshd takes what is in the spool */
+        EVENT_OBITUARY, /* somebody speaks for a dead meshd */
+        EVENT_APP,      /* an app is killed or stopped */
         EVENT_HEAL,     /* a cut ends */
         EVENT_STAGE,    /* the run's next stage */
         EVENT_AUDIT,    /* is the mesh whole again? */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Processes that use a cache: their connection to meshd, and writers that commit to the database
- * and then announce it. Readers are in read.c. Between any two steps they may be paused, as a
- * scheduler or a garbage collector does.
+ * Processes that use a cache, and their writers, which commit to the database and then announce it.
+ * Their connections to meshd are in attachment.c, their readers in read.c. Between any two steps
+ * they may be paused, as a scheduler or a garbage collector does.
  */
 #include "meshd/core/mutant.h"
 #include "tests/sim/world.h"
@@ -37,6 +37,9 @@ void app_start(struct app *app)
 
         *app = (struct app){.node = node, .index = index, .life = life};
         app->cache.tick_ns = world->options.tick_ns;
+        app->cache.n_keys = world->options.n_keys;
+        app->cache.n_ttl = world->options.n_ttl;
+        app->cache.ttl_ns = world->options.ttl_ns;
         app_add(app, random_below(&world->random, world->options.lease_ns / 4), EVENT_ATTACH, 0,
                         app);
         for (uint32_t i = 0; i < world->options.n_readers; i++) {
@@ -48,130 +51,6 @@ void app_start(struct app *app)
         if (!world->script) {
                 plan_start(app);
         }
-}
-
-/* Attaching, and handing over */
-
-static bool is_connected(const struct app *app)
-{
-        return app->is_attached && !app->is_dropped && app->node->is_up &&
-               app->page->life == app->node->life;
-}
-
-static void hand_over(struct app *app, struct sim_write *write)
-{
-        struct world *world = app->node->world;
-
-        if (!is_connected(app)) {
-                /* Nobody begins to write later than he asked to. */
-                write->stage = write->intent == INTENT_BEGINS ? WRITE_FREE : WRITE_PENDING;
-                if (app->is_attached) {
-                        app->is_attached = false;
-                        app_add(app, random_below(&world->random, world->options.lease_ns / 20),
-                                        EVENT_ATTACH, 0, app);
-                }
-                return;
-        }
-        write->stage = WRITE_HANDED;
-        write->node_life = app->node->life;
-        write->is_dropped = false;
-        node_request(app->node, write);
-}
-
-/* Its meshd has what it was given, or will never say what became of it. */
-static bool is_lost(const struct app *app, const struct sim_write *write)
-{
-        return (write->stage == WRITE_HANDED || write->stage == WRITE_WAITING) &&
-               (write->is_dropped || write->node_life != app->node->life);
-}
-
-static void attach(struct app *app)
-{
-        struct node *node = app->node;
-        struct world *world = node->world;
-        uint32_t region;
-
-        if (core_region(node->core, cmi_slice_str("r"), &region) < 0) {
-                violation(world, "%s has no region index to give", node->name);
-                return;
-        }
-        trace(world, "%s: app %u maps the page of life %llu", node->name, app->index,
-                        (unsigned long long)node->life);
-        if (app->is_dropped || app->held_life != node->life) {
-                core_region_hold(node->core, region);
-                app->held_life = node->life;
-        }
-        app->page = node->page;
-        app->is_attached = true;
-        app->is_dropped = false;
-        reader_map(&app->cache, &node->page->view, region, world->options.n_keys,
-                        world->options.n_tags);
-        for (uint32_t i = 0; i < WRITES_MAX; i++) {
-                struct sim_write *write = &app->writes[i];
-
-                if (is_lost(app, write) && write->intent == INTENT_BEGINS) {
-                        write->stage = WRITE_FREE;
-                } else if (write->stage == WRITE_PENDING || is_lost(app, write)) {
-                        hand_over(app, write);
-                }
-        }
-}
-
-void app_attach_event(struct app *app, uint64_t life)
-{
-        struct node *node = app->node;
-
-        if (app->life != life || is_connected(app)) {
-                return;
-        }
-        app->is_attached = false;
-        if (node_is_running(node)) {
-                attach(app);
-        } else {
-                app_add(app, node->world->options.lease_ns / 20, EVENT_ATTACH, 0, app);
-        }
-}
-
-/* meshd closes its connection: what it holds is given back, and its waits are over. */
-void app_drop(struct app *app)
-{
-        struct node *node = app->node;
-        uint32_t region;
-
-        if (!is_connected(app)) {
-                return;
-        }
-        trace(node->world, "%s: the connection of app %u ends", node->name, app->index);
-        node->world->tally.n_drops++;
-        app->is_dropped = true;
-        if (core_region_find(node->core, cmi_slice_str("r"), &region) == 0) {
-                core_region_drop(node->core, region);
-        }
-        for (uint32_t i = 0; i < WRITES_MAX; i++) {
-                struct sim_write *write = &app->writes[i];
-
-                if (write->stage == WRITE_WAITING) {
-                        core_cancel(node->core, write->cookie);
-                }
-                write->is_dropped = true;
-        }
-        node_withdraw(node, app);
-        app_meshd_ended(app);
-}
-
-/*
- * It sees the socket close when a call uses it: an app that only hits looks at the old page for
- * long.
- */
-void app_meshd_ended(struct app *app)
-{
-        struct world *world = app->node->world;
-        uint64_t lease_ns = world->options.lease_ns;
-        uint64_t delay = random_chance(&world->random, 500000)
-                                         ? random_below(&world->random, 2 * lease_ns)
-                                         : random_duration(&world->random, 10000, lease_ns / 2);
-
-        app_add(app, delay, EVENT_ATTACH, 0, app);
 }
 
 bool app_has_pending(const struct app *app)
@@ -209,7 +88,7 @@ static void announce(struct app *app, struct sim_write *write)
                         }
                 }
         }
-        hand_over(app, write);
+        app_hand_over(app, write);
 }
 
 static struct sim_write *free_write(struct app *app)
@@ -228,10 +107,11 @@ void app_write(struct app *app, const struct act *act)
         struct sim_write *write = free_write(app);
         uint32_t key = (uint32_t)act->write.key;
 
-        if (!write || app->node->n_freezes > 0) {
+        if (!write || app_is_halted(app)) {
                 return;
         }
         world->tally.n_writes++;
+        write->is_spooled = false;
         write->intent = INTENT_NONE;
         if (act->write.op == OP_INTENT) {
                 intent_draw(write, key);
@@ -309,7 +189,7 @@ void app_write_event(struct app *app, const struct event *event)
         if (app->life != event->b) {
                 return;
         }
-        if (app->node->n_freezes > 0) {
+        if (app_is_halted(app)) {
                 app_add(app, world->options.lease_ns / 50, EVENT_WRITE, event->a, app);
         } else if (event->a != NEW_WRITE) {
                 announce(app, &app->writes[event->a]);
@@ -327,6 +207,7 @@ void app_last_write(struct app *app)
         struct sim_write *write = free_write(app);
 
         write->stage = WRITE_COMMITTED;
+        write->is_spooled = false;
         write->intent = INTENT_NONE;
         write->wait = CMI_WAIT_MESH;
         write->timeout_ns = 0;
@@ -342,6 +223,8 @@ static void returned(struct app *app, struct sim_write *write)
                         app_saw(app, i, write->announced[i]);
                 }
         }
+        spool_drop(write);
+        write->is_spooled = false;
         write->stage = WRITE_FREE;
 }
 
@@ -438,5 +321,5 @@ bool app_is_idle(const struct app *app)
                         return false;
                 }
         }
-        return is_connected(app);
+        return app_is_connected(app);
 }

@@ -140,7 +140,8 @@ void audit_applied(void *context, const char *source, uint64_t number, const str
                 return;
         }
         if (number != node->seen_number[index] + 1 && number != 1 &&
-                        floor <= node->seen_floor[index] && node->seen_number[index] > 0) {
+                        floor <= node->seen_floor[index] && floor != CMI_PAGE_FLOOR_CLOSED &&
+                        node->seen_number[index] > 0) {
                 violation(world,
                                 "C7 %s applies %llu of node%u after %llu, and has forgotten "
                                 "nothing",
@@ -197,6 +198,9 @@ void audit_page(struct node *node)
                 node->undisturbed_ns = NEVER;
         } else if (node->undisturbed_ns == NEVER) {
                 node->undisturbed_ns = node->world->now_ns;
+        }
+        if (audit_is_live(node) && node->live_ns == NEVER) {
+                node->live_ns = node->world->now_ns;
         }
 }
 

@@ -45,6 +45,9 @@ static void perform(struct node *node)
         case CALL_PUBLISH:
                 app_publish(node, call->write, call->now);
                 break;
+        case CALL_SPOOL:
+                spool_take(node, call->now);
+                break;
         case CALL_STOP:
                 core_stop(node->core, call->now);
                 break;

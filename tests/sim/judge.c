@@ -16,6 +16,11 @@
  *     a node whose host lost what it knew of the intent, when nobody who knows it can tell it; and
  *     one that had left and come back unnoticed, when the origin's host lost it before they met.
  * C6  No hit without a lease, and none on a page whose meshd has said goodbye.
+ *
+ * Regions that are served by their TTL have no C2 and need no lease, but end with the TTL (C6).
+ * Exempt from C1 and C13 are their apps when their meshd was killed and a later one, which they have
+ * not found, has spoken for the node, as to origins that were not LIVE with the first one: those
+ * never heard of the apps.
  */
 #include "tests/sim/world.h"
 
@@ -98,6 +103,7 @@ void judge_acknowledged(struct world *world, const struct sim_write *write)
                                                         .at_ns = world->now_ns,
                                                         .version = write->versions[i],
                                                         .held_ns = NEVER,
+                                                        .live_ns = write->app->node->live_ns,
                                                         .origin = write->app->node->index,
                                                         .left = write->left,
                                         });
@@ -113,6 +119,7 @@ void judge_intent(struct world *world, const struct sim_write *write)
                 if (write->keys & 1u << i) {
                         key->held[key->n_held++ % HELD_MAX] = (struct held){
                                         .known_ns = write->published_ns,
+                                        .live_ns = write->app->node->live_ns,
                                         .from_ns = world->now_ns,
                                         .until_ns = write->published_ns + write->deadline_ns,
                                         .place = write->place,
@@ -163,6 +170,7 @@ void judge_intent_committed(struct world *world, const struct event *event)
                                          .at_ns = world->now_ns,
                                          .version = key->newest,
                                          .held_ns = held_ns,
+                                         .live_ns = world->nodes[event->a].live_ns,
                                          .origin = event->a,
                                          .left = (uint32_t)(event->b >> 8),
                          });
@@ -203,6 +211,17 @@ static bool is_untold(const struct sim_reader *reader, uint64_t held_ns, uint32_
         return held_ns != NEVER;
 }
 
+/*
+ * Its meshd was killed, and a later one, which its app has not found, has spoken for the node; to an
+ * origin that had no time to learn which regions the apps of the first one have. They go on by the
+ * TTL while nobody listens.
+ */
+static bool is_orphaned(const struct sim_reader *reader, uint64_t live_ns)
+{
+        return reader->get.is_ttl && reader->page->is_orphaned &&
+               reader->page->ended_ns - reader->app->node->world->options.lease_ns < live_ns;
+}
+
 static void check_held(struct world *world, const struct sim_reader *reader)
 {
         const struct key *key = &world->keys[reader->key];
@@ -212,6 +231,7 @@ static void check_held(struct world *world, const struct sim_reader *reader)
 
                 if (held->from_ns < reader->started_ns && world->now_ns < held->until_ns &&
                                 !is_beyond(reader, held->origin, held->left) &&
+                                !is_orphaned(reader, held->live_ns) &&
                                 !is_unmet(reader, held->known_ns, held->origin, held->left) &&
                                 !is_untold(reader, held->known_ns, held->left)) {
                         violation(world,
@@ -229,6 +249,7 @@ static void check_held(struct world *world, const struct sim_reader *reader)
 static bool is_exempt(const struct sim_reader *reader, const struct acknowledged *acknowledged)
 {
         return is_beyond(reader, acknowledged->origin, acknowledged->left) ||
+               is_orphaned(reader, acknowledged->live_ns) ||
                is_unmet(reader, acknowledged->held_ns, acknowledged->origin, acknowledged->left) ||
                is_untold(reader, acknowledged->held_ns, acknowledged->left);
 }
@@ -289,7 +310,13 @@ static void check_lease(
         const struct cmi_page *page = reader->page->memory;
         const char *name = reader->app->node->name;
 
-        if (precise.mono_ns >= later(reader->lease_end.mono_ns, page->lease_end_mono_ns) ||
+        if (reader->get.is_ttl) {
+                if (precise.mono_ns >= reader->get.entry.expires_ns &&
+                                precise.mono_ns - reader->get.entry.expires_ns >=
+                                                reader->get.tick_ns) {
+                        violation(world, "C6 %s: a hit after its TTL", name);
+                }
+        } else if (precise.mono_ns >= later(reader->lease_end.mono_ns, page->lease_end_mono_ns) ||
                         precise.real_ns >=
                                         later(reader->lease_end.real_ns, page->lease_end_real_ns)) {
                 violation(world, "C6 %s: a hit without a lease", name);
@@ -306,7 +333,9 @@ void judge_hit(struct world *world, const struct sim_reader *reader, struct cmi_
 {
         check_held(world, reader);
         check_acknowledged(world, reader);
-        check_staleness(world, reader);
+        if (!reader->get.is_ttl) {
+                check_staleness(world, reader);
+        }
         check_lease(world, reader, precise);
         if (reader->get.entry.version < reader->least) {
                 violation(world,

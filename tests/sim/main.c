@@ -221,12 +221,16 @@ static void print_tally(const struct world *world, double seconds)
                         (unsigned long long)tally->n_faults,
                         (unsigned long long)tally->n_frames_lease);
         printf("# intents held %llu, ended late %llu; questions %llu, answers %llu, connections of "
-               "apps ended %llu, loads awaited %llu\n",
+               "apps ended %llu, loads awaited %llu\n"
+               "# apps killed %llu, published out of spools %llu, obituaries %llu, looks by TTL %llu\n",
                         (unsigned long long)tally->n_intents,
                         (unsigned long long)tally->n_late_ends,
                         (unsigned long long)tally->n_questions,
                         (unsigned long long)tally->n_answers, (unsigned long long)tally->n_drops,
-                        (unsigned long long)tally->n_awaited);
+                        (unsigned long long)tally->n_awaited, (unsigned long long)tally->n_quits,
+                        (unsigned long long)tally->n_spooled,
+                        (unsigned long long)tally->n_obituaries,
+                        (unsigned long long)tally->n_looks);
         printf("# hits %llu, misses %llu, writes %llu, waits: 0 %llu, PARTIAL %llu, PENDING %llu, "
                "TIMEOUT %llu, forgot %llu, RESET %llu\n",
                         (unsigned long long)tally->n_hits, (unsigned long long)tally->n_misses,

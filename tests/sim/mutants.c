@@ -31,6 +31,13 @@ static const struct {
                 RULE(PUT_REPLACES, 200, "a put never replaces a good entry"),
                 RULE(WAITER_UNCHECKED, 200, "a waiter of a load checks its result like a get"),
                 RULE(OWNER_UNCHECKED, 200, "a put asks whose the region's index is"),
+                RULE(TTL_UNVOUCHED, 200, "by TTL: only a page that is still the node's"),
+                RULE(TTL_UNJOINED, 200, "by TTL: not before the node was LIVE once"),
+                RULE(TTL_GAP_KEPT, 1000, "by TTL: after a time without proof forget"),
+                RULE(TTL_PAGE_OPEN, 200, "by TTL: who ends closes the page"),
+                RULE(TTL_OWED_IGNORED, 200, "by TTL: apps may not have found a new meshd"),
+                RULE(TTL_LAPSED_ENOUGH, 200, "by TTL: who has lapsed goes on serving"),
+                RULE(SPOOL_UNREAD, 200, "what is spooled is published by the next meshd"),
                 RULE(FULL_QUEUE_DROPS, 200, "what a full queue refuses is sent later"),
                 RULE(LOST_LOG_KEPT, 200, "a new stream of a known node: forget"),
                 RULE(STREAM_NOT_DURABLE, 200, "B6: the stream survives meshd"),
@@ -61,7 +68,7 @@ static const struct {
                 RULE(INTENT_UNTOLD, 200, "HELLO and RESET carry the open intents"),
                 RULE(INTENT_GRANT_EARLY, 200, "no grant counts before they are flagged"),
                 RULE(INTENT_NOT_DURABLE, 200, "open intents survive meshd"),
-                RULE(INTENT_LAPSED_ENOUGH, 200, "a begin waits until each member has applied it"),
+                RULE(INTENT_LAPSED_ENOUGH, 600, "a begin waits until each member has applied it"),
 #undef RULE
 };
 

@@ -200,11 +200,72 @@ static enum fault draw_fault(struct world *world)
         return fault;
 }
 
+/* Whoever looks after the host lets another one speak for it. */
+static void speak_later(struct node *node, struct act fault)
+{
+        struct world *world = node->world;
+        const struct options *options = &world->options;
+
+        if (fault.kind == ACT_KILL && options->obituary_ppm > 0 &&
+                        random_chance(&world->more, options->obituary_ppm)) {
+                world_add(world, random_duration(&world->more, 100000, options->lease_ns / 2),
+                                EVENT_OBITUARY, node->index, node->life, NULL);
+        }
+}
+
+void nemesis_obituary_event(struct node *node, uint64_t life)
+{
+        if (node->life == life && !node->is_up && node->world->stage == STAGE_CHAOS) {
+                act(node, (struct act){.kind = ACT_OBITUARY});
+        }
+}
+
+/* Another meshd comes, answers and dies while an app is stopped that keeps what it has. */
+static void replace_unseen(struct world *world, struct node *node, int64_t app)
+{
+        struct random *more = &world->more;
+        uint64_t lease_ns = world->options.lease_ns;
+        uint64_t end_ns = random_between(more, 2 * lease_ns, 5 * lease_ns);
+        int64_t for_ns = (int64_t)(end_ns + random_below(more, lease_ns / 20));
+
+        act(node, (struct act){.kind = ACT_HALT, .halt = {app, for_ns}});
+        act(node, (struct act){.kind = ACT_KILL});
+        world_add(world, random_duration(more, 100000, lease_ns / 4), EVENT_START, node->index,
+                        node->host_life, NULL);
+        world_add(world, end_ns, EVENT_KILL, node->index, node->life + 1, NULL);
+}
+
+/* An app dies, or is stopped while its meshd goes on. */
+void nemesis_app_event(struct world *world)
+{
+        const struct options *options = &world->options;
+        struct random *more = &world->more;
+        struct node *node = &world->nodes[random_below(more, options->n_nodes)];
+        int64_t app = (int64_t)random_below(more, options->n_apps);
+
+        if (world->stage != STAGE_CHAOS) {
+                return;
+        }
+        if (options->n_ttl > 0 && node->is_up && random_chance(more, 200000)) {
+                replace_unseen(world, node, app);
+        } else if (random_chance(more, 500000)) {
+                act(node, (struct act){.kind = ACT_QUIT, .drop = {app}});
+        } else {
+                uint64_t for_ns = random_duration(
+                                more, options->lease_ns / 10, 10 * options->lease_ns);
+
+                act(node, (struct act){.kind = ACT_HALT, .halt = {app, (int64_t)for_ns}});
+        }
+        world_add(world, random_between(more, options->quit_ns / 2, options->quit_ns * 3 / 2),
+                        EVENT_APP, 0, 0, NULL);
+}
+
 static void kill_and_start(struct node *node, struct act fault)
 {
         if (node->is_up || fault.kind == ACT_CRASH) {
                 act(node, fault);
                 node_start_later(node);
+                speak_later(node, fault);
         }
 }
 

@@ -34,6 +34,11 @@ bool node_is_running(const struct node *node)
         return node->is_up && node->n_stops == 0 && node->n_freezes == 0 && !node->is_in_call;
 }
 
+bool node_is_serving(const struct node *node)
+{
+        return node_is_running(node) && !node->is_obituary && !node->is_taking;
+}
+
 void node_init(struct world *world, uint32_t index)
 {
         struct node *node = &world->nodes[index];
@@ -196,7 +201,7 @@ static struct sim_page *make_page(struct node *node)
         page->node = node->index;
         page->life = node->life;
         page->incarnation = node->incarnation;
-        page->closed_ns = NEVER;
+        page->closed_ns = page->ended_ns = NEVER;
         page->next = world->pages;
         world->pages = page;
         return page;
@@ -245,7 +250,8 @@ static void open_log(struct node *node, struct core_options *options)
         if (outcome < 0) {
                 violation(world, "log_open() of %s says %d", node->name, outcome);
         }
-        options->is_clean = outcome == LOG_CONTINUED && log_was_closed(&node->log);
+        options->is_clean = outcome == LOG_CONTINUED && log_was_closed(&node->log) &&
+                            !log_was_closed_for_dead(&node->log);
         trace(world, "%s starts, incarnation %llu, stream %016llx at %llu%s", node->name,
                         (unsigned long long)node->incarnation,
                         (unsigned long long)log_stream(&node->log),
@@ -287,7 +293,7 @@ void node_start_later(struct node *node)
         world_add(world, delay, EVENT_START, node->index, node->host_life, NULL);
 }
 
-void node_start(struct node *node)
+static void start(struct node *node, bool is_obituary)
 {
         static const struct core_sink callbacks = {
                         .dial = network_dial,
@@ -310,6 +316,8 @@ void node_start(struct node *node)
         node->life++;
         node->is_up = true;
         node->stopping = STOP_NO;
+        node->is_obituary = is_obituary;
+        node->is_closed = false;
         node->n_stops = 0;
         node->is_in_call = false;
         node->interrupt_at = 0;
@@ -317,6 +325,7 @@ void node_start(struct node *node)
         node->n_busy = 0;
         node->n_requests = 0;
         node->n_questions = 0;
+        node->live_ns = NEVER;
         node->incarnation++;
         node->undisturbed_ns = NEVER;
         node->turn_clock = node_clock(node);
@@ -336,7 +345,18 @@ void node_start(struct node *node)
                         node_clock(node));
         audit_started(node);
         remember_peers(node);
+        spool_begin(node);
         kick(node);
+}
+
+void node_start(struct node *node)
+{
+        start(node, false);
+}
+
+void node_start_for_dead(struct node *node)
+{
+        start(node, true);
 }
 
 static void end_process(struct node *node, bool is_host)
@@ -344,7 +364,9 @@ static void end_process(struct node *node, bool is_host)
         struct world *world = node->world;
 
         network_process_ended(node, is_host);
+        node->page->ended_ns = world->now_ns;
         node->is_up = false;
+        node->is_taking = false;
         node->is_in_call = false;
         node->interrupt_at = 0;
         free(node->call.frame);
@@ -374,6 +396,7 @@ void node_crash(struct node *node)
         if (node->is_up) {
                 end_process(node, true);
         }
+        spool_lose(node);
         node->is_log_lost = true;
         node->host_life++;
         node->n_freezes = 0;
@@ -402,27 +425,54 @@ void node_clean_stop(struct node *node)
         node_call(node, &(struct call){.kind = CALL_STOP});
 }
 
+/* Apps that still look at a page of before are spoken for by somebody who does not know them. */
+void node_orphan_pages(struct node *node)
+{
+        struct sim_page *page;
+
+        for (page = node->world->pages; page; page = page->next) {
+                page->is_orphaned |= page->node == node->index && page->closed_ns == NEVER;
+        }
+}
+
+static void close_log(struct node *node)
+{
+        if (node->is_goodbye && node->is_obituary) {
+                log_close_for_dead(&node->log);
+        } else if (node->is_goodbye) {
+                log_close(&node->log);
+        }
+        node->is_closed = node->is_goodbye;
+}
+
 void node_stopping_event(struct node *node, uint64_t life)
 {
         struct world *world = node->world;
 
-        if (!node->is_up || node->life != life || node->stopping == STOP_NO) {
+        if (!node->is_up || node->life != life) {
+                return;
+        }
+        if (node->stopping == STOP_NO && node->is_obituary && node_is_running(node) &&
+                        obituary_is_over(node)) {
+                node_clean_stop(node);
                 return;
         }
         world_add(world, world->options.lease_ns / 100, EVENT_STOPPING, node->index, life, NULL);
+        if (node->stopping == STOP_NO) {
+                return;
+        }
         if (!node_is_running(node)) {
                 return;
         }
         if (node->stopping == STOP_GOODBYE) {
                 trace(world, "%s: meshd exits", node->name);
-                if (node->is_goodbye) {
-                        log_close(&node->log);
-                }
+                close_log(node);
                 end_process(node, false);
                 node_start_later(node);
         } else if (core_is_flushed(node->core) || world->now_ns >= node->stop_deadline_ns) {
                 node->stopping = STOP_GOODBYE;
                 node->page->closed_ns = world->now_ns;
+                node_orphan_pages(node);
                 node->is_goodbye = false;
                 node_call(node, &(struct call){.kind = CALL_GOODBYE});
         }
@@ -506,6 +556,7 @@ void node_free(struct node *node)
         free(node->log_memory);
         free(node->intents);
         free(node->stack);
+        spool_lose(node);
         node->call.frame = NULL;
         node->core_memory = NULL;
         node->log_memory = NULL;

@@ -29,20 +29,33 @@ static uint32_t all_keys(const struct world *world)
         return (1u << world->options.n_keys) - 1;
 }
 
-static uint32_t keys_of_tag(const struct world *world, uint8_t tag)
+static uint32_t keys_of_tag(const struct world *world, const char *region, uint8_t tag)
 {
         uint32_t keys = 0;
 
         for (uint32_t i = 0; i < world->options.n_keys; i++) {
-                keys |= reader_tag(i, world->options.n_tags) == tag ? 1u << i : 0;
+                keys |= reader_tag(i, world->options.n_tags) == tag &&
+                                                        strcmp(app_region(world, i), region) == 0
+                                        ? 1u << i
+                                        : 0;
         }
         return keys;
 }
 
-static void write_targets(
-                struct cmi_writer *writer, const uint8_t *key, const uint8_t *tag, bool is_whole)
+static uint32_t keys_of_region(const struct world *world, const char *region)
 {
-        cmi_op_write_begin(writer, cmi_slice_str("r"), key ? 1 : 0);
+        uint32_t keys = 0;
+
+        for (uint32_t i = 0; i < world->options.n_keys; i++) {
+                keys |= strcmp(app_region(world, i), region) == 0 ? 1u << i : 0;
+        }
+        return keys;
+}
+
+static void write_targets(struct cmi_writer *writer, const char *region, const uint8_t *key,
+                const uint8_t *tag, bool is_whole)
+{
+        cmi_op_write_begin(writer, cmi_slice_str(region), key ? 1 : 0);
         if (key) {
                 cmi_write_bin(writer, cmi_slice(key, 1));
         }
@@ -59,8 +72,10 @@ static uint32_t keys_of(const struct world *world, enum write_op op, uint32_t ke
         case OP_KEY:
                 return 1u << key;
         case OP_TAG:
-                return keys_of_tag(world, reader_tag(key, world->options.n_tags));
+                return keys_of_tag(world, app_region(world, key),
+                                reader_tag(key, world->options.n_tags));
         case OP_REGION:
+                return keys_of_region(world, app_region(world, key));
         case OP_ALL:
         case OP_UNKNOWN:
                 return all_keys(world);
@@ -87,8 +102,8 @@ void operation_make(struct sim_write *write, enum write_op op, uint32_t key)
         } else if (op == OP_ALL) {
                 cmi_op_write_all(&writer);
         } else {
-                write_targets(&writer, op == OP_KEY ? &key_name : NULL, op == OP_TAG ? &tag : NULL,
-                                op == OP_REGION);
+                write_targets(&writer, app_region(world, key), op == OP_KEY ? &key_name : NULL,
+                                op == OP_TAG ? &tag : NULL, op == OP_REGION);
         }
         write->op_len = (uint32_t)writer.len;
 }
@@ -102,7 +117,7 @@ void operation_intent(struct sim_write *write)
         bool is_begin = write->intent == INTENT_BEGINS;
 
         cmi_op_write_intent(&writer, is_begin ? CMI_OP_INTENT_BEGIN : CMI_OP_INTENT_END,
-                        cmi_slice_str("r"), write->is_by_tag ? 0 : 1);
+                        cmi_slice_str(app_region(world, write->key)), write->is_by_tag ? 0 : 1);
         if (!write->is_by_tag) {
                 cmi_write_bin(&writer, cmi_slice(&key, 1));
         }
@@ -116,5 +131,6 @@ void operation_intent(struct sim_write *write)
                 cmi_op_write_place(&writer, write->place.stream, write->place.number);
         }
         write->op_len = (uint32_t)writer.len;
-        write->keys = write->is_by_tag ? keys_of_tag(world, tag) : 1u << write->key;
+        write->keys = write->is_by_tag ? keys_of_tag(world, app_region(world, write->key), tag)
+                                       : 1u << write->key;
 }

@@ -109,6 +109,7 @@ void operator_call(struct node *node, const struct act *act)
                 forget(node, act);
                 return;
         case ACT_DROP:
+        case ACT_QUIT:
                 app_drop(&node->world->apps[node->index][act->drop.app]);
                 return;
         case ACT_READ:
@@ -125,6 +126,8 @@ void operator_call(struct node *node, const struct act *act)
         case ACT_STEP:
         case ACT_INTERRUPT:
         case ACT_TEAR:
+        case ACT_HALT:
+        case ACT_OBITUARY:
         case ACT_KINDS:
                 break;
         }

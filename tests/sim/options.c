@@ -91,6 +91,22 @@ void options_draw(struct options *options, struct random *random)
         draw_faults(options, random);
 }
 
+void options_draw_more(struct options *options, struct random *random)
+{
+        uint64_t lease_ns = options->lease_ns;
+
+        options->n_ttl = (uint32_t)PICK(random, 0, 0, 1, 2);
+        options->ttl_ns = lease_ns * PICK(random, 5, 20, 60);
+        options->deaf_ns = lease_ns * PICK(random, 2, 10, 30);
+        options->has_spool = (uint32_t)PICK(random, 0, 1);
+        options->quit_ns = lease_ns * PICK(random, 0, 2, 6);
+        options->obituary_ppm = (uint32_t)PICK(random, 0, 0, 300000, 800000);
+        if (options->n_ttl == 0) {
+                options->deaf_ns = 0;
+        }
+        options->n_keys += options->n_ttl;
+}
+
 /* As text */
 
 #define NUMBER(name)                                                                               \
@@ -114,6 +130,10 @@ static const struct {
                 NUMBER(n_keys),
                 NUMBER(n_tags),
                 NUMBER(has_shared_loads),
+                NUMBER(n_ttl),
+                NUMBER(has_spool),
+                TIME(ttl),
+                TIME(deaf),
                 TIME(lease),
                 TIME(gone),
                 TIME(margin),
@@ -253,9 +273,10 @@ bool options_are_whole(const struct options *options)
         return options->n_nodes >= 2 && options->n_nodes <= NODES_MAX && options->n_apps >= 1 &&
                options->n_apps <= APPS_MAX && options->n_readers >= 1 &&
                options->n_readers <= READERS_MAX && options->n_keys >= 1 &&
-               options->n_keys <= KEYS_MAX && options->n_tags >= 1 &&
-               options->lease_ns >= CMI_NS_PER_MS && options->gone_ns >= options->lease_ns &&
-               options->tick_ns >= 1 && options->queue_max >= 1 && options->jitter_ns >= 1 &&
+               options->n_keys <= KEYS_MAX && options->n_ttl < options->n_keys &&
+               options->n_tags >= 1 && options->lease_ns >= CMI_NS_PER_MS &&
+               options->gone_ns >= options->lease_ns && options->tick_ns >= 1 &&
+               options->queue_max >= 1 && options->jitter_ns >= 1 &&
                options->discover_ns >= options->n_nodes && options->retry_ns >= 1 &&
                options->log_size >= 65536 && options->log_size <= 16u << 20;
 }

@@ -34,6 +34,8 @@ struct options {
         uint32_t n_keys;
         uint32_t n_tags;
         uint32_t has_shared_loads; /* readers wait for another's load of the key */
+        uint32_t n_ttl;     /* of the keys, the last: of a region that is served by its TTL */
+        uint32_t has_spool; /* apps keep what no meshd takes beyond their own life */
 
         uint64_t lease_ns;
         uint64_t gone_ns;
@@ -58,6 +60,8 @@ struct options {
         uint32_t pause_ppm; /* share of reader's steps after which it is paused */
         uint64_t pause_ns;
         uint64_t write_ns;
+        uint64_t ttl_ns;
+        uint64_t deaf_ns; /* longest time in which an app does not notice that its meshd ended */
         uint64_t announce_ns; /* longest time from commit to publication */
         uint32_t wait_mesh_ppm;
         uint32_t wide_ppm;    /* share of invalidations by tag, region or all */
@@ -66,6 +70,8 @@ struct options {
         uint32_t intent_ppm;  /* writes that begin with an intent */
         uint32_t dying_ppm;   /* whose owner dies before it ends it */
 
+        uint64_t quit_ns;       /* mean time between deaths of apps; 0: none dies by itself */
+        uint32_t obituary_ppm;  /* share of killed meshds for which another one speaks */
         uint64_t ask_ns;        /* mean time between what operators want */
         uint32_t drop_ppm;      /* share of it that ends connections and takes regions */
         uint32_t interrupt_ppm; /* share of the core's calls that are paused or killed half-way */
@@ -78,6 +84,9 @@ struct options {
 };
 
 void options_draw(struct options *options, struct random *random);
+
+/* What came later, from another chance: a seed without any of it is the one that it always was. */
+void options_draw_more(struct options *options, struct random *random);
 
 /* Those that matter when acts are not drawn, one a line: "NAME VALUE". */
 void options_write(FILE *file, const struct options *options);

@@ -12,6 +12,26 @@ static struct cmi_time page_lease(const struct sim_page *page)
         return (struct cmi_time){page->memory->lease_end_mono_ns, page->memory->lease_end_real_ns};
 }
 
+static struct cmi_time coarse_clock(const struct node *node)
+{
+        struct cmi_time precise = node_clock(node);
+        uint64_t tick_ns = node->world->options.tick_ns;
+
+        return (struct cmi_time){precise.mono_ns - precise.mono_ns % tick_ns,
+                        precise.real_ns - precise.real_ns % tick_ns};
+}
+
+/* For the gets to come: is the page still the node's? */
+static void look(struct sim_reader *reader)
+{
+        struct app *app = reader->app;
+
+        if (app->page && reader_is_ttl(&app->cache, reader->key) &&
+                        reader_look_is_due(&app->cache, coarse_clock(app->node).mono_ns)) {
+                app_look(app);
+        }
+}
+
 static enum reader_step begin_read(struct sim_reader *reader)
 {
         struct app *app = reader->app;
@@ -25,19 +45,14 @@ static enum reader_step begin_read(struct sim_reader *reader)
         }
         reader->lease_end = page_lease(app->page);
         memcpy(reader->gone_ns, app->page->gone_ns, sizeof(reader->gone_ns));
-        if (app_has_pending(app) || !reader_get_begin(&app->cache, reader->key, &reader->get)) {
+        if (app_has_pending(app) && !reader_is_ttl(&app->cache, reader->key)) {
+                return STEP_TOKEN;
+        }
+        if (!reader_get_begin(&app->cache, reader->key, &reader->get)) {
+                look(reader);
                 return STEP_TOKEN;
         }
         return STEP_CHECK;
-}
-
-static struct cmi_time coarse_clock(const struct node *node)
-{
-        struct cmi_time precise = node_clock(node);
-        uint64_t tick_ns = node->world->options.tick_ns;
-
-        return (struct cmi_time){precise.mono_ns - precise.mono_ns % tick_ns,
-                        precise.real_ns - precise.real_ns % tick_ns};
 }
 
 static void hit(struct sim_reader *reader)
@@ -52,12 +67,29 @@ static void hit(struct sim_reader *reader)
         world->tally.n_hits++;
 }
 
+/* Once more after a look, which may have brought the proof without which nothing is served. */
+static bool get_again(struct sim_reader *reader)
+{
+        struct app *app = reader->app;
+
+        if (!reader->get.is_ttl || app->page != reader->page) {
+                return false;
+        }
+        look(reader);
+        if (!reader_get_begin(&app->cache, reader->key, &reader->get)) {
+                return false;
+        }
+        reader_get_check(&reader->get);
+        return reader_get_end(&reader->get, coarse_clock(app->node));
+}
+
 static enum reader_step end_get(struct sim_reader *reader)
 {
-        if (!reader_get_end(&reader->get, coarse_clock(reader->app->node))) {
+        if (!reader_get_end(&reader->get, coarse_clock(reader->app->node)) && !get_again(reader)) {
                 return STEP_TOKEN;
         }
         hit(reader);
+        look(reader);
         app_saw(reader->app, reader->key, reader->get.entry.version);
         return STEP_IDLE;
 }
@@ -91,6 +123,7 @@ static enum reader_step take_result(struct sim_reader *waiter, const struct sim_
                 return STEP_TOKEN;
         }
         waiter->lease_end = page_lease(app->page);
+        look(waiter);
         reader_get_result(&app->cache, waiter->key, loader->version, loader->token, &waiter->get);
         reader_get_check(&waiter->get);
         if (!reader_get_end(&waiter->get, coarse_clock(app->node)) && !MUTANT(WAITER_UNCHECKED)) {
@@ -119,7 +152,9 @@ static enum reader_step put(struct sim_reader *reader)
                 if (MUTANT(TOKEN_AFTER_LOAD)) {
                         reader->token = reader_token(&app->cache);
                 }
-                if (reader_put(&app->cache, reader->key, reader->version, reader->token)) {
+                look(reader);
+                if (reader_put(&app->cache, reader->key, reader->version, reader->token,
+                                    coarse_clock(app->node).mono_ns)) {
                         app_saw(app, reader->key, reader->version);
                 }
         }
@@ -195,7 +230,7 @@ void app_read(struct app *app, const struct act *act)
 {
         struct sim_reader *reader = &app->readers[act->read.reader];
 
-        if (reader->step == STEP_IDLE && app->node->n_freezes == 0) {
+        if (reader->step == STEP_IDLE && !app_is_halted(app)) {
                 reader->key = (uint32_t)act->read.key;
                 for (enum reader_step step = STEP_CHECK; step <= STEP_PUT; step++) {
                         reader->pause_ns[step] = (uint64_t)act->read.pause_ns[step - STEP_CHECK];
@@ -243,7 +278,7 @@ void app_read_event(struct sim_reader *reader, uint64_t life)
         if (app->life != life) {
                 return;
         }
-        if (app->node->n_freezes > 0) {
+        if (app_is_halted(app)) {
                 app_add(app, world->options.lease_ns / 50, EVENT_READ, 0, reader);
         } else if (reader->step == STEP_IDLE) {
                 plan_read(reader);
@@ -264,7 +299,8 @@ static bool read_one(struct app *app, uint32_t key)
         struct reader_token token = reader_token(&app->cache);
 
         memcpy(reader.gone_ns, app->page->gone_ns, sizeof(reader.gone_ns));
-        reader_put(&app->cache, key, world->keys[key].newest, token);
+        reader_put(&app->cache, key, world->keys[key].newest, token,
+                        coarse_clock(app->node).mono_ns);
         if (!reader_get_begin(&app->cache, key, &reader.get)) {
                 return false;
         }

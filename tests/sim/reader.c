@@ -8,14 +8,14 @@ uint8_t reader_tag(uint32_t key, uint32_t n_tags)
         return (uint8_t)(key % n_tags);
 }
 
-void reader_map(struct reader_cache *cache, const struct cmi_page_view *view, uint32_t region,
-                uint32_t n_keys, uint32_t n_tags)
+void reader_map(struct reader_cache *cache, const struct cmi_page_view *view,
+                const uint32_t regions[2], uint32_t n_tags)
 {
         cache->view = *view;
         cache->has_page = true;
-        cache->region = region;
-        cache->owner = cmi_page_owner(view, region);
-        for (uint32_t i = 0; i < n_keys; i++) {
+        cache->vouched_ns = 0;
+        for (uint32_t i = 0; i < cache->n_keys; i++) {
+                uint32_t region = regions[reader_is_ttl(cache, i)];
                 uint8_t key = (uint8_t)i;
                 uint8_t tag = reader_tag(i, n_tags);
                 XXH128_hash_t hash = cmi_page_hash(view->seed, CMI_PAGE_KEY, region, &key, 1);
@@ -24,6 +24,7 @@ void reader_map(struct reader_cache *cache, const struct cmi_page_view *view, ui
                 hash = cmi_page_hash(view->seed, CMI_PAGE_TAG, region, &tag, 1);
                 cache->slots[i].tag = cmi_page_slot(hash, view->tag_mask);
                 cache->slots[i].region = region;
+                cache->owners[i] = cmi_page_owner(view, region);
         }
 }
 
@@ -47,10 +48,17 @@ static bool is_good(const struct cmi_page_view *view, const struct reader_slots 
 }
 
 /* Asked after the token: what is older than that is dead by the stamp. */
-static bool is_ours(const struct reader_cache *cache)
+static bool is_ours(const struct reader_cache *cache, uint32_t key)
 {
-        return cmi_page_owner(&cache->view, cache->region) == cache->owner ||
+        return cmi_page_owner(&cache->view, cache->slots[key].region) == cache->owners[key] ||
                MUTANT(OWNER_UNCHECKED);
+}
+
+static uint64_t proof_end_ns(const struct reader_cache *cache)
+{
+        uint64_t lease_ns = load(&cache->view.page->lease_end_mono_ns);
+
+        return lease_ns > cache->vouched_ns ? lease_ns : cache->vouched_ns;
 }
 
 static void load_lease(struct reader_get *get)
@@ -59,29 +67,53 @@ static void load_lease(struct reader_get *get)
         get->lease_end.real_ns = load(&get->view.page->lease_end_real_ns);
 }
 
+static void begin(const struct reader_cache *cache, uint32_t key, struct reader_entry entry,
+                struct reader_get *ret_get)
+{
+        *ret_get = (struct reader_get){
+                        .view = cache->view,
+                        .slots = cache->slots[key],
+                        .entry = entry,
+                        .tick_ns = cache->tick_ns,
+                        .is_ttl = reader_is_ttl(cache, key),
+        };
+        load_lease(ret_get);
+        if (ret_get->is_ttl) {
+                ret_get->lease_end.mono_ns = proof_end_ns(cache);
+        }
+}
+
+bool reader_look_is_due(const struct reader_cache *cache, uint64_t coarse_mono_ns)
+{
+        return cache->has_page && !MUTANT(TTL_UNVOUCHED) &&
+               coarse_mono_ns + cache->tick_ns + cache->view.page->lease_ns / 2 >=
+                               proof_end_ns(cache);
+}
+
+void reader_vouch(struct reader_cache *cache, uint64_t until_ns, bool has_gap)
+{
+        for (uint32_t i = cache->n_keys - cache->n_ttl; has_gap && i < cache->n_keys; i++) {
+                if (!MUTANT(TTL_GAP_KEPT)) {
+                        reader_kill(cache, i);
+                }
+        }
+        cache->vouched_ns = until_ns;
+}
+
 bool reader_get_begin(const struct reader_cache *cache, uint32_t key, struct reader_get *ret_get)
 {
         if (!cache->has_page || !cache->entries[key].is_present) {
                 return false;
         }
-        ret_get->view = cache->view;
-        ret_get->slots = cache->slots[key];
-        ret_get->entry = cache->entries[key];
-        ret_get->tick_ns = cache->tick_ns;
-        ret_get->is_killed = false; /* it would be no entry */
-        load_lease(ret_get);
+        begin(cache, key, cache->entries[key], ret_get);
         return true;
 }
 
 void reader_get_result(const struct reader_cache *cache, uint32_t key, uint64_t version,
                 struct reader_token token, struct reader_get *ret_get)
 {
-        ret_get->view = cache->view;
-        ret_get->slots = cache->slots[key];
-        ret_get->entry = (struct reader_entry){true, version, token};
-        ret_get->tick_ns = cache->tick_ns;
-        ret_get->is_killed = cache->killed[key] > token.serial || !is_ours(cache);
-        load_lease(ret_get);
+        begin(cache, key, (struct reader_entry){true, version, token, UINT64_MAX}, ret_get);
+        ret_get->is_killed = cache->killed[key] > token.serial || !is_ours(cache, key);
 }
 
 void reader_get_check(struct reader_get *get)
@@ -94,6 +126,11 @@ bool reader_get_end(struct reader_get *get, struct cmi_time coarse)
 {
         if (MUTANT(LEASE_AFTER_SLOTS)) {
                 load_lease(get);
+        }
+        if (get->is_ttl) {
+                return get->is_good && coarse.mono_ns < get->entry.expires_ns &&
+                       (coarse.mono_ns + get->tick_ns < get->lease_end.mono_ns ||
+                                       MUTANT(TTL_UNVOUCHED));
         }
         return get->is_good && coarse.mono_ns + get->tick_ns < get->lease_end.mono_ns &&
                coarse.real_ns + get->tick_ns < get->lease_end.real_ns;
@@ -108,25 +145,31 @@ struct reader_token reader_token(struct reader_cache *cache)
         };
 }
 
+/* Would a get serve it, once there is a lease, or proof? */
+static bool is_kept(const struct reader_cache *cache, uint32_t key, uint64_t coarse_mono_ns)
+{
+        const struct reader_entry *entry = &cache->entries[key];
+
+        return entry->is_present && is_good(&cache->view, &cache->slots[key], &entry->token) &&
+               (!reader_is_ttl(cache, key) || coarse_mono_ns < entry->expires_ns);
+}
+
 /*
  * A good entry is never replaced: a slow loader must not bring its older value back. It follows
  * that hits never go back, though a caller whose value was refused may have seen a newer one.
  */
 bool reader_put(struct reader_cache *cache, uint32_t key, uint64_t version,
-                struct reader_token token)
+                struct reader_token token, uint64_t coarse_mono_ns)
 {
-        const struct reader_slots *slots = &cache->slots[key];
-        struct reader_entry *entry = &cache->entries[key];
-
-        if (!is_ours(cache) || cache->killed[key] > token.serial ||
-                        !is_good(&cache->view, slots, &token)) {
+        if (!is_ours(cache, key) || cache->killed[key] > token.serial ||
+                        !is_good(&cache->view, &cache->slots[key], &token)) {
                 return false;
         }
-        if (entry->is_present && is_good(&cache->view, slots, &entry->token) &&
-                        !MUTANT(PUT_REPLACES)) {
+        if (is_kept(cache, key, coarse_mono_ns) && !MUTANT(PUT_REPLACES)) {
                 return false;
         }
-        *entry = (struct reader_entry){true, version, token};
+        cache->entries[key] =
+                        (struct reader_entry){true, version, token, coarse_mono_ns + cache->ttl_ns};
         return true;
 }
 

@@ -46,6 +46,9 @@ static const struct shape {
                 [ACT_DESCRIBE] = {"describe", {{"ttl", false, NULL}}},
                 [ACT_FORGET] = {"forget", {{"whom", false, NULL}}},
                 [ACT_DROP] = {"drop", {{"app", false, NULL}}},
+                [ACT_QUIT] = {"quit", {{"app", false, NULL}}},
+                [ACT_HALT] = {"halt", {{"app", false, NULL}, {"for", true, NULL}}},
+                [ACT_OBITUARY] = {"obituary", {{0}}},
 };
 
 void script_add(struct script *script, const struct act *act)

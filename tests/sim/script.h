@@ -38,6 +38,9 @@ enum act_kind {
         ACT_DESCRIBE,  /* the region's options, as an app has them */
         ACT_FORGET,    /* a member that left */
         ACT_DROP,      /* meshd takes the connection of an app for ended */
+        ACT_QUIT,      /* an app dies and is started again */
+        ACT_HALT,      /* an app: SIGSTOP */
+        ACT_OBITUARY,  /* for a meshd that was killed */
         ACT_KINDS,
 };
 
@@ -97,7 +100,10 @@ struct act {
                 } forget;
                 struct {
                         int64_t app;
-                } drop;
+                } drop; /* quit */
+                struct {
+                        int64_t app, for_ns;
+                } halt;
         };
 };
 

@@ -161,7 +161,7 @@ static bool simplify_counts(struct shrinking *shrinking)
                 }
                 is_simpler = true;
         }
-        for (begin_trial(shrinking); options->n_keys > 1; begin_trial(shrinking)) {
+        for (begin_trial(shrinking); options->n_keys > options->n_ttl + 1; begin_trial(shrinking)) {
                 if (!set_narrow(shrinking, &options->n_keys, options->n_keys - 1)) {
                         break;
                 }
@@ -237,6 +237,9 @@ static bool simplify_act(struct shrinking *shrinking, size_t at)
         case ACT_DESCRIBE:
         case ACT_FORGET:
         case ACT_DROP:
+        case ACT_QUIT:
+        case ACT_HALT:
+        case ACT_OBITUARY:
         case ACT_KINDS:
                 break;
         }

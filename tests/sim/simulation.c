@@ -42,6 +42,7 @@ static void draw_chances(struct world *world)
         world->plan = chance(world->seed, 1);
         world->random = chance(world->seed, 2); /* until the first event */
         chances->rest = chance(world->seed, 3);
+        world->more = chance(world->seed, 60);
         for (uint32_t i = 0; i < NODES_MAX; i++) {
                 chances->nodes[i] = chance(world->seed, 4 + i);
                 for (uint32_t j = 0; j < APPS_MAX; j++) {
@@ -68,6 +69,7 @@ static void set_up(struct world *world, uint64_t seed)
                 world->options = world->script->options;
         } else {
                 options_draw(&world->options, &world->plan);
+                options_draw_more(&world->options, &world->more);
         }
         if (world->adjust) {
                 world->adjust(&world->options);
@@ -125,6 +127,9 @@ static void stage_event(struct world *world)
                         if (!world->script) {
                                 world_add(world, options->ask_ns, EVENT_OPERATOR, 0, 0, NULL);
                                 world_add(world, 1, EVENT_FAULT, 0, 0, NULL);
+                                if (options->quit_ns > 0) {
+                                        world_add(world, options->quit_ns, EVENT_APP, 0, 0, NULL);
+                                }
                         }
                         world_add(world, options->chaos_ns, EVENT_STAGE, 0, 0, NULL);
                 } else if (world->now_ns > settle_ns(world)) {
@@ -174,6 +179,15 @@ static bool all_hit(struct world *world)
         return true;
 }
 
+/* Whatever was in one is published by now. */
+static void check_spools(struct world *world)
+{
+        for (uint32_t i = 0; i < world->options.n_nodes; i++) {
+                memcpy(world->nodes[i].owed, world->nodes[i].kept, sizeof(world->nodes[i].owed));
+                spool_check(&world->nodes[i]);
+        }
+}
+
 static void audit_event_is_due(struct world *world)
 {
         char reason[200] = "";
@@ -185,6 +199,7 @@ static void audit_event_is_due(struct world *world)
                 violation(world, "C12 %.1f s after the heal: %s", (double)settle_ns(world) / 1e9,
                                 reason);
         } else if (world->stage == STAGE_WHOLE && is_whole && all_hit(world)) {
+                check_spools(world);
                 world->stage = STAGE_OVER;
         } else if (world->stage == STAGE_WHOLE && is_whole) {
                 if (world->now_ns > world->beat_deadline_ns + world->options.lease_ns) {
@@ -248,6 +263,21 @@ static void leave_due(struct world *world, const struct event *event)
         nemesis_leave_event(node_of(world, event), event->b);
 }
 
+static void spool_due(struct world *world, const struct event *event)
+{
+        spool_event(node_of(world, event), event->b);
+}
+
+static void obituary_due(struct world *world, const struct event *event)
+{
+        nemesis_obituary_event(node_of(world, event), event->b);
+}
+
+static void app_due(struct world *world, const struct event *event)
+{
+        nemesis_app_event(world);
+}
+
 static void stopping_due(struct world *world, const struct event *event)
 {
         node_stopping_event(node_of(world, event), event->b);
@@ -304,6 +334,9 @@ static void (*const handlers[EVENT_KINDS])(struct world *world, const struct eve
                 [EVENT_BREAK] = network_break_event,
                 [EVENT_KILL] = kill_due,
                 [EVENT_LEAVE] = leave_due,
+                [EVENT_SPOOL] = spool_due,
+                [EVENT_OBITUARY] = obituary_due,
+                [EVENT_APP] = app_due,
                 [EVENT_WRITABLE] = network_writable_event,
                 [EVENT_TICK] = tick_due,
                 [EVENT_DISCOVER] = discover_due,
@@ -343,6 +376,7 @@ static struct random *chance_of(struct world *world, const struct event *event)
         case EVENT_RETURN:
         case EVENT_START:
         case EVENT_STOPPING:
+        case EVENT_SPOOL:
         case EVENT_CONTINUE:
                 return &chances->nodes[event->a & 0xff];
         case EVENT_CONNECT:
@@ -359,6 +393,8 @@ static struct random *chance_of(struct world *world, const struct event *event)
                 return chance_of_app(world, reader->app);
         case EVENT_KILL:
         case EVENT_LEAVE:
+        case EVENT_OBITUARY:
+        case EVENT_APP:
         case EVENT_COMMIT:
         case EVENT_OPERATOR:
         case EVENT_FAULT:

@@ -8,6 +8,9 @@
  * node.c      hosts: clocks, and meshd processes around real cores
  * call.c      calls of a core, some of them interrupted half-way
  * app.c       processes with a cache on the node's page, and their writers
+ * attachment.c their connections to meshd
+ * spool.c     what they keep on disk while there is no meshd
+ * obituary.c  meshds that speak for dead ones
  * read.c      their readers
  * intent.c    writers that announce a write before they commit it
  * operation.c what writers publish
@@ -87,6 +90,8 @@ struct sim_page {
         uint64_t life;
         uint64_t incarnation;
         uint64_t closed_ns; /* its meshd said goodbye; NEVER: it did not */
+        uint64_t ended_ns;  /* and ended */
+        bool is_orphaned;   /* it did not, but a later one did */
         /* Since when each node is declared gone or left here; NEVER: it is not. */
         uint64_t gone_ns[NODES_MAX];
         uint32_t left; /* bits of those that left */
@@ -109,6 +114,7 @@ struct call {
                 CALL_STOP,
                 CALL_GOODBYE,
                 CALL_OPERATE,
+                CALL_SPOOL,
         } kind;
         struct cmi_time now;
         uint64_t connection;
@@ -144,8 +150,11 @@ struct node {
         } stopping;
         uint64_t stop_deadline_ns;
         bool is_goodbye;  /* was it said? */
+        bool is_closed;   /* its log, in order */
+        bool is_obituary; /* it speaks for its predecessor, and serves nobody */
         uint32_t n_stops; /* SIGSTOP */
         uint64_t life;
+        uint64_t live_ns; /* the first time; NEVER: not yet */
         uint64_t incarnation;
         uint32_t discovered;
         uint64_t core_size;
@@ -157,6 +166,11 @@ struct node {
         bool is_log_lost;
         uint64_t lost_ns; /* newest start without the log and the intents of before */
         struct log log;
+        struct spooled *spool;   /* of its apps */
+        bool is_taking;          /* it is being published */
+        uint64_t kept[KEYS_MAX]; /* newest versions that were ever in it */
+        uint64_t owed[KEYS_MAX]; /* and were when this meshd began */
+        uint64_t obituary_ns;    /* when it began */
         bool has_met[NODES_MAX]; /* on its disk */
         uint64_t tick_ns;        /* EVENT_TICK that counts */
         uint64_t tick_serial;
@@ -217,6 +231,7 @@ struct sim_write {
         struct cmi_position place;
         uint64_t node_life; /* of the meshd that has it */
         bool is_dropped;    /* by that, with the app's connection */
+        bool is_spooled;
         enum write_stage stage;
         enum cmi_wait wait;
         uint64_t timeout_ns;
@@ -261,6 +276,9 @@ struct app {
         uint64_t life;
         bool is_attached;   /* to a running meshd, as far as it knows */
         bool is_dropped;    /* as far as meshd knows */
+        uint64_t halted_ns; /* stopped until then */
+        uint64_t next_look_ns;
+        bool was_live;      /* its node, since the page was mapped */
         uint64_t held_life; /* of the meshd that keeps the region's index for it */
         struct sim_page *page;
         struct reader_cache cache;
@@ -280,6 +298,7 @@ struct acknowledged {
         uint64_t at_ns;
         uint64_t version;
         uint64_t held_ns; /* since when its intent was known; NEVER: it had none */
+        uint64_t live_ns; /* since when the origin's meshd was LIVE */
         uint32_t origin;
         uint32_t left; /* bits of nodes that had left, as far as the origin knew */
 };
@@ -289,6 +308,7 @@ struct held {
         uint64_t known_ns; /* since when others may know it */
         uint64_t from_ns;
         uint64_t until_ns;
+        uint64_t live_ns; /* since when the origin's meshd was LIVE */
         struct cmi_position place;
         uint32_t origin;
         uint32_t left;
@@ -319,6 +339,7 @@ struct tally {
         uint64_t n_events, n_calls, n_frames, n_hits, n_misses, n_writes, n_acknowledged, n_partial,
                         n_pending, n_timeouts, n_faults, n_forgot, n_resets, n_starts, n_interrupts,
                         n_torn, n_intents, n_late_ends, n_questions, n_answers, n_drops, n_awaited,
+                        n_looks, n_quits, n_spooled, n_obituaries,
                         n_frames_lease; /* the last: most of one node in a lease, to each peer */
         uint64_t virtual_ns;
         uint64_t n_changes[MEMBER_LEFT + 1][MEMBER_LEFT + 1]; /* of a member's state: from, to */
@@ -335,6 +356,7 @@ struct world {
         uint64_t seed;
         struct random random; /* of whoever has the present event */
         struct random plan;   /* of acts */
+        struct random more;   /* of what came later: seeds without it stay what they are */
         struct chances chances;
         const struct script *script;             /* what is done; NULL: it is drawn */
         size_t n_played;                         /* of its acts */
@@ -425,7 +447,10 @@ void network_free(struct world *world);
 void node_init(struct world *world, uint32_t index);
 struct cmi_time node_clock(const struct node *node);
 bool node_is_running(const struct node *node); /* its meshd would take an event now */
+bool node_is_serving(const struct node *node); /* and an app */
 void node_start(struct node *node);
+void node_start_for_dead(struct node *node); /* as an obituary */
+void node_orphan_pages(struct node *node);
 void node_start_later(struct node *node);
 void node_kill(struct node *node, bool is_log_lost);
 void node_crash(struct node *node);
@@ -452,12 +477,9 @@ void node_interruption(struct node *node);
 
 /* app.c */
 void app_start(struct app *app);
-void app_attach_event(struct app *app, uint64_t life);
 void app_write_event(struct app *app, const struct event *event);
 void app_publish(struct node *node, struct sim_write *write, struct cmi_time now);
 void app_done(struct node *node, uint64_t cookie, const struct core_outcome *outcome);
-void app_meshd_ended(struct app *app);
-void app_drop(struct app *app);
 void app_write(struct app *app, const struct act *act);
 void app_last_write(struct app *app);
 /* For as long as it lives. */
@@ -465,6 +487,32 @@ void app_add(struct app *app, uint64_t delay_ns, enum event_kind kind, uint32_t 
 void app_saw(struct app *app, uint32_t key, uint64_t version);
 bool app_has_pending(const struct app *app);
 bool app_is_idle(const struct app *app);
+
+/* attachment.c */
+bool app_is_connected(const struct app *app);
+const char *app_region(const struct world *world, uint32_t key); /* its name */
+void app_hand_over(struct app *app, struct sim_write *write);
+void app_attach_event(struct app *app, uint64_t life);
+void app_meshd_ended(struct app *app);
+void app_drop(struct app *app);
+void app_look(struct app *app);
+void app_quit(struct app *app);
+void app_halt(struct app *app, uint64_t duration_ns);
+bool app_is_halted(const struct app *app);
+
+/* spool.c */
+void spool_append(struct sim_write *write);
+void spool_drop(const struct sim_write *write); /* it was handed over */
+void spool_take(struct node *node, struct cmi_time now);
+void spool_begin(struct node *node);
+void spool_orphaned(struct node *node); /* an app died */
+void spool_event(struct node *node, uint64_t life);
+void spool_lose(struct node *node);
+void spool_check(struct node *node); /* was all of it published? */
+
+/* obituary.c */
+void obituary_begin(struct node *node);
+bool obituary_is_over(const struct node *node);
 
 /* read.c */
 void app_read_event(struct sim_reader *reader, uint64_t life);
@@ -530,3 +578,5 @@ void nemesis_sent(struct world *world, struct connection *connection);
 void nemesis_calls(struct node *node, const struct call *call); /* is to be interrupted? */
 void nemesis_kill_event(struct node *node, uint64_t life);
 void nemesis_leave_event(struct node *node, uint64_t life);
+void nemesis_obituary_event(struct node *node, uint64_t life);
+void nemesis_app_event(struct world *world);
