@@ -496,7 +496,9 @@ void core_stop(struct core *core, struct cmi_time now)
         if (!MUTANT(GOODBYE_BEFORE_LEASE)) {
                 lease_end_now(core);
                 /* The page outlives this process, and not all who read it look at the lease. */
-                cmi_page_close(&core->page);
+                if (!MUTANT(TTL_PAGE_OPEN)) {
+                        cmi_page_close(&core->page);
+                }
         }
         set_state(core, now, CORE_STOPPING, "stopping");
 }

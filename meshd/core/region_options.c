@@ -110,7 +110,7 @@ static bool has_ttl(const struct cmi_region *list, uint32_t n, uint64_t name)
 
 uint64_t region_options_name(const struct cmi_op *op)
 {
-        return op->kind == CMI_OP_ALL ? 0 : XXH3_64bits(op->region.data, op->region.len);
+        return op->region.len == 0 ? 0 : XXH3_64bits(op->region.data, op->region.len);
 }
 
 bool region_options_is_ttl(const struct core *core, uint64_t name)
@@ -213,7 +213,7 @@ static bool is_running(const struct core *core, struct cmi_time now, const struc
 bool region_options_is_owed(const struct core *core, struct cmi_time now,
                 const struct member *member, uint64_t name)
 {
-        for (uint32_t i = 0; i < member->n_owed; i++) {
+        for (uint32_t i = 0; i < member->n_owed && !MUTANT(TTL_OWED_IGNORED); i++) {
                 if ((name == 0 || member->owed[i].name == name) &&
                                 is_running(core, now, member, member->owed[i].ttl_ms)) {
                         return true;

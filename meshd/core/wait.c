@@ -126,7 +126,8 @@ static void finish(struct core *core, struct wait *wait, int outcome)
         for (uint32_t i = 0; wait->is_snapshot_taken && i < core->member_limit; i++) {
                 struct member *member = &core->members[i];
                 bool is_owed = region_options_is_owed(core, core->last_call, member, wait->region);
-                bool is_lapsed = results[i] == WAIT_LAPSED && !wait->is_ttl && !is_owed;
+                bool is_lapsed = results[i] == WAIT_LAPSED && !is_owed &&
+                                 (!wait->is_ttl || MUTANT(TTL_LAPSED_ENOUGH));
 
                 if (results[i] == WAIT_EXCLUDED) {
                         continue;
