@@ -87,6 +87,7 @@ struct cmi_connection {
         _Atomic uint64_t next_poke_ns;  /* CLOCK_MONOTONIC_COARSE; read without the lock */
         _Atomic uint64_t next_vouch_ns; /* the same */
         uint64_t vouched_ns;            /* of the present page: cmi_mapping_vouch() */
+        bool was_live;                  /* the node, as far as that page showed it */
 
         struct cmi_request requests[CM_REGIONS_MAX]; /* by the region's number in the handle */
         uint32_t n_requested; /* below it all are written on this connection */

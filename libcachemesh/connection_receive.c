@@ -63,6 +63,7 @@ static int install_page(struct cmi_connection *connection, const struct cmi_atta
         connection->page = page;
         connection->serial = serial;
         connection->vouched_ns = 0;
+        connection->was_live = atomic_load(&((struct cmi_page *)page)->state) == CMI_PAGE_LIVE;
         connection->reason = "attached";
         return 0;
 }

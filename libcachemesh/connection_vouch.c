@@ -59,6 +59,18 @@ static bool has_nobody(struct cmi_connection *connection)
                connection->path[0] == '/';
 }
 
+/*
+ * Until its node was LIVE once the page knows nothing of what the others did before they met it:
+ * write intents that are open, operations that were done before it came.
+ */
+static bool was_live(struct cmi_connection *connection)
+{
+        if (atomic_load_explicit(&connection->page->state, memory_order_acquire) == CMI_PAGE_LIVE) {
+                connection->was_live = true;
+        }
+        return connection->was_live;
+}
+
 static void look(struct cmi_connection *connection)
 {
         uint64_t now_ns = cmi_connection_now_ns();
@@ -69,7 +81,7 @@ static void look(struct cmi_connection *connection)
         if (connection->state != CMI_CONNECTION_OFFLINE) {
                 cmi_connection_step(connection);
         }
-        if (!connection->page) {
+        if (!connection->page || !was_live(connection)) {
                 return;
         }
         if (is_held(connection)) {

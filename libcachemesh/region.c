@@ -98,7 +98,8 @@ static bool is_ours(struct cm_region *region, const struct cmi_mapping *mapping,
         return false;
 }
 
-/* Is the token good, and nothing there that is fresh? Lock held. */
+/* Is the token good, and nothing there that is fresh, or will be when there is a lease again? Lock
+ * held. */
 static bool may_store(struct cm_region *region, const struct cmi_mapping *mapping, uint32_t index,
                 const struct cmi_entry *entry, struct cmi_slice key)
 {
@@ -115,7 +116,8 @@ static bool may_store(struct cm_region *region, const struct cmi_mapping *mappin
         if (old) {
                 enum cm_reason reason = cmi_check(region, mapping, index, old);
 
-                return reason != CM_REASON_NONE && reason != CMI_REASON_DUE;
+                return reason != CM_REASON_NONE && reason != CMI_REASON_DUE &&
+                       reason != CM_REASON_LEASE;
         }
         return true;
 }

@@ -389,6 +389,19 @@ static void a_put_does_not_replace_what_is_fresh(void)
         fixture_close(&f);
 }
 
+static void a_put_does_not_replace_what_waits_for_a_lease(void)
+{
+        struct fixture f = fixture_open(NULL, 0);
+        struct cm_token slow = cm_token(f.cm);
+
+        g_assert_cmpint(put_text(f.region, "a", "new", cm_token(f.cm)), ==, 0);
+        fixture_set_lease(&f, false);
+        g_assert_cmpint(put_text(f.region, "a", "slow", slow), ==, CM_REFUSED);
+        fixture_set_lease(&f, true);
+        assert_hit(f.region, "a", "new");
+        fixture_close(&f);
+}
+
 static void a_put_replaces_what_is_not_served_any_more(void)
 {
         struct cm_region_options options = {.size = sizeof(options), .ttl_ms = 1};
@@ -554,6 +567,7 @@ int main(int argc, char **argv)
         g_test_add_func("/check/pending", while_invalidations_are_pending_bounded_regions_miss);
         g_test_add_func("/check/old_token", a_token_from_before_the_stamp_stores_nothing);
         g_test_add_func("/check/fresh_stays", a_put_does_not_replace_what_is_fresh);
+        g_test_add_func("/check/lapsed_stays", a_put_does_not_replace_what_waits_for_a_lease);
         g_test_add_func("/check/stale_goes", a_put_replaces_what_is_not_served_any_more);
         g_test_add_func("/check/epoch", a_token_of_another_epoch_is_refused);
         g_test_add_func("/check/new_page", a_new_page_forgets_what_was_stored_under_the_old_one);

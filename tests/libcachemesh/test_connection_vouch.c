@@ -137,6 +137,26 @@ static void a_relative_path_may_lead_elsewhere_by_now(struct fixture *f, const v
         f->cm = fake_handle_close(f->cm);
 }
 
+static void a_page_whose_node_was_never_live_is_vouched_for_by_nobody(
+                struct fixture *f, const void *unused)
+{
+        unsigned n;
+
+        f->meshd = fake_meshd_start(f->path, NULL);
+        fake_meshd_page(f->meshd)->state = CMI_PAGE_JOINING;
+        end_lease(f);
+        f->cm = fake_handle_open(f->path, NULL);
+        g_assert_cmpint(fake_handle_region(f->cm, "r", 5000), ==, 0);
+        look(f);
+        g_assert_cmpuint(f->cm->n_vouched, ==, 0);
+        fake_meshd_page(f->meshd)->state = CMI_PAGE_LIVE;
+        g_assert_true(await_vouched(f, 1));
+        /* That once is enough. */
+        fake_meshd_page(f->meshd)->state = CMI_PAGE_JOINING;
+        n = f->cm->n_vouched;
+        g_assert_true(await_vouched(f, n + 2));
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -146,6 +166,7 @@ int main(int argc, char **argv)
         ADD("/connection/vouch/held",
                         a_meshd_that_holds_its_socket_vouches_for_its_page_for_less_than_a_lease);
         ADD("/connection/vouch/absent", nobody_on_the_path_vouches_for_the_page_of_the_dead_one);
+        ADD("/connection/vouch/joining", a_page_whose_node_was_never_live_is_vouched_for_by_nobody);
         ADD("/connection/vouch/gap", who_did_not_look_for_a_lease_has_a_gap_before_nobody_counts);
         ADD("/connection/vouch/other", who_listens_in_the_place_of_the_dead_one_ends_its_page);
         ADD("/connection/vouch/refused", one_that_refuses_this_process_vouches_for_nothing);

@@ -94,7 +94,7 @@ static void attach(struct app *app)
         }
         app->page = node->page;
         app->is_attached = true;
-        app->was_live = false;
+        app->was_live = app->page->memory->state == CMI_PAGE_LIVE;
         app->is_dropped = false;
         reader_map(&app->cache, &node->page->view, regions, world->options.n_tags);
         for (uint32_t i = 0; i < WRITES_MAX; i++) {
