@@ -18,6 +18,7 @@ struct arguments {
         uint64_t first;
         uint64_t n_seeds; /* 0: not said */
         uint64_t changes;
+        uint64_t speed;
         uint64_t until_ns;
         bool is_tracing;
         bool is_verbose;
@@ -49,6 +50,7 @@ static void usage(FILE *file)
               "  --trace        print each event\n"
               "  --verbose      what was simulated, and how fast\n"
               "  --changes N    fail if a change of a member's state is seen less than N times\n"
+              "  --speed N      fail if it is slower than N times real time, in time of one core\n"
               "  --shrink       make of a failing seed the shortest script that fails too\n"
               "  --output FILE  where to write it (seed-S.mesh)\n"
               "  --replay FILE  play scripts; each must keep every promise, and break the one it\n"
@@ -78,6 +80,9 @@ static int take_value(int c, struct arguments *arguments)
                 return 0;
         case 'c':
                 arguments->changes = strtoull(optarg, NULL, 10);
+                return 0;
+        case 'x':
+                arguments->speed = strtoull(optarg, NULL, 10);
                 return 0;
         case 'o':
                 arguments->output = optarg;
@@ -130,6 +135,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret_argument
                         {"seeds", required_argument, NULL, 'n'},
                         {"nodes", required_argument, NULL, 'N'},
                         {"changes", required_argument, NULL, 'c'},
+                        {"speed", required_argument, NULL, 'x'},
                         {"until", required_argument, NULL, 'u'},
                         {"trace", no_argument, NULL, 't'},
                         {"verbose", no_argument, NULL, 'v'},
@@ -263,26 +269,46 @@ static bool print_changes(const struct world *world, uint64_t least)
         return is_good;
 }
 
+/* Return: is it fast enough? */
+static bool print_speed(
+                const struct world *world, double seconds, const struct arguments *arguments)
+{
+        bool is_good;
+
+        if (arguments->speed == 0) {
+                return true;
+        }
+        is_good = (double)world->tally.virtual_ns / 1e9 >= seconds * (double)arguments->speed;
+        printf("%sok %d - at least %llu times real time\n", is_good ? "" : "not ",
+                        arguments->changes > 0 ? 3 : 2, (unsigned long long)arguments->speed);
+        return is_good;
+}
+
 static int run_seeds(struct world *world, const struct arguments *arguments)
 {
         struct timespec begin;
         uint64_t n_seeds = arguments->n_seeds ? arguments->n_seeds : 1;
         uint64_t n_failed = 0;
+        double seconds;
+        bool is_good;
 
         clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &begin);
-        puts(arguments->changes > 0 ? "1..2" : "1..1");
+        printf("1..%d\n", 1 + (arguments->changes > 0) + (arguments->speed > 0));
         for (uint64_t i = 0; i < n_seeds && n_failed < 5; i++) {
                 if (!run_seed(world, arguments->first + i)) {
                         explain(world, arguments->first + i);
                         n_failed++;
                 }
         }
+        seconds = elapsed(&begin);
         if (arguments->is_verbose) {
-                print_tally(world, elapsed(&begin));
+                print_tally(world, seconds);
         }
         printf("%sok 1 - %llu seeds from %llu keep every promise\n", n_failed ? "not " : "",
                         (unsigned long long)n_seeds, (unsigned long long)arguments->first);
-        return print_changes(world, arguments->changes) && n_failed == 0 ? 0 : 1;
+        is_good = print_changes(world, arguments->changes);
+        is_good = print_speed(world, seconds, arguments) && is_good;
+        return is_good && n_failed == 0 ? 0 : 1;
 }
 
 static void use_nodes(struct options *options)
