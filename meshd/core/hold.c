@@ -127,6 +127,15 @@ void hold_region_opened(struct core *core, uint32_t region)
         }
 }
 
+/* What was held by slot of it is held whole, should it get an index again. */
+void hold_region_lost(struct core *core)
+{
+        if (!MUTANT(HOLD_INDEX_LOST)) {
+                hold_unknown(core, atomic_load_explicit(&core->intents->memory->hold_ns,
+                                                   memory_order_relaxed));
+        }
+}
+
 void hold_open(struct core *core, struct cmi_time now)
 {
         uint64_t latest =
@@ -153,7 +162,11 @@ static void end(struct core *core, uint32_t index, uint64_t seq)
         if (index < table->n) {
                 flag_find(core, table->holds[index].name)->hold = index + 1;
         }
-        flag_lower(core, target, seq);
+        flag_lower(core, target,
+                        MUTANT(HOLD_END_UNSTAMPED)
+                                        ? atomic_load_explicit(target.slot, memory_order_relaxed) &
+                                                          ~CMI_PAGE_INTENT_FLAG
+                                        : seq);
 }
 
 void hold_tick(struct core *core, struct cmi_time now)

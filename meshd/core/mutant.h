@@ -56,6 +56,8 @@
         X(INTENT_ENDED_BY_DEATH)   /* its node is gone, so it is taken for over */                 \
         X(INTENT_LATE_END_TWICE)   /* an end after the deadline counts down once more */           \
         X(INTENT_END_UNSTAMPED)    /* its end takes the flag away and stamps nothing */            \
+        X(HOLD_END_UNSTAMPED)      /* the same of a hold */                                        \
+        X(HOLD_INDEX_LOST)         /* a region that gets an index again is not held */             \
         X(INTENT_UNTOLD)           /* to nobody who joins, nor with a RESET */                     \
         X(INTENT_GRANT_EARLY)      /* a joiner serves before it is told */                         \
         X(INTENT_NOT_DURABLE)      /* a meshd that starts knows none of those before */           \

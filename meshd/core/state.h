@@ -456,6 +456,7 @@ void hold_apply(struct core *core, uint32_t region, const struct cmi_op *op);
 void hold_everything(struct core *core, struct cmi_time now, uint64_t left_ms);
 /* This region has got an index. */
 void hold_region_opened(struct core *core, uint32_t region);
+void hold_region_lost(struct core *core); /* its index is another one's now */
 void hold_tick(struct core *core, struct cmi_time now);
 uint64_t hold_next_ns(const struct core *core);
 /* How long the latest of all holds lasts, those of other nodes too. */

@@ -81,7 +81,7 @@ static void announce(struct app *app, struct sim_write *write)
                         write->announced[i] = app->node->world->keys[i].newest;
                 }
         }
-        if (write->wait == CMI_WAIT_NONE) {
+        if (write->wait == CMI_WAIT_NONE && app->node->world->options.lag_ns == 0) {
                 for (uint32_t i = 0; i < app->node->world->options.n_keys; i++) {
                         if (write->keys & 1u << i) {
                                 app_saw(app, i, write->announced[i]);
@@ -219,7 +219,7 @@ void app_last_write(struct app *app)
 static void returned(struct app *app, struct sim_write *write)
 {
         for (uint32_t i = 0; i < app->node->world->options.n_keys; i++) {
-                if (write->keys & 1u << i) {
+                if ((write->keys & 1u << i) && app->node->world->options.lag_ns == 0) {
                         app_saw(app, i, write->announced[i]);
                 }
         }

@@ -140,8 +140,8 @@ void audit_applied(void *context, const char *source, uint64_t number, const str
                 return;
         }
         if (number != node->seen_number[index] + 1 && number != 1 &&
-                        floor <= node->seen_floor[index] && floor != CMI_PAGE_FLOOR_CLOSED &&
-                        node->seen_number[index] > 0) {
+                        floor <= node->seen_floor[index] &&
+                        !cmi_page_is_closed(&node->page->view) && node->seen_number[index] > 0) {
                 violation(world,
                                 "C7 %s applies %llu of node%u after %llu, and has forgotten "
                                 "nothing",

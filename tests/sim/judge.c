@@ -17,6 +17,9 @@
  *     one that had left and come back unnoticed, when the origin's host lost it before they met.
  * C6  No hit without a lease, and none on a page whose meshd has said goodbye.
  *
+ * Sources that lag: what was missed of a node that is gone, or lost its log, is forgotten but not
+ * held, so an old version may be loaded after that; it is exempt from C1 and C2.
+ *
  * Regions that are served by their TTL have no C2 and need no lease, but end with the TTL (C6).
  * Exempt from C1 and C13 are their apps when their meshd was killed and a later one, which they have
  * not found, has spoken for the node, as to origins that were not LIVE with the first one: those
@@ -44,9 +47,23 @@ uint64_t judge_commit(struct world *world, uint32_t index)
         if (key->newest >= key->capacity) {
                 key->versions = grow(key->versions, &key->capacity, sizeof(*key->versions));
         }
-        key->versions[key->newest] = (struct version){.published_ns = NEVER};
+        key->versions[key->newest] =
+                        (struct version){.committed_ns = world->now_ns, .published_ns = NEVER};
         trace(world, "key %u: version %llu is committed", index, (unsigned long long)key->newest);
         return key->newest;
+}
+
+/* The source of loads may lag behind what was committed. */
+uint64_t judge_newest(const struct world *world, uint32_t index)
+{
+        const struct key *key = &world->keys[index];
+        uint64_t version = key->newest;
+
+        while (version > 1 && key->versions[version].committed_ns + world->options.lag_ns >
+                                              world->now_ns) {
+                version--;
+        }
+        return version;
 }
 
 void judge_init(struct world *world)
@@ -246,9 +263,22 @@ static void check_held(struct world *world, const struct sim_reader *reader)
         }
 }
 
+/* What is missed of a node that is gone, or lost its log, is forgotten, but not held. */
+static bool is_unheld(const struct sim_reader *reader, const struct version *version)
+{
+        const struct node *node = reader->app->node;
+
+        return node->world->options.lag_ns > 0 &&
+               (node->world->nodes[version->origin].lost_ns > version->published_ns ||
+                               node->forgot_ns[version->origin] >= version->published_ns);
+}
+
 static bool is_exempt(const struct sim_reader *reader, const struct acknowledged *acknowledged)
 {
-        return is_beyond(reader, acknowledged->origin, acknowledged->left) ||
+        const struct key *key = &reader->app->node->world->keys[reader->key];
+
+        return is_unheld(reader, &key->versions[acknowledged->version]) ||
+               is_beyond(reader, acknowledged->origin, acknowledged->left) ||
                is_orphaned(reader, acknowledged->live_ns) ||
                is_unmet(reader, acknowledged->held_ns, acknowledged->origin, acknowledged->left) ||
                is_untold(reader, acknowledged->held_ns, acknowledged->left);
@@ -284,7 +314,8 @@ static void check_staleness(struct world *world, const struct sim_reader *reader
         for (uint64_t v = reader->get.entry.version + 1; v < key->n_published; v++) {
                 const struct version *version = &key->versions[v];
 
-                if (version->published_ns + lease_ns + CMI_NS_PER_US < world->now_ns &&
+                if (!is_unheld(reader, version) &&
+                                version->published_ns + lease_ns + CMI_NS_PER_US < world->now_ns &&
                                 reader->gone_ns[version->origin] > version->published_ns &&
                                 reader->page->gone_ns[version->origin] > version->published_ns) {
                         violation(world,

@@ -65,6 +65,8 @@ static const struct {
                 RULE(INTENT_ENDED_BY_DEATH, 200, "no death ends an intent"),
                 RULE(INTENT_LATE_END_TWICE, 200, "an intent is removed once"),
                 RULE(INTENT_END_UNSTAMPED, 200, "the end of an intent is a stamp"),
+                RULE(HOLD_END_UNSTAMPED, 200, "the end of a hold is a stamp"),
+                RULE(HOLD_INDEX_LOST, 200, "a region with another index is still held"),
                 RULE(INTENT_UNTOLD, 200, "HELLO and RESET carry the open intents"),
                 RULE(INTENT_GRANT_EARLY, 200, "no grant counts before they are flagged"),
                 RULE(INTENT_NOT_DURABLE, 200, "open intents survive meshd"),

@@ -52,10 +52,16 @@ static uint32_t keys_of_region(const struct world *world, const char *region)
         return keys;
 }
 
-static void write_targets(struct cmi_writer *writer, const char *region, const uint8_t *key,
-                const uint8_t *tag, bool is_whole)
+static uint64_t hold_ms(const struct world *world)
 {
-        cmi_op_write_begin(writer, cmi_slice_str(region), key ? 1 : 0);
+        return world->options.hold_ns / CMI_NS_PER_MS;
+}
+
+static void write_targets(struct cmi_writer *writer, const char *region, const uint8_t *key,
+                const uint8_t *tag, bool is_whole, uint64_t hold_ms)
+{
+        cmi_op_write_head(
+                        writer, CMI_OP_INVALIDATE, cmi_slice_str(region), key ? 1 : 0, hold_ms > 0);
         if (key) {
                 cmi_write_bin(writer, cmi_slice(key, 1));
         }
@@ -64,6 +70,7 @@ static void write_targets(struct cmi_writer *writer, const char *region, const u
                 cmi_write_bin(writer, cmi_slice(tag, 1));
         }
         cmi_op_write_end(writer, is_whole);
+        cmi_op_write_hold(writer, hold_ms);
 }
 
 static uint32_t keys_of(const struct world *world, enum write_op op, uint32_t key)
@@ -94,6 +101,10 @@ void operation_make(struct sim_write *write, enum write_op op, uint32_t key)
         uint8_t key_name = (uint8_t)key;
         uint8_t tag = reader_tag(key, world->options.n_tags);
 
+        /* These carry no hold: nobody may use them for what is loaded from a source that lags. */
+        if (hold_ms(world) > 0 && (op == OP_ALL || op == OP_UNKNOWN)) {
+                op = OP_REGION;
+        }
         write->keys = keys_of(world, op, key);
         if (op == OP_FAT) {
                 write_fat(&writer);
@@ -103,7 +114,7 @@ void operation_make(struct sim_write *write, enum write_op op, uint32_t key)
                 cmi_op_write_all(&writer);
         } else {
                 write_targets(&writer, app_region(world, key), op == OP_KEY ? &key_name : NULL,
-                                op == OP_TAG ? &tag : NULL, op == OP_REGION);
+                                op == OP_TAG ? &tag : NULL, op == OP_REGION, hold_ms(world));
         }
         write->op_len = (uint32_t)writer.len;
 }
@@ -116,8 +127,9 @@ void operation_intent(struct sim_write *write)
         uint8_t tag = reader_tag(write->key, world->options.n_tags);
         bool is_begin = write->intent == INTENT_BEGINS;
 
-        cmi_op_write_intent(&writer, is_begin ? CMI_OP_INTENT_BEGIN : CMI_OP_INTENT_END,
-                        cmi_slice_str(app_region(world, write->key)), write->is_by_tag ? 0 : 1);
+        cmi_op_write_head(&writer, is_begin ? CMI_OP_INTENT_BEGIN : CMI_OP_INTENT_END,
+                        cmi_slice_str(app_region(world, write->key)), write->is_by_tag ? 0 : 1,
+                        hold_ms(world) > 0);
         if (!write->is_by_tag) {
                 cmi_write_bin(&writer, cmi_slice(&key, 1));
         }
@@ -130,6 +142,7 @@ void operation_intent(struct sim_write *write)
         } else {
                 cmi_op_write_place(&writer, write->place.stream, write->place.number);
         }
+        cmi_op_write_hold(&writer, hold_ms(world));
         write->op_len = (uint32_t)writer.len;
         write->keys = write->is_by_tag ? keys_of_tag(world, app_region(world, write->key), tag)
                                        : 1u << write->key;

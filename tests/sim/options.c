@@ -105,6 +105,8 @@ void options_draw_more(struct options *options, struct random *random)
                 options->deaf_ns = 0;
         }
         options->n_keys += options->n_ttl;
+        options->hold_ns = lease_ns / cmi_ms(4) * cmi_ms(PICK(random, 0, 0, 1, 4));
+        options->lag_ns = options->hold_ns * 3 / 4;
 }
 
 /* As text */
@@ -133,6 +135,8 @@ static const struct {
                 NUMBER(n_ttl),
                 NUMBER(has_spool),
                 TIME(ttl),
+                TIME(hold),
+                TIME(lag),
                 TIME(deaf),
                 TIME(lease),
                 TIME(gone),

@@ -61,6 +61,8 @@ struct options {
         uint64_t pause_ns;
         uint64_t write_ns;
         uint64_t ttl_ns;
+        uint64_t hold_ns; /* of each region; whole milliseconds */
+        uint64_t lag_ns;  /* after which the database shows a version to loads */
         uint64_t deaf_ns; /* longest time in which an app does not notice that its meshd ended */
         uint64_t announce_ns; /* longest time from commit to publication */
         uint32_t wait_mesh_ppm;

@@ -137,7 +137,7 @@ static enum reader_step load(struct sim_reader *reader)
 {
         struct world *world = reader->app->node->world;
 
-        reader->version = world->keys[reader->key].newest;
+        reader->version = judge_newest(world, reader->key);
         trace(world, "%s: app %u loads key %u version %llu", reader->app->node->name,
                         reader->app->index, reader->key, (unsigned long long)reader->version);
         return STEP_PUT;

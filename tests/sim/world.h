@@ -290,6 +290,7 @@ struct app {
 
 /* What became of one version of one key. */
 struct version {
+        uint64_t committed_ns;
         uint64_t published_ns; /* NEVER: not yet */
         uint32_t origin;
 };
@@ -538,6 +539,7 @@ void judge_intent_ended(struct world *world, const struct sim_write *write);
 void judge_intent_committed(struct world *world, const struct event *event);
 void judge_init(struct world *world);
 uint64_t judge_commit(struct world *world, uint32_t key);
+uint64_t judge_newest(const struct world *world, uint32_t key); /* that a load can see */
 void judge_published(struct world *world, const struct sim_write *write, uint32_t origin);
 void judge_acknowledged(struct world *world, const struct sim_write *write);
 void judge_hit(struct world *world, const struct sim_reader *reader, struct cmi_time precise);
