@@ -35,7 +35,7 @@ static const struct {
                 RULE(TTL_UNJOINED, 200, "by TTL: not before the node was LIVE once"),
                 RULE(TTL_GAP_KEPT, 1000, "by TTL: after a time without proof forget"),
                 RULE(TTL_PAGE_OPEN, 200, "by TTL: who ends closes the page"),
-                RULE(TTL_OWED_IGNORED, 200, "by TTL: apps may not have found a new meshd"),
+                RULE(TTL_OWED_IGNORED, 600, "by TTL: apps may not have found a new meshd"),
                 RULE(TTL_LAPSED_ENOUGH, 200, "by TTL: who has lapsed goes on serving"),
                 RULE(SPOOL_UNREAD, 200, "what is spooled is published by the next meshd"),
                 RULE(FULL_QUEUE_DROPS, 200, "what a full queue refuses is sent later"),

@@ -359,12 +359,23 @@ void node_start_for_dead(struct node *node)
         start(node, true);
 }
 
+/* Apps that still look at a page of before were spoken for by somebody whom they did not find. */
+void node_orphan_pages(struct node *node)
+{
+        struct sim_page *page;
+
+        for (page = node->world->pages; page; page = page->next) {
+                page->is_orphaned |= page->node == node->index && page->life < node->life;
+        }
+}
+
 static void end_process(struct node *node, bool is_host)
 {
         struct world *world = node->world;
 
         network_process_ended(node, is_host);
         node->page->ended_ns = world->now_ns;
+        node_orphan_pages(node);
         node->is_up = false;
         node->is_taking = false;
         node->is_in_call = false;
@@ -425,16 +436,6 @@ void node_clean_stop(struct node *node)
         node_call(node, &(struct call){.kind = CALL_STOP});
 }
 
-/* Apps that still look at a page of before are spoken for by somebody who does not know them. */
-void node_orphan_pages(struct node *node)
-{
-        struct sim_page *page;
-
-        for (page = node->world->pages; page; page = page->next) {
-                page->is_orphaned |= page->node == node->index && page->closed_ns == NEVER;
-        }
-}
-
 static void close_log(struct node *node)
 {
         if (node->is_goodbye && node->is_obituary) {
@@ -472,7 +473,6 @@ void node_stopping_event(struct node *node, uint64_t life)
         } else if (core_is_flushed(node->core) || world->now_ns >= node->stop_deadline_ns) {
                 node->stopping = STOP_GOODBYE;
                 node->page->closed_ns = world->now_ns;
-                node_orphan_pages(node);
                 node->is_goodbye = false;
                 node_call(node, &(struct call){.kind = CALL_GOODBYE});
         }

@@ -15,8 +15,8 @@ void obituary_begin(struct node *node)
         }
         trace(world, "%s: somebody speaks for the dead meshd", node->name);
         world->tally.n_obituaries++;
-        node_orphan_pages(node);
         node_start_for_dead(node);
+        node_orphan_pages(node);
         node->obituary_ns = world->now_ns;
         world_add(world, world->options.lease_ns / 100, EVENT_STOPPING, node->index, node->life,
                         NULL);

@@ -105,7 +105,7 @@ void options_draw_more(struct options *options, struct random *random)
                 options->deaf_ns = 0;
         }
         options->n_keys += options->n_ttl;
-        options->hold_ns = lease_ns / cmi_ms(4) * cmi_ms(PICK(random, 0, 0, 1, 4));
+        options->hold_ns = lease_ns / cmi_ms(4) * cmi_ms(PICK(random, 0, 0, 0, 0, 1, 4));
         options->lag_ns = options->hold_ns * 3 / 4;
 }
 

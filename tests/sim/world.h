@@ -91,7 +91,7 @@ struct sim_page {
         uint64_t incarnation;
         uint64_t closed_ns; /* its meshd said goodbye; NEVER: it did not */
         uint64_t ended_ns;  /* and ended */
-        bool is_orphaned;   /* it did not, but a later one did */
+        bool is_orphaned;   /* a later one has spoken for its apps */
         /* Since when each node is declared gone or left here; NEVER: it is not. */
         uint64_t gone_ns[NODES_MAX];
         uint32_t left; /* bits of those that left */
