@@ -301,6 +301,7 @@ void app_done(struct node *node, uint64_t cookie, const struct core_outcome *out
                 violation(world, "%s: done() with an unknown cookie", node->name);
                 return;
         }
+        write->left |= node->page->left; /* whom it has not waited for, though LIVE later */
         trace_story(world, (uint64_t)outcome->outcome);
         audit_outcome(node, write, outcome);
         if (outcome->outcome == 0) {

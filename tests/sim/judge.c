@@ -29,6 +29,8 @@
 
 #include <stdlib.h>
 
+#define LIST_NS CMI_NS_PER_S /* pause between two lists of regions to one member */
+
 static void *grow(void *memory, uint64_t *capacity, size_t size)
 {
         *capacity = *capacity ? 2 * *capacity : 64;
@@ -235,8 +237,10 @@ static bool is_untold(const struct sim_reader *reader, uint64_t held_ns, uint32_
  */
 static bool is_orphaned(const struct sim_reader *reader, uint64_t live_ns)
 {
+        uint64_t learnt_ns = live_ns + reader->app->node->world->options.lease_ns + LIST_NS;
+
         return reader->get.is_ttl && reader->page->is_orphaned &&
-               reader->page->ended_ns - reader->app->node->world->options.lease_ns < live_ns;
+               (live_ns == NEVER || reader->page->ended_ns < learnt_ns);
 }
 
 static void check_held(struct world *world, const struct sim_reader *reader)

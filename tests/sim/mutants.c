@@ -30,7 +30,7 @@ static const struct {
                 RULE(EPOCH_UNCHECKED, 200, "a token is good in its own epoch only"),
                 RULE(PUT_REPLACES, 200, "a put never replaces a good entry"),
                 RULE(WAITER_UNCHECKED, 200, "a waiter of a load checks its result like a get"),
-                RULE(OWNER_UNCHECKED, 200, "a put asks whose the region's index is"),
+                RULE(OWNER_UNCHECKED, 600, "a put asks whose the region's index is"),
                 RULE(TTL_UNVOUCHED, 200, "by TTL: only a page that is still the node's"),
                 RULE(TTL_UNJOINED, 200, "by TTL: not before the node was LIVE once"),
                 RULE(TTL_GAP_KEPT, 1000, "by TTL: after a time without proof forget"),
