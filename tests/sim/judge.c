@@ -21,8 +21,8 @@
  * held, so an old version may be loaded after that; it is exempt from C1 and C2.
  *
  * Regions that are served by their TTL have no C2 and need no lease, but end with the TTL (C6).
- * Exempt from C1 and C13 are their apps when their meshd was killed and a later one, which they have
- * not found, has spoken for the node, as to origins that were not LIVE with the first one: those
+ * Exempt from C1 and C13 are their apps when their meshd was killed and a later one, which they
+ * have not found, has spoken for the node, as to origins that were not LIVE with the first one: those
  * never heard of the apps.
  */
 #include "tests/sim/world.h"
@@ -231,8 +231,8 @@ static bool is_untold(const struct sim_reader *reader, uint64_t held_ns, uint32_
 }
 
 /*
- * Its meshd was killed, and a later one, which its app has not found, has spoken for the node; to an
- * origin that had no time to learn which regions the apps of the first one have. They go on by the
+ * Its meshd was killed, and a later one, which its app has not found, has spoken for the node; to
+ * an origin that had no time to learn which regions the apps of the first one have. They go on by the
  * TTL while nobody listens.
  */
 static bool is_orphaned(const struct sim_reader *reader, uint64_t live_ns)

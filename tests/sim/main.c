@@ -228,7 +228,8 @@ static void print_tally(const struct world *world, double seconds)
                         (unsigned long long)tally->n_frames_lease);
         printf("# intents held %llu, ended late %llu; questions %llu, answers %llu, connections of "
                "apps ended %llu, loads awaited %llu\n"
-               "# apps killed %llu, published out of spools %llu, obituaries %llu, looks by TTL %llu\n",
+               "# apps killed %llu, published out of spools %llu, obituaries %llu, looks by TTL "
+               "%llu\n",
                         (unsigned long long)tally->n_intents,
                         (unsigned long long)tally->n_late_ends,
                         (unsigned long long)tally->n_questions,
