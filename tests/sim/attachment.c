@@ -75,6 +75,16 @@ static bool find_regions(struct node *node, uint32_t ret_regions[2])
                (!has_ttl || core_region(node->core, cmi_slice_str("t"), &ret_regions[1]) == 0);
 }
 
+/* The others take it that the apps of before have found this meshd. */
+static void pay(struct node *node)
+{
+        struct sim_page *page;
+
+        for (page = node->world->pages; page; page = page->next) {
+                page->is_paid |= page->node == node->index && page->life < node->life;
+        }
+}
+
 static void attach(struct app *app)
 {
         struct node *node = app->node;
@@ -92,6 +102,7 @@ static void attach(struct app *app)
                 hold_regions(node, regions);
                 app->held_life = node->life;
         }
+        pay(node);
         app->page = node->page;
         app->is_attached = true;
         app->was_live = app->page->memory->state == CMI_PAGE_LIVE;

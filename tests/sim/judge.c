@@ -22,8 +22,8 @@
  *
  * Regions that are served by their TTL have no C2 and need no lease, but end with the TTL (C6).
  * Exempt from C1 and C13 are their apps when their meshd was killed and a later one, which they
- * have not found, has spoken for the node, as to origins that were not LIVE with the first one: those
- * never heard of the apps.
+ * have not found, has spoken for the node: as to origins that were not LIVE with the first one, and
+ * never heard of the apps; and as to all, once another app of the node has found the later one.
  */
 #include "tests/sim/world.h"
 
@@ -231,16 +231,21 @@ static bool is_untold(const struct sim_reader *reader, uint64_t held_ns, uint32_
 }
 
 /*
- * Its meshd was killed, and a later one, which its app has not found, has spoken for the node; to
- * an origin that had no time to learn which regions the apps of the first one have. They go on by the
- * TTL while nobody listens.
+ * Its meshd was killed, and a later one, which its app has not found, has spoken for the node: to
+ * an origin that had no time to learn which regions the apps of the first one have, or when another
+ * app of the node had found it, and this one has loaded since. It goes on while nobody listens.
  */
 static bool is_orphaned(const struct sim_reader *reader, uint64_t live_ns)
 {
         uint64_t learnt_ns = live_ns + reader->app->node->world->options.lease_ns + LIST_NS;
 
+        bool is_new = reader->get.entry.expires_ns - reader->app->cache.ttl_ns +
+                                      reader->get.tick_ns >=
+                      reader->page->spoken_mono_ns;
+
         return reader->get.is_ttl && reader->page->is_orphaned &&
-               (live_ns == NEVER || reader->page->ended_ns < learnt_ns);
+               ((reader->page->is_paid && is_new) || live_ns == NEVER ||
+                               reader->page->ended_ns < learnt_ns);
 }
 
 static void check_held(struct world *world, const struct sim_reader *reader)

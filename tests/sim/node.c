@@ -365,7 +365,10 @@ void node_orphan_pages(struct node *node)
         struct sim_page *page;
 
         for (page = node->world->pages; page; page = page->next) {
-                page->is_orphaned |= page->node == node->index && page->life < node->life;
+                if (page->node == node->index && page->life < node->life) {
+                        page->is_orphaned = true;
+                        page->spoken_mono_ns = node_clock(node).mono_ns;
+                }
         }
 }
 

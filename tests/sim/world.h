@@ -89,9 +89,11 @@ struct sim_page {
         uint32_t node;
         uint64_t life;
         uint64_t incarnation;
-        uint64_t closed_ns; /* its meshd said goodbye; NEVER: it did not */
-        uint64_t ended_ns;  /* and ended */
-        bool is_orphaned;   /* a later one has spoken for its apps */
+        uint64_t closed_ns;      /* its meshd said goodbye; NEVER: it did not */
+        uint64_t ended_ns;       /* and ended */
+        uint64_t spoken_mono_ns; /* when the latest such one ended, on the node's clock */
+        bool is_paid;            /* another app has found a later one */
+        bool is_orphaned;        /* a later one has spoken for its apps */
         /* Since when each node is declared gone or left here; NEVER: it is not. */
         uint64_t gone_ns[NODES_MAX];
         uint32_t left; /* bits of those that left */
