@@ -159,6 +159,11 @@ static int lock(struct state_dir *dir, struct fault *fault)
         return 0;
 }
 
+static bool is_number(const char *text)
+{
+        return text[0] && text[strspn(text, "0123456789")] == '\0';
+}
+
 static int check_format(struct state_dir *dir, struct fault *fault)
 {
         char text[FILE_MAX];
@@ -167,8 +172,17 @@ static int check_format(struct state_dir *dir, struct fault *fault)
         if (r == -ENOENT) {
                 return write_text(dir->fd, "format", "1\n");
         }
-        if (r < 0) {
+        if (r < 0 && r != -EBADMSG) {
                 return r;
+        }
+        if (r == -EBADMSG || !is_number(text)) {
+                return fault_set(fault, FAULT_CONFIG, -EBADMSG,
+                                "State directory %.300s: the file format holds no format number. "
+                                "Look at what else lies there. If only meshds of this format ran "
+                                "with it, write the number anew (echo %d >%.300s/format); if not, "
+                                "name another directory with --state-dir: to the others this is a "
+                                "new node then.",
+                                dir->path, STATE_DIR_FORMAT, dir->path);
         }
         if (strcmp(text, "1") != 0) {
                 return fault_set(fault, FAULT_CONFIG, -EPROTO,

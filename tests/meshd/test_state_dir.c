@@ -182,6 +182,31 @@ static void damaged_and_newer_files_are_refused(void)
         remove_all(path);
 }
 
+static void a_format_that_is_no_number_is_refused_with_the_file_and_what_to_do(void)
+{
+        g_autofree char *path = fresh_path("rubbish");
+        g_autofree char *advice = g_strdup_printf("echo 1 >%s/format", path);
+        g_autofree char *rubbish = g_strnfill(300, '\x17');
+        const char *texts[] = {"", "\n", "1x\n", "\x1b[2J", rubbish};
+        struct state_dir_options options = options_for(path);
+        struct state_dir dir;
+        struct fault fault;
+
+        g_assert_cmpint(g_mkdir(path, 0700), ==, 0);
+        for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
+                put(path, "format", texts[i]);
+                g_assert_cmpint(state_dir_open(&dir, &options, &fault), ==, -EBADMSG);
+                g_assert_cmpint(fault.status, ==, FAULT_CONFIG);
+                g_assert_nonnull(strstr(fault.text, "the file format"));
+                g_assert_nonnull(strstr(fault.text, advice));
+                g_assert_null(strpbrk(fault.text, "\x17\x1b"));
+        }
+        put(path, "format", "1\n");
+        g_assert_cmpint(state_dir_open(&dir, &options, &fault), ==, STATE_DIR_OPENED);
+        state_dir_close(&dir);
+        remove_all(path);
+}
+
 static void a_directory_that_others_may_write_to_is_refused_with_advice(void)
 {
         static const mode_t modes[] = {0777, 0770, 0702, 01777};
@@ -249,6 +274,8 @@ int main(int argc, char **argv)
         g_test_add_func("/state_dir/parent", a_missing_parent_gives_a_temporary_id);
         g_test_add_func("/state_dir/full", a_full_disk_gives_a_temporary_id);
         g_test_add_func("/state_dir/damaged", damaged_and_newer_files_are_refused);
+        g_test_add_func("/state_dir/format",
+                        a_format_that_is_no_number_is_refused_with_the_file_and_what_to_do);
         g_test_add_func("/state_dir/open",
                         a_directory_that_others_may_write_to_is_refused_with_advice);
         g_test_add_func("/state_dir/future", an_incarnation_of_the_far_future_counts_as_none);
