@@ -373,11 +373,39 @@ static void check_candidate(struct report *report, const json_t *row)
         }
 }
 
+/* No candidate at all is not the same as candidates that all answer. */
+static bool is_source_silent(const struct report *report)
+{
+        const json_t *names = json_object_get(report->patient->status, "dns");
+        const json_t *row;
+        size_t i;
+
+        if (is_true(report->patient->facts, "is_multicast") ||
+                        document_int(report->patient->facts, "static_peers", 0) > 0 ||
+                        document_int(report->patient->status, "peers_live", 0) > 0) {
+                return false;
+        }
+        json_array_foreach(names, i, row)
+        {
+                if (json_is_integer(json_object_get(row, "answered_ms"))) {
+                        return false;
+                }
+        }
+        return json_array_size(names) > 0;
+}
+
 static void check_candidates(struct report *report)
 {
         const json_t *row;
         size_t i;
 
+        if (is_source_silent(report)) {
+                tell(report, "note", "",
+                                "see the check dns; without an answer this node finds nobody, and "
+                                "goes on alone",
+                                "nodes are found by DNS only, and it has not answered yet: so far "
+                                "it names nobody to dial");
+        }
         json_array_foreach(json_object_get(report->patient->facts, "candidates"), i, row)
         {
                 check_candidate(report, row);

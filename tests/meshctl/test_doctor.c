@@ -221,6 +221,30 @@ static void a_name_that_dns_does_not_answer_for_is_told(struct fixture *fixture,
         expect(fixture, "dial", "note", "10.0.0.1:1", "No route to host");
 }
 
+static void a_source_that_never_answered_is_not_told_as_well(
+                struct fixture *fixture, const void *data)
+{
+        dns(fixture, "{'name': 'm:1', 'state': 'waiting', 'why': '', 'addresses': 0,"
+                     " 'answered_ms': null}");
+        examine(fixture);
+        g_assert_cmpstr(state_of(fixture, "dial"), ==, "ok");
+        set(fixture->facts, "is_multicast", json_false());
+        set(fixture->facts, "multicast", json_string("off"));
+        examine(fixture);
+        g_assert_cmpstr(state_of(fixture, "dial"), ==, "ok"); /* found by what is on the disk */
+        set(fixture->status, "peers_live", json_integer(0));
+        examine(fixture);
+        g_assert_cmpstr(state_of(fixture, "dial"), ==, "note");
+        set(fixture->facts, "static_peers", json_integer(2));
+        examine(fixture);
+        g_assert_cmpstr(state_of(fixture, "dial"), ==, "ok");
+        set(fixture->facts, "static_peers", json_integer(0));
+        dns(fixture, "{'name': 'm:1', 'state': 'failing', 'why': 'too late', 'addresses': 3,"
+                     " 'answered_ms': 7000}");
+        examine(fixture);
+        g_assert_cmpstr(state_of(fixture, "dial"), ==, "ok");
+}
+
 static void a_full_disk_and_a_volatile_log_are_told(struct fixture *fixture, const void *data)
 {
         fixture->storage = "its file system is full";
@@ -281,6 +305,7 @@ int main(int argc, char **argv)
                         {"/doctor/one_way", a_one_way_link_names_both_ends},
                         {"/doctor/dial", an_address_that_does_not_answer_is_told},
                         {"/doctor/dns", a_name_that_dns_does_not_answer_for_is_told},
+                        {"/doctor/source", a_source_that_never_answered_is_not_told_as_well},
                         {"/doctor/storage", a_full_disk_and_a_volatile_log_are_told},
                         {"/doctor/refused", a_refusal_is_told_while_it_is_new},
                         {"/doctor/key", a_node_with_another_key_is_told_by_its_beacons},
