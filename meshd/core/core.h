@@ -417,6 +417,9 @@ struct core_intent {
         struct cmi_op op;          /* borrowed until the next call of the core */
 };
 
+/* Did the memory of the intents hold what cannot be read? Some that were open may be gone then. */
+bool core_intents_are_damaged(const struct core *core);
+
 /**
  * core_intent() - look at the open write intents, one after the other
  * @at: 0 before the first call; grows

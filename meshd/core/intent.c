@@ -196,17 +196,19 @@ static uint32_t add(struct core *core, struct cmi_time now, const struct cmi_int
 
 /* Those of the process before */
 
-static bool is_usable(const struct core *core, const struct intent_record *record)
+static bool is_intact(const struct intent_record *record)
 {
         struct cmi_op op;
 
-        return is_open(record) && record->op_len <= CMI_INTENT_SIZE_MAX && record->stream != 0 &&
+        return record->op_len <= CMI_INTENT_SIZE_MAX && record->stream != 0 &&
                cmi_op_decode(cmi_slice(record->op, record->op_len), &op) == 0 &&
-               op.kind == CMI_OP_INTENT_BEGIN &&
-               /* Not in the log: the process died before anybody could learn of it. */
-               (record->stream != log_stream(core->log) ||
-                               record->number <= log_newest(core->log)) &&
-               !MUTANT(INTENT_NOT_DURABLE);
+               op.kind == CMI_OP_INTENT_BEGIN;
+}
+
+/* Not in the log: the process died before anybody could learn of it. */
+static bool is_known(const struct core *core, const struct intent_record *record)
+{
+        return record->stream != log_stream(core->log) || record->number <= log_newest(core->log);
 }
 
 static void take_over(struct core *core, struct cmi_time now)
@@ -217,7 +219,11 @@ static void take_over(struct core *core, struct cmi_time now)
         for (uint32_t i = 0; i < CORE_INTENTS_MAX; i++) {
                 struct intent_record *record = &table->memory->records[i];
 
-                if (!is_usable(core, record)) {
+                if (!is_open(record)) {
+                        continue;
+                }
+                if (!is_intact(record) || !is_known(core, record) || MUTANT(INTENT_NOT_DURABLE)) {
+                        table->is_damaged |= !is_intact(record);
                         record->is_open = 0;
                         continue;
                 }
@@ -244,8 +250,12 @@ void intent_open(struct core *core, struct intent_memory *memory, struct cmi_tim
         struct intent_table *table = core->intents;
 
         table->memory = memory;
+        table->is_damaged = false;
         if (memory->magic != INTENTS_MAGIC || memory->version != INTENTS_VERSION ||
                         !cmi_id_equal(&memory->node_id, &core->options.node_id)) {
+                /* A new file is all zero, and one of another node has an empty log now. */
+                table->is_damaged = log_newest(core->log) != 0 ||
+                                    (memory->magic != 0 && memory->magic != INTENTS_MAGIC);
                 memory->magic = 0;
                 for (uint32_t i = 0; i < CORE_INTENTS_MAX; i++) {
                         memory->records[i].is_open = 0;
@@ -505,6 +515,11 @@ uint32_t core_intents_of(const struct core *core, uint64_t owner)
                      core->intents->owners[i] == owner;
         }
         return n;
+}
+
+bool core_intents_are_damaged(const struct core *core)
+{
+        return core->intents->is_damaged;
 }
 
 bool core_intent(const struct core *core, uint32_t *at, struct core_intent *ret_intent)

@@ -143,6 +143,24 @@ static bool is_ours(const struct log *log, const struct cmi_id *node_id)
                cmi_id_equal(&log->header->node_id, node_id) && log->header->stream != 0;
 }
 
+/* In a new file all is zero, also what follows the log in it: that need not be looked at. */
+static enum log_loss find_loss(const struct log *log, const struct cmi_id *node_id, bool is_whole)
+{
+        const uint8_t *bytes = (const uint8_t *)log->header;
+        size_t size = LOG_HEADER_SIZE + log->ring_size;
+
+        if (is_whole || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0)) {
+                return LOG_LOST_NOTHING;
+        }
+        if (log->header->magic != LOG_MAGIC || log->header->stream == 0) {
+                return LOG_LOST_DAMAGED;
+        }
+        if (log->header->version != LOG_VERSION) {
+                return LOG_LOST_VERSION;
+        }
+        return cmi_id_equal(&log->header->node_id, node_id) ? LOG_LOST_DAMAGED : LOG_LOST_NODE;
+}
+
 static void begin_stream(struct log *log, const struct cmi_id *node_id, uint64_t stream,
                 struct cmi_position previous)
 {
@@ -191,7 +209,9 @@ int log_open(struct log *log, void *memory, size_t size, const struct cmi_id *no
         if (MUTANT(TAIL_FORGOTTEN) && is_intact && log_newest(log) >= head(log)->number) {
                 atomic_fetch_sub(&log->header->newest, 1);
         }
-        if (is_intact && log->header->ring_size == log->ring_size && scan(log)) {
+        is_intact = is_intact && log->header->ring_size == log->ring_size && scan(log);
+        log->loss = (uint8_t)find_loss(log, node_id, is_intact);
+        if (is_intact) {
                 log->header->closed = CLOSED_NOT;
                 return LOG_CONTINUED;
         }
@@ -225,6 +245,11 @@ struct cmi_position log_previous(const struct log *log)
 bool log_was_closed(const struct log *log)
 {
         return log->was_closed;
+}
+
+enum log_loss log_loss(const struct log *log)
+{
+        return (enum log_loss)log->loss;
 }
 
 bool log_was_closed_for_dead(const struct log *log)

@@ -34,11 +34,20 @@ struct log {
         uint64_t index[LOG_INDEX_SIZE];
         bool was_closed;
         bool was_closed_for_dead;
+        uint8_t loss; /* enum log_loss */
 };
 
 enum log_open_outcome {
         LOG_CONTINUED = 0,
         LOG_CREATED = 1, /* the memory held no intact log of this node: a new stream began */
+};
+
+/* Why what the memory held is not continued. */
+enum log_loss {
+        LOG_LOST_NOTHING = 0, /* it is continued, or nothing was ever written to the memory */
+        LOG_LOST_DAMAGED = 1,
+        LOG_LOST_VERSION = 2, /* another version of the format */
+        LOG_LOST_NODE = 3,    /* another node's */
 };
 
 /**
@@ -67,6 +76,9 @@ struct cmi_position log_previous(const struct log *log);
 /* Did the last user close it in order (log_close())? Asked between log_open() and the first append.
  */
 bool log_was_closed(const struct log *log);
+
+/* What LOG_CREATED has cost. */
+enum log_loss log_loss(const struct log *log);
 
 /* Was it log_close_for_dead()? */
 bool log_was_closed_for_dead(const struct log *log);

@@ -205,6 +205,7 @@ struct hold_table {
 
 struct intent_table {
         struct intent_memory *memory;
+        bool is_damaged; /* some of the process before could not be read */
         uint32_t n_open;
         uint32_t n_own;
         uint32_t limit;                     /* those that are open lie below it */

@@ -140,6 +140,38 @@ static int open_state(struct daemon *daemon, struct fault *fault)
         return r < 0 ? r : 0;
 }
 
+static void tell_lost_stream(const struct daemon *daemon)
+{
+        static const char *const reasons[] = {
+                        [LOG_LOST_DAMAGED] = "it is damaged",
+                        [LOG_LOST_VERSION] = "a meshd of another version wrote it",
+                        [LOG_LOST_NODE] = "it is of another node: this one has a new identity",
+        };
+        enum log_loss loss = log_loss(&daemon->log);
+        const char *reason = reasons[loss];
+
+        if (daemon->log_file.dropped != 0) {
+                reason = "it has another length: it was cut, or --log-bytes has changed";
+        }
+        if (reason) {
+                logger(LOGGER_WARNING, "stream.lost", L_TEXT("path", daemon->log_file.path),
+                                L_TEXT("error", reason),
+                                L_TEXT("msg", "a new stream begins: others may forget what they "
+                                              "cached, and positions begin anew"));
+        }
+}
+
+static void tell_lost_intents(const struct daemon *daemon)
+{
+        if (core_intents_are_damaged(daemon->core)) {
+                logger(LOGGER_WARNING, "stream.lost", L_TEXT("path", daemon->log_file.path),
+                                L_TEXT("error", "its part for write intents is damaged, or of "
+                                                "another version"),
+                                L_TEXT("msg", "writes that were open count as ended here, unless "
+                                              "another node tells of them: see meshctl intents"));
+        }
+}
+
 static int open_log(struct daemon *daemon, struct fault *fault)
 {
         const struct config *config = daemon->config;
@@ -161,6 +193,9 @@ static int open_log(struct daemon *daemon, struct fault *fault)
         }
         r = log_open(&daemon->log, daemon->log_file.memory, config->log_bytes, &daemon->state.id,
                         stream | 1);
+        if (r >= 0) {
+                tell_lost_stream(daemon);
+        }
         return r < 0 ? fault_set(fault, FAULT_FAILED, r, "Stream log: %s.", strerror(-r)) : r;
 }
 
@@ -418,6 +453,9 @@ static int start(struct daemon *daemon, struct fault *fault)
         }
         r = open_page(daemon, fault);
         r = r < 0 ? r : make_core(daemon, is_clean, fault);
+        if (r == 0) {
+                tell_lost_intents(daemon);
+        }
         r = r < 0 ? r : make_service(daemon, fault);
         r = r < 0 || !has_apps ? r : open_local(daemon, fault);
         r = r < 0 ? r : make_loop(daemon, fault);

@@ -47,20 +47,23 @@ static int check(int fd, const char *path, struct fault *fault)
 }
 
 /* All blocks are taken now: a full tmpfs must not kill meshd by SIGBUS later. */
-static int fit(int fd, size_t size)
+static int fit(struct log_file *file, int fd)
 {
         struct stat status;
 
         if (fstat(fd, &status) < 0) {
                 return -errno;
         }
-        if (status.st_size != (off_t)size && ftruncate(fd, 0) < 0) {
-                return -errno;
+        if (status.st_size != (off_t)file->size) {
+                file->dropped = (size_t)status.st_size;
+                if (ftruncate(fd, 0) < 0) {
+                        return -errno;
+                }
         }
         if (MUTANT(LOG_SPARSE)) {
-                return ftruncate(fd, (off_t)size) < 0 ? -errno : 0;
+                return ftruncate(fd, (off_t)file->size) < 0 ? -errno : 0;
         }
-        return -posix_fallocate(fd, 0, (off_t)size);
+        return -posix_fallocate(fd, 0, (off_t)file->size);
 }
 
 static int map(struct log_file *file, int fd)
@@ -90,8 +93,9 @@ static int map_again(struct log_file *file, int locked_fd)
         return fd < 0 ? -errno : map(file, fd);
 }
 
-static int open_file(struct log_file *file, const char *path, struct fault *fault)
+static int open_file(struct log_file *file, struct fault *fault)
 {
+        const char *path = file->path;
         CM_CLEANUP(cmi_close_p)
         int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
         int r;
@@ -103,7 +107,7 @@ static int open_file(struct log_file *file, const char *path, struct fault *faul
         if (r < 0) {
                 return r;
         }
-        r = fit(fd, file->size);
+        r = fit(file, fd);
         if (r < 0) {
                 /* What could be had of it would be missing to others. */
                 if (ftruncate(fd, 0) < 0) {
@@ -122,17 +126,16 @@ int log_file_open(struct log_file *ret_file, const char *directory, const char *
                 struct fault *fault)
 {
         struct log_file file = {.fd = -1, .size = size};
-        char path[4200];
         int r;
 
-        make_path(path, sizeof(path), directory, socket);
+        make_path(file.path, sizeof(file.path), directory, socket);
         fault->status = 0;
-        r = open_file(&file, path, fault);
+        r = open_file(&file, fault);
         if (r < 0 && fault->status != 0) {
                 return r;
         }
         if (r < 0) {
-                snprintf(file.why, sizeof(file.why), "%.200s: %s", path, strerror(-r));
+                snprintf(file.why, sizeof(file.why), "%.200s: %s", file.path, strerror(-r));
                 r = map(&file, -1);
         }
         if (r < 0) {

@@ -11,10 +11,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define LOG_FILE_PATH_MAX 4200
+
 struct log_file {
         int fd; /* holds the lock; -1: anonymous */
         void *memory;
         size_t size;
+        size_t dropped; /* length of what was there, if that was another one; 0: none */
+        char path[LOG_FILE_PATH_MAX];
         char why[256]; /* why it is anonymous */
 };
 
@@ -28,7 +32,7 @@ enum log_file_outcome {
  * @ret_file:  filled; end with log_file_close()
  * @directory: of the runtime
  * @socket:    path of the socket, whose last part names the file
- * @size:      bytes; a file of another size begins empty
+ * @size:      bytes; a file of another size begins empty, see dropped
  * @fault:     filled on failure
  *
  * Return: an enum log_file_outcome; -EBUSY (another meshd uses it), -EPERM (another user's, or no

@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 
-from mesh import Mesh, expect, expect_equal, run, until
+from mesh import Mesh, expect, expect_equal, read_text, run, until
 
 LEASE_MS = 1000
 STOP_S = 1 + 1  # a second to flush, and what a busy machine adds
@@ -96,6 +96,34 @@ def a_damaged_stream_file_is_replaced():
         expect_equal(apps[1].ask('get r k')['rc'], 1)
 
 
+def what_is_lost_with_a_stream_file_is_told():
+    """Nothing at a first start, nor after a kill."""
+    def restart(node, path, offset, data):
+        node.stop()
+        with open(path, 'r+b') as f:
+            if offset is None:
+                f.truncate(len(data))
+            f.seek(offset or 0)
+            f.write(data)
+        before = len(read_text(node.log))
+        node.start().wait_socket()
+        return [line for line in read_text(node.log)[before:].splitlines() if 'event=stream.lost' in line]
+
+    with Mesh() as mesh:
+        node, = mesh.start(1, alone_ms=300)
+        node.kill()
+        node.start()
+        mesh.wait_live()
+        path = os.path.join(node.directory, 's.stream')
+        expect('stream.lost' not in read_text(node.log), 'told without a cause')
+        for offset, data, words in ((0, b'\xff' * 64, 'it is damaged'), (None, b'\xff' * 300, 'another length'),
+                                    (node.flags['log-bytes'], b'\xff' * 64, 'write intents')):
+            lines = restart(node, path, offset, data)
+            expect_equal(len(lines), 1)
+            expect(all(word in lines[0] for word in ('level=warning', path, words)), lines)
+        expect_equal(restart(node, path, 0, b''), [])
+
+
 def a_lost_state_directory_makes_a_new_node_that_the_mesh_takes_in():
     with Mesh() as mesh:
         nodes, apps = mesh.start_with_apps(2)
@@ -184,6 +212,7 @@ if __name__ == '__main__':
          a_node_whose_remembered_peers_are_all_gone_is_live_when_it_has_given_them_up,
          a_lost_stream_file_makes_the_others_forget,
          a_damaged_stream_file_is_replaced,
+         what_is_lost_with_a_stream_file_is_told,
          a_lost_state_directory_makes_a_new_node_that_the_mesh_takes_in,
          a_copied_state_directory_is_noticed_and_new_identity_helps,
          stopping_beside_a_stopped_peer_takes_no_longer_than_the_flush,

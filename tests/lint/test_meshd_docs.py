@@ -76,6 +76,13 @@ def each_cause_of_forgetting_is_explained():
     expect_equal(in_code(cells.replace('`msg`', '')), sorted(set(texts)))
 
 
+def each_reason_of_a_lost_stream_is_explained():
+    text = code('meshd/io/daemon.c')
+    text = function('tell_lost_stream', text) + function('tell_lost_intents', text)
+    texts = re.findall(r'(?:= |"error", )"([^"]+)"', text)
+    expect_equal(in_code(page_cells('The stream was lost', TROUBLE).replace('`error`', '')), sorted(texts))
+
+
 def each_cause_of_a_change_is_explained():
     texts = []
     for statement in re.findall(r'member_set_state\(([^;]*);', code(*CORE)):
@@ -128,5 +135,6 @@ def exit_statuses_are_those_of_the_help():
 
 
 run([each_option_is_described, each_event_is_described, each_reason_why_a_node_is_not_live_is_explained,
-     each_refusal_is_explained, each_cause_of_forgetting_is_explained, each_cause_of_a_change_is_explained,
+     each_refusal_is_explained, each_cause_of_forgetting_is_explained,
+     each_reason_of_a_lost_stream_is_explained, each_cause_of_a_change_is_explained,
      each_state_of_a_connection_is_explained, each_reason_of_a_dns_failure_is_explained, each_reason_of_a_miss_is_explained, each_state_of_a_member_is_explained, exit_statuses_are_those_of_the_help])

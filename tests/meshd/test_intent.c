@@ -235,9 +235,29 @@ static void memory_that_is_not_intact_is_dropped(void)
         memory->records[9].number += 1; /* the log does not have it */
         rig_start(rig, 0, NULL, true);
         g_assert_cmpuint(n_open(rig, 0), ==, 1);
+        g_assert_true(core_intents_are_damaged(rig->nodes[0].core));
         memory->node_id.bytes[3] ^= 1;
         rig_start(rig, 0, NULL, true);
         g_assert_cmpuint(n_open(rig, 0), ==, 0);
+        g_assert_true(core_intents_are_damaged(rig->nodes[0].core));
+        rig_free(rig);
+}
+
+static void memory_that_is_new_or_was_cut_short_by_a_death_is_not_damaged(void)
+{
+        struct rig *rig = formed(2);
+        struct intent_memory *memory = rig->nodes[0].intents;
+
+        g_assert_false(core_intents_are_damaged(rig->nodes[0].core));
+        begun(rig, 0, 20000);
+        memory->records[9] = memory->records[0];
+        memory->records[9].number += 1; /* the log does not have it */
+        rig_start(rig, 0, NULL, true);
+        g_assert_cmpuint(n_open(rig, 0), ==, 1);
+        g_assert_false(core_intents_are_damaged(rig->nodes[0].core));
+        memset(memory, 0, sizeof(*memory)); /* beside a log that has operations */
+        rig_start(rig, 0, NULL, true);
+        g_assert_true(core_intents_are_damaged(rig->nodes[0].core));
         rig_free(rig);
 }
 
@@ -357,6 +377,7 @@ int main(int argc, char **argv)
         CASE(a_joiner_is_told_also_of_a_node_that_is_dead);
         CASE(a_meshd_that_was_killed_knows_them_again);
         CASE(memory_that_is_not_intact_is_dropped);
+        CASE(memory_that_is_new_or_was_cut_short_by_a_death_is_not_damaged);
         CASE(a_joiner_is_told_of_many_in_parts);
         CASE(more_than_have_room_stop_all_serving_until_they_are_over);
         CASE(what_is_open_can_be_looked_at);

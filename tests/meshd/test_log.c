@@ -183,6 +183,31 @@ static void the_log_of_another_node_is_not_continued(struct fixture *f, gconstpo
         g_assert_cmpint(log_open(&f->log, f->memory, SIZE, &other, 99), ==, LOG_CREATED);
         g_assert_cmpuint(log_stream(&f->log), ==, 99);
         g_assert_cmpuint(log_newest(&f->log), ==, 0);
+        g_assert_cmpint(log_loss(&f->log), ==, LOG_LOST_NODE);
+}
+
+static enum log_loss loss_of(struct fixture *f, enum log_open_outcome outcome)
+{
+        g_assert_cmpint(log_open(&f->log, f->memory, SIZE, &node, 99), ==, outcome);
+        return log_loss(&f->log);
+}
+
+static void what_is_lost_is_told_and_why(struct fixture *f, gconstpointer data)
+{
+        g_assert_cmpint(log_loss(&f->log), ==, LOG_LOST_NOTHING); /* it was all zero */
+        log_append(&f->log, make_op(f, 1, 20));
+        g_assert_cmpint(loss_of(f, LOG_CONTINUED), ==, LOG_LOST_NOTHING);
+        f->memory[0] ^= 1;
+        g_assert_cmpint(loss_of(f, LOG_CREATED), ==, LOG_LOST_DAMAGED);
+        f->memory[sizeof(uint64_t)] += 1; /* the word after the first is the version */
+        g_assert_cmpint(loss_of(f, LOG_CREATED), ==, LOG_LOST_VERSION);
+        log_append(&f->log, make_op(f, 1, 20));
+        memset(f->memory + SIZE / 2, 0xff, SIZE / 2);
+        g_assert_cmpint(loss_of(f, LOG_CONTINUED), ==, LOG_LOST_NOTHING); /* nothing was there */
+        memset(f->memory + 4096, 0xff, 64);
+        g_assert_cmpint(loss_of(f, LOG_CREATED), ==, LOG_LOST_DAMAGED);
+        memset(f->memory, 0, 4096);
+        g_assert_cmpint(loss_of(f, LOG_CREATED), ==, LOG_LOST_DAMAGED);
 }
 
 /* Any bytes at all: no crash, and what is readable afterwards decodes. ASan watches the edges. */
@@ -288,6 +313,7 @@ int main(int argc, char **argv)
         ADD("/log/closed", a_log_closed_in_order_says_so_once);
         ADD("/log/dead", a_log_closed_for_a_dead_process_says_that_too);
         ADD("/log/other", the_log_of_another_node_is_not_continued);
+        ADD("/log/loss", what_is_lost_is_told_and_why);
         ADD("/log/damaged", a_damaged_log_is_replaced_or_whole);
         ADD("/log/torn", a_torn_append_leaves_the_log_before_or_after_it);
         ADD("/log/backlog", backlog_counts_bytes_behind);

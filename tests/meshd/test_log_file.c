@@ -50,6 +50,27 @@ static void the_content_is_there_again(struct fixture *fixture, const void *unus
         log_file_close(&file);
 }
 
+static void what_had_another_length_begins_empty_and_says_so(
+                struct fixture *fixture, const void *unused)
+{
+        struct log_file file;
+        struct fault fault;
+
+        g_assert_cmpint(open_log(fixture, &file, &fault), ==, LOG_FILE_OPENED);
+        g_assert_cmpstr(file.path, ==, fixture->path);
+        g_assert_cmpuint(file.dropped, ==, 0);
+        strcpy(file.memory, "what was written");
+        log_file_close(&file);
+        g_assert_cmpint(open_log(fixture, &file, &fault), ==, LOG_FILE_OPENED);
+        g_assert_cmpuint(file.dropped, ==, 0);
+        log_file_close(&file);
+        g_assert_cmpint(truncate(fixture->path, 300), ==, 0);
+        g_assert_cmpint(open_log(fixture, &file, &fault), ==, LOG_FILE_OPENED);
+        g_assert_cmpuint(file.dropped, ==, 300);
+        g_assert_cmpstr(file.memory, ==, "");
+        log_file_close(&file);
+}
+
 static void a_log_in_use_is_refused(struct fixture *fixture, const void *unused)
 {
         struct log_file file;
@@ -99,6 +120,7 @@ int main(int argc, char **argv)
         g_test_init(&argc, &argv, NULL);
         g_test_set_nonfatal_assertions();
         ADD(the_content_is_there_again);
+        ADD(what_had_another_length_begins_empty_and_says_so);
         ADD(a_log_in_use_is_refused);
         ADD(the_lock_ends_with_the_descriptor);
         ADD(without_a_directory_it_is_volatile);
