@@ -129,11 +129,14 @@ struct cm_load;
 enum cm_fresh {
         CM_FRESH_BOUNDED = 0, /* also only while this node's lease runs: a cut-off node misses */
         CM_FRESH_TTL = 1, /* within its TTL, and not known to be invalidated: goes on while meshd is
-                             stopped, cut off or dead, once this process has had its page; so a
-                             member that does not answer is CM_MEMBER_UNCONFIRMED for it, never
-                             lapsed. Over when meshd ends in order or another one takes its place:
-                             a use that comes so late looks first, without waiting. One that did
-                             not look for a lease while meshd was dead begins anew */
+                             paused (SIGSTOP), cut off or killed, once this process has had its
+                             page; so a member that does not answer is CM_MEMBER_UNCONFIRMED for
+                             it, never lapsed. A clean end of meshd (SIGTERM; systemctl stop or
+                             restart, so an update too) ends all entries, TTL or not, and nothing
+                             is stored until one is back and LIVE: gets miss, CM_REASON_FORGOTTEN.
+                             Over too when another meshd takes the place: a use that comes so late
+                             looks first, without waiting. One that did not look for a lease while
+                             meshd was dead begins anew */
 };
 
 /** enum cm_wait - how far an invalidation must have come before the call returns */
