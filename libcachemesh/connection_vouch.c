@@ -81,12 +81,15 @@ static void look(struct cmi_connection *connection)
         if (connection->state != CMI_CONNECTION_OFFLINE) {
                 cmi_connection_step(connection);
         }
-        if (!connection->page || !was_live(connection)) {
+        if (!connection->page) {
                 return;
         }
         if (is_held(connection)) {
                 has_gap = false;
         } else if (!has_nobody(connection)) {
+                return;
+        }
+        if (!was_live(connection)) {
                 return;
         }
         connection->vouched_ns = now_ns + proof_ns(connection);
