@@ -66,11 +66,18 @@ static inline void mark_visited(struct cmi_entry *entry)
         }
 }
 
-/* Why there is no hit, to somebody who wonders: a write that has begun goes before what it does. */
-static __attribute__((noinline)) enum cm_reason refine(
-                enum cm_reason reason, const _Atomic uint64_t *slot)
+static bool has_flag(const _Atomic uint64_t *slot)
 {
-        bool is_flagged = atomic_load_explicit(slot, memory_order_relaxed) & CMI_PAGE_INTENT_FLAG;
+        return atomic_load_explicit(slot, memory_order_relaxed) & CMI_PAGE_INTENT_FLAG;
+}
+
+/* Why there is no hit, to somebody who wonders: a write that has begun, of the key or of whatever
+ * it may be among, goes before what it does. A page that is closed has forgotten it, too. */
+static __attribute__((noinline)) enum cm_reason refine(enum cm_reason reason,
+                const struct cmi_page_view *view, uint32_t index, const _Atomic uint64_t *slot)
+{
+        bool is_flagged = has_flag(slot) || has_flag(&view->regions[index]) ||
+                          (has_flag(&view->page->floor) && !cmi_page_is_closed(view));
 
         return is_flagged && (reason == CM_REASON_ABSENT || reason == CM_REASON_INVALIDATED ||
                                              reason == CM_REASON_FORGOTTEN)
@@ -104,12 +111,12 @@ static inline enum cm_reason look_up(struct cm_region *region, struct cmi_thread
         }
         entry = cmi_table_find(&region->table, hash.low64, key, pin);
         if (!entry) {
-                return refine(CM_REASON_ABSENT, slot);
+                return refine(CM_REASON_ABSENT, view, index, slot);
         }
         reason = cmi_check(region, mapping, index, entry);
         if (__builtin_expect(reason != CM_REASON_NONE, 0) && reason != CMI_REASON_DUE) {
                 cmi_pin_drop(pin);
-                return refine(reason, slot);
+                return refine(reason, view, index, slot);
         }
         *ret_pin = pin;
         *ret_entry = entry;

@@ -41,6 +41,23 @@ static bool is_bounded(const struct why *why)
         return !options || options->fresh == CMI_FRESH_BOUNDED;
 }
 
+/* Which flag it is that refuses, of several the one that is about most. */
+static const char *describe_flag(const struct why *why)
+{
+        if (read_stamp(&why->view.page->floor) & CMI_PAGE_INTENT_FLAG) {
+                return "more write intents are open than have room here, so nothing is served "
+                       "until they are over";
+        }
+        /* No intent is about a region. */
+        if (read_stamp(&why->view.regions[why->index]) & CMI_PAGE_INTENT_FLAG) {
+                return "its whole region is held, since a hold_ms runs: all of it was invalidated, "
+                       "or it is not known here of which keys, or of too many";
+        }
+        return why->status.n_holds > 0 ? "a write intent is open on it, or the hold_ms of its "
+                                         "region runs since it was invalidated"
+                                       : "a write intent is open on it";
+}
+
 /* Why nothing of this key is served here now; NULL if nothing is in the way. */
 static const char *find_obstacle(const struct why *why, char text[CAUSE_MAX])
 {
@@ -62,12 +79,7 @@ static const char *find_obstacle(const struct why *why, char text[CAUSE_MAX])
         if (is_bounded(why) && status->lease_end_ns <= why->question->now.mono_ns) {
                 return "the lease does not run: a member has not been heard for a lease";
         }
-        if (!why->has_intent) {
-                return NULL;
-        }
-        return status->n_holds > 0 ? "a write intent is open on it, or the hold_ms of its region "
-                                     "runs since it was invalidated"
-                                   : "a write intent is open on it";
+        return why->has_intent ? describe_flag(why) : NULL;
 }
 
 static const char *describe_target(const struct why *why, const struct history_entry *entry,
@@ -172,10 +184,10 @@ static void write_region(struct document *document, struct why *why)
                 return;
         }
         write_stamp(document, why, "region", stamp, entry,
-                        !entry ? NULL
-                        : entry->is_whole_region
-                                        ? "the whole region was invalidated"
-                                        : "so many keys at once that the region was stamped");
+                        !entry                   ? NULL
+                        : entry->is_whole_region ? "the whole region was invalidated"
+                        : stamp != seq ? "so many keys were held that the region is, as a whole"
+                                       : "so many keys at once that the region was stamped");
 }
 
 static void write_floor(struct document *document, struct why *why)

@@ -89,6 +89,8 @@ def a_meshd_that_was_killed_holds_all_that_it_cannot_tell_apart():
         writer.wait_mode('live')
         until('the app has its region there', lambda: first.json('why', 'k', '--region', 'h').get('clients') == 1)
         expect_equal([writer.ask(f'load h {key} lagging')['rc'] for key in ('k', 'other')], [CM_REFUSED] * 2)
+        expect_equal(reason(writer, 'other'), 'intent')
+        expect('its whole region is held' in first.json('why', 'other', '--region', 'h')['verdict'], 'why does not say so')
         expect_equal(reader.ask('load h other fresh')['rc'], 0)
         expect_equal(reason(reader), 'intent')
         expect(time.monotonic() - began < 20, 'it was over, so nothing was tested')

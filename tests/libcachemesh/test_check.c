@@ -150,6 +150,26 @@ static void an_open_intent_refuses_gets_and_puts(void)
         fixture_close(&f);
 }
 
+/* A hold of the whole region, and more intents than have room: both for what is there and for what
+ * is not. */
+static void a_flag_of_the_region_or_the_floor_is_an_intent_too(void)
+{
+        struct fixture f = fixture_open(NULL, 0);
+        struct cmi_page_view view = fixture_page(&f);
+        _Atomic uint64_t *slots[] = {&view.regions[0], &view.page->floor};
+
+        for (size_t i = 0; i < G_N_ELEMENTS(slots); i++) {
+                put_text(f.region, "a", "one", cm_token(f.cm));
+                *slots[i] |= CMI_PAGE_INTENT_FLAG;
+                assert_miss(f.region, "a", CM_REASON_INTENT);
+                assert_miss(f.region, "none", CM_REASON_INTENT);
+                *slots[i] &= ~CMI_PAGE_INTENT_FLAG;
+                assert_hit(f.region, "a", "one");
+                assert_miss(f.region, "none", CM_REASON_ABSENT);
+        }
+        fixture_close(&f);
+}
+
 static void no_lease_no_bounded_hit(void)
 {
         struct fixture f = fixture_open(NULL, 0);
@@ -553,6 +573,7 @@ int main(int argc, char **argv)
         g_test_add_func("/check/region", a_stamped_region_is_dead_and_others_are_not);
         g_test_add_func("/check/floor", the_floor_forgets_everything);
         g_test_add_func("/check/intent", an_open_intent_refuses_gets_and_puts);
+        g_test_add_func("/check/flags", a_flag_of_the_region_or_the_floor_is_an_intent_too);
         g_test_add_func("/check/lease", no_lease_no_bounded_hit);
         g_test_add_func("/check/clocks", each_clock_ends_the_lease_by_itself);
         g_test_add_func("/check/tick", a_lease_ends_a_tick_early_since_coarse_clocks_are_late);
