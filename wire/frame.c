@@ -33,6 +33,11 @@ enum {
         RESET_HAS_MORE = 3,
         RESET_INTENTS = 4,
         RESET_HOLD = 5,
+        RESET_HOLDS = 6,
+};
+
+enum {
+        HOLD_ELEMENTS = 2,
 };
 
 enum {
@@ -210,14 +215,40 @@ int cmi_nack_decode(struct cmi_slice body, struct cmi_nack *ret_nack)
         return cmi_fields_done(&fields);
 }
 
+static void write_holds(struct cmi_writer *writer, const struct cmi_reset *reset)
+{
+        cmi_write_uint(writer, RESET_HOLDS);
+        cmi_write_array(writer, reset->n_holds);
+        for (uint32_t i = 0; i < reset->n_holds; i++) {
+                cmi_write_array(writer, HOLD_ELEMENTS);
+                cmi_write_uint(writer, reset->holds[i].region);
+                cmi_write_uint(writer, reset->holds[i].left_ms);
+        }
+}
+
+static void read_holds(struct cmi_reader *reader, struct cmi_reset *reset)
+{
+        reset->n_holds = cmi_read_array(reader, CMI_RESET_HOLDS_MAX);
+        for (uint32_t i = 0; i < reset->n_holds && reader->error == 0; i++) {
+                uint32_t n = cmi_record_begin(reader, HOLD_ELEMENTS);
+
+                reset->holds[i].region = cmi_read_uint(reader, UINT64_MAX);
+                reset->holds[i].left_ms = cmi_read_uint(reader, UINT64_MAX);
+                cmi_record_end(reader, n, HOLD_ELEMENTS);
+        }
+}
+
 void cmi_reset_write(struct cmi_writer *writer, const struct cmi_reset *reset)
 {
-        cmi_write_map(writer, 4 + (reset->hold_ms > 0));
+        cmi_write_map(writer, 4 + (reset->hold_ms > 0) + (reset->n_holds > 0));
         cmi_write_field_position(writer, RESET_AT, reset->at);
         cmi_write_field_uint(writer, RESET_PART, reset->part);
         cmi_write_field_bool(writer, RESET_HAS_MORE, reset->has_more);
         if (reset->hold_ms > 0) {
                 cmi_write_field_uint(writer, RESET_HOLD, reset->hold_ms);
+        }
+        if (reset->n_holds > 0) {
+                write_holds(writer, reset);
         }
         cmi_write_uint(writer, RESET_INTENTS);
         cmi_write_array(writer, reset->n_intents);
@@ -275,7 +306,7 @@ static void read_intents(struct cmi_reader *reader, struct cmi_reset *reset)
 int cmi_reset_decode(struct cmi_slice body, struct cmi_reset *ret_reset)
 {
         struct cmi_reader reader = cmi_frame_body(body);
-        struct cmi_fields fields = cmi_fields(&reader, RESET_HOLD);
+        struct cmi_fields fields = cmi_fields(&reader, RESET_HOLDS);
         uint64_t key;
 
         *ret_reset = (struct cmi_reset){0};
@@ -295,6 +326,9 @@ int cmi_reset_decode(struct cmi_slice body, struct cmi_reset *ret_reset)
                         break;
                 case RESET_HOLD:
                         ret_reset->hold_ms = cmi_read_uint(&reader, UINT64_MAX);
+                        break;
+                case RESET_HOLDS:
+                        read_holds(&reader, ret_reset);
                         break;
                 }
         }

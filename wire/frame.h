@@ -125,6 +125,14 @@ struct cmi_intent {
         struct cmi_slice op; /* that INTENT_BEGIN, borrowed */
 };
 
+/* Of a region the latest hold that the sender knows. */
+struct cmi_hold {
+        uint64_t region; /* hash of its name; 0: of all regions */
+        uint64_t left_ms;
+};
+
+#define CMI_RESET_HOLDS_MAX 65 /* 64 regions, and all */
+
 /*
  * Forget everything, and go on after @at. It carries all open intents that the sender knows, of
  * every origin, as of @at; if they need several frames, only the last one takes effect on the
@@ -134,12 +142,15 @@ struct cmi_reset {
         struct cmi_position at;
         uint32_t part;    /* 0, 1, 2 ... */
         bool has_more;    /* not the last part */
-        uint64_t hold_ms; /* how long the latest hold lasts that the sender knows; 0: none */
+        uint64_t hold_ms; /* how long the latest of all holds lasts; 0: there is none */
+        uint32_t n_holds; /* 0 though there is a hold: of all regions, for hold_ms */
+        struct cmi_hold holds[CMI_RESET_HOLDS_MAX];
         uint32_t n_intents;
         struct cmi_reader intents; /* n_intents times cmi_reset_next(), which cannot fail */
 };
 
-#define CMI_RESET_INTENT_SIZE (CMI_INTENT_SIZE_MAX + 64) /* bytes that one takes at most */
+#define CMI_RESET_HEAD_SIZE (64 + CMI_RESET_HOLDS_MAX * 20) /* all but intents, at most */
+#define CMI_RESET_INTENT_SIZE (CMI_INTENT_SIZE_MAX + 64)    /* bytes that one takes at most */
 
 struct cmi_goodbye {
         struct cmi_position final;

@@ -7,7 +7,7 @@
  *
  * Two holds of a slot are one, until the later end. Where no more fit the whole region is held.
  * Of operations that did not come here, or were for regions without an index, only the latest end
- * is known: regions that get an index before it are held whole.
+ * for each region is known (hold_ends.c): if it gets an index before that, it is held whole.
  *
  * Ends are rounded up to a grid, so that however many are running, they are looked through at most
  * sixty times a second.
@@ -20,24 +20,6 @@
 static uint64_t end_of(struct cmi_time now, uint64_t hold_ns)
 {
         return (now.mono_ns + hold_ns + GRID_NS) / GRID_NS * GRID_NS;
-}
-
-/* Regions that get an index before it are held. */
-static void hold_unknown(struct core *core, uint64_t end_ns)
-{
-        if (end_ns > core->holds->unknown_ns) {
-                core->holds->unknown_ns = end_ns;
-        }
-}
-
-/* Also for the process that comes after this one. */
-static void remember(struct core *core, uint64_t end_ns)
-{
-        _Atomic uint64_t *latest = &core->intents->memory->hold_ns;
-
-        if (end_ns > atomic_load_explicit(latest, memory_order_relaxed)) {
-                atomic_store_explicit(latest, end_ns, memory_order_relaxed);
-        }
 }
 
 static void hold_slot(struct core *core, struct apply_target target, uint64_t seq, uint64_t end_ns)
@@ -91,10 +73,13 @@ void hold_apply(struct core *core, uint32_t region, const struct cmi_op *op)
                 return;
         }
         core->counters.holds++;
-        remember(core, end_ns);
+        if (region == NONE || !MUTANT(HOLD_INDEX_LOST)) {
+                hold_ends_note(core, region_options_name(op), end_ns);
+        }
         if (region == NONE) {
-                hold_unknown(core, end_ns);
-        } else if (op->is_whole_region) {
+                return;
+        }
+        if (op->is_whole_region) {
                 hold_region(core, region, end_ns);
         } else if (core->holds->n + n > HOLDS_MAX - CMI_PAGE_REGIONS) {
                 core->counters.holds_widened++;
@@ -105,49 +90,59 @@ void hold_apply(struct core *core, uint32_t region, const struct cmi_op *op)
         }
 }
 
-void hold_everything(struct core *core, struct cmi_time now, uint64_t left_ms)
+/* For how long is this region held by what was told? */
+static uint64_t told_ms(const struct cmi_reset *reset, uint64_t region)
 {
-        uint64_t end_ns = end_of(now,
-                        (left_ms < CMI_HOLD_MS_MAX ? left_ms : CMI_HOLD_MS_MAX) * CMI_NS_PER_MS);
+        uint64_t longest = reset->n_holds == 0 ? reset->hold_ms : 0;
 
-        if (left_ms == 0) {
-                return;
+        for (uint32_t i = 0; i < reset->n_holds; i++) {
+                const struct cmi_hold *told = &reset->holds[i];
+
+                if ((told->region == region || told->region == 0) && told->left_ms > longest) {
+                        longest = told->left_ms;
+                }
         }
-        remember(core, end_ns);
-        hold_unknown(core, end_ns);
+        return longest;
+}
+
+static uint64_t told_end_of(struct cmi_time now, uint64_t left_ms)
+{
+        uint64_t bounded_ms = left_ms < CMI_HOLD_MS_MAX ? left_ms : CMI_HOLD_MS_MAX;
+
+        return left_ms == 0 ? 0 : end_of(now, bounded_ms * CMI_NS_PER_MS);
+}
+
+void hold_told(struct core *core, struct cmi_time now, const struct cmi_reset *reset)
+{
+        if (reset->n_holds == 0) {
+                hold_ends_note(core, 0, told_end_of(now, reset->hold_ms));
+        }
+        for (uint32_t i = 0; i < reset->n_holds; i++) {
+                hold_ends_note(core, reset->holds[i].region,
+                                told_end_of(now, reset->holds[i].left_ms));
+        }
         for (uint32_t i = 0; i < core->n_regions; i++) {
-                hold_region(core, i, end_ns);
+                uint64_t end_ns = told_end_of(now, told_ms(reset, core->regions[i].hash));
+
+                if (end_ns != 0) {
+                        hold_region(core, i, end_ns);
+                }
         }
 }
 
 void hold_region_opened(struct core *core, uint32_t region)
 {
-        if (core->holds->unknown_ns > core->last_call.mono_ns) {
-                hold_region(core, region, core->holds->unknown_ns);
+        uint64_t end_ns = hold_ends_of(core, core->regions[region].hash);
+
+        if (end_ns > core->last_call.mono_ns) {
+                hold_region(core, region, end_ns);
         }
 }
 
-/* What was held by slot of it is held whole, should it get an index again. */
-void hold_region_lost(struct core *core)
-{
-        if (!MUTANT(HOLD_INDEX_LOST)) {
-                hold_unknown(core, atomic_load_explicit(&core->intents->memory->hold_ns,
-                                                   memory_order_relaxed));
-        }
-}
-
+/* Beyond the limit: the host was started anew. */
 void hold_open(struct core *core, struct cmi_time now)
 {
-        uint64_t latest =
-                        atomic_load_explicit(&core->intents->memory->hold_ns, memory_order_relaxed);
-        uint64_t limit = end_of(now, MAX_NS);
-
-        /* Beyond the limit: the host was started anew. */
-        if (latest > limit) {
-                latest = limit;
-                atomic_store_explicit(&core->intents->memory->hold_ns, limit, memory_order_relaxed);
-        }
-        hold_unknown(core, latest);
+        hold_ends_open(core, end_of(now, MAX_NS));
 }
 
 /* The last one takes its place. */
@@ -195,12 +190,4 @@ void hold_tick(struct core *core, struct cmi_time now)
 uint64_t hold_next_ns(const struct core *core)
 {
         return core->holds->n > 0 ? core->holds->next_ns : NEVER;
-}
-
-uint64_t hold_left_ns(const struct core *core, struct cmi_time now)
-{
-        uint64_t latest =
-                        atomic_load_explicit(&core->intents->memory->hold_ns, memory_order_relaxed);
-
-        return latest > now.mono_ns ? latest - now.mono_ns : 0;
 }

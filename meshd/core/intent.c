@@ -15,7 +15,7 @@
 #include <errno.h>
 
 #define INTENTS_MAGIC UINT64_C(0x31746e69206d63) /* "cm int1" */
-#define INTENTS_VERSION 2
+#define INTENTS_VERSION 3
 #define DEADLINE_MAX_NS (CMI_INTENT_MS_MAX * CMI_NS_PER_MS)
 
 static bool is_open(const struct intent_record *record)
@@ -261,7 +261,7 @@ void intent_open(struct core *core, struct intent_memory *memory, struct cmi_tim
                         memory->records[i].is_open = 0;
                 }
                 memory->overflow_ns = 0;
-                memory->hold_ns = 0;
+                memory->holds = (struct hold_ends){0};
                 memory->version = INTENTS_VERSION;
                 memory->node_id = core->options.node_id;
                 atomic_signal_fence(memory_order_seq_cst);

@@ -28,12 +28,23 @@ struct intent_record {
         uint8_t op[CMI_INTENT_SIZE_MAX];
 };
 
+#define CORE_HOLD_ENDS 64
+
+/* When the latest hold of each region ends (hold_ends.c), mono; 0: there was none. */
+struct hold_ends {
+        _Atomic uint64_t others_ns; /* of regions that found no place */
+        struct {
+                _Atomic uint64_t region; /* hash of its name */
+                _Atomic uint64_t end_ns;
+        } named[CORE_HOLD_ENDS];
+};
+
 struct intent_memory {
         uint64_t magic;
         uint64_t version;
         struct cmi_id node_id;
         /* Until then nothing is served: an intent found no room. 0: all had room. */
         _Atomic uint64_t overflow_ns;
-        _Atomic uint64_t hold_ns; /* the latest end of a hold (hold.c) that was ever set */
+        struct hold_ends holds;
         struct intent_record records[CORE_INTENTS_MAX];
 };

@@ -159,7 +159,8 @@ void hello_send(struct core *core, struct cmi_time now, struct link *link, struc
                         .link_token = link->token,
                         .members = member_digest(core),
                         .wants_answer = wants_answer,
-                        .has_intents = intent_count(core) > 0 || hold_left_ns(core, now) > 0,
+                        .has_intents = intent_count(core) > 0 ||
+                                       hold_ends_latest(core) > now.mono_ns,
         };
 
         memcpy(hello.name, core->name, sizeof(hello.name));

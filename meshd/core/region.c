@@ -81,7 +81,6 @@ static uint32_t take_index(struct core *core)
         if (oldest != NONE) {
                 find(core, core_region_name(core, oldest), &bucket);
                 empty_bucket(core, bucket);
-                hold_region_lost(core);
         }
         return oldest;
 }

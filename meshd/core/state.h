@@ -16,6 +16,7 @@
  *   apply.c   operations on the page
  *   intent.c  open write intents, and the slots that they flag
  *   hold.c    slots that stay flagged for a while after an invalidation
+ *   hold_ends.c  when the latest hold of each region ends
  *   flag.c    how many reasons there are for the flag of a slot
  *   region.c  which region has which index in the page
  *   region_options.c  options of regions, compared between nodes; what a member's apps may have
@@ -198,8 +199,7 @@ struct hold {
 
 struct hold_table {
         uint32_t n;
-        uint64_t next_ns;    /* nothing ends before; 0: there is none */
-        uint64_t unknown_ns; /* regions that get an index before it are held until then */
+        uint64_t next_ns; /* nothing ends before; 0: there is none */
         struct hold holds[HOLDS_MAX];
 };
 
@@ -453,15 +453,22 @@ void hold_open(struct core *core, struct cmi_time now);
 /* Holds what an operation with hold_ms names, from now on. @region: NONE if it has no index here.
  */
 void hold_apply(struct core *core, uint32_t region, const struct cmi_op *op);
-/* The same for all that is known here, since it is not known what was missed. */
-void hold_everything(struct core *core, struct cmi_time now, uint64_t left_ms);
+/* The same for regions as a whole, since it is not known what was missed. */
+void hold_told(struct core *core, struct cmi_time now, const struct cmi_reset *reset);
 /* This region has got an index. */
 void hold_region_opened(struct core *core, uint32_t region);
-void hold_region_lost(struct core *core); /* its index is another one's now */
 void hold_tick(struct core *core, struct cmi_time now);
 uint64_t hold_next_ns(const struct core *core);
-/* How long the latest of all holds lasts, those of other nodes too. */
-uint64_t hold_left_ns(const struct core *core, struct cmi_time now);
+
+/* hold_ends.c */
+/* Those of the process before: not later than @limit_ns. */
+void hold_ends_open(struct core *core, uint64_t limit_ns);
+/* @region: hash of its name; 0: all regions. Also for the process that comes after this one. */
+void hold_ends_note(struct core *core, uint64_t region, uint64_t end_ns);
+/* Both mono; 0: there is none. */
+uint64_t hold_ends_of(const struct core *core, uint64_t region);
+uint64_t hold_ends_latest(const struct core *core);
+void hold_ends_write(const struct core *core, struct cmi_time now, struct cmi_reset *ret_reset);
 
 /* intent.c */
 /* What the process before has left in @memory is open again. */

@@ -225,7 +225,7 @@ void reset_receive(struct core *core, struct cmi_time now, struct member *member
                 apply_forget(core, member, "too far behind for the log of a member");
         }
         intent_settle(core, member->stream, reset->at.number, member->reset_mark);
-        hold_everything(core, now, reset->hold_ms);
+        hold_told(core, now, reset);
         member->needs_reset = NEED_NONE;
         member->reset_part = 0;
         member->applied = reset->at.number;
@@ -288,7 +288,7 @@ static int body_make(struct core *core, uint64_t cursor)
 static size_t reset_part(
                 struct core *core, struct cmi_time now, struct cmi_reset *reset, uint32_t *at)
 {
-        struct cmi_writer list = cmi_writer(core->run, CMI_FRAME_BODY_MAX - 64);
+        struct cmi_writer list = cmi_writer(core->run, CMI_FRAME_BODY_MAX - CMI_RESET_HEAD_SIZE);
         struct cmi_writer writer = cmi_writer(core->body, sizeof(core->body));
         struct cmi_intent intent;
         uint32_t next;
@@ -312,10 +312,10 @@ static size_t reset_part(
 static int reset_send(
                 struct core *core, struct cmi_time now, struct link *link, struct member *member)
 {
-        struct cmi_reset reset = {.at = {log_stream(core->log), log_newest(core->log)},
-                        .hold_ms = (hold_left_ns(core, now) + CMI_NS_PER_MS - 1) / CMI_NS_PER_MS};
+        struct cmi_reset reset = {.at = {log_stream(core->log), log_newest(core->log)}};
         uint32_t at = 0;
 
+        hold_ends_write(core, now, &reset);
         do {
                 size_t len = reset_part(core, now, &reset, &at);
                 int r = link_send(

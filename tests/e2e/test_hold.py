@@ -79,6 +79,7 @@ def a_meshd_that_was_killed_holds_all_that_it_cannot_tell_apart():
     with Mesh(LEASE_MS) as mesh:
         (first, _), (writer, reader) = mesh.start_with_apps(2)
         expect_equal(writer.ask('region h held 20000 1048576')['rc'], 0)
+        expect_equal(writer.ask('region free bounded 60000 1048576')['rc'], 0)
         stored(writer)
         stored(reader)
         began = time.monotonic()
@@ -90,6 +91,7 @@ def a_meshd_that_was_killed_holds_all_that_it_cannot_tell_apart():
         until('the app has its region there', lambda: first.json('why', 'k', '--region', 'h').get('clients') == 1)
         expect_equal([writer.ask(f'load h {key} lagging')['rc'] for key in ('k', 'other')], [CM_REFUSED] * 2)
         expect_equal(reason(writer, 'other'), 'intent')
+        expect_equal(writer.ask('until free k stored 10000', 15)['rc'], 0)
         expect('its whole region is held' in first.json('why', 'other', '--region', 'h')['verdict'], 'why does not say so')
         expect_equal(reader.ask('load h other fresh')['rc'], 0)
         expect_equal(reason(reader), 'intent')

@@ -26,18 +26,47 @@ static void expect_flags(const struct rig *rig, uint32_t n, bool is_flagged)
         }
 }
 
-static uint64_t region_stamp(struct rig *rig, uint32_t node)
+static uint64_t stamp_of(struct rig *rig, uint32_t node, const char *region)
 {
         struct cmi_page_view view = cmi_page_view(rig->nodes[node].page);
         uint32_t index;
 
-        core_region(rig->nodes[node].core, cmi_slice_str("r"), &index);
+        g_assert_cmpint(core_region(rig->nodes[node].core, cmi_slice_str(region), &index), ==, 0);
         return view.regions[index];
+}
+
+static bool is_held(struct rig *rig, uint32_t node, const char *region)
+{
+        return (stamp_of(rig, node, region) & CMI_PAGE_INTENT_FLAG) != 0;
+}
+
+static uint64_t region_stamp(struct rig *rig, uint32_t node)
+{
+        return stamp_of(rig, node, "r");
 }
 
 static bool is_region_held(struct rig *rig, uint32_t node)
 {
-        return (region_stamp(rig, node) & CMI_PAGE_INTENT_FLAG) != 0;
+        return is_held(rig, node, "r");
+}
+
+/* @n keys from number @first on. */
+static void publish_keys(
+                struct rig *rig, const char *region, uint32_t first, uint32_t n, uint64_t hold_ms)
+{
+        g_autofree uint8_t *buffer = g_malloc(CMI_OP_SIZE_MAX);
+        struct cmi_writer writer = cmi_writer(buffer, CMI_OP_SIZE_MAX);
+
+        cmi_op_write_head(&writer, CMI_OP_INVALIDATE, cmi_slice_str(region), n, true);
+        for (uint32_t key = first; key < first + n; key++) {
+                cmi_write_bin(&writer, cmi_slice(&key, sizeof(key)));
+        }
+        cmi_op_write_tags(&writer, 0);
+        cmi_op_write_end(&writer, false);
+        cmi_op_write_hold(&writer, hold_ms);
+        g_assert_cmpint(core_publish(rig->nodes[0].core, rig->now, cmi_written(&writer),
+                                        CMI_WAIT_NODE, 0, 0, NULL),
+                        ==, CORE_PUBLISHED);
 }
 
 static struct core_status status_of(const struct rig *rig, uint32_t node)
@@ -143,32 +172,13 @@ static void a_write_is_held_from_its_end_on(void)
         rig_free(rig);
 }
 
-static void publish_many(struct rig *rig, uint32_t n, uint64_t hold_ms)
-{
-        g_autofree uint8_t *buffer = g_malloc(CMI_OP_SIZE_MAX);
-        struct cmi_writer writer = cmi_writer(buffer, CMI_OP_SIZE_MAX);
-
-        cmi_op_write_head(&writer, CMI_OP_INVALIDATE, cmi_slice_str("r"), n, true);
-        for (uint32_t i = 0; i < n; i++) {
-                const uint16_t key = (uint16_t)i;
-
-                cmi_write_bin(&writer, cmi_slice(&key, sizeof(key)));
-        }
-        cmi_op_write_tags(&writer, 0);
-        cmi_op_write_end(&writer, false);
-        cmi_op_write_hold(&writer, hold_ms);
-        g_assert_cmpint(core_publish(rig->nodes[0].core, rig->now, cmi_written(&writer),
-                                        CMI_WAIT_NODE, 0, 0, NULL),
-                        ==, CORE_PUBLISHED);
-}
-
 static void more_than_have_room_hold_their_region(void)
 {
         struct rig *rig = formed(2);
 
-        publish_many(rig, 5000, 20000);
+        publish_keys(rig, "r", 0, 5000, 20000);
         g_assert_false(is_region_held(rig, 0));
-        publish_many(rig, MANY, 20000);
+        publish_keys(rig, "r", 0, MANY, 20000);
         g_assert_true(is_region_held(rig, 0));
         g_assert_cmpuint(status_of(rig, 0).counters.holds_widened, ==, 1);
         rig_run(rig, 19000);
@@ -235,7 +245,7 @@ static void a_time_out_of_reach_is_cut(void)
 {
         struct rig *rig = formed(2);
 
-        rig->nodes[0].intents->hold_ns = UINT64_MAX / 2;
+        rig->nodes[0].intents->holds.others_ns = UINT64_MAX / 2;
         rig_start(rig, 0, NULL, true);
         rig_connect(rig, 0, 1);
         g_assert_true(is_region_held(rig, 0));
@@ -244,7 +254,7 @@ static void a_time_out_of_reach_is_cut(void)
         rig_free(rig);
 }
 
-static void a_joiner_holds_everything_as_long_as_the_others_hold_anything(void)
+static void a_joiner_holds_a_region_as_long_as_the_others_hold_anything_of_it(void)
 {
         struct rig *rig = rig_new(3);
 
@@ -270,6 +280,96 @@ static void a_joiner_holds_everything_as_long_as_the_others_hold_anything(void)
         rig_free(rig);
 }
 
+/* A third one. */
+static void join(struct rig *rig)
+{
+        rig_start(rig, 2, NULL, true);
+        rig_connect(rig, 2, 0);
+        rig_connect(rig, 2, 1);
+        for (uint32_t ms = 0; ms < 6000 && !rig_serves(rig, 2); ms++) {
+                rig_run(rig, 1);
+        }
+        g_assert_true(rig_serves(rig, 2));
+}
+
+static struct rig *formed_for_a_joiner(void)
+{
+        struct rig *rig = rig_new(3);
+
+        for (uint32_t i = 0; i < 2; i++) {
+                rig_start(rig, i, NULL, true);
+        }
+        rig_connect(rig, 1, 0);
+        rig_run(rig, 2500);
+        return rig;
+}
+
+static void other_regions_are_held_on_no_node(void)
+{
+        struct rig *rig = formed_for_a_joiner();
+
+        g_assert_false(is_held(rig, 1, "early"));
+        publish_keys(rig, "r", 0, 1, 30000);
+        rig_run(rig, 3);
+        rig_start(rig, 0, NULL, true);
+        rig_connect(rig, 0, 1);
+        rig_run(rig, 3000);
+        join(rig);
+        for (uint32_t node = 0; node < 3; node++) {
+                g_assert_true(rig_serves(rig, node));
+                g_assert_true(node == 1 || is_region_held(rig, node));
+                g_assert_false(is_held(rig, node, "early"));
+                g_assert_false(is_held(rig, node, "late"));
+        }
+        rig_free(rig);
+}
+
+/* The latest end of all that found no place counts for each region. */
+static void regions_that_are_held_in_great_number_are_not_told_apart(void)
+{
+        struct rig *rig = formed_for_a_joiner();
+
+        for (uint32_t i = 0; i < CORE_HOLD_ENDS; i++) {
+                g_autofree char *name = g_strdup_printf("r%u", i);
+
+                publish_keys(rig, name, 0, 1, i == 0 ? 40000 : 20000);
+        }
+        rig_run(rig, 3);
+        g_assert_false(is_held(rig, 1, "other"));
+        publish_keys(rig, "r", 0, 1, 30000);
+        rig_run(rig, 3);
+        join(rig);
+        g_assert_true(is_held(rig, 2, "other"));
+        g_assert_true(is_held(rig, 2, "r0"));
+        rig_run(rig, 30000);
+        g_assert_false(is_held(rig, 2, "other"));
+        g_assert_true(is_held(rig, 2, "r0"));
+        rig_run(rig, 10100);
+        /* Their places are free again. */
+        publish_keys(rig, "r", 0, 1, 30000);
+        rig_run(rig, 3);
+        g_assert_true(is_region_held(rig, 1));
+        g_assert_false(is_held(rig, 1, "new"));
+        rig_free(rig);
+}
+
+static void a_region_that_lost_its_index_is_held_with_its_next_one(void)
+{
+        struct rig *rig = formed(2);
+
+        publish_keys(rig, "r", 0, 1, 1000);
+        g_assert_false(is_region_held(rig, 0));
+        for (uint32_t i = 0; i < CMI_PAGE_REGIONS; i++) {
+                g_autofree char *name = g_strdup_printf("r%u", i);
+
+                g_assert_false(is_held(rig, 0, name));
+        }
+        g_assert_true(is_region_held(rig, 0));
+        rig_run(rig, 1100);
+        g_assert_false(is_region_held(rig, 0));
+        rig_free(rig);
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -285,6 +385,9 @@ int main(int argc, char **argv)
         CASE(a_region_that_is_opened_while_it_runs_is_held);
         CASE(a_meshd_that_was_killed_holds_what_it_held);
         CASE(a_time_out_of_reach_is_cut);
-        CASE(a_joiner_holds_everything_as_long_as_the_others_hold_anything);
+        CASE(a_joiner_holds_a_region_as_long_as_the_others_hold_anything_of_it);
+        CASE(other_regions_are_held_on_no_node);
+        CASE(regions_that_are_held_in_great_number_are_not_told_apart);
+        CASE(a_region_that_lost_its_index_is_held_with_its_next_one);
         return g_test_run();
 }

@@ -68,6 +68,8 @@ static void write_reset(struct cmi_writer *writer)
                         .part = 1,
                         .has_more = true,
                         .hold_ms = 1500,
+                        .n_holds = 2,
+                        .holds = {{0x7172737475767778, 1500}, {0, 700}},
                         .n_intents = 1};
         uint8_t op[64];
         struct cmi_writer begin = cmi_writer(op, sizeof(op));
