@@ -494,6 +494,19 @@ static void check_regions(struct report *report)
         }
 }
 
+static void check_holds(struct report *report)
+{
+        const json_t *facts = report->patient->facts;
+
+        if (is_recent(facts, "widened_ms", RECENT_MS)) {
+                tell(report, "problem", document_str(facts, "widened", ""),
+                                "a shorter hold_ms, or fewer changes: docs/how-to/herds.md; a "
+                                "region of its own for what changes all the time",
+                                "so many of its keys are held (hold_ms) that nothing of this "
+                                "region is cached until that is over");
+        }
+}
+
 static void check_limits(struct report *report)
 {
         const json_t *facts = report->patient->facts;
@@ -551,6 +564,7 @@ json_t *doctor_examine(const struct doctor_case *patient)
                         {"limits", check_limits, "enough open files are allowed"},
                         {"clocks", check_clocks, "the clocks of all that are heard agree"},
                         {"regions", check_regions, "all nodes have equal options"},
+                        {"holds", check_holds, "no region is held as a whole for too many keys"},
         };
         struct report report = {.patient = patient, .checks = memory_got(json_array())};
 

@@ -16,6 +16,7 @@
 struct core_options core_options_default(void)
 {
         return (struct core_options){
+                        .holds_max = CORE_HOLDS_MAX,
                         .max_peers = CORE_PEERS_DEFAULT,
                         .lease_ns = 1000 * CMI_NS_PER_MS,
                         .gone_ns = 3000 * CMI_NS_PER_MS,
@@ -122,6 +123,7 @@ struct core *core_init(void *memory, const struct core_options *options,
         struct core *core = memory;
 
         assert(options->max_peers > 0 && options->max_peers <= CORE_PEERS_MAX);
+        assert(options->holds_max <= CORE_HOLDS_MAX);
         core->options = *options;
         memcpy(core->name, options->name, strnlen(options->name, CMI_NAME_MAX));
         memcpy(core->software, options->software,

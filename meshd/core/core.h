@@ -28,6 +28,7 @@
 #define CORE_PEERS_DEFAULT 256
 #define CORE_WAITS_MAX 4096
 #define CORE_QUERIES_MAX 64
+#define CORE_HOLDS_MAX 65536
 #define CORE_LINKS_SPARE 16 /* links that are dialled but not yet a member's */
 #define CORE_TEXT_MAX 128
 #define CORE_TRANSITIONS 8 /* changes of a member's state that are remembered */
@@ -68,6 +69,7 @@ struct core_options {
         uint64_t drift_ppm; /* rho: clocks differ in rate by at most this */
         uint64_t start_ns;  /* shortest time from start to LIVE */
         uint64_t alone_ns;  /* the same for a node that met nobody */
+        uint32_t holds_max; /* keys and tags held at a time; up to CORE_HOLDS_MAX */
         bool is_clean; /* the predecessor on this node ended its lease in order: no start pause */
         /* Where open write intents outlive the process; borrowed for the core's life. NULL: in the
          * core's own memory, where they do not. */
@@ -93,6 +95,7 @@ enum core_event_kind {
         CORE_EVENT_SELF,        /* a dialled endpoint is our own */
         CORE_EVENT_REGION,      /* a member has region number open with other options */
         CORE_EVENT_EXPIRED,     /* a write intent ended by its deadline; of a member, or own */
+        CORE_EVENT_WIDENED,     /* a region is held as a whole, since so much of it was held */
 };
 
 struct core_event {
@@ -103,6 +106,7 @@ struct core_event {
         struct cmi_endpoint endpoint; /* MET, LINK_FAILED, SELF */
         uint64_t number;
         struct cmi_region theirs, ours; /* REGION */
+        struct cmi_slice region;        /* WIDENED: its name */
         const struct cmi_op *op;        /* EXPIRED: its INTENT_BEGIN, which was operation number */
         char text[CORE_TEXT_MAX];
 };
@@ -333,7 +337,7 @@ struct core_counters {
         uint64_t intents_begun, intents_expired; /* of all nodes, here */
         uint64_t intents_refused; /* that found no room: nothing was served until they were over */
         uint64_t holds;           /* operations that carried one */
-        uint64_t holds_widened;   /* to the whole region, since so many were running */
+        uint64_t holds_widened;   /* to a whole region, since so many were running */
 };
 
 struct core_status {

@@ -15,7 +15,7 @@ static_assert(FLAG_BUCKETS * 2 / 3 >= CORE_INTENTS_MAX * CMI_INTENT_TARGETS_MAX 
 
 static uint32_t home_of(uint32_t name)
 {
-        return (name * UINT32_C(2654435769)) >> 16 & MASK;
+        return (name * UINT32_C(2654435769)) >> (32 - FLAG_BITS);
 }
 
 struct flag *flag_find(struct core *core, uint32_t name)

@@ -5,7 +5,8 @@
  * it is counted on each node from the receipt of the operation that carried it, and its end stamps
  * the slot, so what was loaded meanwhile is dead.
  *
- * Two holds of a slot are one, until the later end. Where no more fit the whole region is held.
+ * Two holds of a slot are one, until the later end. Where no more fit that region is held as a
+ * whole of which most is held, so that it is not the others who pay for it.
  * Of operations that did not come here, or were for regions without an index, only the latest end
  * for each region is known (hold_ends.c): if it gets an index before that, it is held whole.
  *
@@ -22,20 +23,42 @@ static uint64_t end_of(struct cmi_time now, uint64_t hold_ns)
         return (now.mono_ns + hold_ns + GRID_NS) / GRID_NS * GRID_NS;
 }
 
-static void hold_slot(struct core *core, struct apply_target target, uint64_t seq, uint64_t end_ns)
+static bool is_held(struct core *core, struct apply_target target)
+{
+        const struct flag *flag = flag_find(core, target.name);
+
+        return flag->n > 0 && flag->hold > 0;
+}
+
+/* It counts for its region while it is of no other one. */
+static void disown(struct hold_table *table, struct hold *hold)
+{
+        if (hold->region != NONE) {
+                table->n_of[hold->region]--;
+                hold->region = NONE;
+        }
+}
+
+static void hold_slot(struct core *core, uint32_t region, struct apply_target target, uint64_t seq,
+                uint64_t end_ns)
 {
         struct hold_table *table = core->holds;
-        struct flag *flag = flag_find(core, target.name);
         struct hold *hold;
 
-        if (flag->n > 0 && flag->hold > 0) {
-                hold = &table->holds[flag->hold - 1];
+        if (is_held(core, target)) {
+                hold = &table->holds[flag_find(core, target.name)->hold - 1];
                 cmi_page_stamp_flag(target.slot, seq, true);
+                if (hold->region != region) {
+                        disown(table, hold);
+                }
         } else {
                 flag_raise(core, target, seq);
                 hold = &table->holds[table->n++];
-                *hold = (struct hold){.name = target.name};
+                *hold = (struct hold){.name = target.name, .region = region};
                 flag_find(core, target.name)->hold = table->n;
+                if (region != NONE) {
+                        table->n_of[region]++;
+                }
         }
         if (end_ns > hold->end_ns) {
                 hold->end_ns = end_ns;
@@ -49,7 +72,7 @@ static void hold_region(struct core *core, uint32_t region, uint64_t end_ns)
 {
         uint64_t seq = cmi_page_begin(&core->page);
 
-        hold_slot(core, apply_region_target(core, region), seq, end_ns);
+        hold_slot(core, NONE, apply_region_target(core, region), seq, end_ns);
         cmi_page_publish(&core->page, seq);
 }
 
@@ -59,15 +82,104 @@ static void hold_list(struct core *core, enum cmi_page_kind kind, uint32_t regio
         uint64_t seq = cmi_page_begin(&core->page);
 
         for (uint32_t i = 0; i < n; i++) {
-                hold_slot(core, apply_target(core, kind, region, cmi_op_next(&list)), seq, end_ns);
+                hold_slot(core, region, apply_target(core, kind, region, cmi_op_next(&list)), seq,
+                                end_ns);
         }
         cmi_page_publish(&core->page, seq);
+}
+
+/* The last one takes its place. */
+static void end(struct core *core, uint32_t index, uint64_t seq)
+{
+        struct hold_table *table = core->holds;
+        struct apply_target target = {
+                        apply_named(core, table->holds[index].name), table->holds[index].name};
+
+        disown(table, &table->holds[index]);
+        flag_find(core, target.name)->hold = 0;
+        table->holds[index] = table->holds[--table->n];
+        if (index < table->n) {
+                flag_find(core, table->holds[index].name)->hold = index + 1;
+        }
+        flag_lower(core, target,
+                        MUTANT(HOLD_END_UNSTAMPED)
+                                        ? atomic_load_explicit(target.slot, memory_order_relaxed) &
+                                                          ~CMI_PAGE_INTENT_FLAG
+                                        : seq);
+}
+
+static void tell_widened(struct core *core, uint32_t region)
+{
+        const struct core_event event = {
+                        .kind = CORE_EVENT_WIDENED,
+                        .name = "",
+                        .number = region,
+                        .region = core_region_name(core, region),
+        };
+
+        core->sink.event(core->sink.context, &event);
+}
+
+/* The region is held until the last of its keys and tags would be, and @end_ns, instead of these.
+ * Slots that it shares with other regions stay held. */
+static void widen(struct core *core, uint32_t region, uint64_t end_ns)
+{
+        struct hold_table *table = core->holds;
+        bool is_new = !is_held(core, apply_region_target(core, region));
+        uint64_t latest = end_ns;
+        uint64_t seq;
+
+        for (uint32_t i = 0; i < table->n; i++) {
+                const struct hold *hold = &table->holds[i];
+
+                latest = hold->region == region && hold->end_ns > latest ? hold->end_ns : latest;
+        }
+        hold_region(core, region, latest);
+        seq = cmi_page_begin(&core->page);
+        for (uint32_t i = table->n; i > 0; i--) {
+                if (table->holds[i - 1].region == region) {
+                        end(core, i - 1, seq);
+                }
+        }
+        cmi_page_publish(&core->page, seq);
+        core->counters.holds_widened++;
+        if (is_new) {
+                tell_widened(core, region);
+        }
+}
+
+/* The region of which most is held, @n of this one too. */
+static uint32_t find_largest(const struct core *core, uint32_t region, uint32_t n)
+{
+        uint32_t largest = region;
+        uint32_t most = core->holds->n_of[region] + n;
+
+        for (uint32_t i = 0; i < core->n_regions; i++) {
+                if (core->holds->n_of[i] > most) {
+                        most = core->holds->n_of[i];
+                        largest = i;
+                }
+        }
+        return largest;
+}
+
+/* For so many of this region. False: it was the largest, and is held as a whole. */
+static bool make_room(struct core *core, uint32_t region, uint32_t n, uint64_t end_ns)
+{
+        while (core->holds->n + n > core->options.holds_max) {
+                uint32_t largest = find_largest(core, region, n);
+
+                widen(core, largest, largest == region ? end_ns : 0);
+                if (largest == region) {
+                        return false;
+                }
+        }
+        return true;
 }
 
 void hold_apply(struct core *core, uint32_t region, const struct cmi_op *op)
 {
         uint64_t end_ns = end_of(core->last_call, op->hold_ms * CMI_NS_PER_MS);
-        uint32_t n = op->n_keys + op->n_tags;
 
         if (op->hold_ms == 0) {
                 return;
@@ -81,10 +193,7 @@ void hold_apply(struct core *core, uint32_t region, const struct cmi_op *op)
         }
         if (op->is_whole_region) {
                 hold_region(core, region, end_ns);
-        } else if (core->holds->n + n > HOLDS_MAX - CMI_PAGE_REGIONS) {
-                core->counters.holds_widened++;
-                hold_region(core, region, end_ns);
-        } else {
+        } else if (make_room(core, region, op->n_keys + op->n_tags, end_ns)) {
                 hold_list(core, CMI_PAGE_KEY, region, op->keys, op->n_keys, end_ns);
                 hold_list(core, CMI_PAGE_TAG, region, op->tags, op->n_tags, end_ns);
         }
@@ -143,25 +252,6 @@ void hold_region_opened(struct core *core, uint32_t region)
 void hold_open(struct core *core, struct cmi_time now)
 {
         hold_ends_open(core, end_of(now, MAX_NS));
-}
-
-/* The last one takes its place. */
-static void end(struct core *core, uint32_t index, uint64_t seq)
-{
-        struct hold_table *table = core->holds;
-        struct apply_target target = {
-                        apply_named(core, table->holds[index].name), table->holds[index].name};
-
-        flag_find(core, target.name)->hold = 0;
-        table->holds[index] = table->holds[--table->n];
-        if (index < table->n) {
-                flag_find(core, table->holds[index].name)->hold = index + 1;
-        }
-        flag_lower(core, target,
-                        MUTANT(HOLD_END_UNSTAMPED)
-                                        ? atomic_load_explicit(target.slot, memory_order_relaxed) &
-                                                          ~CMI_PAGE_INTENT_FLAG
-                                        : seq);
 }
 
 void hold_tick(struct core *core, struct cmi_time now)

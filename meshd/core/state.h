@@ -181,7 +181,8 @@ struct region {
         char name[CMI_REGION_NAME_MAX];
 };
 
-#define FLAG_BUCKETS 65536 /* a power of two */
+#define FLAG_BITS 18
+#define FLAG_BUCKETS (1u << FLAG_BITS)
 
 struct flag {
         uint32_t name; /* of apply_target() */
@@ -190,16 +191,18 @@ struct flag {
 };
 
 /* The slots of keys and tags that are held at a time, and as many regions as there are. */
-#define HOLDS_MAX (8192 + CMI_PAGE_REGIONS)
+#define HOLDS_MAX (CORE_HOLDS_MAX + CMI_PAGE_REGIONS)
 
 struct hold {
         uint32_t name;
+        uint32_t region; /* whose key or tag it is; NONE: of several regions, or it is a region */
         uint64_t end_ns; /* mono */
 };
 
 struct hold_table {
         uint32_t n;
-        uint64_t next_ns; /* nothing ends before; 0: there is none */
+        uint64_t next_ns;                /* nothing ends before; 0: there is none */
+        uint32_t n_of[CMI_PAGE_REGIONS]; /* keys and tags of each */
         struct hold holds[HOLDS_MAX];
 };
 

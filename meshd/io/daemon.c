@@ -72,6 +72,11 @@ static void on_event(void *context, const struct core_event *event)
                 snprintf(daemon->refused, sizeof(daemon->refused), "%s", event->text);
                 daemon->refused_ns = clock_read_ns(CLOCK_MONOTONIC);
         }
+        if (event->kind == CORE_EVENT_WIDENED) {
+                snprintf(daemon->widened, sizeof(daemon->widened), "%.*s", (int)event->region.len,
+                                (const char *)event->region.data);
+                daemon->widened_ns = clock_read_ns(CLOCK_MONOTONIC);
+        }
         if (event->kind == CORE_EVENT_REGION) {
                 service_region_differs(&daemon->service, event);
         }

@@ -46,6 +46,8 @@ struct daemon {
         uv_signal_t signals[DAEMON_SIGNALS];
         char refused[CORE_TEXT_MAX]; /* whom this node refused last, and why; "": nobody */
         uint64_t refused_ns;
+        char widened[CMI_REGION_NAME_MAX + 1]; /* which region was held as a whole last */
+        uint64_t widened_ns;
         bool is_ending;
 };
 

@@ -68,6 +68,11 @@ void events_log(const struct core_event *event)
                                 L_UINT("position", event->number),
                                 L_TEXT("msg", "a write did not end before its deadline"));
                 return;
+        case CORE_EVENT_WIDENED:
+                logger(LOGGER_WARNING, "hold.widened", L_BYTES("region", event->region),
+                                L_TEXT("msg", "so much of it is held that nothing of it is cached "
+                                              "until its hold_ms is over"));
+                return;
         case CORE_EVENT_REGION:
                 return; /* told by service_region_differs(), which knows the region's name */
         case CORE_EVENT_SELF:

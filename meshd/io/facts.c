@@ -21,6 +21,8 @@ static void write_host(const struct daemon *daemon, struct document *document, u
         document_text(document, "log_problem", daemon->log_file.why);
         document_text(document, "refused", daemon->refused);
         document_age_ms(document, "refused_ms", daemon->refused_ns, now_ns);
+        document_text(document, "widened", daemon->widened);
+        document_age_ms(document, "widened_ms", daemon->widened_ns, now_ns);
 }
 
 static void write_source(struct document *document, const char *key, uint64_t heard_ns,

@@ -130,7 +130,7 @@ static void nothing_is_wrong_with_a_sound_node(struct fixture *fixture, const vo
 {
         expect_no_problem(fixture);
         g_assert_cmpint(json_integer_value(json_object_get(fixture->found, "notes")), ==, 0);
-        g_assert_cmpuint(json_array_size(json_object_get(fixture->found, "checks")), ==, 14);
+        g_assert_cmpuint(json_array_size(json_object_get(fixture->found, "checks")), ==, 15);
 }
 
 static void beacons_that_stop_are_told_once_a_peer_is_live(
@@ -263,6 +263,16 @@ static void a_refusal_is_told_while_it_is_new(struct fixture *fixture, const voi
         expect_no_problem(fixture);
 }
 
+static void a_region_of_which_too_much_is_held_is_told_while_it_is_new(
+                struct fixture *fixture, const void *data)
+{
+        set(fixture->facts, "widened", json_string("prices"));
+        set(fixture->facts, "widened_ms", json_integer(5000));
+        expect(fixture, "holds", "problem", "prices", "so many of its keys are held");
+        set(fixture->facts, "widened_ms", json_integer(700000));
+        expect_no_problem(fixture);
+}
+
 static void another_mesh_is_a_problem_only_for_a_lonely_node(
                 struct fixture *fixture, const void *data)
 {
@@ -308,6 +318,8 @@ int main(int argc, char **argv)
                         {"/doctor/source", a_source_that_never_answered_is_not_told_as_well},
                         {"/doctor/storage", a_full_disk_and_a_volatile_log_are_told},
                         {"/doctor/refused", a_refusal_is_told_while_it_is_new},
+                        {"/doctor/holds",
+                                        a_region_of_which_too_much_is_held_is_told_while_it_is_new},
                         {"/doctor/key", a_node_with_another_key_is_told_by_its_beacons},
                         {"/doctor/foreign", another_mesh_is_a_problem_only_for_a_lonely_node},
         };

@@ -83,6 +83,7 @@ static void on_event(void *context, const struct core_event *event)
         node->n_gaps += event->kind == CORE_EVENT_GAP;
         node->n_met += event->kind == CORE_EVENT_MET;
         node->n_differences += event->kind == CORE_EVENT_REGION;
+        node->n_widened += event->kind == CORE_EVENT_WIDENED;
         if (event->kind == CORE_EVENT_EXPIRED) {
                 node->n_expired++;
                 snprintf(node->expired, sizeof(node->expired), "%s", event->name);
@@ -110,6 +111,7 @@ struct rig *rig_new(uint32_t n_nodes)
 
         rig->n_nodes = n_nodes;
         rig->now = (struct cmi_time){1000 * CMI_NS_PER_S, 5000 * CMI_NS_PER_S};
+        rig->holds_max = core_options_default().holds_max;
         rig->lease_ns = 1000 * CMI_NS_PER_MS;
         for (uint32_t i = 0; i < n_nodes; i++) {
                 rig->nodes[i].rig = rig;
@@ -172,6 +174,7 @@ static void start(struct rig *rig, uint32_t number, const char *name, bool keeps
         }
         options.max_peers = 8;
         options.lease_ns = rig->lease_ns;
+        options.holds_max = rig->holds_max;
         options.intents = node->intents;
         log_open(&node->log, node->log_memory, LOG_SIZE, &options.node_id,
                         rig->now.mono_ns + number);

@@ -37,6 +37,7 @@ struct rig_node {
         uint32_t n_forgot;
         uint32_t n_gaps;
         uint32_t n_differences;         /* of regions, told */
+        uint32_t n_widened;             /* holds, told */
         uint32_t n_expired;             /* intents, told */
         char expired[CMI_NAME_MAX + 1]; /* whose was the last one */
         char refused[CORE_TEXT_MAX];
@@ -55,6 +56,7 @@ struct rig {
         struct rig_frame frames[RIG_FRAMES];
         uint32_t n_frames;
         uint64_t lease_ns;
+        uint32_t holds_max;
 };
 
 struct rig *rig_new(uint32_t n_nodes);

@@ -5,18 +5,29 @@
 #include <glib.h>
 
 #define KEY cmi_slice_str("k")
-#define MANY 8300 /* in one operation */
+#define ROOM 1000 /* for keys and tags, where it is to be scarce */
 
-static struct rig *formed(uint32_t n)
+static struct rig *form(struct rig *rig)
 {
-        struct rig *rig = rig_new(n);
-
         rig_form(rig);
-        for (uint32_t i = 0; i < n; i++) {
+        for (uint32_t i = 0; i < rig->n_nodes; i++) {
                 g_assert_true(rig_serves(rig, i));
                 g_assert_false(rig_is_flagged(rig, i, KEY)); /* opens the region */
         }
         return rig;
+}
+
+static struct rig *formed(uint32_t n)
+{
+        return form(rig_new(n));
+}
+
+static struct rig *formed_with_little_room(void)
+{
+        struct rig *rig = rig_new(2);
+
+        rig->holds_max = ROOM;
+        return form(rig);
 }
 
 static void expect_flags(const struct rig *rig, uint32_t n, bool is_flagged)
@@ -174,13 +185,14 @@ static void a_write_is_held_from_its_end_on(void)
 
 static void more_than_have_room_hold_their_region(void)
 {
-        struct rig *rig = formed(2);
+        struct rig *rig = formed_with_little_room();
 
-        publish_keys(rig, "r", 0, 5000, 20000);
+        publish_keys(rig, "r", 0, ROOM - 1, 20000);
         g_assert_false(is_region_held(rig, 0));
-        publish_keys(rig, "r", 0, MANY, 20000);
+        publish_keys(rig, "r", 0, ROOM + 1, 20000);
         g_assert_true(is_region_held(rig, 0));
         g_assert_cmpuint(status_of(rig, 0).counters.holds_widened, ==, 1);
+        rig_run(rig, 3);
         rig_run(rig, 19000);
         g_assert_true(is_region_held(rig, 0) && is_region_held(rig, 1));
         rig_run(rig, 1100);
@@ -193,6 +205,35 @@ static void more_than_have_room_hold_their_region(void)
                         g_assert_cmpuint(view.keys[i], <=, rig_token(rig, node));
                 }
         }
+        rig_free(rig);
+}
+
+static void who_floods_one_region_takes_no_other_one_out_of_service(void)
+{
+        struct rig *rig = formed_with_little_room();
+
+        g_assert_false(is_held(rig, 0, "flood") || is_held(rig, 1, "flood"));
+        rig_publish_held(rig, 0, "k", 15000);
+        for (int i = 0; i < 3; i++) {
+                publish_keys(rig, "flood", 0, ROOM - 100, 20000);
+                rig_publish_held(rig, 0, "k", 15000);
+                publish_keys(rig, "r", 0, 200, 15000);
+                rig_run(rig, 3);
+        }
+        for (uint32_t node = 0; node < 2; node++) {
+                g_assert_true(is_held(rig, node, "flood"));
+                g_assert_false(is_region_held(rig, node));
+                g_assert_cmpuint(rig->nodes[node].n_widened, ==, 1);
+        }
+        expect_flags(rig, 2, true);
+        rig_run(rig, 14900);
+        expect_flags(rig, 2, true);
+        rig_run(rig, 200);
+        expect_flags(rig, 2, false);
+        g_assert_true(is_held(rig, 0, "flood"));
+        rig_run(rig, 5000);
+        g_assert_false(is_held(rig, 0, "flood"));
+        g_assert_cmpuint(status_of(rig, 0).n_holds, ==, 0);
         rig_free(rig);
 }
 
@@ -381,6 +422,7 @@ int main(int argc, char **argv)
         CASE(with_a_write_intent_the_later_end_counts);
         CASE(a_write_is_held_from_its_end_on);
         CASE(more_than_have_room_hold_their_region);
+        CASE(who_floods_one_region_takes_no_other_one_out_of_service);
         CASE(a_whole_region_is_held_too);
         CASE(a_region_that_is_opened_while_it_runs_is_held);
         CASE(a_meshd_that_was_killed_holds_what_it_held);
