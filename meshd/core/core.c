@@ -448,6 +448,12 @@ bool core_is_writable(const struct core *core)
         return true;
 }
 
+bool core_defers(const struct core *core, struct cmi_time now, enum cmi_wait wait)
+{
+        return wait == CMI_WAIT_MESH ||
+               (wait == CMI_WAIT_NODE && now.mono_ns < core->pause_end_ns);
+}
+
 int core_publish_for(struct core *core, struct cmi_time now, struct cmi_slice bytes, uint64_t owner,
                 enum cmi_wait wait, uint64_t timeout_ns, uint64_t cookie, uint64_t *ret_number)
 {
@@ -463,7 +469,7 @@ int core_publish_for(struct core *core, struct cmi_time now, struct cmi_slice by
         if (core->state == CORE_STOPPING) {
                 return -ESHUTDOWN;
         }
-        if (wait == CMI_WAIT_MESH && core->n_waits == CORE_WAITS_MAX) {
+        if (core_defers(core, now, wait) && core->n_waits == CORE_WAITS_MAX) {
                 return -EBUSY;
         }
         is_late = op.kind == CMI_OP_INTENT_END && !intent_is_open(core, &op);
@@ -477,8 +483,15 @@ int core_publish_for(struct core *core, struct cmi_time now, struct cmi_slice by
         }
         number = log_append(core->log, bytes);
         apply_own(core, &op, bytes, number);
-        if (wait == CMI_WAIT_MESH) {
-                r = wait_add(core, now, number, timeout_ns, cookie, &op);
+        if (core_defers(core, now, wait)) {
+                struct wait begun = {
+                                .cookie = cookie,
+                                .number = number,
+                                .is_node = wait == CMI_WAIT_NODE,
+                                .is_late = is_late,
+                };
+
+                r = wait_add(core, now, &begun, timeout_ns, &op);
                 assert(r == 0);
         }
         if (ret_number) {

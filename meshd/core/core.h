@@ -224,8 +224,8 @@ bool core_is_writable(const struct core *core);
 /**
  * core_publish() - put one operation into this node's stream
  * @op:         encoded, borrowed; checked here
- * @wait:       CMI_WAIT_MESH: done() will be called with @cookie, unless cancelled, also from
- *             inside this call
+ * @wait:       if core_defers() it, done() will be called with @cookie, unless cancelled, also
+ *             from inside this call
  * @timeout_ns: of that wait; 0: its own bound while LIVE
  * @ret_number: position of the operation; may be NULL
  *
@@ -235,7 +235,7 @@ bool core_is_writable(const struct core *core);
  * counts by. A wait for one ends with CMI_PARTIAL unless each member has applied it: one
  * that has only lapsed could declare this node gone and serve again before the write is committed.
  *
- * Return: an enum core_publish_outcome (it is in the stream; done() follows with CMI_WAIT_MESH),
+ * Return: an enum core_publish_outcome (it is in the stream; done() follows if it is deferred),
  *         -EBADMSG, -EMSGSIZE, -EBUSY (CORE_WAITS_MAX waits), -ENOSPC (so many intents are open),
  *         -ESHUTDOWN after core_stop().
  */
@@ -244,6 +244,13 @@ int core_publish(struct core *core, struct cmi_time now, struct cmi_slice op, en
 
 int core_publish_for(struct core *core, struct cmi_time now, struct cmi_slice op, uint64_t owner,
                 enum cmi_wait wait, uint64_t timeout_ns, uint64_t cookie, uint64_t *ret_number);
+
+/*
+ * Does a publication with this wait end with done()? With CMI_WAIT_MESH it does. With CMI_WAIT_NODE
+ * only in the start pause, when processes of this node may still be served by the page of a meshd
+ * before this one: it ends with the pause.
+ */
+bool core_defers(const struct core *core, struct cmi_time now, enum cmi_wait wait);
 
 /* The client of this wait is gone: done() is not called. */
 void core_cancel(struct core *core, uint64_t cookie);

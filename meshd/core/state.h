@@ -154,6 +154,8 @@ struct wait {
         uint64_t since_ns;    /* numbered, or LIVE since then */
         uint64_t deadline_ns; /* NEVER: only its own bound */
         bool is_snapshot_taken;
+        bool is_node;    /* for nobody but this node, until its start pause is over */
+        bool is_late;    /* an INTENT_END of an intent that is over */
         bool is_intent;  /* that a member lapsed is not enough */
         bool is_ttl;     /* nor here: its apps serve such a region without a lease */
         uint64_t region; /* hash of the name; 0: all */
@@ -416,8 +418,9 @@ void lease_update(struct core *core, struct cmi_time now);
 void lease_end_now(struct core *core);
 
 /* wait.c */
-int wait_add(struct core *core, struct cmi_time now, uint64_t number, uint64_t timeout_ns,
-                uint64_t cookie, const struct cmi_op *op);
+/* @wait: its cookie, number, is_node and is_late; copied. Return: 0, -EBUSY. */
+int wait_add(struct core *core, struct cmi_time now, const struct wait *wait, uint64_t timeout_ns,
+                const struct cmi_op *op);
 void wait_check(struct core *core, struct cmi_time now);
 void wait_forget_member(struct core *core, const struct member *member);
 void wait_end_all(struct core *core, struct cmi_time now);

@@ -75,8 +75,8 @@ static struct wait *wait_new(struct core *core)
         return NULL;
 }
 
-int wait_add(struct core *core, struct cmi_time now, uint64_t number, uint64_t timeout_ns,
-                uint64_t cookie, const struct cmi_op *op)
+int wait_add(struct core *core, struct cmi_time now, const struct wait *begun, uint64_t timeout_ns,
+                const struct cmi_op *op)
 {
         struct wait *wait = core->n_waits < CORE_WAITS_MAX ? wait_new(core) : NULL;
 
@@ -86,20 +86,16 @@ int wait_add(struct core *core, struct cmi_time now, uint64_t number, uint64_t t
         if (timeout_ns == 0 && core->state != CORE_LIVE) {
                 timeout_ns = JOINING_TIMEOUT_NS;
         }
-        *wait = (struct wait){
-                        .is_used = true,
-                        .cookie = cookie,
-                        .is_intent = op->kind == CMI_OP_INTENT_BEGIN,
-                        .is_ttl = region_options_is_ttl(core, region_options_name(op)),
-                        .region = region_options_name(op),
-                        .number = number,
-                        .since_ns = now.mono_ns,
-                        .deadline_ns = timeout_ns == 0 || timeout_ns > NEVER / 2
-                                                       ? NEVER
-                                                       : now.mono_ns + timeout_ns,
-        };
+        *wait = *begun;
+        wait->is_used = true;
+        wait->is_intent = op->kind == CMI_OP_INTENT_BEGIN;
+        wait->is_ttl = region_options_is_ttl(core, region_options_name(op));
+        wait->region = region_options_name(op);
+        wait->since_ns = now.mono_ns;
+        wait->deadline_ns = timeout_ns == 0 || timeout_ns > NEVER / 2 ? NEVER
+                                                                      : now.mono_ns + timeout_ns;
         core->n_waits++;
-        if (core->state == CORE_LIVE) {
+        if (core->state == CORE_LIVE && !wait->is_node) {
                 take_snapshot(core, now, wait);
         }
         return 0;
@@ -148,6 +144,9 @@ static void finish(struct core *core, struct wait *wait, int outcome)
                         (end.n_unconfirmed > 0 || (wait->is_intent && end.n_lapsed > 0 &&
                                                                   !MUTANT(INTENT_LAPSED_ENOUGH)))) {
                 end.outcome = CMI_PARTIAL;
+        }
+        if (end.outcome == 0 && wait->is_late) {
+                end.outcome = CMI_E_EXPIRED;
         }
         wait_done(core, wait, &end);
 }
@@ -208,6 +207,10 @@ static void check_one(struct core *core, struct cmi_time now, struct wait *wait)
 {
         bool is_open = false;
 
+        if (wait->is_node) {
+                finish(core, wait, 0);
+                return;
+        }
         if (!wait->is_snapshot_taken) {
                 take_snapshot(core, now, wait);
                 wait->since_ns = now.mono_ns;
@@ -222,9 +225,13 @@ static void check_one(struct core *core, struct cmi_time now, struct wait *wait)
         }
 }
 
-/* May this wait end as more than PENDING? Not while this node is JOINING. */
-static bool is_answerable(const struct core *core, const struct wait *wait)
+/* May this wait end as more than PENDING? Not while this node is JOINING; one for this node alone
+ * not in its start pause. */
+static bool is_answerable(const struct core *core, struct cmi_time now, const struct wait *wait)
 {
+        if (wait->is_node) {
+                return now.mono_ns >= core->pause_end_ns;
+        }
         return core->state == CORE_LIVE || MUTANT(B3_ANSWERS_EARLY) ||
                (core->state == CORE_STOPPING && wait->is_snapshot_taken);
 }
@@ -246,7 +253,7 @@ void wait_check(struct core *core, struct cmi_time now)
                         continue;
                 }
                 left--;
-                if (is_answerable(core, wait)) {
+                if (is_answerable(core, now, wait)) {
                         check_one(core, now, wait);
                 } else if (now.mono_ns >= pending_ns(wait)) {
                         finish(core, wait, CMI_PENDING);
@@ -294,8 +301,9 @@ static uint64_t next_of(const struct core *core, struct cmi_time now, uint32_t i
         const uint8_t *results = &core->wait_results[(size_t)index * core->options.max_peers];
         uint64_t next = wait->deadline_ns;
 
-        if (!is_answerable(core, wait)) {
-                return pending_ns(wait);
+        if (!is_answerable(core, now, wait)) {
+                next = pending_ns(wait);
+                return wait->is_node && core->pause_end_ns < next ? core->pause_end_ns : next;
         }
         if (!wait->is_snapshot_taken) {
                 return now.mono_ns;

@@ -276,6 +276,7 @@ static int do_publish(
                 struct service *service, struct guest *guest, const struct cmi_local_head *head)
 {
         struct cmi_publish publish;
+        struct cmi_time now = clock_now();
         uint32_t slot = NO_WAIT;
         uint64_t cookie = 0;
         uint64_t position = 0;
@@ -293,7 +294,7 @@ static int do_publish(
                 refuse_publish(guest->client, head->id, -ENOSPC);
                 return 0;
         }
-        if (publish.wait == CMI_WAIT_MESH) {
+        if (core_defers(service->core, now, (enum cmi_wait)publish.wait)) {
                 slot = take_wait(service, guest, head->id);
                 if (slot == NO_WAIT) {
                         refuse_publish(guest->client, head->id, -EBUSY);
@@ -302,7 +303,7 @@ static int do_publish(
                 cookie = make_cookie(service, slot);
         }
         timeout_ms = publish.timeout_ms < TIMEOUT_MAX_MS ? publish.timeout_ms : TIMEOUT_MAX_MS;
-        r = core_publish_for(service->core, clock_now(), publish.op, guest->number,
+        r = core_publish_for(service->core, now, publish.op, guest->number,
                         (enum cmi_wait)publish.wait, cmi_ms(timeout_ms), cookie, &position);
         if (r < 0) {
                 if (slot != NO_WAIT) {
@@ -317,7 +318,7 @@ static int do_publish(
                 guest->none_id = head->id;
                 guest->none_position = position;
                 client_touch(guest->client);
-        } else if (publish.wait == CMI_WAIT_NODE) {
+        } else if (slot == NO_WAIT) {
                 struct cmi_result result = {.position = position};
 
                 result.outcome = r == CORE_EXPIRED ? CMI_E_EXPIRED : 0;

@@ -337,6 +337,29 @@ static void a_member_known_from_the_disk_alone_is_unconfirmed(void)
         rig_free(rig);
 }
 
+/* Other processes of this node may be served by the page of the meshd that was killed. */
+static void a_wait_for_the_own_node_ends_with_the_start_pause(void)
+{
+        struct rig *rig = formed(2);
+        struct rig_node *node = &rig->nodes[1];
+        uint64_t pause_ms;
+
+        rig_kill(rig, 1);
+        rig_start(rig, 1, NULL, true);
+        pause_ms = (rig->lease_ns + rig->lease_ns / 1000) / CMI_NS_PER_MS + 8;
+        rig_run(rig, 100);
+        g_assert_cmpint(rig_publish(rig, 1, "k", CMI_WAIT_NODE, 0), ==, 0);
+        rig_run(rig, pause_ms - 101);
+        g_assert_cmpuint(node->n_done, ==, 0);
+        rig_run(rig, 2);
+        g_assert_cmpuint(node->n_done, ==, 1);
+        g_assert_cmpint(node->outcome.outcome, ==, 0);
+        g_assert_cmpint(rig_publish(rig, 1, "k", CMI_WAIT_NODE, 0), ==, 0);
+        rig_run(rig, 1000);
+        g_assert_cmpuint(node->n_done, ==, 1); /* at once from then on, without done() */
+        rig_free(rig);
+}
+
 static void a_wait_ends_within_its_bound_though_a_node_restarts(void)
 {
         struct rig *rig = formed(2);
@@ -522,6 +545,7 @@ int main(int argc, char **argv)
         g_test_add_func("/core/suspended", a_suspended_host_trusts_nothing_it_heard_before);
         g_test_add_func("/core/remembered", a_member_known_from_the_disk_alone_is_unconfirmed);
         g_test_add_func("/core/pause", a_wait_ends_within_its_bound_though_a_node_restarts);
+        g_test_add_func("/core/pause_node", a_wait_for_the_own_node_ends_with_the_start_pause);
         g_test_add_func("/core/heard", a_node_knows_whether_it_is_heard);
         g_test_add_func("/core/moved", a_node_that_moved_is_followed_also_on_a_link_to_a_candidate);
         g_test_add_func("/core/newer", what_a_newer_version_adds_is_skipped_and_counted);
