@@ -450,8 +450,7 @@ bool core_is_writable(const struct core *core)
 
 bool core_defers(const struct core *core, struct cmi_time now, enum cmi_wait wait)
 {
-        return wait == CMI_WAIT_MESH ||
-               (wait == CMI_WAIT_NODE && now.mono_ns < core->pause_end_ns);
+        return wait == CMI_WAIT_MESH || (wait == CMI_WAIT_NODE && now.mono_ns < core->pause_end_ns);
 }
 
 int core_publish_for(struct core *core, struct cmi_time now, struct cmi_slice bytes, uint64_t owner,

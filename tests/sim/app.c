@@ -264,7 +264,7 @@ void app_publish(struct node *node, struct sim_write *write, struct cmi_time now
                 violation(world, "core_publish() of %s says %d", node->name, r);
         } else {
                 judge_published(world, write, node->index);
-                if (write->wait != CMI_WAIT_MESH) {
+                if (!core_defers(node->core, now, write->wait)) {
                         returned(write->app, write);
                 }
         }
@@ -303,9 +303,11 @@ void app_done(struct node *node, uint64_t cookie, const struct core_outcome *out
         }
         write->left |= node->page->left; /* whom it has not waited for, though LIVE later */
         trace_story(world, (uint64_t)outcome->outcome);
-        audit_outcome(node, write, outcome);
-        if (outcome->outcome == 0) {
-                judge_acknowledged(world, write);
+        if (write->wait == CMI_WAIT_MESH) {
+                audit_outcome(node, write, outcome);
+                if (outcome->outcome == 0) {
+                        judge_acknowledged(world, write);
+                }
         }
         returned(write->app, write);
         if (write->intent == INTENT_BEGINS) {
