@@ -249,6 +249,9 @@ int main(int argc, char **argv)
                 }
         }
         print(samples, count);
+        for (int kind = 0; kind < N_KINDS; kind++) {
+                free(samples[kind]);
+        }
         bench_kill(&other.pid);
         cm_close(app.cm);
         mesh_stop(&mesh);
