@@ -17,6 +17,20 @@ static void log_about(enum logger_level level, const char *name, const struct co
                         L_TEXT("msg", event->text[0] ? event->text : NULL));
 }
 
+static void log_expired(const struct core_event *event)
+{
+        logger(LOGGER_WARNING, "intent.expired", L_TEXT("peer", event->name),
+                        L_BYTES("region", event->op->region), L_UINT("position", event->number),
+                        L_TEXT("msg", "a write did not end before its deadline"));
+}
+
+static void log_widened(const struct core_event *event)
+{
+        logger(LOGGER_WARNING, "hold.widened", L_BYTES("region", event->region),
+                        L_TEXT("msg", "so much of it is held that nothing of it is cached until "
+                                      "its hold_ms is over"));
+}
+
 void events_log(const struct core_event *event)
 {
         switch (event->kind) {
@@ -63,15 +77,10 @@ void events_log(const struct core_event *event)
                 logger(LOGGER_DEBUG, "peer.unreachable", L_ENDPOINT("address", &event->endpoint));
                 return;
         case CORE_EVENT_EXPIRED:
-                logger(LOGGER_WARNING, "intent.expired", L_TEXT("peer", event->name),
-                                L_BYTES("region", event->op->region),
-                                L_UINT("position", event->number),
-                                L_TEXT("msg", "a write did not end before its deadline"));
+                log_expired(event);
                 return;
         case CORE_EVENT_WIDENED:
-                logger(LOGGER_WARNING, "hold.widened", L_BYTES("region", event->region),
-                                L_TEXT("msg", "so much of it is held that nothing of it is cached "
-                                              "until its hold_ms is over"));
+                log_widened(event);
                 return;
         case CORE_EVENT_REGION:
                 return; /* told by service_region_differs(), which knows the region's name */

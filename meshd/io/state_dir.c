@@ -166,7 +166,7 @@ static bool is_number(const char *text)
 
 static int check_format(struct state_dir *dir, struct fault *fault)
 {
-        char text[FILE_MAX];
+        char text[FILE_MAX] = "";
         int r = read_text(dir->fd, "format", text);
 
         if (r == -ENOENT) {

@@ -42,7 +42,7 @@ def a_sound_mesh_has_no_problem():
             until(f'{node.name} is fine', lambda one=node: all(row['state'] != 'problem' for row in examine(one)))
         checks = [row['check'] for row in examine(nodes[0])]
         expect_equal(sorted(set(checks)), sorted(['node', 'peers', 'links', 'dial', 'refused', 'multicast', 'dns', 'foreign', 'key',
-                                                  'single', 'storage', 'limits', 'clocks', 'regions']))
+                                                  'single', 'storage', 'limits', 'clocks', 'holds', 'regions']))
         expect(rows(nodes[0], 'multicast', 'note', 'stays on this host'), 'it is on loopback only')
 
 

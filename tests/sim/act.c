@@ -69,6 +69,9 @@ static void use_app(struct world *world, const struct act *act)
 /* A meshd that does not run would notice later; then the app lives on. */
 static void quit(struct node *node, const struct act *act)
 {
+        if (!has_app(node->world, act->drop.app, 0)) {
+                return;
+        }
         if (node->is_up && !node_is_running(node)) {
                 return;
         }
@@ -88,6 +91,13 @@ static bool makes_sense(const struct world *world, const struct act *act)
                (act->kind != ACT_DROP || has_app(world, act->drop.app, 0)) &&
                (act->kind != ACT_REGIONS ||
                                (act->regions.n >= 0 && act->regions.n <= 2 * CMI_PAGE_REGIONS));
+}
+
+static void halt(struct node *node, const struct act *act)
+{
+        if (has_app(node->world, act->halt.app, 0)) {
+                app_halt(&node->world->apps[act->node][act->halt.app], (uint64_t)act->halt.for_ns);
+        }
 }
 
 static void perform(struct world *world, const struct act *act)
@@ -147,15 +157,10 @@ static void perform(struct world *world, const struct act *act)
                 }
                 break;
         case ACT_QUIT:
-                if (has_app(world, act->drop.app, 0)) {
-                        quit(node, act);
-                }
+                quit(node, act);
                 break;
         case ACT_HALT:
-                if (has_app(world, act->halt.app, 0)) {
-                        app_halt(&world->apps[act->node][act->halt.app],
-                                        (uint64_t)act->halt.for_ns);
-                }
+                halt(node, act);
                 break;
         case ACT_OBITUARY:
                 obituary_begin(node);

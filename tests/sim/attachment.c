@@ -105,6 +105,7 @@ static void attach(struct app *app)
         pay(node);
         app->page = node->page;
         app->is_attached = true;
+        app->attached_ns = world->now_ns;
         app->was_live = app->page->memory->state == CMI_PAGE_LIVE;
         app->is_dropped = false;
         reader_map(&app->cache, &node->page->view, regions, world->options.n_tags);

@@ -23,7 +23,9 @@
  * Regions that are served by their TTL have no C2 and need no lease, but end with the TTL (C6).
  * Exempt from C1 and C13 are their apps when their meshd was killed and a later one, which they
  * have not found, has spoken for the node: as to origins that were not LIVE with the first one, and
- * never heard of the apps; and as to all, once another app of the node has found the later one.
+ * never heard of the apps; and as to all, once another app of the node has found the later one, or
+ * an obituary has lasted for longer than the TTL, or the first one was killed before the list of
+ * its regions went out again.
  */
 #include "tests/sim/world.h"
 
@@ -231,6 +233,21 @@ static bool is_untold(const struct sim_reader *reader, uint64_t held_ns, uint32_
 }
 
 /*
+ * An obituary speaks for its dead meshd, and serves nobody: for longer than the TTL, so the others
+ * take it for a meshd that the app has found; or that one had no time to tell the app's regions.
+ */
+static bool is_spoken_for(const struct sim_reader *reader)
+{
+        const struct app *app = reader->app;
+        uint64_t began_ns = reader->page->obituary_mono_ns;
+        uint64_t told_ns = app->attached_ns + app->node->world->options.lease_ns + LIST_NS;
+
+        return reader->get.is_ttl && began_ns != 0 &&
+               (node_clock(app->node).mono_ns - began_ns >= app->cache.ttl_ns ||
+                               reader->page->ended_ns < told_ns);
+}
+
+/*
  * Its meshd was killed, and a later one, which its app has not found, has spoken for the node: to
  * an origin that had no time to learn which regions the apps of the first one have, or when another
  * app of the node had found it, and this one has loaded since. It goes on while nobody listens.
@@ -243,6 +260,9 @@ static bool is_orphaned(const struct sim_reader *reader, uint64_t live_ns)
                                       reader->get.tick_ns >=
                       reader->page->spoken_mono_ns;
 
+        if (is_spoken_for(reader)) {
+                return true;
+        }
         return reader->get.is_ttl && reader->page->is_orphaned &&
                ((reader->page->is_paid && is_new) || live_ns == NEVER ||
                                reader->page->ended_ns < learnt_ns);

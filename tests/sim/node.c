@@ -293,6 +293,19 @@ void node_start_later(struct node *node)
         world_add(world, delay, EVENT_START, node->index, node->host_life, NULL);
 }
 
+/* Waits for regions served by their TTL take it for a meshd, which apps find before that ends. */
+static void note_obituary(struct node *node)
+{
+        struct sim_page *page;
+
+        for (page = node->world->pages; page; page = page->next) {
+                if (page->node == node->index && page->life < node->life &&
+                                page->obituary_mono_ns == 0) {
+                        page->obituary_mono_ns = node_clock(node).mono_ns;
+                }
+        }
+}
+
 static void start(struct node *node, bool is_obituary)
 {
         static const struct core_sink callbacks = {
@@ -345,6 +358,9 @@ static void start(struct node *node, bool is_obituary)
                         node_clock(node));
         audit_started(node);
         remember_peers(node);
+        if (is_obituary) {
+                note_obituary(node);
+        }
         spool_begin(node);
         kick(node);
 }

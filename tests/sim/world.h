@@ -89,11 +89,12 @@ struct sim_page {
         uint32_t node;
         uint64_t life;
         uint64_t incarnation;
-        uint64_t closed_ns;      /* its meshd said goodbye; NEVER: it did not */
-        uint64_t ended_ns;       /* and ended */
-        uint64_t spoken_mono_ns; /* when the latest such one ended, on the node's clock */
-        bool is_paid;            /* another app has found a later one */
-        bool is_orphaned;        /* a later one has spoken for its apps */
+        uint64_t closed_ns;        /* its meshd said goodbye; NEVER: it did not */
+        uint64_t ended_ns;         /* and ended */
+        uint64_t spoken_mono_ns;   /* when the latest such one ended, on the node's clock */
+        uint64_t obituary_mono_ns; /* when the first one began that spoke and served nobody */
+        bool is_paid;              /* another app has found a later one */
+        bool is_orphaned;          /* a later one has spoken for its apps */
         /* Since when each node is declared gone or left here; NEVER: it is not. */
         uint64_t gone_ns[NODES_MAX];
         uint32_t left; /* bits of those that left */
@@ -276,9 +277,10 @@ struct app {
         struct node *node;
         uint32_t index;
         uint64_t life;
-        bool is_attached;   /* to a running meshd, as far as it knows */
-        bool is_dropped;    /* as far as meshd knows */
-        uint64_t halted_ns; /* stopped until then */
+        bool is_attached;     /* to a running meshd, as far as it knows */
+        uint64_t attached_ns; /* the last time; on true time */
+        bool is_dropped;      /* as far as meshd knows */
+        uint64_t halted_ns;   /* stopped until then */
         uint64_t next_look_ns;
         bool was_live;      /* its node, since the page was mapped */
         uint64_t held_life; /* of the meshd that keeps the region's index for it */
