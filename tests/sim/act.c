@@ -53,25 +53,9 @@ static void interrupt(struct node *node, const struct act *act)
         node->interrupt_ns = (uint64_t)act->interrupt.for_ns;
 }
 
-static void use_app(struct world *world, const struct act *act)
-{
-        struct app *apps = world->apps[act->node];
-
-        if (act->kind == ACT_WRITE && has_app(world, act->write.app, act->write.key)) {
-                app_write(&apps[act->write.app], act);
-        }
-        if (act->kind == ACT_READ && has_app(world, act->read.app, act->read.key) &&
-                        act->read.reader >= 0 && act->read.reader < world->options.n_readers) {
-                app_read(&apps[act->read.app], act);
-        }
-}
-
 /* A meshd that does not run would notice later; then the app lives on. */
 static void quit(struct node *node, const struct act *act)
 {
-        if (!has_app(node->world, act->drop.app, 0)) {
-                return;
-        }
         if (node->is_up && !node_is_running(node)) {
                 return;
         }
@@ -84,6 +68,25 @@ static void quit(struct node *node, const struct act *act)
         }
 }
 
+static void use_app(struct world *world, const struct act *act)
+{
+        struct app *apps = world->apps[act->node];
+
+        if (act->kind == ACT_WRITE && has_app(world, act->write.app, act->write.key)) {
+                app_write(&apps[act->write.app], act);
+        }
+        if (act->kind == ACT_READ && has_app(world, act->read.app, act->read.key) &&
+                        act->read.reader >= 0 && act->read.reader < world->options.n_readers) {
+                app_read(&apps[act->read.app], act);
+        }
+        if (act->kind == ACT_HALT && has_app(world, act->halt.app, 0)) {
+                app_halt(&apps[act->halt.app], (uint64_t)act->halt.for_ns);
+        }
+        if (act->kind == ACT_QUIT && has_app(world, act->drop.app, 0)) {
+                quit(&world->nodes[act->node], act);
+        }
+}
+
 static bool makes_sense(const struct world *world, const struct act *act)
 {
         return (act->kind != ACT_ASK || has_node(world, act->ask.to)) &&
@@ -93,10 +96,18 @@ static bool makes_sense(const struct world *world, const struct act *act)
                                (act->regions.n >= 0 && act->regions.n <= 2 * CMI_PAGE_REGIONS));
 }
 
-static void halt(struct node *node, const struct act *act)
+static void cut(struct world *world, const struct act *act)
 {
-        if (has_app(node->world, act->halt.app, 0)) {
-                app_halt(&node->world->apps[act->node][act->halt.app], (uint64_t)act->halt.for_ns);
+        if (has_node(world, act->cut.to)) {
+                network_cut(world, act->node, (uint32_t)act->cut.to, (uint64_t)act->cut.for_ns);
+        }
+}
+
+static void operate(struct node *node, const struct act *act)
+{
+        if (makes_sense(node->world, act) && node_is_running(node)) {
+                node->wish = *act;
+                node_call(node, &(struct call){.kind = CALL_OPERATE});
         }
 }
 
@@ -107,13 +118,12 @@ static void perform(struct world *world, const struct act *act)
         switch (act->kind) {
         case ACT_READ:
         case ACT_WRITE:
+        case ACT_QUIT:
+        case ACT_HALT:
                 use_app(world, act);
                 break;
         case ACT_CUT:
-                if (has_node(world, act->cut.to)) {
-                        network_cut(world, act->node, (uint32_t)act->cut.to,
-                                        (uint64_t)act->cut.for_ns);
-                }
+                cut(world, act);
                 break;
         case ACT_BREAK:
                 break_one(world, act);
@@ -151,16 +161,7 @@ static void perform(struct world *world, const struct act *act)
         case ACT_DESCRIBE:
         case ACT_FORGET:
         case ACT_DROP:
-                if (makes_sense(world, act) && node_is_running(node)) {
-                        node->wish = *act;
-                        node_call(node, &(struct call){.kind = CALL_OPERATE});
-                }
-                break;
-        case ACT_QUIT:
-                quit(node, act);
-                break;
-        case ACT_HALT:
-                halt(node, act);
+                operate(node, act);
                 break;
         case ACT_OBITUARY:
                 obituary_begin(node);
