@@ -143,13 +143,15 @@ static bool is_ours(const struct log *log, const struct cmi_id *node_id)
                cmi_id_equal(&log->header->node_id, node_id) && log->header->stream != 0;
 }
 
-/* In a new file all is zero, also what follows the log in it: that need not be looked at. */
+/*
+ * In a new file all is zero. Of the ring only the begin is looked at, where the first operation
+ * was: to read it all would take all of its memory at the start.
+ */
 static enum log_loss find_loss(const struct log *log, const struct cmi_id *node_id, bool is_whole)
 {
         const uint8_t *bytes = (const uint8_t *)log->header;
-        size_t size = LOG_HEADER_SIZE + log->ring_size;
 
-        if (is_whole || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0)) {
+        if (is_whole || (bytes[0] == 0 && memcmp(bytes, bytes + 1, LOG_HEADER_SIZE + 63) == 0)) {
                 return LOG_LOST_NOTHING;
         }
         if (log->header->magic != LOG_MAGIC || log->header->stream == 0) {
