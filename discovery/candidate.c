@@ -119,7 +119,7 @@ static uint64_t longest_pause_ms(const struct candidate *candidate)
 }
 
 void candidate_begin_pause(struct candidate *candidate, enum candidate_failure failure,
-                struct jitter *jitter, uint64_t now_ns)
+                uint64_t *random, uint64_t now_ns)
 {
         const struct cmi_endpoint *tried = &candidate->endpoints[candidate->next_endpoint];
 
@@ -134,10 +134,10 @@ void candidate_begin_pause(struct candidate *candidate, enum candidate_failure f
         candidate->is_refused = failure != CANDIDATE_UNREACHABLE;
         if (candidate->is_refused) {
                 candidate->due_ns = now_ns + cmi_ms(CANDIDATE_PAUSE_MAX_MS / 2) +
-                                    jitter_up_to(jitter, cmi_ms(CANDIDATE_PAUSE_MAX_MS / 2));
+                                    cmi_random_up_to(random, cmi_ms(CANDIDATE_PAUSE_MAX_MS / 2));
                 return;
         }
-        candidate->due_ns = now_ns + jitter_up_to(jitter, cmi_ms(longest_pause_ms(candidate)));
+        candidate->due_ns = now_ns + cmi_random_up_to(random, cmi_ms(longest_pause_ms(candidate)));
         if (candidate->due_ns < soonest(candidate)) {
                 candidate->due_ns = soonest(candidate);
         }

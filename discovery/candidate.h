@@ -5,8 +5,8 @@
  * What becomes of it among others is candidate_table.h's part, which is the only user of these
  * functions; meshd reads the struct.
  */
+#include "base/random.h"
 #include "discovery/beacon.h"
-#include "discovery/jitter.h"
 
 enum candidate_number {
         CANDIDATE_ENDPOINTS_MAX = 5,     /* one given by hand and those of a beacon */
@@ -93,7 +93,7 @@ bool candidate_refresh(struct candidate *candidate, const struct beacon *beacon,
 
 /* Takes the next endpoint and draws a pause after a failed dial. */
 void candidate_begin_pause(struct candidate *candidate, enum candidate_failure failure,
-                struct jitter *jitter, uint64_t now_ns);
+                uint64_t *random, uint64_t now_ns);
 
 /* A HELLO of @id came from the endpoint that was dialled. */
 void candidate_prove(struct candidate *candidate, const struct cmi_id *id);

@@ -12,8 +12,8 @@ void candidate_table_init(struct candidate_table *table, struct candidate *slots
 {
         *table = (struct candidate_table){.slots = slots, .n_slots = n_slots, .own_id = *own_id};
         memset(slots, 0, n_slots * sizeof(*slots));
-        table->jitter.state = seed;
-        source_limit_init(&table->limit, jitter_next(&table->jitter));
+        table->random = seed;
+        source_limit_init(&table->limit, cmi_random_next(&table->random));
 }
 
 void candidate_table_set_own(struct candidate_table *table, uint64_t incarnation,
@@ -496,7 +496,7 @@ void candidate_table_failed(struct candidate_table *table, uint32_t slot,
         } else if (candidate->is_withdrawn) {
                 release(table, candidate);
         } else {
-                candidate_begin_pause(candidate, failure, &table->jitter, now_ns);
+                candidate_begin_pause(candidate, failure, &table->random, now_ns);
         }
 }
 
@@ -513,7 +513,7 @@ void candidate_table_disconnected(
                 if (candidate->state == CANDIDATE_CONNECTED) {
                         candidate->state = CANDIDATE_PAUSED;
                         candidate->due_ns =
-                                        now_ns + jitter_up_to(&table->jitter,
+                                        now_ns + cmi_random_up_to(&table->random,
                                                                  cmi_ms(CANDIDATE_PAUSE_FIRST_MS));
                 }
         }

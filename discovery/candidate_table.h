@@ -25,10 +25,10 @@
  *
  * All times are nanoseconds of one monotonic clock. One thread.
  */
+#include "base/random.h"
 #include "discovery/address_filter.h"
 #include "discovery/beacon.h"
 #include "discovery/candidate.h"
-#include "discovery/jitter.h"
 #include "discovery/source_limit.h"
 
 enum candidate_table_number {
@@ -61,7 +61,7 @@ struct candidate_table {
         struct cmi_id own_id;
         uint64_t own_incarnation;
         struct address_filter filter;
-        struct jitter jitter;
+        uint64_t random;
         struct source_limit limit;
         uint64_t n_outcomes[CANDIDATE_N_OUTCOMES]; /* beacons fed, by outcome */
         uint64_t n_dials;                          /* begun */

@@ -11,7 +11,7 @@ void dns_source_init(struct dns_source *source, const struct dns_name *name, uin
 {
         *source = (struct dns_source){
                         .name = name,
-                        .jitter = {.state = seed},
+                        .random = seed,
                         .why = "",
                         .due_ns = now_ns,
         };
@@ -246,7 +246,7 @@ static void end_round(struct dns_source *source, uint64_t now_ns)
                 source->answered_ns = now_ns;
         }
         pause_ns = cmi_ms(pause_ms(source));
-        source->due_ns = now_ns + pause_ns - jitter_up_to(&source->jitter, pause_ns / 4);
+        source->due_ns = now_ns + pause_ns - cmi_random_up_to(&source->random, pause_ns / 4);
 }
 
 void dns_source_answer(struct dns_source *source, uint32_t number, const struct dns_answer *answer,

@@ -22,8 +22,8 @@
  * All times are nanoseconds of one monotonic clock. One thread.
  */
 #include "base/endpoint.h"
+#include "base/random.h"
 #include "discovery/dns_name.h"
-#include "discovery/jitter.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -91,7 +91,7 @@ struct dns_address {
 
 struct dns_source {
         const struct dns_name *name; /* borrowed */
-        struct jitter jitter;
+        uint64_t random;
         /* What the newest round made of it. */
         uint8_t health;  /* enum dns_health */
         const char *why; /* DNS_FAILING: static text; else "" */

@@ -5,14 +5,14 @@
 
 static void draw_factor(struct schedule *schedule)
 {
-        uint64_t drawn = jitter_up_to(&schedule->jitter, 2 * SCHEDULE_JITTER_PERCENT);
+        uint64_t drawn = cmi_random_up_to(&schedule->random, 2 * SCHEDULE_JITTER_PERCENT);
 
         schedule->factor_percent = (uint32_t)(100 - SCHEDULE_JITTER_PERCENT + drawn);
 }
 
 void schedule_init(struct schedule *schedule, uint64_t seed, uint64_t now_ns)
 {
-        *schedule = (struct schedule){.jitter = {seed}, .n_burst = SCHEDULE_BURST};
+        *schedule = (struct schedule){.random = seed, .n_burst = SCHEDULE_BURST};
         schedule->last_ns = now_ns;
         draw_factor(schedule);
 }

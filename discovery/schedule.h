@@ -8,7 +8,7 @@
  *
  *     START --(fifth beacon)--> STEADY --schedule_restart()--> START
  */
-#include "discovery/jitter.h"
+#include "base/random.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,7 +22,7 @@ enum schedule_number {
 };
 
 struct schedule {
-        struct jitter jitter;
+        uint64_t random;
         uint64_t last_ns;        /* when the newest beacon was sent, or the burst began */
         uint32_t factor_percent; /* of the interval after it: 80 to 120 */
         uint32_t n_burst;        /* beacons of the burst that are still to be sent */

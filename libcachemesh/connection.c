@@ -13,12 +13,17 @@
 
 #define READS_MAX 64 /* of one turn, so that a babbling meshd cannot hold a call */
 
-uint64_t cmi_connection_now_ns(void)
+uint64_t cmi_connection_clock_ns(clockid_t clock)
 {
         struct timespec now;
 
-        clock_gettime(CLOCK_MONOTONIC, &now);
+        clock_gettime(clock, &now);
         return (uint64_t)now.tv_sec * CMI_NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+uint64_t cmi_connection_now_ns(void)
+{
+        return cmi_connection_clock_ns(CLOCK_MONOTONIC);
 }
 
 void cmi_connection_lock(struct cmi_connection *connection)
@@ -58,19 +63,12 @@ void cmi_connection_event(
         }
 }
 
-static uint64_t coarse_ns(clockid_t clock)
-{
-        struct timespec now;
-
-        clock_gettime(clock, &now);
-        return (uint64_t)now.tv_sec * CMI_NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
 static bool lease_runs(const struct cmi_page *page)
 {
-        return coarse_ns(CLOCK_MONOTONIC_COARSE) < atomic_load_explicit(&page->lease_end_mono_ns,
-                                                                   memory_order_acquire) &&
-               coarse_ns(CLOCK_REALTIME_COARSE) <
+        return cmi_connection_clock_ns(CLOCK_MONOTONIC_COARSE) <
+                               atomic_load_explicit(
+                                               &page->lease_end_mono_ns, memory_order_acquire) &&
+               cmi_connection_clock_ns(CLOCK_REALTIME_COARSE) <
                                atomic_load_explicit(&page->lease_end_real_ns, memory_order_acquire);
 }
 
@@ -249,8 +247,7 @@ static void take_slot(struct cmi_connection *connection, uint64_t now_ns)
 {
         uint64_t half_ns = connection->backoff_ns / 2;
 
-        connection->next_try_ns =
-                        now_ns + half_ns + cmi_random_next(&connection->random) % (half_ns + 1);
+        connection->next_try_ns = now_ns + half_ns + cmi_random_up_to(&connection->random, half_ns);
         connection->backoff_ns *= 2;
         if (connection->backoff_ns > CMI_BACKOFF_MAX_NS) {
                 connection->backoff_ns = CMI_BACKOFF_MAX_NS;

@@ -32,6 +32,7 @@
 #include "wire/text.h"
 
 #include <stdatomic.h>
+#include <time.h>
 
 #define CMI_BACKOFF_MIN_NS (10 * CMI_NS_PER_MS)
 #define CMI_BACKOFF_MAX_NS CMI_NS_PER_S
@@ -138,6 +139,7 @@ static inline struct cmi_connection *cmi_connection(struct cm *cm)
 }
 
 uint64_t cmi_connection_now_ns(void); /* CLOCK_MONOTONIC */
+uint64_t cmi_connection_clock_ns(clockid_t clock);
 
 /* Under the lock a connection may change in any way; unlocking tells the cache half, the loop
  * and the log about it. */

@@ -13,14 +13,6 @@
  * socket holds when there was no memory to watch it. */
 #define LOOK_MS 100
 
-static uint64_t coarse_ns(void)
-{
-        struct timespec now;
-
-        clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-        return (uint64_t)now.tv_sec * CMI_NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
 /* Regions for which meshd had no memory: else they would miss until the next connection. */
 static void ask_again_for_regions(struct cmi_connection *connection)
 {
@@ -52,7 +44,7 @@ void cmi_connection_step(struct cmi_connection *connection)
 static void source_poke(struct cm *cm)
 {
         struct cmi_connection *connection = cmi_connection(cm);
-        uint64_t now_ns = coarse_ns();
+        uint64_t now_ns = cmi_connection_clock_ns(CLOCK_MONOTONIC_COARSE);
         uint64_t next_ns = now_ns + CMI_NS_PER_MS;
 
         if (now_ns < atomic_load_explicit(&connection->next_poke_ns, memory_order_relaxed) ||

@@ -23,14 +23,6 @@
 #include <poll.h>
 #include <time.h>
 
-static uint64_t coarse_ns(void)
-{
-        struct timespec now;
-
-        clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-        return (uint64_t)now.tv_sec * CMI_NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
 /* A killed process gives up its locks a moment before its sockets, perhaps. */
 static uint64_t proof_ns(const struct cmi_connection *connection)
 {
@@ -99,7 +91,7 @@ static void look(struct cmi_connection *connection)
 void cmi_connection_vouch(struct cm *cm)
 {
         struct cmi_connection *connection = cmi_connection(cm);
-        uint64_t now_ns = coarse_ns();
+        uint64_t now_ns = cmi_connection_clock_ns(CLOCK_MONOTONIC_COARSE);
 
         if (now_ns < atomic_load_explicit(&connection->next_vouch_ns, memory_order_relaxed) ||
                         !cmi_connection_trylock(connection)) {

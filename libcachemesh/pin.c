@@ -54,7 +54,7 @@ static struct cmi_thread *make(uint64_t generation)
         thread->block = &thread->pins;
         thread->hint = &thread->pins.pins[0];
         thread->is_owned = 1;
-        thread->random = (uint64_t)(uintptr_t)thread * UINT64_C(0x9e3779b97f4a7c15) | 1;
+        thread->random = (uintptr_t)thread;
         thread->next = atomic_load(&cmi_threads);
         while (!atomic_compare_exchange_weak(&cmi_threads, &thread->next, thread)) {
         }

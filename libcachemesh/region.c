@@ -30,7 +30,7 @@ static uint64_t expiry_ns(const struct cm_region *region, struct cmi_thread *thr
         spread_ns = ttl_ns / 100 * options->ttl_jitter_percent;
         /* Which entries of one load expire first must not be the same everywhere. */
         if (spread_ns > 0) {
-                ttl_ns -= cmi_random_next(&thread->random) % (spread_ns + 1);
+                ttl_ns -= cmi_random_up_to(&thread->random, spread_ns);
         }
         age_ns = put->age_ms * UINT64_C(1000000);
         return cmi_clock_ns(CLOCK_MONOTONIC_COARSE) + (ttl_ns > age_ns ? ttl_ns - age_ns : 0);

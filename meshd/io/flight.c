@@ -220,7 +220,7 @@ static uint64_t lead_of(const struct flight_ask *ask)
         return ask->lead_ms > FLIGHT_LEAD_MIN_MS ? ask->lead_ms : FLIGHT_LEAD_MIN_MS;
 }
 
-/* It waits, for now. */
+/* It waits; who is to lead is decided afterwards. */
 static struct seat *new_seat(struct flights *flights, struct flight_guest *guest,
                 const struct flight_ask *ask, struct flight *flight)
 {

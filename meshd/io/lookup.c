@@ -149,7 +149,7 @@ static void on_progressed(void *context)
 
 void lookup_start(struct lookup *lookup, const struct config *config, uint64_t seed)
 {
-        struct jitter jitter = {.state = seed};
+        uint64_t random = seed;
 
         uv_timer_init(&lookup->poller->uv, &lookup->timer);
         lookup->timer.data = lookup;
@@ -164,7 +164,7 @@ void lookup_start(struct lookup *lookup, const struct config *config, uint64_t s
                 name->resolver.progressed = on_progressed;
                 name->resolver.context = name;
                 resolver_init(&name->resolver);
-                dns_source_init(&name->source, &config->dns[i], jitter_next(&jitter),
+                dns_source_init(&name->source, &config->dns[i], cmi_random_next(&random),
                                 clock_read_ns(CLOCK_MONOTONIC));
         }
         if (lookup->n_names > 0) {

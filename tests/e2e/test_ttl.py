@@ -126,7 +126,7 @@ def it_goes_on_without_a_meshd_as_long_as_it_is_asked():
         until_ns = time.monotonic_ns()
         answer = rig.write('k')
         expect_equal((answer['rc'], answer['members']), (PARTIAL, f'{rig.second.name}:unconfirmed'))
-        time.sleep(PATIENT_MS / 1000)
+        time.sleep(PATIENT_MS / 1000)  # what is looked for is a hit in this time
         rig.tell('enough')
         seen = rig.getter.receive()
         expect(seen['last_hit_ns'] > until_ns, f'{seen}')
