@@ -3,7 +3,7 @@
 /*
  * DNS source: which addresses a name stands for now, from the answers so far and the time. It
  * decides what is asked and when, which addresses count, and what an answer that fails to come
- * changes: nothing. It opens no socket and reads no clock; meshd/io/resolver.h asks, and
+ * changes: nothing. It opens no socket and reads no clock; meshd/mesh/resolver.h asks, and
  * candidate_table.h decides what is dialled. DNS proves nothing: an address that it names is a
  * hint, and one that it names no more is not dialled for its sake any longer, which ends no
  * link.

@@ -5,8 +5,8 @@
  */
 #include "base/cleanup.h"
 #include "meshd/config.h"
-#include "meshd/io/daemon.h"
-#include "meshd/io/obituary.h"
+#include "meshd/daemon.h"
+#include "meshd/obituary.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The messages of a load. Who loads is decided in meshd/io/flight.c.
+ * The messages of a load. Who loads is decided in meshd/local/flight.c.
  */
 #include "wire/load.h"
 #include "wire/fields.h"

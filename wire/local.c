@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The local protocol's frame and its requests and answers. When a message may be sent, and what it
- * does, is decided in meshd/io and libcachemesh.
+ * does, is decided in meshd/local and libcachemesh.
  */
 #include "wire/local.h"
 #include "wire/fields.h"

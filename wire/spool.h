@@ -6,7 +6,7 @@
  * makes a file of its own there, appends to it, and removes it when meshd has confirmed
  * everything. meshd publishes what it finds at its start, and later what dead apps left behind.
  * This file decides the bytes of such a file; who makes, takes and trusts it is decided by
- * libcachemesh/spool.h and meshd/io/spool.h.
+ * libcachemesh/spool.h and meshd/local/spool.h.
  *
  *     header   8 bytes "cmspool" NUL, version and process id, 32 bits each
  *     records  length, its complement, 32 bits each; XXH3 of the operation, 64 bits; the operation

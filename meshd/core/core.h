@@ -4,7 +4,7 @@
  * The core of meshd: membership, streams, leases and waits, as one state machine. Events and the
  * time go in; frames and outcomes come out through a sink; the shared page and the log are memory
  * that it is given. It opens no socket, reads no clock, starts no thread and allocates nothing:
- * meshd/io is its shell in the daemon, tests/sim in the simulator.
+ * meshd/daemon.h ties it to its shell, tests/sim in the simulator.
  *
  * Time: every event carries the time at which it happened, read after a receipt and before what is
  * sent because of it. mono_ns must not go back. If more than half a lease passes between two calls

@@ -4,7 +4,7 @@
  * Planted bugs. MUTANT(NAME) stands at the place of a rule and leaves it out: it is the constant
  * false, and costs nothing, unless the build asks for that bug (-Dmutant=name defines
  * CM_MUTANT_NAME) or lets the simulator choose one at run time (CM_MUTANTS_CHOSEN). Each must be
- * found by tests/sim: a simulator that misses them proves nothing. Those of meshd/io are not in
+ * found by tests/sim: a simulator that misses them proves nothing. Those of the shell are not in
  * this list: the system tests find them, with a meshd built for each.
  */
 

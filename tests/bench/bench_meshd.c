@@ -6,7 +6,7 @@
  */
 #include "tests/bench/stamps.h"
 
-#include "meshd/io/monitor.h"
+#include "meshd/verbs/monitor.h"
 
 #include <stdlib.h>
 

@@ -26,6 +26,11 @@ PURE_FOLDERS = {
     'meshd/core': {'base', 'wire', 'meshd/core'},
     'meshd/session': {'base', 'wire', 'meshd/session', 'meshd/core/mutant.h'},
 }
+# The shell's own layers: the ground sees none of what stands on it, and other nodes' links know nothing of apps.
+UNSEEN = {
+    'meshd/io': ('meshd/mesh', 'meshd/local', 'meshd/verbs'),
+    'meshd/mesh': ('meshd/local', 'meshd/verbs'),
+}
 PURE_FILES = {
     'discovery/address_filter', 'discovery/beacon', 'discovery/candidate', 'discovery/candidate_table',
     'discovery/jitter', 'discovery/schedule', 'discovery/source_limit',
@@ -55,6 +60,9 @@ def quoted_violation(path, header, root):
     for pure, allowed in PURE_FOLDERS.items():
         if path.startswith(pure + '/') and not any(header == a or header.startswith(a + '/') for a in allowed):
             return f'may not be seen by {pure}'
+    for lower, unseen in UNSEEN.items():
+        if path.startswith(lower + '/') and header.startswith(tuple(u + '/' for u in unseen)):
+            return f'may not be seen by {lower}'
     if folder not in LAYERS or header.split('/')[0] in LAYERS[folder]:
         return None
     if folder in ('demo-app', 'docs') and header in PUBLIC_HEADERS:
@@ -80,7 +88,7 @@ def violations(root):
 
 
 def expect_planted(path, header):
-    with tree.Planted({path: f'#include {header}\n', 'meshd/io/there.h': '', 'discovery/there.h': ''}) as root:
+    with tree.Planted({path: f'#include {header}\n', 'meshd/io/there.h': '', 'meshd/local/there.h': '', 'discovery/there.h': ''}) as root:
         found = violations(root)
     expect(any(f.startswith(path) for f in found), f'{path} may include {header}: {found}')
 
@@ -125,6 +133,11 @@ def the_core_sees_neither_io_nor_discovery():
     expect_planted('meshd/core/planted.c', '"discovery/there.h"')
 
 
+def the_ground_of_the_shell_sees_neither_peers_nor_apps():
+    expect_planted('meshd/io/planted.c', '"meshd/local/there.h"')
+    expect_planted('meshd/mesh/planted.c', '"meshd/local/there.h"')
+
+
 def the_session_store_sees_neither_io_nor_the_core():
     expect_planted('meshd/session/planted.c', '"meshd/io/there.h"')
     expect_planted('meshd/session/planted.c', '"meshd/core/core.h"')
@@ -134,4 +147,4 @@ def the_session_store_sees_neither_io_nor_the_core():
 run([every_include_points_downwards, an_upward_include_is_found, an_include_that_is_not_from_the_root_is_found,
      the_demo_and_the_examples_see_the_public_header_only, a_system_header_in_a_pure_part_is_found,
      msgpack_is_seen_by_the_writer_only, the_core_sees_neither_io_nor_discovery,
-     the_session_store_sees_neither_io_nor_the_core])
+     the_ground_of_the_shell_sees_neither_peers_nor_apps, the_session_store_sees_neither_io_nor_the_core])

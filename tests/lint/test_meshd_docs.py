@@ -77,7 +77,7 @@ def each_cause_of_forgetting_is_explained():
 
 
 def each_reason_of_a_lost_stream_is_explained():
-    text = code('meshd/io/daemon.c')
+    text = code('meshd/daemon.c')
     text = function('tell_lost_stream', text) + function('tell_lost_intents', text)
     texts = re.findall(r'(?:= |"error", )"([^"]+)"', text)
     expect_equal(in_code(page_cells('The stream was lost', TROUBLE).replace('`error`', '')), sorted(texts))
@@ -103,7 +103,7 @@ def each_state_of_a_connection_is_explained():
 
 
 def each_reason_of_a_dns_failure_is_explained():
-    text = code('meshd/io/resolver.c', 'discovery/dns_source.h')
+    text = code('meshd/mesh/resolver.c', 'discovery/dns_source.h')
     reasons = re.findall(r'return "([^"]+)"', function('failure_text', text))
     reasons += re.findall(r'\.why = "([^"]+)"', text) + re.findall(r'#define DNS_TOO_LATE "([^"]+)"', text)
     expect_equal(in_code(page_cells('DNS does not help', TROUBLE)), sorted(set(reasons)))

@@ -4,7 +4,7 @@
  * One or two whole daemons in one process, turned by the test, and visitors: clients
  * of them on real sockets.
  */
-#include "meshd/io/daemon.h"
+#include "meshd/daemon.h"
 
 #include "meshd/io/clock.h"
 

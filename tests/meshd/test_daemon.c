@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the parts of meshd/io do together, seen from outside.
+ * What the parts of the shell do together, seen from outside.
  */
 #include "tests/meshd/pair.h"
 

@@ -3,7 +3,7 @@
  * Who loads, who waits and how long a load is trusted. What is said is written down as words like
  * "b2:wait", of guest b and its request 2, and compared with what the test expects.
  */
-#include "meshd/io/flight.h"
+#include "meshd/local/flight.h"
 
 #include <errno.h>
 #include <glib.h>

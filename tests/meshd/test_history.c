@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "meshd/io/history.h"
+#include "meshd/verbs/history.h"
 
 #include <glib.h>
 

@@ -3,7 +3,7 @@
  * Whose connection is ended, and whose is not: real connections on loopback, with the test in
  * libzmq's place as their reader.
  */
-#include "meshd/io/intake.h"
+#include "meshd/mesh/intake.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

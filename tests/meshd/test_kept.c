@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What was loaded lately: whose it is, how long it is given, what goes when it is too much. */
-#include "meshd/io/kept.h"
+#include "meshd/local/kept.h"
 
 #include <glib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include "meshd/io/key_store.h"
 #include "meshd/key_ring.h"
+#include "meshd/mesh/key_store.h"
 
 #include <errno.h>
 #include <glib.h>

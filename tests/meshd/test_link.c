@@ -2,7 +2,7 @@
 /*
  * The mesh's sockets: what link.h knows of a connection, with a sender that is only a socket.
  */
-#include "meshd/io/link.h"
+#include "meshd/mesh/link.h"
 
 #include "meshd/io/clock.h"
 

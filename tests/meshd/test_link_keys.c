@@ -2,12 +2,12 @@
 /* The mesh's sockets with keys, against peers that are made of libzmq alone. */
 #include "base/time.h"
 #include "meshd/io/clock.h"
-#include "meshd/io/curve.h"
-#include "meshd/io/link.h"
 #include "meshd/io/logger.h"
-#include "meshd/io/proof.h"
-#include "meshd/io/redial.h"
-#include "meshd/io/zap.h"
+#include "meshd/mesh/curve.h"
+#include "meshd/mesh/link.h"
+#include "meshd/mesh/proof.h"
+#include "meshd/mesh/redial.h"
+#include "meshd/mesh/zap.h"
 
 #include <glib.h>
 #include <netinet/in.h>

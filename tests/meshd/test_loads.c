@@ -3,7 +3,7 @@
  * LOAD and LOADED as meshd answers them: what is malformed, who may take part, and what is kept for
  * who comes later. Who loads and who waits is tested in test_flight.c.
  */
-#include "meshd/io/loads.h"
+#include "meshd/local/loads.h"
 
 #include "meshd/io/document.h"
 

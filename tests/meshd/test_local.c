@@ -3,10 +3,10 @@
  * The local socket against clients that misbehave. A handler counts the messages; one that begins
  * with 'B' is malformed to it, 'E' is echoed, 'F' makes it answer with 64 KiB.
  */
-#include "meshd/io/local.h"
+#include "meshd/local/local.h"
 
 #include "base/cleanup.h"
-#include "meshd/io/client_limit.h"
+#include "meshd/local/client_limit.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "meshd/io/region_quota.h"
+#include "meshd/local/region_quota.h"
 
 #include <errno.h>
 #include <glib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The spool as meshd takes it: what is handed on, what is refused, what is not read whole. */
-#include "meshd/io/spool.h"
+#include "meshd/local/spool.h"
 
 #include "meshd/io/logger.h"
 #include "wire/op.h"

@@ -2,7 +2,7 @@
 /*
  * meshd --obituary: a process without apps that goes on with the stream of one that died, meets the
  * others, and ends in order, so that they need not wait for the dead one any more. Apps find nobody
- * who listens meanwhile. It plays what meshd/io/obituary.c decides.
+ * who listens meanwhile. It plays what meshd/obituary.c decides.
  */
 #include "tests/sim/world.h"
 
