@@ -39,14 +39,17 @@ enum cmi_local_type {
         CMI_LOCAL_PUBLISH = 3,
         CMI_LOCAL_QUERY = 4,
         CMI_LOCAL_SUBSCRIBE = 5,
-        CMI_LOCAL_LOAD = 6,   /* wire/load.h, as LOADED and LOAD_STATE */
-        CMI_LOCAL_LOADED = 7, /* has no answer */
+        CMI_LOCAL_LOAD = 6,         /* wire/load.h, as LOADED and LOAD_STATE */
+        CMI_LOCAL_LOADED = 7,       /* has no answer */
+        CMI_LOCAL_SESSION = 8,      /* wire/session_local.h, as the next and SESSION_ANSWER */
+        CMI_LOCAL_SESSION_PART = 9, /* has no answer */
 
         CMI_LOCAL_ATTACHED = 129,
         CMI_LOCAL_REGION_OPENED = 130,
         CMI_LOCAL_RESULT = 131,
         CMI_LOCAL_ANSWER = 132,
         CMI_LOCAL_LOAD_STATE = 133, /* of one LOAD several, until one that is not WAIT */
+        CMI_LOCAL_SESSION_ANSWER = 134,
         CMI_LOCAL_EVENT = 192,
         CMI_LOCAL_NOTICE = 193, /* fields of ERROR, about what a request opened, any time later */
         CMI_LOCAL_ERROR = 255,
@@ -56,10 +59,17 @@ enum cmi_local_type {
 enum cmi_code {
         CMI_PENDING = 3,
         CMI_PARTIAL = 4,
+        CMI_CONFLICT = 8,
+        CMI_GONE = 9,
         CMI_E_CONFIG = -1001,
+        CMI_E_FULL = -1002,
         CMI_E_TIMEOUT = -1004,
         CMI_E_BUSY = -1007,
         CMI_E_EXPIRED = -1008,
+        CMI_E_STALE = -1009,
+        CMI_E_TOO_BIG = -1010,
+        CMI_E_READ_ONLY = -1011,
+        CMI_E_UNCONFIRMED = -1012,
 };
 
 /*

@@ -169,6 +169,14 @@ static inline uint32_t cmi_page_slot(XXH128_hash_t hash, uint32_t mask)
         return (uint32_t)(hash.high64 >> 32) & mask;
 }
 
+/* The slot of a session: sessions have a table of their own, whatever region keeps them. @key: 16
+ * bytes. */
+static inline uint32_t cmi_page_session_slot(const struct cmi_page_view *view, const void *key)
+{
+        return cmi_page_slot(cmi_page_hash(view->seed, CMI_PAGE_SESSION, 0, key, 16),
+                        view->session_mask);
+}
+
 /*
  * Writer's side: seq = cmi_page_begin(); any number of cmi_page_stamp_*(); cmi_page_publish(). One
  * thread.
@@ -211,6 +219,13 @@ static inline void cmi_page_stamp_tag(const struct cmi_page_view *view, uint32_t
         XXH128_hash_t hash = cmi_page_hash(view->seed, CMI_PAGE_TAG, region, tag, tag_len);
 
         cmi_page_stamp(&view->tags[cmi_page_slot(hash, view->tag_mask)], seq);
+}
+
+/* @key: 16 bytes. */
+static inline void cmi_page_stamp_session(
+                const struct cmi_page_view *view, const void *key, uint64_t seq)
+{
+        cmi_page_stamp(&view->sessions[cmi_page_session_slot(view, key)], seq);
 }
 
 /* Below n_regions, asserted: the index comes from the writer's own registry. */

@@ -60,6 +60,13 @@ struct cmi_session_version {
         struct cmi_id writer;
 };
 
+/* Who uses a session: a node, in one of its lives, by its n-th taking over. All zero: nobody. */
+struct cmi_session_holder {
+        struct cmi_id node;
+        uint64_t incarnation;
+        uint64_t no;
+};
+
 struct cmi_session_count {
         struct cmi_id node;
         uint64_t count; /* above 0 */

@@ -2,6 +2,7 @@
 /* A receive buffer of the local protocol: split, opened, and its fields given to every decoder. */
 #include "tests/fuzz/round_trip.h"
 #include "wire/load.h"
+#include "wire/session_local.h"
 
 static void check_result(struct cmi_slice fields)
 {
@@ -44,6 +45,23 @@ static void check_record(struct cmi_slice fields)
         }
 }
 
+/* A request that passes its check is within the limits of a session. */
+static void check_session(struct cmi_slice fields)
+{
+        static struct cmi_session_request request;
+
+        ROUND_TRIP(session_request, fields);
+        ROUND_TRIP(session_part, fields);
+        ROUND_TRIP(session_answer, fields);
+        if (cmi_session_request_decode(fields, &request) >= 0 &&
+                        cmi_session_request_check(&request) == 0 &&
+                        cmi_session_has_blob(request.verb)) {
+                fuzz_require(request.blob_len <= CMI_SESSION_BLOB_MAX);
+                fuzz_require(request.blob.len <= request.blob_len);
+                fuzz_require(request.tag.len <= CMI_SESSION_TAG_MAX);
+        }
+}
+
 static void check_fields(struct cmi_slice fields)
 {
         ROUND_TRIP(attach, fields);
@@ -56,6 +74,7 @@ static void check_fields(struct cmi_slice fields)
         ROUND_TRIP(load_state, fields);
         ROUND_TRIP(loaded, fields);
         check_record(fields);
+        check_session(fields);
         check_result(fields);
         check_query(fields);
 }

@@ -57,6 +57,25 @@ static void a_page_that_lies_about_its_sizes_is_refused(void)
         g_assert_cmpint(cmi_page_check(page, 100), ==, -EBADMSG);
 }
 
+static void a_session_has_a_slot_that_is_no_keys(void)
+{
+        g_autofree struct cmi_page *page = new_page();
+        struct cmi_page_view view = cmi_page_view(page);
+        static const char key[16] = "0123456789abcdef";
+        uint32_t slot = cmi_page_session_slot(&view, key);
+        uint64_t seq = cmi_page_begin(&view);
+
+        cmi_page_stamp_session(&view, key, seq);
+        cmi_page_publish(&view, seq);
+        g_assert_cmpuint(slot, <=, view.session_mask);
+        for (uint32_t i = 0; i <= view.session_mask; i++) {
+                g_assert_cmpuint(view.sessions[i], ==, i == slot ? seq : 0);
+        }
+        for (uint32_t i = 0; i <= view.key_mask; i++) {
+                g_assert_cmpuint(view.keys[i], ==, 0);
+        }
+}
+
 static void an_owner_is_no_stamp(void)
 {
         g_autofree struct cmi_page *page = new_page();
@@ -111,6 +130,7 @@ int main(int argc, char **argv)
         g_test_set_nonfatal_assertions();
         g_test_add_func("/page/odd_counts", a_count_that_is_no_power_of_two_has_no_size);
         g_test_add_func("/page/fresh", a_fresh_page_passes_its_own_check);
+        g_test_add_func("/page/session_slot", a_session_has_a_slot_that_is_no_keys);
         g_test_add_func("/page/owners", an_owner_is_no_stamp);
         g_test_add_func("/page/lies", a_page_that_lies_about_its_sizes_is_refused);
         g_test_add_func("/page/stamp", a_stamp_is_larger_than_every_token_from_before);
