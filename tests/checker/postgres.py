@@ -8,6 +8,7 @@ import os
 import pwd
 import shutil
 import signal
+import stat
 import subprocess
 import tempfile
 
@@ -39,12 +40,23 @@ def user():
     raise Skip('PostgreSQL does not run as root, and there is no other user')
 
 
+def is_open_to_all(directory):
+    directory = os.path.abspath(directory)
+    while directory != '/':
+        if not os.stat(directory).st_mode & stat.S_IXOTH:
+            return False
+        directory = os.path.dirname(directory)
+    return True
+
+
 class Postgres:
     def __init__(self):
         if programs() is None:
             raise Skip('PostgreSQL is not installed')
         self.user = user()
-        self.directory = tempfile.mkdtemp(prefix='cm-pg.', dir='/tmp')
+        # Its socket's name must be short, and another user must get there.
+        base = tempfile.gettempdir()
+        self.directory = tempfile.mkdtemp(prefix='cm-pg.', dir=base if len(base) < 40 and is_open_to_all(base) else '/tmp')
         self.data = os.path.join(self.directory, 'data')
         self.log = os.path.join(self.directory, 'log')
         self.process = None

@@ -15,6 +15,6 @@ void fake_path_free(char *path)
         g_autofree char *directory = g_path_get_dirname(path);
 
         unlink(path);
-        rmdir(directory);
+        g_assert_cmpint(rmdir(directory), ==, 0);
         g_free(path);
 }

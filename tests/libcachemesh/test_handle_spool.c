@@ -61,12 +61,13 @@ static unsigned take_all(const struct place *place)
 
 static void tear_down(struct place *place, const void *unused)
 {
-        fixture_tear_down(&place->fixture, NULL);
+        place->fixture.cm = fake_handle_close(place->fixture.cm);
         if (g_file_test(place->directory, G_FILE_TEST_IS_DIR)) {
                 take_all(place);
                 g_rmdir(place->directory);
         }
         g_free(place->directory);
+        fixture_tear_down(&place->fixture, NULL);
 }
 
 static int invalidate(struct place *place, const char *key, enum cm_wait wait, uint32_t timeout_ms)

@@ -13,7 +13,7 @@
 struct config configs[NODES];
 struct daemon nodes[NODES];
 bool is_up[NODES];
-static char directory[32];
+static char *directory;
 
 static char *nothing(const char *name)
 {
@@ -23,10 +23,11 @@ static char *nothing(const char *name)
 void pair_start(uint32_t i)
 {
         char name[8];
-        char socket_path[64];
-        char state[64];
+        char socket_path[108];
+        char state[128];
         char peer[CMI_ENDPOINT_TEXT_SIZE] = "127.0.0.1:1";
-        char *argv[] = {(char *)"meshd", (char *)"--name", name, (char *)"--mesh", directory + 5,
+        char *mesh = strrchr(directory, '/') + 1;
+        char *argv[] = {(char *)"meshd", (char *)"--name", name, (char *)"--mesh", mesh,
                         (char *)"--listen", (char *)"127.0.0.1:0", (char *)"--socket", socket_path,
                         (char *)"--state-dir", state, (char *)"--multicast", (char *)"off",
                         (char *)"--peer", peer, (char *)"--lease-ms", (char *)"600",
@@ -84,8 +85,8 @@ void pair_stop(uint32_t i)
 
 void pair_set_up(uint32_t n)
 {
-        strcpy(directory, "/tmp/daemon-XXXXXX");
-        g_assert_nonnull(g_mkdtemp(directory));
+        directory = g_dir_make_tmp("daemon-XXXXXX", NULL);
+        g_assert_nonnull(directory);
         for (uint32_t i = 0; i < n; i++) {
                 pair_start(i);
         }
@@ -119,6 +120,7 @@ void pair_tear_down(void)
                 }
         }
         remove_tree(directory);
+        g_clear_pointer(&directory, g_free);
 }
 
 struct visitor *visitor_new(uint32_t node)

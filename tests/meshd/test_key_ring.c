@@ -110,8 +110,8 @@ static void a_fourth_key_is_one_too_many(void)
 
 /* A place for key files. */
 struct place {
-        char directory[64];
-        char path[96];
+        char *directory;
+        char path[120];
 };
 
 static void place_open(struct place *place, mode_t mode)
@@ -119,8 +119,8 @@ static void place_open(struct place *place, mode_t mode)
         struct cmi_key_file file = make_file(2);
         char text[CMI_KEY_FILE_TEXT_SIZE];
 
-        strcpy(place->directory, "/tmp/cm-keys-XXXXXX");
-        g_assert_nonnull(g_mkdtemp(place->directory));
+        place->directory = g_dir_make_tmp("keys-XXXXXX", NULL);
+        g_assert_nonnull(place->directory);
         snprintf(place->path, sizeof(place->path), "%s/key", place->directory);
         cmi_key_file_format(&file, text);
         g_assert_true(g_file_set_contents(place->path, text, -1, NULL));
@@ -131,6 +131,7 @@ static void place_close(struct place *place)
 {
         g_assert_cmpint(unlink(place->path), ==, 0);
         g_assert_cmpint(rmdir(place->directory), ==, 0); /* nothing is left beside it */
+        g_free(place->directory);
 }
 
 static void a_file_that_others_can_read_is_refused(void)

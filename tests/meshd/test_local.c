@@ -21,8 +21,8 @@
 #define DEADLINE_US (5 * G_USEC_PER_SEC)
 
 struct rig {
-        char directory[32];
-        char path[64];
+        char *directory;
+        char path[108];
         struct poller poller;
         struct local local;
         int n_opened, n_closed, n_requests, n_flushed;
@@ -76,8 +76,8 @@ static void set_up(struct rig *rig, uint32_t max_clients)
 
         memset(rig, 0, sizeof(*rig));
         rig->is_writable = true;
-        strcpy(rig->directory, "/tmp/local-XXXXXX");
-        g_assert_nonnull(g_mkdtemp(rig->directory));
+        rig->directory = g_dir_make_tmp("local-XXXXXX", NULL);
+        g_assert_nonnull(rig->directory);
         snprintf(rig->path, sizeof(rig->path), "%s/sock", rig->directory);
         uv_loop_init(&rig->poller.uv);
         g_assert_cmpint(socket_file_open(&rig->local.file, rig->path, &fault), ==, 0);
@@ -93,7 +93,7 @@ static void turn(struct rig *rig)
 
 static void tear_down(struct rig *rig)
 {
-        char lock[80];
+        char lock[128];
 
         snprintf(lock, sizeof(lock), "%s.lock", rig->path);
         local_close(&rig->local);
@@ -104,6 +104,7 @@ static void tear_down(struct rig *rig)
         g_assert_cmpint(access(rig->path, F_OK), ==, -1);
         g_assert_cmpint(access(lock, F_OK), ==, -1);
         g_assert_cmpint(rmdir(rig->directory), ==, 0);
+        g_free(rig->directory);
 }
 
 /* Turns until the condition holds, or the deadline fails the test. */
@@ -516,14 +517,14 @@ static void the_name_is_locked_and_what_a_dead_one_left_is_replaced(void)
 
 static void a_plain_file_of_that_name_is_not_removed(void)
 {
-        char directory[] = "/tmp/local-XXXXXX";
+        g_autofree char *directory = g_dir_make_tmp("local-XXXXXX", NULL);
         g_autofree char *path = NULL;
         g_autofree char *lock = NULL;
         g_autofree char *missing = NULL;
         struct socket_file file;
         struct fault fault;
 
-        g_assert_nonnull(g_mkdtemp(directory));
+        g_assert_nonnull(directory);
         path = g_build_filename(directory, "sock", NULL);
         lock = g_strconcat(path, ".lock", NULL);
         missing = g_build_filename(directory, "none", "sock", NULL);
@@ -544,13 +545,13 @@ static void a_directory_in_which_others_could_swap_the_socket_is_refused(void)
                 mode_t mode;
                 int expected;
         } cases[] = {{0777, -EPERM}, {0770, -EPERM}, {01777, 0}, {01770, 0}, {0755, 0}};
-        char directory[] = "/tmp/local-XXXXXX";
+        g_autofree char *directory = g_dir_make_tmp("local-XXXXXX", NULL);
         g_autofree char *path = NULL;
         g_autofree char *advice = NULL;
         struct socket_file file;
         struct fault fault;
 
-        g_assert_nonnull(g_mkdtemp(directory));
+        g_assert_nonnull(directory);
         path = g_build_filename(directory, "sock", NULL);
         advice = g_strdup_printf("chmod go-w %s", directory);
         for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {

@@ -12,7 +12,7 @@
 
 #define NOBODY 65534
 
-static char directory[] = "/tmp/state-dir-XXXXXX";
+static char *directory;
 
 static struct state_dir_options options_for(const char *path)
 {
@@ -263,7 +263,8 @@ int main(int argc, char **argv)
 
         g_test_init(&argc, &argv, NULL);
         g_test_set_nonfatal_assertions();
-        if (!g_mkdtemp(directory)) {
+        directory = g_dir_make_tmp("state-dir-XXXXXX", NULL);
+        if (!directory) {
                 return 1;
         }
         g_test_add_func("/state_dir/restart",
@@ -281,6 +282,7 @@ int main(int argc, char **argv)
         g_test_add_func("/state_dir/future", an_incarnation_of_the_far_future_counts_as_none);
         g_test_add_func("/state_dir/file", a_file_in_its_place_is_refused);
         r = g_test_run();
-        g_rmdir(directory);
+        r |= g_rmdir(directory);
+        g_free(directory);
         return r;
 }
