@@ -10,13 +10,8 @@ import re
 import tree
 from tap import expect_equal, run
 
-PAGE_ENDINGS = ('.md', '.scd')
 LINK = re.compile(r'\]\(([^)#:]+)(?:#[^)]*)?\)')
 DOCS_PATH = re.compile(r'\bdocs/[\w./-]+\.(?:md|scd)\b')
-
-
-def pages(root=tree.ROOT):
-    return [f for f in tree.files(root) if f.endswith(PAGE_ENDINGS)]
 
 
 def exists(path, root=tree.ROOT):
@@ -30,12 +25,12 @@ def links(page):
 
 def docs_readme_lists_every_page():
     listed = links('docs/README.md')
-    missing = [p for p in pages() if p.startswith('docs/') and p != 'docs/README.md' and p not in listed]
+    missing = [p for p in tree.pages() if p.startswith('docs/') and p != 'docs/README.md' and p not in listed]
     expect_equal(missing, [])
 
 
 def every_link_leads_to_a_file():
-    expect_equal([f'{page}: {link}' for page in pages() for link in sorted(links(page)) if not exists(link)], [])
+    expect_equal([f'{page}: {link}' for page in tree.pages() for link in sorted(links(page)) if not exists(link)], [])
 
 
 def every_page_named_in_a_source_exists():

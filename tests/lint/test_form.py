@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The form of the sources: licence line, length, format, no notes to oneself, scripts that parse."""
+"""The form of sources and pages: licence line, length, width, format, no notes to oneself, scripts that parse."""
 import os
 import re
 import subprocess
@@ -13,6 +13,7 @@ LINES_MAX = 600
 LONGER_ALLOWED = {'libcachemesh/cachemesh.h'}
 COLUMNS_MAX = 100
 C_ENDINGS = ('.c', '.h', '.cc')
+PROSE_COLUMNS_MAX = 132
 NOTES = re.compile(r'\b(TODO|FIXME|XXX|HACK)\b')
 # Counting TAP needs the word that the others must not use.
 NOTES_ALLOWED = {'tests/tally.py', 'tests/lint/test_tally.py', 'tests/lint/test_form.py'}
@@ -32,6 +33,18 @@ def too_wide(root):
     """clang-format breaks code, but neither comments nor what stands between its switches."""
     return [f'{f}:{number}' for f in tree.source_files(root) if f.endswith(C_ENDINGS)
             for number, line in enumerate(tree.read(f, root).split('\n'), 1) if len(line) > COLUMNS_MAX]
+
+
+def too_wide_prose(root):
+    """Rows of tables cannot be broken, and fences hold what programs print or read."""
+    found = []
+    for page in tree.pages(root):
+        is_fenced = False
+        for number, line in enumerate(tree.read(page, root).split('\n'), 1):
+            is_fenced ^= line.lstrip().startswith('```')
+            if len(line) > PROSE_COLUMNS_MAX and not is_fenced and not line.startswith('|'):
+                found.append(f'{page}:{number}')
+    return found
 
 
 def with_notes(root):
@@ -88,6 +101,17 @@ def a_wider_line_is_found():
         expect_equal([f for f in too_wide(root) if f.startswith('wire/')], ['wire/planted.h:2'])
 
 
+def no_line_of_prose_has_more_than_132_columns():
+    expect_equal(too_wide_prose(tree.ROOT), [])
+
+
+def a_wider_line_of_prose_is_found():
+    wide = 'x' * 133
+    with tree.Planted({'demo-app/planted.md': f'{wide[1:]}\n{wide}\n| {wide} |\n```text\n{wide}\n```\n{wide}\n',
+                       'packaging/planted.1.scd': f'\t{wide[1:]}\n'}) as root:
+        expect_equal(too_wide_prose(root), ['demo-app/planted.md:2', 'demo-app/planted.md:7', 'packaging/planted.1.scd:1'])
+
+
 def no_source_holds_a_note_to_its_author():
     expect_equal(with_notes(tree.ROOT), [])
 
@@ -114,5 +138,6 @@ def a_script_that_does_not_parse_is_found():
 
 run([every_source_has_its_licence_line, a_missing_licence_line_is_found, no_source_has_more_than_600_lines,
      a_longer_source_is_found, no_line_of_c_has_more_than_100_columns, a_wider_line_is_found,
-     no_source_holds_a_note_to_its_author, a_note_to_its_author_is_found, all_c_is_formatted, unformatted_c_is_found,
-     all_scripts_parse, a_script_that_does_not_parse_is_found])
+     no_line_of_prose_has_more_than_132_columns, a_wider_line_of_prose_is_found, no_source_holds_a_note_to_its_author,
+     a_note_to_its_author_is_found, all_c_is_formatted, unformatted_c_is_found, all_scripts_parse,
+     a_script_that_does_not_parse_is_found])

@@ -11,6 +11,7 @@ import tempfile
 ROOT = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else os.getcwd()
 BUILD = os.path.abspath(sys.argv[2]) if len(sys.argv) > 2 else os.path.join(ROOT, 'build')
 SOURCE_ENDINGS = ('.c', '.h', '.cc', '.py', '.sh', '.bats', '.awk', '.js', '.pml')
+PAGE_ENDINGS = ('.md', '.scd')
 SOURCE_NAMES = ('meson.build', 'meson_options.txt', 'run')
 
 
@@ -27,6 +28,10 @@ def files(root=ROOT):
 
 def c_files(root=ROOT):
     return [f for f in files(root) if f.endswith(('.c', '.h'))]
+
+
+def pages(root=ROOT):
+    return [f for f in files(root) if f.endswith(PAGE_ENDINGS)]
 
 
 def source_files(root=ROOT):
