@@ -32,8 +32,8 @@ UNSEEN = {
     'meshd/mesh': ('meshd/local', 'meshd/verbs'),
 }
 PURE_FILES = {
-    'discovery/address_filter', 'discovery/beacon', 'discovery/candidate', 'discovery/candidate_table',
-    'discovery/jitter', 'discovery/schedule', 'discovery/source_limit',
+    'discovery/address_filter', 'discovery/beacon', 'discovery/candidate', 'discovery/candidate_dial', 'discovery/candidate_slots',
+    'discovery/candidate_table', 'discovery/schedule', 'discovery/source_limit',
 }
 C_HEADERS = {
     'assert.h', 'ctype.h', 'errno.h', 'float.h', 'inttypes.h', 'iso646.h', 'limits.h', 'math.h', 'stdalign.h',
