@@ -19,6 +19,7 @@
 #include <sys/un.h>
 
 #define DEADLINE_US (5 * G_USEC_PER_SEC)
+#define MAX_CLIENTS 8
 
 struct rig {
         char *directory;
@@ -68,20 +69,19 @@ static bool is_writable(void *context)
         return ((struct rig *)context)->is_writable;
 }
 
-static void set_up(struct rig *rig, uint32_t max_clients)
+static void set_up(struct rig *rig, gconstpointer unused)
 {
         const struct local_handler handler = {
                         rig, on_opened, on_request, on_flush, on_closed, is_writable};
         struct fault fault;
 
-        memset(rig, 0, sizeof(*rig));
         rig->is_writable = true;
         rig->directory = g_dir_make_tmp("local-XXXXXX", NULL);
         g_assert_nonnull(rig->directory);
         snprintf(rig->path, sizeof(rig->path), "%s/sock", rig->directory);
         uv_loop_init(&rig->poller.uv);
         g_assert_cmpint(socket_file_open(&rig->local.file, rig->path, &fault), ==, 0);
-        g_assert_cmpint(local_open(&rig->local, &rig->poller, max_clients, &handler), ==, 0);
+        g_assert_cmpint(local_open(&rig->local, &rig->poller, MAX_CLIENTS, &handler), ==, 0);
 }
 
 static void turn(struct rig *rig)
@@ -91,9 +91,9 @@ static void turn(struct rig *rig)
         local_flush(&rig->local);
 }
 
-static void tear_down(struct rig *rig)
+static void tear_down(struct rig *rig, gconstpointer unused)
 {
-        char lock[128];
+        char lock[120];
 
         snprintf(lock, sizeof(lock), "%s.lock", rig->path);
         local_close(&rig->local);
@@ -142,157 +142,132 @@ static bool is_closed(int fd)
         return recv(fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 0 || (errno != EAGAIN && errno != 0);
 }
 
-static void messages_arrive_however_the_bytes_are_cut(void)
+static void messages_arrive_however_the_bytes_are_cut(struct rig *rig, gconstpointer unused)
 {
-        struct rig rig;
-        CM_CLEANUP(cmi_close_p) int fd = -1;
+        CM_CLEANUP(cmi_close_p) int fd = dial(rig);
         static const char bytes[] = "\1\0\0\0x\3\0\0\0xyz\1\0\0\0x";
 
-        set_up(&rig, 8);
-        fd = dial(&rig);
         for (size_t i = 0; i < sizeof(bytes) - 1; i++) {
                 g_assert_cmpint(send(fd, bytes + i, 1, MSG_NOSIGNAL), ==, 1);
-                turn(&rig);
+                turn(rig);
         }
-        TURN_UNTIL(&rig, rig.n_requests == 3);
+        TURN_UNTIL(rig, rig->n_requests == 3);
         g_assert_cmpint(send(fd, bytes, sizeof(bytes) - 1, MSG_NOSIGNAL), ==, sizeof(bytes) - 1);
-        TURN_UNTIL(&rig, rig.n_requests == 6);
-        tear_down(&rig);
+        TURN_UNTIL(rig, rig->n_requests == 6);
 }
 
-static void a_length_of_zero_or_too_much_ends_the_connection(void)
+static void a_length_of_zero_or_too_much_ends_the_connection(struct rig *rig, gconstpointer unused)
 {
         static const char *const bad[] = {
                         "\0\0\0\0", "\xff\xff\xff\xff", "\x01\x00\x01\x00", "GET "};
-        struct rig rig;
-        CM_CLEANUP(cmi_close_p) int neighbour = -1;
+        CM_CLEANUP(cmi_close_p) int neighbour = dial(rig);
 
-        set_up(&rig, 8);
-        neighbour = dial(&rig);
         for (size_t i = 0; i < 4; i++) {
-                CM_CLEANUP(cmi_close_p) int fd = dial(&rig);
+                CM_CLEANUP(cmi_close_p) int fd = dial(rig);
 
                 g_assert_cmpint(send(fd, bad[i], 4, MSG_NOSIGNAL), ==, 4);
                 errno = 0;
-                TURN_UNTIL(&rig, is_closed(fd));
-                g_assert_cmpuint(rig.local.counters.garbage, ==, i + 1);
+                TURN_UNTIL(rig, is_closed(fd));
+                g_assert_cmpuint(rig->local.counters.garbage, ==, i + 1);
         }
         say(neighbour, "x", 1);
-        TURN_UNTIL(&rig, rig.n_requests == 1);
-        tear_down(&rig);
+        TURN_UNTIL(rig, rig->n_requests == 1);
 }
 
-static void what_the_handler_calls_malformed_ends_the_connection(void)
+static void what_the_handler_calls_malformed_ends_the_connection(
+                struct rig *rig, gconstpointer unused)
 {
-        struct rig rig;
-        CM_CLEANUP(cmi_close_p) int fd = -1;
+        CM_CLEANUP(cmi_close_p) int fd = dial(rig);
 
-        set_up(&rig, 8);
-        fd = dial(&rig);
         say(fd, "x", 1);
         say(fd, "B", 1);
         say(fd, "x", 1);
-        TURN_UNTIL(&rig, rig.n_closed == 1);
-        g_assert_cmpint(rig.n_requests, ==, 2);
-        g_assert_cmpuint(rig.local.counters.garbage, ==, 1);
-        tear_down(&rig);
+        TURN_UNTIL(rig, rig->n_closed == 1);
+        g_assert_cmpint(rig->n_requests, ==, 2);
+        g_assert_cmpuint(rig->local.counters.garbage, ==, 1);
 }
 
-static void one_client_cannot_take_a_whole_turn(void)
+static void one_client_cannot_take_a_whole_turn(struct rig *rig, gconstpointer unused)
 {
         static const char request[5] = {1, 0, 0, 0, 'x'};
         static char bytes[5 * 100000];
-        struct rig rig;
-        CM_CLEANUP(cmi_close_p) int greedy = -1;
+        CM_CLEANUP(cmi_close_p) int greedy = dial(rig);
         CM_CLEANUP(cmi_close_p) int modest = -1;
         int big = 1 << 20;
 
         for (size_t i = 0; i < sizeof(bytes); i += 5) {
                 memcpy(bytes + i, request, sizeof(request));
         }
-        set_up(&rig, 8);
-        greedy = dial(&rig);
         setsockopt(greedy, SOL_SOCKET, SO_SNDBUFFORCE, &big, sizeof(big));
         g_assert_cmpint(send(greedy, bytes, sizeof(bytes), MSG_NOSIGNAL), >, LOCAL_READ_MAX);
-        modest = dial(&rig);
+        modest = dial(rig);
         g_assert_cmpint(modest, >=, 0);
-        TURN_UNTIL(&rig, rig.n_opened == 2);
-        rig.n_requests = 0;
-        turn(&rig);
-        g_assert_cmpint(rig.n_requests, <=, LOCAL_READ_MAX / 5 + 1);
-        tear_down(&rig);
+        TURN_UNTIL(rig, rig->n_opened == 2);
+        rig->n_requests = 0;
+        turn(rig);
+        g_assert_cmpint(rig->n_requests, <=, LOCAL_READ_MAX / 5 + 1);
 }
 
-static void requests_wait_while_the_core_takes_none_and_none_is_lost(void)
+static void requests_wait_while_the_core_takes_none_and_none_is_lost(
+                struct rig *rig, gconstpointer unused)
 {
-        struct rig rig;
-        CM_CLEANUP(cmi_close_p) int fd = -1;
+        CM_CLEANUP(cmi_close_p) int fd = dial(rig);
 
-        set_up(&rig, 8);
-        rig.is_writable = false;
-        fd = dial(&rig);
+        rig->is_writable = false;
         for (int i = 0; i < 100; i++) {
                 say(fd, "x", 1);
         }
         for (int i = 0; i < 50; i++) {
-                turn(&rig);
+                turn(rig);
         }
-        g_assert_cmpint(rig.n_requests, ==, 0);
-        rig.is_writable = true;
-        TURN_UNTIL(&rig, rig.n_requests == 100);
-        tear_down(&rig);
+        g_assert_cmpint(rig->n_requests, ==, 0);
+        rig->is_writable = true;
+        TURN_UNTIL(rig, rig->n_requests == 100);
 }
 
 /* It is not read from while it reads nothing, so what it can pile up is bounded; what
  * it is owed arrives. */
-static void a_client_that_does_not_read_is_held_and_loses_nothing(void)
+static void a_client_that_does_not_read_is_held_and_loses_nothing(
+                struct rig *rig, gconstpointer unused)
 {
         static char sink[1 << 20];
-        struct rig rig;
-        CM_CLEANUP(cmi_close_p) int fd = -1;
+        CM_CLEANUP(cmi_close_p) int fd = dial(rig);
         size_t n_read = 0;
         const int n_wanted = 40;
 
-        set_up(&rig, 8);
-        fd = dial(&rig);
         for (int i = 0; i < n_wanted; i++) {
                 say(fd, "F", 1);
         }
         for (int i = 0; i < 100; i++) {
-                turn(&rig);
+                turn(rig);
         }
-        g_assert_cmpint(rig.n_requests, <, n_wanted);
-        g_assert_nonnull(rig.local.clients);
-        g_assert_cmpuint(client_n_waiting(rig.local.clients), <=, LOCAL_OUT_HOLD + (64 << 10));
+        g_assert_cmpint(rig->n_requests, <, n_wanted);
+        g_assert_nonnull(rig->local.clients);
+        g_assert_cmpuint(client_n_waiting(rig->local.clients), <=, LOCAL_OUT_HOLD + (64 << 10));
         for (gint64 end = g_get_monotonic_time() + DEADLINE_US;
                         n_read < (size_t)n_wanted << 16 && g_get_monotonic_time() < end;) {
                 ssize_t n = recv(fd, sink, sizeof(sink), MSG_DONTWAIT);
 
                 n_read += n > 0 ? (size_t)n : 0;
-                turn(&rig);
+                turn(rig);
         }
         g_assert_cmpuint(n_read, ==, (size_t)n_wanted << 16);
-        tear_down(&rig);
 }
 
-static void a_client_that_lets_too_much_pile_up_is_dropped(void)
+static void a_client_that_lets_too_much_pile_up_is_dropped(struct rig *rig, gconstpointer unused)
 {
         static char fill[1 << 20];
-        struct rig rig;
-        CM_CLEANUP(cmi_close_p) int fd = -1;
+        CM_CLEANUP(cmi_close_p) int fd = dial(rig);
 
-        set_up(&rig, 8);
-        fd = dial(&rig);
         g_assert_cmpint(fd, >=, 0);
-        TURN_UNTIL(&rig, rig.n_opened == 1);
+        TURN_UNTIL(rig, rig->n_opened == 1);
         for (int i = 0; i < 6; i++) {
-                client_send(rig.local.clients, cmi_slice(fill, sizeof(fill)));
+                client_send(rig->local.clients, cmi_slice(fill, sizeof(fill)));
         }
         /* Not from inside the call, which may come from the core. */
-        g_assert_cmpint(rig.n_closed, ==, 0);
-        TURN_UNTIL(&rig, rig.n_closed == 1);
-        g_assert_cmpuint(rig.local.counters.closed_overflow, ==, 1);
-        tear_down(&rig);
+        g_assert_cmpint(rig->n_closed, ==, 0);
+        TURN_UNTIL(rig, rig->n_closed == 1);
+        g_assert_cmpuint(rig->local.counters.closed_overflow, ==, 1);
 }
 
 static uint32_t count_reserved(const struct rig *rig)
@@ -305,27 +280,25 @@ static uint32_t count_reserved(const struct rig *rig)
         return n;
 }
 
-static void one_user_gets_half_of_the_connections_and_a_small_reserve(void)
+static void one_user_gets_half_of_the_connections_and_a_small_reserve(
+                struct rig *rig, gconstpointer unused)
 {
-        struct rig rig;
         int fds[12];
 
-        set_up(&rig, 8);
         for (int i = 0; i < 12; i++) {
-                fds[i] = dial(&rig);
+                fds[i] = dial(rig);
         }
-        TURN_UNTIL(&rig, rig.local.counters.refused_user == 4);
-        g_assert_cmpint(rig.n_opened, ==, 4 + CLIENT_LIMIT_RESERVE_USER);
-        g_assert_cmpuint(count_reserved(&rig), ==, CLIENT_LIMIT_RESERVE_USER);
+        TURN_UNTIL(rig, rig->local.counters.refused_user == 4);
+        g_assert_cmpint(rig->n_opened, ==, 4 + CLIENT_LIMIT_RESERVE_USER);
+        g_assert_cmpuint(count_reserved(rig), ==, CLIENT_LIMIT_RESERVE_USER);
         for (int i = 0; i < 12; i++) {
                 close(fds[i]);
         }
-        TURN_UNTIL(&rig, rig.n_closed == 8);
-        fds[0] = dial(&rig);
-        TURN_UNTIL(&rig, rig.n_opened == 9);
-        g_assert_cmpuint(count_reserved(&rig), ==, 0);
+        TURN_UNTIL(rig, rig->n_closed == 8);
+        fds[0] = dial(rig);
+        TURN_UNTIL(rig, rig->n_opened == 9);
+        g_assert_cmpuint(count_reserved(rig), ==, 0);
         close(fds[0]);
-        tear_down(&rig);
 }
 
 /* The kernel notes who connects, and one process can be several users one after the other. */
@@ -339,9 +312,9 @@ static int dial_as(struct rig *rig, uid_t uid)
         return fd;
 }
 
-static void more_connections_of_all_users_than_may_be_are_refused(void)
+static void more_connections_of_all_users_than_may_be_are_refused(
+                struct rig *rig, gconstpointer unused)
 {
-        struct rig rig;
         int fds[3 * 4 + 1];
         int n = 0;
 
@@ -349,36 +322,35 @@ static void more_connections_of_all_users_than_may_be_are_refused(void)
                 g_test_skip("needs root, to be several users");
                 return;
         }
-        set_up(&rig, 8);
-        g_assert_cmpint(chmod(rig.directory, 0755), ==, 0);
-        g_assert_cmpint(chmod(rig.path, 0666), ==, 0);
+        g_assert_cmpint(chmod(rig->directory, 0755), ==, 0);
+        g_assert_cmpint(chmod(rig->path, 0666), ==, 0);
         for (uid_t uid = 1000; uid < 1002; uid++) {
                 for (int i = 0; i < 4; i++) {
-                        fds[n++] = dial_as(&rig, uid);
+                        fds[n++] = dial_as(rig, uid);
                 }
         }
-        TURN_UNTIL(&rig, rig.n_opened == 8);
-        g_assert_cmpuint(count_reserved(&rig), ==, 0);
+        TURN_UNTIL(rig, rig->n_opened == 8);
+        g_assert_cmpuint(count_reserved(rig), ==, 0);
         /* All are taken; what is left to each is his part of the reserve. */
         for (int i = 0; i < CLIENT_LIMIT_RESERVE_USER + 1; i++) {
-                fds[n++] = dial_as(&rig, 1002);
+                fds[n++] = dial_as(rig, 1002);
         }
-        TURN_UNTIL(&rig, rig.local.counters.refused_full == 1);
-        g_assert_cmpint(rig.n_opened, ==, 8 + CLIENT_LIMIT_RESERVE_USER);
-        g_assert_cmpuint(rig.local.counters.refused_user, ==, 0);
+        TURN_UNTIL(rig, rig->local.counters.refused_full == 1);
+        g_assert_cmpint(rig->n_opened, ==, 8 + CLIENT_LIMIT_RESERVE_USER);
+        g_assert_cmpuint(rig->local.counters.refused_user, ==, 0);
         close(fds[0]);
-        TURN_UNTIL(&rig, rig.n_closed == 1);
-        fds[0] = dial_as(&rig, 1002);
-        TURN_UNTIL(&rig, rig.n_opened == 9 + CLIENT_LIMIT_RESERVE_USER);
-        g_assert_cmpuint(count_reserved(&rig), ==, CLIENT_LIMIT_RESERVE_USER);
+        TURN_UNTIL(rig, rig->n_closed == 1);
+        fds[0] = dial_as(rig, 1002);
+        TURN_UNTIL(rig, rig->n_opened == 9 + CLIENT_LIMIT_RESERVE_USER);
+        g_assert_cmpuint(count_reserved(rig), ==, CLIENT_LIMIT_RESERVE_USER);
         for (int i = 0; i < n; i++) {
                 close(fds[i]);
         }
-        tear_down(&rig);
 }
 
 /* Only the counting: what is counted need not be connected. */
-static void others_cannot_use_up_the_reserve_of_root_and_of_meshds_user(void)
+static void others_cannot_use_up_the_reserve_of_root_and_of_meshds_user(
+                struct rig *rig, gconstpointer unused)
 {
         struct local local = {.max_clients = 8};
         struct client clients[8 + 3 * CLIENT_LIMIT_RESERVE_USER] = {0};
@@ -414,10 +386,9 @@ static int count_descriptors(void)
         return n;
 }
 
-static void descriptors_that_a_client_sends_do_not_arrive(void)
+static void descriptors_that_a_client_sends_do_not_arrive(struct rig *rig, gconstpointer unused)
 {
-        struct rig rig;
-        CM_CLEANUP(cmi_close_p) int fd = -1;
+        CM_CLEANUP(cmi_close_p) int fd = dial(rig);
         struct iovec vector = {(void *)"\1\0\0\0x", 5};
         union {
                 struct cmsghdr head;
@@ -429,9 +400,7 @@ static void descriptors_that_a_client_sends_do_not_arrive(void)
                         .msg_controllen = sizeof(control)};
         int n;
 
-        set_up(&rig, 8);
-        fd = dial(&rig);
-        TURN_UNTIL(&rig, rig.n_opened == 1);
+        TURN_UNTIL(rig, rig->n_opened == 1);
         control.head.cmsg_level = SOL_SOCKET;
         control.head.cmsg_type = SCM_RIGHTS;
         control.head.cmsg_len = CMSG_LEN(64 * sizeof(int));
@@ -440,9 +409,8 @@ static void descriptors_that_a_client_sends_do_not_arrive(void)
         }
         n = count_descriptors();
         g_assert_cmpint(sendmsg(fd, &message, MSG_NOSIGNAL), ==, 5);
-        TURN_UNTIL(&rig, rig.n_requests == 1);
+        TURN_UNTIL(rig, rig->n_requests == 1);
         g_assert_cmpint(count_descriptors(), ==, n);
-        tear_down(&rig);
 }
 
 #define N_DESCRIPTORS 128
@@ -458,141 +426,57 @@ static int take_all_descriptors(int ret_fds[N_DESCRIPTORS], int n, int what)
 }
 
 /* Another thread may take the number that was given up to refuse a connection with. */
-static void without_any_descriptor_the_loop_rests_and_connections_wait(void)
+static void without_any_descriptor_the_loop_rests_and_connections_wait(
+                struct rig *rig, gconstpointer unused)
 {
         struct rlimit before, few = {.rlim_cur = N_DESCRIPTORS};
         int taken[N_DESCRIPTORS], fds[3], n, n_turns = 0;
-        struct rig rig;
         gint64 rest;
 
-        set_up(&rig, 8);
         for (int i = 0; i < 3; i++) {
-                fds[i] = dial(&rig);
+                fds[i] = dial(rig);
         }
         g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &before), ==, 0);
         few.rlim_max = before.rlim_max;
         g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &few), ==, 0);
         n = take_all_descriptors(taken, 0, fds[0]);
-        cmi_close_p(&rig.local.spare_fd);
-        rig.local.spare_fd = -1;
+        cmi_close_p(&rig->local.spare_fd);
+        rig->local.spare_fd = -1;
         n = take_all_descriptors(taken, n, fds[0]);
         for (rest = g_get_monotonic_time() + G_USEC_PER_SEC / 2; g_get_monotonic_time() < rest;) {
-                uv_run(&rig.poller.uv, UV_RUN_ONCE);
-                local_flush(&rig.local);
+                uv_run(&rig->poller.uv, UV_RUN_ONCE);
+                local_flush(&rig->local);
                 n_turns++;
         }
         g_assert_cmpint(n_turns, <, 10);
-        g_assert_cmpint(rig.n_opened, ==, 0);
+        g_assert_cmpint(rig->n_opened, ==, 0);
         while (n > 0) {
                 close(taken[--n]);
         }
-        TURN_UNTIL(&rig, rig.n_opened == 3 && rig.local.spare_fd >= 0);
-        g_assert_cmpuint(rig.local.counters.refused_full, ==, 0);
+        TURN_UNTIL(rig, rig->n_opened == 3 && rig->local.spare_fd >= 0);
+        g_assert_cmpuint(rig->local.counters.refused_full, ==, 0);
         setrlimit(RLIMIT_NOFILE, &before);
         for (int i = 0; i < 3; i++) {
                 close(fds[i]);
         }
-        tear_down(&rig);
-}
-
-static void the_name_is_locked_and_what_a_dead_one_left_is_replaced(void)
-{
-        struct rig rig;
-        struct socket_file second;
-        struct stat status;
-        struct fault fault;
-
-        set_up(&rig, 8);
-        g_assert_cmpint(socket_file_open(&second, rig.path, &fault), ==, -EBUSY);
-        g_assert_cmpint(fault.status, ==, FAULT_RETRY);
-        g_assert_cmpint(stat(rig.path, &status), ==, 0);
-        g_assert_cmpint(status.st_mode & 0777, ==, 0660);
-        /* As after SIGKILL: nobody holds the lock, and both names are there. */
-        close(rig.local.file.lock);
-        rig.local.file.lock = -1;
-        g_assert_cmpint(socket_file_open(&second, rig.path, &fault), ==, 0);
-        socket_file_close(&second);
-        tear_down(&rig);
-}
-
-static void a_plain_file_of_that_name_is_not_removed(void)
-{
-        g_autofree char *directory = g_dir_make_tmp("local-XXXXXX", NULL);
-        g_autofree char *path = NULL;
-        g_autofree char *lock = NULL;
-        g_autofree char *missing = NULL;
-        struct socket_file file;
-        struct fault fault;
-
-        g_assert_nonnull(directory);
-        path = g_build_filename(directory, "sock", NULL);
-        lock = g_strconcat(path, ".lock", NULL);
-        missing = g_build_filename(directory, "none", "sock", NULL);
-        g_assert_true(g_file_set_contents(path, "precious", -1, NULL));
-        g_assert_cmpint(socket_file_open(&file, path, &fault), ==, -EEXIST);
-        g_assert_cmpint(fault.status, ==, FAULT_CONFIG);
-        g_assert_cmpint(access(path, F_OK), ==, 0);
-        g_assert_cmpint(socket_file_open(&file, missing, &fault), ==, -ENOENT);
-        g_assert_cmpint(fault.status, ==, FAULT_CONFIG);
-        g_assert_cmpint(access(lock, F_OK), ==, -1);
-        unlink(path);
-        g_assert_cmpint(rmdir(directory), ==, 0);
-}
-
-static void a_directory_in_which_others_could_swap_the_socket_is_refused(void)
-{
-        static const struct {
-                mode_t mode;
-                int expected;
-        } cases[] = {{0777, -EPERM}, {0770, -EPERM}, {01777, 0}, {01770, 0}, {0755, 0}};
-        g_autofree char *directory = g_dir_make_tmp("local-XXXXXX", NULL);
-        g_autofree char *path = NULL;
-        g_autofree char *advice = NULL;
-        struct socket_file file;
-        struct fault fault;
-
-        g_assert_nonnull(directory);
-        path = g_build_filename(directory, "sock", NULL);
-        advice = g_strdup_printf("chmod go-w %s", directory);
-        for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-                g_assert_cmpint(chmod(directory, cases[i].mode), ==, 0);
-                g_assert_cmpint(socket_file_open(&file, path, &fault), ==, cases[i].expected);
-                if (cases[i].expected == 0) {
-                        socket_file_close(&file);
-                        continue;
-                }
-                g_assert_cmpint(fault.status, ==, FAULT_CONFIG);
-                g_assert_nonnull(strstr(fault.text, advice));
-        }
-        if (geteuid() == 0) {
-                g_assert_cmpint(chown(directory, 65534, 65534), ==, 0);
-                g_assert_cmpint(socket_file_open(&file, path, &fault), ==, -EPERM);
-                g_assert_nonnull(strstr(fault.text, "65534"));
-        }
-        g_assert_cmpint(rmdir(directory), ==, 0);
 }
 
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
         g_test_set_nonfatal_assertions();
-        g_test_add_func("/local/cut", messages_arrive_however_the_bytes_are_cut);
-        g_test_add_func("/local/length", a_length_of_zero_or_too_much_ends_the_connection);
-        g_test_add_func("/local/malformed", what_the_handler_calls_malformed_ends_the_connection);
-        g_test_add_func("/local/turn", one_client_cannot_take_a_whole_turn);
-        g_test_add_func("/local/held", requests_wait_while_the_core_takes_none_and_none_is_lost);
-        g_test_add_func("/local/slow", a_client_that_does_not_read_is_held_and_loses_nothing);
-        g_test_add_func("/local/overflow", a_client_that_lets_too_much_pile_up_is_dropped);
-        g_test_add_func("/local/user", one_user_gets_half_of_the_connections_and_a_small_reserve);
-        g_test_add_func("/local/total", more_connections_of_all_users_than_may_be_are_refused);
-        g_test_add_func("/local/reserve",
-                        others_cannot_use_up_the_reserve_of_root_and_of_meshds_user);
-        g_test_add_func("/local/smuggle", descriptors_that_a_client_sends_do_not_arrive);
-        g_test_add_func("/local/descriptors",
-                        without_any_descriptor_the_loop_rests_and_connections_wait);
-        g_test_add_func("/local/name", the_name_is_locked_and_what_a_dead_one_left_is_replaced);
-        g_test_add_func("/local/swap",
-                        a_directory_in_which_others_could_swap_the_socket_is_refused);
-        g_test_add_func("/local/file", a_plain_file_of_that_name_is_not_removed);
+#define CASE(name) g_test_add("/local/" #name, struct rig, NULL, set_up, name, tear_down)
+        CASE(messages_arrive_however_the_bytes_are_cut);
+        CASE(a_length_of_zero_or_too_much_ends_the_connection);
+        CASE(what_the_handler_calls_malformed_ends_the_connection);
+        CASE(one_client_cannot_take_a_whole_turn);
+        CASE(requests_wait_while_the_core_takes_none_and_none_is_lost);
+        CASE(a_client_that_does_not_read_is_held_and_loses_nothing);
+        CASE(a_client_that_lets_too_much_pile_up_is_dropped);
+        CASE(one_user_gets_half_of_the_connections_and_a_small_reserve);
+        CASE(more_connections_of_all_users_than_may_be_are_refused);
+        CASE(others_cannot_use_up_the_reserve_of_root_and_of_meshds_user);
+        CASE(descriptors_that_a_client_sends_do_not_arrive);
+        CASE(without_any_descriptor_the_loop_rests_and_connections_wait);
         return g_test_run();
 }
