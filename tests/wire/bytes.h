@@ -39,6 +39,12 @@ static inline GByteArray *bytes_of_hex(const char *hex)
         return bytes;
 }
 
+/* What is in them, borrowed. */
+static inline struct cmi_slice slice_of(const GByteArray *bytes)
+{
+        return cmi_slice(bytes->data, bytes->len);
+}
+
 static inline char *hex_of(struct cmi_slice bytes)
 {
         GString *hex = g_string_new(NULL);
@@ -61,6 +67,13 @@ static inline void assert_same_bytes(struct cmi_slice got, struct cmi_slice want
         g_autofree char *want_hex = hex_of(want);
 
         g_assert_cmpstr(got_hex, ==, want_hex);
+}
+
+static inline void assert_is_hex(struct cmi_slice got, const char *hex)
+{
+        g_autoptr(GByteArray) want = bytes_of_hex(hex);
+
+        assert_same_bytes(got, slice_of(want));
 }
 
 typedef int decode_fn(struct cmi_slice bytes);

@@ -63,7 +63,7 @@ static void is_written_as_in_its_vector(gconstpointer data)
 
         message->write_golden(&writer);
         g_assert_cmpint(writer.error, ==, 0);
-        assert_same_bytes(cmi_written(&writer), cmi_slice(want->data, want->len));
+        assert_same_bytes(cmi_written(&writer), slice_of(want));
 }
 
 /* Does the reference page show these bytes in a block of their own: ```hex ... ``` */
@@ -81,7 +81,7 @@ static bool reference_shows(struct cmi_slice bytes)
                 g_autofree char *block = g_strndup(at + 7, (gsize)(end - at - 7));
                 g_autoptr(GByteArray) shown = bytes_of_hex(block);
 
-                is_found |= cmi_slice_equal(cmi_slice(shown->data, shown->len), bytes);
+                is_found |= cmi_slice_equal(slice_of(shown), bytes);
                 at = end + 3;
         }
         return is_found;
@@ -91,14 +91,14 @@ static void is_shown_in_the_reference(gconstpointer data)
 {
         g_autoptr(GByteArray) vector = message_vector(data);
 
-        g_assert_true(reference_shows(cmi_slice(vector->data, vector->len)));
+        g_assert_true(reference_shows(slice_of(vector)));
 }
 
 static void is_the_same_after_decoding_and_encoding(gconstpointer data)
 {
         const struct message *message = data;
         g_autoptr(GByteArray) bytes = message_vector(message);
-        struct cmi_slice vector = cmi_slice(bytes->data, bytes->len);
+        struct cmi_slice vector = slice_of(bytes);
 
         assert_same_bytes(message_recoded(message, vector), vector);
 }
@@ -112,7 +112,7 @@ static void is_refused_when_cut_short_or_longer(gconstpointer data)
                 g_assert_cmpint(message_decode(message, cmi_slice(bytes->data, len)), <, 0);
         }
         g_byte_array_append(bytes, (const guint8 *)"\xc0", 1);
-        g_assert_cmpint(message_decode(message, cmi_slice(bytes->data, bytes->len)), ==, -EBADMSG);
+        g_assert_cmpint(message_decode(message, slice_of(bytes)), ==, -EBADMSG);
 }
 
 /* What a decoder says of unknown fields; that of a document, which has one field, says nothing. */
@@ -185,7 +185,7 @@ static void of_a_newer_version_keeps_its_known_fields(gconstpointer data)
 {
         const struct message *message = data;
         g_autoptr(GByteArray) bytes = message_vector(message);
-        struct cmi_slice vector = cmi_slice(bytes->data, bytes->len);
+        struct cmi_slice vector = slice_of(bytes);
         struct cmi_reader reader = cmi_reader(vector);
         uint32_t n = cmi_read_map(&reader, UINT32_MAX);
         uint8_t buffer[4096];
@@ -236,7 +236,7 @@ static void with_a_field_twice_is_refused(gconstpointer data)
 {
         const struct message *message = data;
         g_autoptr(GByteArray) bytes = message_vector(message);
-        struct cmi_slice vector = cmi_slice(bytes->data, bytes->len);
+        struct cmi_slice vector = slice_of(bytes);
         struct cmi_reader reader = cmi_reader(vector);
         uint32_t n = cmi_read_map(&reader, UINT32_MAX);
 
@@ -267,7 +267,7 @@ static void with_a_field_of_another_type_is_refused(gconstpointer data)
         };
         const struct message *message = data;
         g_autoptr(GByteArray) bytes = message_vector(message);
-        struct cmi_slice vector = cmi_slice(bytes->data, bytes->len);
+        struct cmi_slice vector = slice_of(bytes);
         struct cmi_reader reader = cmi_reader(vector);
         uint32_t n = cmi_read_map(&reader, UINT32_MAX);
 
@@ -311,7 +311,7 @@ static void with_too_many_fields_is_refused(gconstpointer data)
         uint8_t buffer[4096];
 
         for (uint32_t n_all = 64; n_all <= 65; n_all++) {
-                struct cmi_reader reader = cmi_reader(cmi_slice(bytes->data, bytes->len));
+                struct cmi_reader reader = cmi_reader(slice_of(bytes));
                 struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
                 uint32_t n = cmi_read_map(&reader, UINT32_MAX);
 

@@ -217,7 +217,7 @@ static void header_is_as_in_its_vector_both_ways(void)
         g_autoptr(GByteArray) want = message_vector(&(struct message){.name = "header"});
         struct cmi_frame_header header;
 
-        assert_same_bytes(header_bytes(), cmi_slice(want->data, want->len));
+        assert_same_bytes(header_bytes(), slice_of(want));
         is_shown_in_the_reference(&(struct message){.name = "header"});
         g_assert_cmpint(cmi_frame_header_decode(header_bytes(), &header), ==, 0);
         g_assert_cmpuint(header.type, ==, CMI_FRAME_BEAT);
@@ -325,7 +325,7 @@ static int decode_hello_hex(const char *hex)
         g_autoptr(GByteArray) bytes = bytes_of_hex(hex);
         struct cmi_hello hello;
 
-        return cmi_hello_decode(cmi_slice(bytes->data, bytes->len), &hello);
+        return cmi_hello_decode(slice_of(bytes), &hello);
 }
 
 static void a_name_with_control_or_broken_characters_is_refused(void)
@@ -519,7 +519,7 @@ static void a_body_over_its_limit_is_refused(void)
 
                 for (excess = 0; excess < 2; excess++) {
                         g_autoptr(GByteArray) vector = message_vector(&messages[i]);
-                        struct cmi_reader reader = cmi_reader(cmi_slice(vector->data, vector->len));
+                        struct cmi_reader reader = cmi_reader(slice_of(vector));
                         struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
                         uint32_t n = cmi_read_map(&reader, UINT32_MAX);
                         size_t rest = (size_t)(reader.end - reader.at);

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 
+#define STREAM 0x0102030405060708
+
 /* INVALIDATE of region "tree", keys "k1" and "k22", tag "t". */
 static const char golden_invalidate[] =
                 "95 01 a4 74726565 92 c4 02 6b31 c4 03 6b3232 91 c4 01 74 c2";
@@ -34,70 +36,28 @@ static int decode_hex(const char *hex)
 {
         g_autoptr(GByteArray) bytes = bytes_of_hex(hex);
 
-        return decode(cmi_slice(bytes->data, bytes->len));
+        return decode(slice_of(bytes));
 }
 
-static void an_invalidate_is_written_as_documented(void)
+/* @ret_op borrows from the bytes. */
+static void read_op(const GByteArray *bytes, enum cmi_op_kind kind, struct cmi_op *ret_op)
 {
-        g_autoptr(GByteArray) want = bytes_of_hex(golden_invalidate);
-        uint8_t buffer[64];
-        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
-
-        cmi_op_write_begin(&writer, cmi_slice_str("tree"), 2);
-        cmi_write_bin(&writer, cmi_slice_str("k1"));
-        cmi_write_bin(&writer, cmi_slice_str("k22"));
-        cmi_op_write_tags(&writer, 1);
-        cmi_write_bin(&writer, cmi_slice_str("t"));
-        cmi_op_write_end(&writer, false);
-        g_assert_cmpint(writer.error, ==, 0);
-        assert_same_bytes(cmi_written(&writer), cmi_slice(want->data, want->len));
+        g_assert_cmpint(cmi_op_decode(slice_of(bytes), ret_op), ==, 0);
+        g_assert_cmpuint(ret_op->kind, ==, kind);
 }
 
-static void an_invalidate_is_read_back(void)
+static void expect_written(const struct cmi_writer *writer, const char *hex)
 {
-        g_autoptr(GByteArray) bytes = bytes_of_hex(golden_invalidate);
-        struct cmi_op op;
-
-        g_assert_cmpint(cmi_op_decode(cmi_slice(bytes->data, bytes->len), &op), ==, 0);
-        g_assert_cmpuint(op.kind, ==, CMI_OP_INVALIDATE);
-        assert_same_bytes(op.region, cmi_slice_str("tree"));
-        g_assert_cmpuint(op.n_keys, ==, 2);
-        g_assert_cmpuint(op.n_tags, ==, 1);
-        g_assert_false(op.is_whole_region);
-        assert_same_bytes(cmi_op_next(&op.keys), cmi_slice_str("k1"));
-        assert_same_bytes(cmi_op_next(&op.keys), cmi_slice_str("k22"));
-        assert_same_bytes(cmi_op_next(&op.tags), cmi_slice_str("t"));
-        g_assert_cmpint(cmi_read_done(&op.keys), ==, 0);
-        g_assert_cmpint(cmi_read_done(&op.tags), ==, 0);
+        g_assert_cmpint(writer->error, ==, 0);
+        assert_is_hex(cmi_written(writer), hex);
 }
 
-static void write_intent(struct cmi_writer *writer, enum cmi_op_kind kind)
+static void write_targets(struct cmi_writer *writer)
 {
-        cmi_op_write_intent(writer, kind, cmi_slice_str("tree"), 2);
         cmi_write_bin(writer, cmi_slice_str("k1"));
         cmi_write_bin(writer, cmi_slice_str("k22"));
         cmi_op_write_tags(writer, 1);
         cmi_write_bin(writer, cmi_slice_str("t"));
-        if (kind == CMI_OP_INTENT_BEGIN) {
-                cmi_op_write_deadline(writer, 5000);
-        } else {
-                cmi_op_write_place(writer, 0x0102030405060708, 300);
-        }
-        g_assert_cmpint(writer->error, ==, 0);
-}
-
-static void begin_and_end_of_an_intent_are_written_as_documented(void)
-{
-        g_autoptr(GByteArray) begin = bytes_of_hex(golden_intent_begin);
-        g_autoptr(GByteArray) end = bytes_of_hex(golden_intent_end);
-        uint8_t buffer[64];
-        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
-
-        write_intent(&writer, CMI_OP_INTENT_BEGIN);
-        assert_same_bytes(cmi_written(&writer), cmi_slice(begin->data, begin->len));
-        writer = cmi_writer(buffer, sizeof(buffer));
-        write_intent(&writer, CMI_OP_INTENT_END);
-        assert_same_bytes(cmi_written(&writer), cmi_slice(end->data, end->len));
 }
 
 static void expect_targets(struct cmi_op *op)
@@ -108,6 +68,45 @@ static void expect_targets(struct cmi_op *op)
         assert_same_bytes(cmi_op_next(&op->keys), cmi_slice_str("k1"));
         assert_same_bytes(cmi_op_next(&op->keys), cmi_slice_str("k22"));
         assert_same_bytes(cmi_op_next(&op->tags), cmi_slice_str("t"));
+        g_assert_cmpint(cmi_read_done(&op->keys), ==, 0);
+        g_assert_cmpint(cmi_read_done(&op->tags), ==, 0);
+}
+
+static void an_invalidate_is_written_as_documented(void)
+{
+        uint8_t buffer[64];
+        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
+
+        cmi_op_write_begin(&writer, cmi_slice_str("tree"), 2);
+        write_targets(&writer);
+        cmi_op_write_end(&writer, false);
+        expect_written(&writer, golden_invalidate);
+}
+
+static void an_invalidate_is_read_back(void)
+{
+        g_autoptr(GByteArray) bytes = bytes_of_hex(golden_invalidate);
+        struct cmi_op op;
+
+        read_op(bytes, CMI_OP_INVALIDATE, &op);
+        g_assert_false(op.is_whole_region);
+        expect_targets(&op);
+}
+
+static void begin_and_end_of_an_intent_are_written_as_documented(void)
+{
+        uint8_t buffer[64];
+        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
+
+        cmi_op_write_intent(&writer, CMI_OP_INTENT_BEGIN, cmi_slice_str("tree"), 2);
+        write_targets(&writer);
+        cmi_op_write_deadline(&writer, 5000);
+        expect_written(&writer, golden_intent_begin);
+        writer = cmi_writer(buffer, sizeof(buffer));
+        cmi_op_write_intent(&writer, CMI_OP_INTENT_END, cmi_slice_str("tree"), 2);
+        write_targets(&writer);
+        cmi_op_write_place(&writer, STREAM, 300);
+        expect_written(&writer, golden_intent_end);
 }
 
 static void begin_and_end_of_an_intent_are_read_back(void)
@@ -116,61 +115,55 @@ static void begin_and_end_of_an_intent_are_read_back(void)
         g_autoptr(GByteArray) end = bytes_of_hex(golden_intent_end);
         struct cmi_op op;
 
-        g_assert_cmpint(cmi_op_decode(cmi_slice(begin->data, begin->len), &op), ==, 0);
-        g_assert_cmpuint(op.kind, ==, CMI_OP_INTENT_BEGIN);
+        read_op(begin, CMI_OP_INTENT_BEGIN, &op);
         g_assert_cmpuint(op.deadline_ms, ==, 5000);
         expect_targets(&op);
-        g_assert_cmpint(cmi_op_decode(cmi_slice(end->data, end->len), &op), ==, 0);
-        g_assert_cmpuint(op.kind, ==, CMI_OP_INTENT_END);
-        g_assert_cmpuint(op.stream, ==, 0x0102030405060708);
+        read_op(end, CMI_OP_INTENT_END, &op);
+        g_assert_cmpuint(op.stream, ==, STREAM);
         g_assert_cmpuint(op.number, ==, 300);
         expect_targets(&op);
+}
+
+/* With the targets, and the hold, of @begin. */
+static void expect_ends(const struct cmi_op *begin, const char *end, const char *invalidate)
+{
+        uint8_t buffer[64];
+        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
+
+        cmi_op_write_targets(&writer, CMI_OP_INTENT_END, begin);
+        cmi_op_write_place(&writer, STREAM, 300);
+        cmi_op_write_hold(&writer, begin->hold_ms);
+        expect_written(&writer, end);
+        writer = cmi_writer(buffer, sizeof(buffer));
+        cmi_op_write_targets(&writer, CMI_OP_INVALIDATE, begin);
+        cmi_op_write_end(&writer, false);
+        cmi_op_write_hold(&writer, begin->hold_ms);
+        expect_written(&writer, invalidate);
 }
 
 static void an_end_has_the_targets_of_its_begin(void)
 {
         g_autoptr(GByteArray) begin = bytes_of_hex(golden_intent_begin);
-        g_autoptr(GByteArray) end = bytes_of_hex(golden_intent_end);
-        g_autoptr(GByteArray) invalidate = bytes_of_hex(golden_invalidate);
-        uint8_t buffer[64];
-        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
         struct cmi_op op;
 
-        g_assert_cmpint(cmi_op_decode(cmi_slice(begin->data, begin->len), &op), ==, 0);
-        cmi_op_write_targets(&writer, CMI_OP_INTENT_END, &op);
-        cmi_op_write_place(&writer, 0x0102030405060708, 300);
-        assert_same_bytes(cmi_written(&writer), cmi_slice(end->data, end->len));
-        writer = cmi_writer(buffer, sizeof(buffer));
-        cmi_op_write_targets(&writer, CMI_OP_INVALIDATE, &op);
-        cmi_op_write_end(&writer, false);
-        assert_same_bytes(cmi_written(&writer), cmi_slice(invalidate->data, invalidate->len));
+        read_op(begin, CMI_OP_INTENT_BEGIN, &op);
+        expect_ends(&op, golden_intent_end, golden_invalidate);
 }
 
 static void what_is_held_says_so_in_one_element_more(void)
 {
         g_autoptr(GByteArray) begin = bytes_of_hex(golden_held_begin);
-        g_autoptr(GByteArray) end = bytes_of_hex(golden_held_end);
-        g_autoptr(GByteArray) invalidate = bytes_of_hex(golden_held);
         uint8_t buffer[64];
         struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
         struct cmi_op op;
 
-        g_assert_cmpint(cmi_op_decode(cmi_slice(begin->data, begin->len), &op), ==, 0);
+        read_op(begin, CMI_OP_INTENT_BEGIN, &op);
         g_assert_cmpuint(op.hold_ms, ==, 1500);
         cmi_op_write_targets(&writer, CMI_OP_INTENT_BEGIN, &op);
         cmi_op_write_deadline(&writer, op.deadline_ms);
         cmi_op_write_hold(&writer, op.hold_ms);
-        assert_same_bytes(cmi_written(&writer), cmi_slice(begin->data, begin->len));
-        writer = cmi_writer(buffer, sizeof(buffer));
-        cmi_op_write_targets(&writer, CMI_OP_INTENT_END, &op);
-        cmi_op_write_place(&writer, 0x0102030405060708, 300);
-        cmi_op_write_hold(&writer, op.hold_ms);
-        assert_same_bytes(cmi_written(&writer), cmi_slice(end->data, end->len));
-        writer = cmi_writer(buffer, sizeof(buffer));
-        cmi_op_write_targets(&writer, CMI_OP_INVALIDATE, &op);
-        cmi_op_write_end(&writer, false);
-        cmi_op_write_hold(&writer, op.hold_ms);
-        assert_same_bytes(cmi_written(&writer), cmi_slice(invalidate->data, invalidate->len));
+        expect_written(&writer, golden_held_begin);
+        expect_ends(&op, golden_held_end, golden_held);
         expect_targets(&op);
         g_assert_cmpint(decode_hex("96 01 a1 72 90 90 c3 cd ea60"), ==, 0);
         g_assert_cmpint(decode_hex("96 01 a1 72 90 90 c3 cd ea61"), ==, -EMSGSIZE);
@@ -198,7 +191,7 @@ static void an_operation_cut_short_is_refused(void)
         for (size_t i = 0; i < G_N_ELEMENTS(whole); i++) {
                 g_autoptr(GByteArray) bytes = bytes_of_hex(whole[i]);
 
-                assert_truncation_is_refused(cmi_slice(bytes->data, bytes->len), decode);
+                assert_truncation_is_refused(slice_of(bytes), decode);
         }
 }
 
@@ -329,7 +322,7 @@ static void mutated_operations_do_no_harm(void)
 {
         g_autoptr(GByteArray) bytes = bytes_of_hex(golden_invalidate);
 
-        mutate_and_decode(cmi_slice(bytes->data, bytes->len), decode, test_seed());
+        mutate_and_decode(slice_of(bytes), decode, test_seed());
 }
 
 static void a_run_gives_its_operations_in_order(void)

@@ -9,7 +9,7 @@ static struct cmi_reader reader_of(const char *hex)
 {
         static GPtrArray *kept;
         GByteArray *bytes = bytes_of_hex(hex);
-        struct cmi_slice copy = exact_copy(cmi_slice(bytes->data, bytes->len));
+        struct cmi_slice copy = exact_copy(slice_of(bytes));
 
         if (kept == NULL) {
                 kept = g_ptr_array_new_with_free_func(g_free);
