@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/libcachemesh/fake_meshd.h"
 
-#include "libcachemesh/attach.h"
-#include "tests/libcachemesh/fake_page.h"
+#include "tests/libcachemesh/fake_answer.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -14,7 +13,6 @@
 #include <unistd.h>
 
 #define CLIENTS_MAX 16
-#define LONG_NAME "a-node-whose-name-is-as-long-as-a-name-may-be-or-nearly-so"
 
 struct client {
         int fd;
@@ -54,90 +52,6 @@ struct fake_meshd_script fake_meshd_script(void)
         return (struct fake_meshd_script){.n_descriptors = 1, .answers_mesh = true};
 }
 
-static void send_all(struct client *client, struct cmi_writer *writer, const int *fds, unsigned n)
-{
-        char control[CMSG_SPACE(3 * sizeof(int))] = {0};
-        struct iovec part = {writer->data, writer->len};
-        struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-
-        g_assert_cmpint(writer->error, ==, 0);
-        if (n > 0) {
-                struct cmsghdr *header;
-
-                message.msg_control = control;
-                message.msg_controllen = CMSG_SPACE(n * sizeof(int));
-                header = CMSG_FIRSTHDR(&message);
-                header->cmsg_level = SOL_SOCKET;
-                header->cmsg_type = SCM_RIGHTS;
-                header->cmsg_len = CMSG_LEN(n * sizeof(int));
-                memcpy(CMSG_DATA(header), fds, n * sizeof(int));
-        }
-        while (part.iov_len > 0) {
-                ssize_t sent = sendmsg(client->fd, &message, MSG_NOSIGNAL);
-
-                if (sent < 0) {
-                        return; /* the client is gone */
-                }
-                part.iov_base = (char *)part.iov_base + sent;
-                part.iov_len -= (size_t)sent;
-                message.msg_controllen = 0;
-        }
-}
-
-static void write_error(struct cmi_writer *writer, uint64_t id, const struct cmi_error *error)
-{
-        size_t begin = cmi_local_begin(writer, CMI_LOCAL_ERROR, id);
-
-        cmi_error_write(writer, error);
-        cmi_local_end(writer, begin);
-}
-
-static void answer_error(struct client *client, uint64_t id, int64_t code)
-{
-        uint8_t bytes[512];
-        struct cmi_writer writer = cmi_writer(bytes, sizeof(bytes));
-        struct cmi_error error = {.code = code, .text = "as the script says"};
-
-        write_error(&writer, id, &error);
-        send_all(client, &writer, NULL, 0);
-}
-
-static void answer_attach(struct fake_meshd *meshd, struct client *client, uint64_t id)
-{
-        const struct fake_meshd_script *script = &meshd->script;
-        uint8_t bytes[512];
-        struct cmi_writer writer = cmi_writer(bytes, sizeof(bytes));
-        int fds[3] = {meshd->page.fd, meshd->page.fd, meshd->page.fd};
-        struct cmi_attached attached = {
-                        .version = script->version ? script->version : CMI_LOCAL_VERSION_MAX,
-                        .software = "fake",
-                        .node = "fake",
-                        .stream = FAKE_STREAM,
-                        .epoch = meshd->page.words->epoch + script->is_page_of_other_epoch,
-                        .page_size = (script->n_descriptors > 0) != script->is_size_wrong
-                                                     ? meshd->page.size + script->page_size_off
-                                                     : 0,
-                        .clock = cmi_clocks_read(),
-        };
-        size_t begin;
-
-        attached.clock.mono_ns += (uint64_t)script->mono_shift_ns;
-        attached.clock.real_ns += (uint64_t)script->real_shift_ns;
-        if (script->attach_error) {
-                answer_error(client, id, script->attach_error);
-                return;
-        }
-        if (script->is_babbling) {
-                cmi_write_raw(&writer, cmi_slice("HTTP/1.1 400 Bad Request\r\n\r\n", 28));
-                send_all(client, &writer, NULL, 0);
-                return;
-        }
-        begin = cmi_local_begin(&writer, CMI_LOCAL_ATTACHED, id);
-        cmi_attached_write(&writer, &attached);
-        cmi_local_end(&writer, begin);
-        send_all(client, &writer, fds, script->n_descriptors);
-}
-
 static void hold_region(
                 struct fake_meshd *meshd, struct client *client, const struct cmi_local_head *head)
 {
@@ -153,45 +67,26 @@ static void hold_region(
 static void answer_region(
                 struct fake_meshd *meshd, struct client *client, const struct cmi_local_head *head)
 {
-        uint8_t bytes[64];
-        struct cmi_writer writer = cmi_writer(bytes, sizeof(bytes));
-        struct cmi_region_opened opened = {FAKE_INDEX_BASE + client->n_regions++};
+        uint32_t index = FAKE_INDEX_BASE + client->n_regions++;
         struct cmi_region_request request;
-        size_t begin = cmi_local_begin(&writer, CMI_LOCAL_REGION_OPENED, head->id);
 
         if (meshd->script.region_error) {
-                answer_error(client, head->id, meshd->script.region_error);
+                fake_answer_error(client->fd, head->id, meshd->script.region_error);
                 return;
         }
         if (meshd->script.applies) {
                 g_assert_cmpint(cmi_region_request_decode(head->fields, &request), ==, 0);
-                opened.index = fake_page_index(&meshd->page, cmi_slice_str(request.name));
+                index = fake_page_index(&meshd->page, cmi_slice_str(request.name));
         }
-        cmi_region_opened_write(&writer, &opened);
-        cmi_local_end(&writer, begin);
-        send_all(client, &writer, NULL, 0);
+        fake_answer_region(client->fd, head->id, index);
 }
 
 static void answer_result(
                 struct fake_meshd *meshd, struct client *client, uint64_t id, int64_t outcome)
 {
         unsigned n_members = outcome == 0 ? 0 : MAX(meshd->script.n_members, 1);
-        g_autofree uint8_t *bytes = g_malloc(512 + 100 * n_members);
-        struct cmi_writer writer = cmi_writer(bytes, 512 + 100 * n_members);
-        struct cmi_result result = {.outcome = outcome, .position = meshd->published->len};
-        struct cmi_result_member member = {.id = {{7}},
-                        .name = cmi_slice_str(n_members > 1 ? LONG_NAME : "other"),
-                        .state = CMI_MEMBER_UNCONFIRMED};
-        size_t begin = cmi_local_begin(&writer, CMI_LOCAL_RESULT, id);
 
-        result.n_applied = 2;
-        result.n_unconfirmed = result.n_members = n_members;
-        cmi_result_write(&writer, &result);
-        for (unsigned i = 0; i < n_members; i++) {
-                cmi_result_write_member(&writer, &member);
-        }
-        cmi_local_end(&writer, begin);
-        send_all(client, &writer, NULL, 0);
+        fake_answer_result(client->fd, id, outcome, meshd->published->len, n_members);
 }
 
 static void remember(struct fake_meshd *meshd, struct cmi_slice bytes)
@@ -221,7 +116,7 @@ static void handle_publish(
 
         g_assert_cmpint(cmi_publish_decode(head->fields, &publish), ==, 0);
         if (meshd->script.publish_error) {
-                answer_error(client, head->id, meshd->script.publish_error);
+                fake_answer_error(client->fd, head->id, meshd->script.publish_error);
                 if (meshd->script.errs_once) {
                         meshd->script.publish_error = 0;
                 }
@@ -253,7 +148,7 @@ static void handle(struct fake_meshd *meshd, struct client *client, struct cmi_s
         }
         switch (head.type) {
         case CMI_LOCAL_ATTACH:
-                answer_attach(meshd, client, head.id);
+                fake_answer_attach(client->fd, head.id, &meshd->script, &meshd->page);
                 break;
         case CMI_LOCAL_REGION:
                 if (meshd->script.holds_regions) {
@@ -537,9 +432,9 @@ void fake_meshd_refuse_regions(struct fake_meshd *meshd, int64_t code)
                 struct cmi_error error = {.code = code};
 
                 snprintf(error.text, sizeof(error.text), "no room for %s", held->region);
-                write_error(&writer, held->id, &error);
+                fake_answer_write_error(&writer, held->id, &error);
         }
-        send_all(g_array_index(meshd->held, struct held, 0).client, &writer, NULL, 0);
+        fake_answer_send(g_array_index(meshd->held, struct held, 0).client->fd, &writer);
         g_array_set_size(meshd->held, 0);
         pthread_mutex_unlock(&meshd->lock);
 }
