@@ -43,7 +43,7 @@ on_terminal() {
 }
 
 @test "a verb that is not allowed ends with 77" {
-        fake <<<'{"answers": {"peers": {"error": [-1, "uid 1000 may not administer"]}}}'
+        answers peers '{"error": [-1, "uid 1000 may not administer"]}'
         ctl peers
         expect_status 77
         expect_error 'uid 1000 may not administer'
@@ -69,7 +69,7 @@ on_terminal() {
 }
 
 @test "the socket comes from the environment if no flag names it" {
-        fake <<<'{"answers": {"peers": {"peers": []}}}'
+        answers peers '{"peers": []}'
         CACHEMESH_SOCKET=$socket run --separate-stderr "$MESHCTL" peers
         expect_status 0
         CACHEMESH_SOCKET=/nonexistent run --separate-stderr "$MESHCTL" --socket "$socket" peers
@@ -77,7 +77,7 @@ on_terminal() {
 }
 
 @test "a meshd that does not answer ends with 75" {
-        fake <<<'{"answers": {"peers": "silent"}}'
+        answers peers '"silent"'
         ctl peers --timeout 0.2
         expect_status 75
         expect_error 'did not answer in time'
@@ -90,7 +90,7 @@ on_terminal() {
 }
 
 @test "a stopped meshd ends with 75" {
-        fake <<<'{"answers": {"peers": {"peers": []}}}'
+        answers peers '{"peers": []}'
         kill -STOP "${pids[0]}"
         ctl peers --timeout 0.2
         kill -CONT "${pids[0]}"
@@ -98,14 +98,14 @@ on_terminal() {
 }
 
 @test "a connection that meshd closes ends with 69" {
-        fake <<<'{"answers": {"peers": "close"}}'
+        answers peers '"close"'
         ctl peers
         expect_status 69
         expect_error 'closed the connection'
 }
 
 @test "what is no message of the protocol ends with 1" {
-        fake <<<'{"answers": {"peers": ["garbage", "oversize", "no-map", "wrong-type"]}}'
+        answers peers '["garbage", "oversize", "no-map", "wrong-type"]'
         for word in 'cannot be read' 'impossible length' 'is no map' 'wrong type'; do
                 ctl peers
                 expect_status 1
@@ -121,7 +121,7 @@ on_terminal() {
 }
 
 @test "an unknown error still has its number" {
-        fake <<<'{"answers": {"peers": {"error": [-1099, "odd"]}}}'
+        answers peers '{"error": [-1099, "odd"]}'
         ctl peers
         expect_status 1
         expect_error 'odd (-1099)'
@@ -170,14 +170,14 @@ on_terminal() {
 
 @test "output that cannot be written is a failure" {
         [ -e /dev/full ] || skip "no /dev/full"
-        fake <<<'{"answers": {"peers": {"peers": []}}}'
+        answers peers '{"peers": []}'
         run bash -c "'$MESHCTL' --socket '$socket' peers >/dev/full"
         expect_status 1
         expect_output 'cannot write to standard output'
 }
 
 @test "names from elsewhere cannot steer the terminal" {
-        fake <<<'{"answers": {"peers": {"peers": [{"name": "b\u001b[2J\u009b", "state": "live", "is_self": false}]}}}'
+        answers peers '{"peers": [{"name": "b\u001b[2J\u009b", "state": "live", "is_self": false}]}'
         ctl peers
         [[ ${lines[1]} == 'b?[2J?'* ]]
         ctl peers -o name
@@ -189,13 +189,13 @@ on_terminal() {
 }
 
 @test "errors from elsewhere cannot steer the terminal" {
-        fake <<<'{"answers": {"peers": {"error": [-16, "a\u001b[2Jb"]}}}'
+        answers peers '{"error": [-16, "a\u001b[2Jb"]}'
         ctl peers
         [[ $stderr != *$'\033'* ]]
 }
 
 @test "no colour in a pipe, colour if wanted" {
-        fake <<<"{\"answers\": {\"peers\": {\"peers\": [$(peers_row false b gone)]}}}"
+        answers peers "$(peers_document b:gone)"
         ctl peers
         [[ $output != *$'\033'* ]]
         ctl peers --color=always
@@ -203,7 +203,7 @@ on_terminal() {
 }
 
 @test "colour on a terminal, but not with NO_COLOR, a dumb terminal or --color=never" {
-        fake <<<"{\"answers\": {\"peers\": {\"peers\": [$(peers_row false b gone)]}}}"
+        answers peers "$(peers_document b:gone)"
         run on_terminal "$MESHCTL" --socket "$socket" peers
         [[ $output == *$'\033'* ]]
         NO_COLOR=1 run on_terminal "$MESHCTL" --socket "$socket" peers
@@ -215,7 +215,7 @@ on_terminal() {
 }
 
 @test "a wait of over a second shows progress on a terminal only" {
-        fake <<<'{"answers": {"wait": "silent"}}'
+        answers wait '"silent"'
         run on_terminal "$MESHCTL" --socket "$socket" wait --for=live --timeout 0.4
         expect_output 'waiting for live, 1 s'
         ctl wait --for=live --timeout 0.4
@@ -225,7 +225,7 @@ on_terminal() {
 }
 
 @test "a watched table is shown again and again, also when meshd goes and returns" {
-        fake <<<"{\"answers\": {\"peers\": [{\"peers\": [$(peers_row true a live)]}, \"close\", {\"peers\": [$(peers_row true a joining)]}]}}"
+        answers peers "[$(peers_document 'a*:live'), \"close\", $(peers_document 'a*:joining')]"
         mkfifo "$BATS_TEST_TMPDIR/out"
         "$MESHCTL" --socket "$socket" peers --watch=0.05 >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" 3>&- &
         pids+=($!)
@@ -235,7 +235,7 @@ on_terminal() {
 }
 
 @test "watched stats show rates" {
-        fake <<<'{"answers": {"stats": [{"published": 5, "uptime_ms": 1}, {"published": 1005, "uptime_ms": 2}]}}'
+        answers stats '[{"published": 5, "uptime_ms": 1}, {"published": 1005, "uptime_ms": 2}]'
         mkfifo "$BATS_TEST_TMPDIR/out"
         "$MESHCTL" --socket "$socket" stats --watch=0.05 >"$BATS_TEST_TMPDIR/out" 3>&- &
         pids+=($!)

@@ -24,6 +24,11 @@ fake() {
         pids+=("$("$FAKE_MESHD" "$socket" "$BATS_TEST_TMPDIR/scenario.json")")
 }
 
+# answers VERB DOCUMENT: one that answers this, or one of a list after the other
+answers() {
+        fake <<<"{\"answers\": {\"$1\": $2}}"
+}
+
 # ctl ARGUMENT...: run meshctl against it; sets status, output, stderr, lines
 ctl() {
         run --separate-stderr "$MESHCTL" --socket "$socket" "$@"
@@ -74,4 +79,16 @@ peers_row() {
         printf '{"is_self": %s, "name": "%s", "id": "id-%s", "state": "%s", "state_ms": 5000, "address": "127.0.0.1:6781",
                 "software": "0.1.0", "incarnation": 7, "rtt_us": 312, "seen_ms": 40, "lag": 0, "behind": 3, "gaps": 0,
                 "resets": 0, "lapses": 0}' "$1" "$2" "$2" "$3"
+}
+
+# peers_document NAME:STATE...: rows of peers; this node has a star behind its name
+peers_document() {
+        local rows=() member is_self
+        for member in "$@"; do
+                is_self=false
+                [[ $member != *'*'* ]] || is_self=true
+                rows+=("$(peers_row "$is_self" "${member%%[*:]*}" "${member##*:}")")
+        done
+        local IFS=,
+        printf '{"schema": "cachemesh.peers/1", "peers": [%s]}' "${rows[*]}"
 }

@@ -6,7 +6,7 @@ load fake
 row='{"node": "alpha", "id": "61", "stream": "00000000000000ff", "position": 7, "region": "users", "n_keys": 2, "n_tags": 1, "first": "f39d7b0ae4ad", "age_ms": 1500, "left_ms": 3500, "client": "app", "pid": 42}'
 
 @test "intents are a table" {
-        fake <<<'{"answers": {"intents": {"intents": ['"$row"']}}}'
+        answers intents '{"intents": ['"$row"']}'
         ctl intents
         expect_status 0
         expect_asked 'QUERY intents {"show_keys":false}'
@@ -19,7 +19,7 @@ row='{"node": "alpha", "id": "61", "stream": "00000000000000ff", "position": 7, 
 }
 
 @test "it is said when there are more than an answer holds" {
-        fake <<<'{"answers": {"intents": {"intents": ['"$row"'], "n_more": 12}}}'
+        answers intents '{"intents": ['"$row"'], "n_more": 12}'
         ctl intents --show-keys
         expect_status 0
         expect_error "12 more are open than one answer holds"
@@ -29,7 +29,7 @@ row='{"node": "alpha", "id": "61", "stream": "00000000000000ff", "position": 7, 
 }
 
 @test "keys are asked for only when they are to be shown" {
-        fake <<<'{"answers": {"intents": {"intents": []}}}'
+        answers intents '{"intents": []}'
         ctl intents --show-keys
         expect_status 0
         expect_asked 'QUERY intents {"show_keys":true}'
@@ -37,7 +37,7 @@ row='{"node": "alpha", "id": "61", "stream": "00000000000000ff", "position": 7, 
 }
 
 @test "a meshd that does not answer it, or is not there, has its exit status" {
-        fake <<<'{"answers": {"intents": {"error": [-95, "meshd has no such query"]}}}'
+        answers intents '{"error": [-95, "meshd has no such query"]}'
         ctl intents
         expect_status 1
         expect_error 'no such query'
