@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Many processes that miss the same keys: one load for each node, a cap on loads at a time, and a database that lives."""
+import contextlib
 import time
 
 from mesh import Mesh, expect, expect_equal, run, until
@@ -37,10 +38,34 @@ def everywhere(apps, command):
     return [app.receive() for app in apps]
 
 
-def the_processes_of_a_node_load_each_key_once():
+@contextlib.contextmanager
+def herd(n_processes, **options):
+    """A node of two, and processes on it that share their loads; the last one, the clerk, looks after the database only."""
     with Mesh(LEASE_MS) as mesh:
         node, _ = mesh.start(2)
-        apps = open_apps(mesh, [node], 4)
+        yield node, *open_apps(mesh, [node], n_processes, **options)
+
+
+def in_a_slow_load(clerk, begin, n_running=1, query_us=20000000):
+    """What begins now is slow, and what comes later is not."""
+    clerk.ask(f'db 0 {query_us}')
+    begin()
+    until('the load runs', lambda: clerk.ask('db')['running'] == n_running)
+    clerk.ask('db 0 1000')
+
+
+def until_waited(node, n_waiting=1):
+    until('the other one waits', lambda: node.stats()['loads_waited'] == n_waiting)
+
+
+def load_and_wait(node, clerk, loader, waiter):
+    in_a_slow_load(clerk, lambda: loader.send('get k'))
+    waiter.send('get k')
+    until_waited(node)
+
+
+def the_processes_of_a_node_load_each_key_once():
+    with herd(4) as (node, *apps):
         apps[0].ask(f'db 0 {QUERY_US}')
         everywhere(apps, f'sweep 2 {N_KEYS}')
         queries = apps[0].ask('db')['queries']
@@ -57,123 +82,82 @@ def the_processes_of_a_node_load_each_key_once():
 
 
 def without_the_option_each_process_loads_for_itself():
-    with Mesh(LEASE_MS) as mesh:
-        node, _ = mesh.start(2)
-        apps = open_apps(mesh, [node], 4, is_shared=0)
+    with herd(4, is_shared=0) as (node, *apps):
         apps[0].ask(f'db 0 {QUERY_US}')
         everywhere(apps, f'sweep 2 {N_KEYS}')
         expect_equal(apps[0].ask('db')['queries'], 4 * N_KEYS)
         expect_equal(node.stats()['loads_granted'], 0)
 
 
-def begin_load(apps, clerk, key):
-    """The first app loads, the second one waits for it; the clerk only looks after the database."""
-    clerk.ask('db 0 20000000')
-    apps[0].send(f'get {key}')
-    until('the load runs', lambda: clerk.ask('db')['running'] == 1)
-    clerk.ask('db 0 1000')
-    apps[1].send(f'get {key}')
-
-
 def who_waits_for_a_process_that_dies_loads_itself():
-    with Mesh(LEASE_MS) as mesh:
-        node, _ = mesh.start(2)
-        *apps, clerk = open_apps(mesh, [node], 3)
-        begin_load(apps, clerk, 'k')
-        until('the other one waits', lambda: node.stats()['loads_waited'] == 1)
-        apps[0].process.kill()
-        expect_equal(apps[1].receive()['rc'], 0)
+    with herd(3) as (node, first, second, clerk):
+        load_and_wait(node, clerk, first, second)
+        first.kill()
+        expect_equal(second.receive()['rc'], 0)
         stats = node.stats()
         expect_equal((stats['loads_handed_over'], stats['loads_granted']), (1, 2))
 
 
 def who_waits_for_a_process_that_hangs_loads_itself_when_half_the_timeout_is_over():
-    with Mesh(LEASE_MS) as mesh:
-        node, _ = mesh.start(2)
-        *apps, clerk = open_apps(mesh, [node], 3, timeout_ms=4000)
-        begin_load(apps, clerk, 'k')
-        until('the other one waits', lambda: node.stats()['loads_waited'] == 1)
-        apps[0].pause()
-        expect_equal(apps[1].receive()['rc'], 0)
+    with herd(3, timeout_ms=4000) as (node, first, second, clerk):
+        load_and_wait(node, clerk, first, second)
+        first.pause()
+        expect_equal(second.receive()['rc'], 0)
         expect_equal(node.stats()['loads_handed_over'], 1)
-        apps[0].process.kill()
-        apps[0].process.wait()
+        first.kill()
 
 
 def one_that_hangs_keeps_nobody_from_a_later_load():
-    with Mesh(LEASE_MS) as mesh:
-        node, _ = mesh.start(2)
-        *apps, clerk = open_apps(mesh, [node], 4, timeout_ms=4000)
-        begin_load(apps, clerk, 'k')
-        until('the other one waits', lambda: node.stats()['loads_waited'] == 1)
-        apps[0].pause()
-        expect_equal(apps[1].receive()['rc'], 0)
+    with herd(4, timeout_ms=4000) as (node, first, second, third, clerk):
+        load_and_wait(node, clerk, first, second)
+        first.pause()
+        expect_equal(second.receive()['rc'], 0)
         node.meshctl('invalidate', '--region', 'keys', 'k', '--wait', 'node')
         granted = node.stats()['loads_granted']
-        expect_equal(apps[2].ask('get k')['rc'], 0)
+        expect_equal(third.ask('get k')['rc'], 0)
         expect_equal(node.stats()['loads_granted'], granted + 1)
-        apps[0].process.kill()
-        apps[0].process.wait()
+        first.kill()
 
 
 def who_replaces_one_that_hangs_is_replaced_too_when_it_dies():
-    with Mesh(LEASE_MS) as mesh:
-        node, _ = mesh.start(2)
-        *apps, clerk = open_apps(mesh, [node], 4, timeout_ms=4000)
-        clerk.ask('db 0 20000000')
-        apps[0].send('get k')
-        until('the load runs', lambda: clerk.ask('db')['running'] == 1)
-        apps[0].pause()
-        apps[1].send('get k')
-        until('the next one loads', lambda: clerk.ask('db')['running'] == 2)
-        clerk.ask('db 0 1000')
-        apps[2].send('get k')
-        until('the third one waits', lambda: node.stats()['loads_waited'] == 2)
-        apps[1].process.kill()
-        expect_equal(apps[2].receive()['rc'], 0)  # with the first one alone to wait for, it would not end
+    with herd(4, timeout_ms=4000) as (node, first, second, third, clerk):
+        in_a_slow_load(clerk, lambda: first.send('get k'))
+        first.pause()
+        in_a_slow_load(clerk, lambda: second.send('get k'), n_running=2)
+        third.send('get k')
+        until_waited(node, 2)
+        second.kill()
+        expect_equal(third.receive()['rc'], 0)  # with the first one alone to wait for, it would not end
         expect_equal(node.stats()['loads_handed_over'], 2)
-        apps[0].process.kill()
-        apps[0].process.wait()
+        first.kill()
 
 
 def who_waits_for_another_process_takes_no_turn():
-    with Mesh(LEASE_MS) as mesh:
-        node, _ = mesh.start(2)
-        *apps, clerk = open_apps(mesh, [node], 3, loads_max=1, timeout_ms=20000)
-        clerk.ask('db 0 20000000')
-        apps[0].send('get k')
-        until('the load runs', lambda: clerk.ask('db')['running'] == 1)
-        clerk.ask('db 0 1000')
-        apps[1].ask('hold k')
-        until('the other one waits', lambda: node.stats()['loads_waited'] == 1)
-        expect_equal(apps[1].ask('get other')['rc'], 0)
-        expect_equal((node.stats()['loads_handed_over'], apps[1].ask('stats')['calls']), (0, 0))  # it still waits
-        apps[0].process.kill()
-        expect_equal(apps[1].ask('stop')['rc'], 0)
-        expect_equal(apps[1].ask('stats')['errors'], 0)
+    with herd(3, loads_max=1, timeout_ms=20000) as (node, first, second, clerk):
+        in_a_slow_load(clerk, lambda: first.send('get k'))
+        second.ask('hold k')
+        until_waited(node)
+        expect_equal(second.ask('get other')['rc'], 0)
+        expect_equal((node.stats()['loads_handed_over'], second.ask('stats')['calls']), (0, 0))  # it still waits
+        first.kill()
+        expect_equal(second.ask('stop')['rc'], 0)
+        expect_equal(second.ask('stats')['errors'], 0)
 
 
 def who_has_no_turn_for_a_load_lets_another_process_load():
-    with Mesh(LEASE_MS) as mesh:
-        node, _ = mesh.start(2)
-        *apps, clerk = open_apps(mesh, [node], 3, loads_max=1, timeout_ms=60000)
-        clerk.ask('db 0 3000000')
-        apps[0].ask('hold slow')
-        until('the load runs', lambda: clerk.ask('db')['running'] == 1)
-        clerk.ask('db 0 1000')
-        apps[0].ask('hold k')
+    with herd(3, loads_max=1, timeout_ms=60000) as (node, first, second, clerk):
+        in_a_slow_load(clerk, lambda: first.ask('hold slow'), query_us=3000000)
+        first.ask('hold k')
         until('it was asked for', lambda: node.stats()['loads_granted'] == 2)
-        expect_equal(apps[1].ask('get k')['rc'], 0)
+        expect_equal(second.ask('get k')['rc'], 0)
         expect_equal(clerk.ask('db')['running'], 1)  # the slow one: not waited for
-        expect_equal(apps[0].ask('stop')['rc'], 0)
+        expect_equal(first.ask('stop')['rc'], 0)
         expect_equal(clerk.ask('db')['queries'], 1)
-        expect_equal([apps[0].ask('stats')[name] for name in ('loads', 'shared', 'errors')], [1, 1, 0])
+        expect_equal([first.ask('stats')[name] for name in ('loads', 'shared', 'errors')], [1, 1, 0])
 
 
 def who_waits_gets_the_error_too():
-    with Mesh(LEASE_MS) as mesh:
-        node, _ = mesh.start(2)
-        *apps, clerk = open_apps(mesh, [node], 3)
+    with herd(3) as (node, *apps, clerk):
         clerk.ask('db 0 500000 dead')
         for app in apps:
             app.send('get k')
@@ -183,9 +167,7 @@ def who_waits_gets_the_error_too():
 
 
 def without_a_meshd_that_answers_each_process_loads_for_itself_and_soon():
-    with Mesh(LEASE_MS) as mesh:
-        node, _ = mesh.start(2)
-        app, = open_apps(mesh, [node], 1)
+    with herd(1) as (node, app):
         app.ask('db 0 1000')
         expect_equal(app.ask('get k')['rc'], 0)
         node.pause()
