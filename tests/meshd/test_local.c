@@ -93,7 +93,7 @@ static void turn(struct rig *rig)
 
 static void tear_down(struct rig *rig, gconstpointer unused)
 {
-        char lock[120];
+        char lock[128];
 
         snprintf(lock, sizeof(lock), "%s.lock", rig->path);
         local_close(&rig->local);
