@@ -438,6 +438,13 @@ static void check_storage(struct report *report)
                                 "free some space, or name another one with --state-dir",
                                 "state directory: %s", report->patient->storage);
         }
+        if (document_str(facts, "state_damage", "")[0]) {
+                tell(report, "problem", directory,
+                                "look at the disk, and at the clock; meshd has made the file anew, "
+                                "and forgets this at its next start",
+                                "at the start of this meshd its file incarnation was damaged: %s",
+                                document_str(facts, "state_damage", ""));
+        }
         if (document_str(facts, "log_problem", "")[0]) {
                 tell(report, "problem", document_str(facts, "runtime_dir", "?"),
                                 "make it writable, or name another one with --runtime-dir",

@@ -142,6 +142,14 @@ static int open_state(struct daemon *daemon, struct fault *fault)
                                                                   "need to take a higher "
                                                                   "incarnation"));
         }
+        if (r >= 0 && daemon->state.damage[0]) {
+                logger(LOGGER_WARNING, "state.damaged", L_TEXT("path", daemon->config->state_dir),
+                                L_TEXT("file", "incarnation"),
+                                L_TEXT("error", daemon->state.damage),
+                                L_UINT("incarnation", daemon->state.incarnation),
+                                L_TEXT("msg", "it is made anew from the clock, and raised if "
+                                              "others know a higher one: look at the disk"));
+        }
         return r < 0 ? r : 0;
 }
 

@@ -230,21 +230,41 @@ static int load_id(struct state_dir *dir, bool is_new, struct fault *fault)
                         dir->path);
 }
 
-/* Growing with each start, also if the clock was set back meanwhile; a damaged
- * file counts as none. */
+/* The highest there was, or 0: there is none, or only damage, which is noted. */
+static uint64_t load_incarnation(struct state_dir *dir, uint64_t unix_ms)
+{
+        char text[FILE_MAX] = "";
+        const char *damage = NULL;
+        uint64_t stored = 0;
+        int r = dir->fd >= 0 ? read_text(dir->fd, "incarnation", text) : -ENOENT;
+
+        if (r == -ENOENT) {
+                return 0;
+        }
+        errno = 0;
+        if (r < 0 && r != -EBADMSG) {
+                damage = strerror(-r);
+        } else if (r < 0 || !is_number(text)) {
+                damage = "it holds no number";
+        } else {
+                stored = strtoull(text, NULL, 10);
+                if (errno == ERANGE || stored > unix_ms + INCARNATION_AHEAD_MS) {
+                        damage = "its number lies more than a century ahead of the clock";
+                }
+        }
+        if (damage) {
+                snprintf(dir->damage, sizeof(dir->damage), "%s", damage);
+        }
+        return damage ? 0 : stored;
+}
+
+/* Growing with each start, also if the clock was set back meanwhile. */
 static void raise_incarnation(struct state_dir *dir, uint64_t unix_ms)
 {
-        char text[FILE_MAX];
-        uint64_t stored = 0;
-        int r = -ENOENT;
+        uint64_t stored = load_incarnation(dir, unix_ms);
+        int r;
 
-        if (dir->fd >= 0) {
-                r = read_text(dir->fd, "incarnation", text);
-        }
-        if (r == 0 && sscanf(text, "%" SCNu64, &stored) == 1) {
-                stored = stored <= unix_ms + INCARNATION_AHEAD_MS ? stored + 1 : 0;
-        }
-        dir->incarnation = stored > unix_ms ? stored : unix_ms;
+        dir->incarnation = stored >= unix_ms ? stored + 1 : unix_ms;
         r = state_dir_store_incarnation(dir, dir->incarnation);
         if (r < 0 && !dir->why[0]) {
                 note(dir, "incarnation", r);

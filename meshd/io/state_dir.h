@@ -27,6 +27,7 @@ struct state_dir {
         uint64_t incarnation;
         bool is_temporary; /* the id is not stored */
         char why[256];     /* why it, or the incarnation, is not stored; "" if all is well */
+        char damage[128];  /* why a file that was there is not gone on with; "" if all is well */
 };
 
 enum state_dir_outcome {
@@ -49,7 +50,9 @@ struct state_dir_options {
  * @options: borrowed for the call, but for the path
  * @fault:   filled on failure
  *
- * The directory itself is made if its parent exists.
+ * The directory itself is made if its parent exists. A damaged "incarnation" stops nobody: it is
+ * made anew from the clock, and @ret_dir->damage says why. If others know a higher one, they say
+ * so, and it is raised.
  *
  * Return: an enum state_dir_outcome; -EPERM (another user's), -EBUSY (a meshd uses it), -EPROTO
  * (written by a newer version), -EBADMSG (a file in it is damaged), -ENOTDIR, with @fault.

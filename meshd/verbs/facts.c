@@ -17,6 +17,7 @@ static void write_host(const struct daemon *daemon, struct document *document, u
         document_uint(document, "max_peers", daemon->config->max_peers);
         document_text(document, "state_dir", daemon->config->state_dir);
         document_text(document, "state_problem", daemon->state.why);
+        document_text(document, "state_damage", daemon->state.damage);
         document_text(document, "runtime_dir", daemon->config->runtime_dir);
         document_text(document, "log_problem", daemon->log_file.why);
         document_text(document, "refused", daemon->refused);

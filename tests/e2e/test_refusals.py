@@ -7,6 +7,7 @@ import errno
 import os
 import socket
 import subprocess
+import time
 
 from mesh import DEADLINE_S, Mesh, Skip, expect, expect_equal, free_port, libc, read_text, run, until
 
@@ -118,6 +119,29 @@ def a_state_directory_of_a_newer_version_is_refused():
             f.write('999\n')
         os.truncate(node.log, 0)
         expect_refusal(node, CONFIG, node.flags['state-dir'])
+
+
+def a_damaged_incarnation_is_told_and_others_raise_it():
+    with Mesh() as mesh:
+        first, _ = mesh.start(2)
+        ahead = int(time.time() * 1000) + 3600000
+
+        def start_with(content):
+            first.stop()
+            with open(os.path.join(first.flags['state-dir'], 'incarnation'), 'w', encoding='utf-8') as f:
+                f.write(content)
+            os.truncate(first.log, 0)
+            first.start()
+            mesh.wait_live()
+            expect(first.status()['incarnation'] > ahead, f'{first.status()["incarnation"]} after {ahead}')
+            return read_text(first.log)
+        # As if the clock had been an hour ahead when the other one met it.
+        expect('event=state.damaged' not in start_with(f'{ahead}\n'), 'told of a sound file')
+        log = start_with('\x00\x17rubbish')
+        expect('event=state.damaged' in log and 'event=state.incarnation' in log, log)
+        status, out, _ = first.meshctl_status('doctor')
+        expect_equal(status, 2)
+        expect('its file incarnation was damaged: it holds no number' in out, out)
 
 
 @contextlib.contextmanager
@@ -260,6 +284,7 @@ if __name__ == '__main__':
          a_state_directory_of_another_user_is_refused,
          directories_that_others_may_write_to_are_refused,
          a_state_directory_of_a_newer_version_is_refused,
+         a_damaged_incarnation_is_told_and_others_raise_it,
          a_full_disk_does_not_stop_a_node_but_it_says_so,
          a_port_that_another_program_has_is_refused_with_its_pid,
          other_addresses_than_this_hosts_need_a_key,

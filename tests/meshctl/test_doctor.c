@@ -250,6 +250,9 @@ static void a_full_disk_and_a_volatile_log_are_told(struct fixture *fixture, con
         fixture->storage = "its file system is full";
         expect(fixture, "storage", "problem", "/s", "full");
         fixture->storage = "";
+        set(fixture->facts, "state_damage", json_string("it holds no number"));
+        expect(fixture, "storage", "problem", "/s", "incarnation was damaged: it holds no number");
+        set(fixture->facts, "state_damage", json_string(""));
         set(fixture->facts, "log_problem", json_string("No space left on device"));
         expect(fixture, "storage", "problem", "/r", "No space left");
 }

@@ -182,6 +182,37 @@ static void damaged_and_newer_files_are_refused(void)
         remove_all(path);
 }
 
+/* Nothing else than digits, and nothing that no clock can have made. */
+static void a_damaged_incarnation_is_told_and_made_anew(void)
+{
+        g_autofree char *path = fresh_path("torn");
+        g_autofree char *rubbish = g_strnfill(300, '\x17');
+        const char *texts[] = {"", "\n", "12x\n", "-5\n", " 7\n", "\x1b[2J", rubbish,
+                        "99999999999999999999999\n", "18446744073709551615\n", "9000000000000\n"};
+        struct state_dir_options options = options_for(path);
+        struct state_dir dir;
+        struct fault fault;
+
+        for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
+                g_assert_cmpint(state_dir_open(&dir, &options, &fault), ==, STATE_DIR_OPENED);
+                g_assert_cmpstr(dir.damage, ==, "");
+                state_dir_close(&dir);
+                put(path, "incarnation", texts[i]);
+                g_assert_cmpint(state_dir_open(&dir, &options, &fault), ==, STATE_DIR_OPENED);
+                g_assert_cmpstr(dir.damage, !=, "");
+                g_assert_null(strpbrk(dir.damage, "\x17\x1b"));
+                g_assert_cmpuint(dir.incarnation, ==, options.unix_ms);
+                state_dir_close(&dir);
+                options.unix_ms++;
+        }
+        put(path, "incarnation", "2000000\n");
+        g_assert_cmpint(state_dir_open(&dir, &options, &fault), ==, STATE_DIR_OPENED);
+        g_assert_cmpstr(dir.damage, ==, "");
+        g_assert_cmpuint(dir.incarnation, ==, 2000001);
+        state_dir_close(&dir);
+        remove_all(path);
+}
+
 static void a_format_that_is_no_number_is_refused_with_the_file_and_what_to_do(void)
 {
         g_autofree char *path = fresh_path("rubbish");
@@ -275,6 +306,7 @@ int main(int argc, char **argv)
         g_test_add_func("/state_dir/parent", a_missing_parent_gives_a_temporary_id);
         g_test_add_func("/state_dir/full", a_full_disk_gives_a_temporary_id);
         g_test_add_func("/state_dir/damaged", damaged_and_newer_files_are_refused);
+        g_test_add_func("/state_dir/torn", a_damaged_incarnation_is_told_and_made_anew);
         g_test_add_func("/state_dir/format",
                         a_format_that_is_no_number_is_refused_with_the_file_and_what_to_do);
         g_test_add_func("/state_dir/open",
