@@ -275,9 +275,12 @@ static int publish(struct cm_batch *batch, struct cmi_thread *thread, enum cm_wa
         }
         cmi_unsent_begin(cm);
         cmi_own_invalidate(cm, thread, batch->targets, batch->n_targets);
-        empty(batch);
         r = cm->ops->publish(cm, ops, n_ops, wait, timeout_ms, ret_result);
         cmi_unsent_end(cm, r);
+        if (r == CM_PENDING) {
+                cmi_own_hold(cm, thread, batch->targets, batch->n_targets);
+        }
+        empty(batch);
         cmi_handle_deallocate(cm, ops, n_ops * sizeof(*ops) + size);
         return r;
 }

@@ -68,8 +68,12 @@ struct cm {
          * calls know; one that meshd refused stays. See load_shared.c. */
         _Atomic uint64_t n_unsent;
         _Alignas(64) _Atomic uint64_t own_seq;
+        _Atomic uint64_t own_hold_ns; /* when the first of the own holds ends; 0: there is none */
         _Atomic uint64_t own_keys[CMI_OWN_SLOTS];
         _Atomic uint64_t own_tags[CMI_OWN_SLOTS];
+        /* When the holds of these end; 0: they are not held. */
+        _Atomic uint64_t own_key_holds[CMI_OWN_SLOTS];
+        _Atomic uint64_t own_tag_holds[CMI_OWN_SLOTS];
 };
 
 struct cm_region {
@@ -97,8 +101,9 @@ struct cm_region {
         struct cmi_home home; /* the present one, and the one before it */
         struct cmi_home last_home;
         _Atomic(struct cmi_counters *) counters;
-        _Atomic uint64_t owner; /* of the index in binding, as meshd told it */
-        uint64_t generation;    /* of the process whose entries it has; the process's lock */
+        _Atomic uint64_t owner;       /* of the index in binding, as meshd told it */
+        _Atomic uint64_t own_hold_ns; /* when the own hold of the whole region ends; 0: none */
+        uint64_t generation;          /* of the process whose entries it has; the process's lock */
         uint32_t number;
         struct cm_region_options options;
         char name[CM_REGION_NAME_MAX + 1];

@@ -13,6 +13,7 @@ struct cm_token cmi_token(struct cm *cm, struct cmi_thread *thread)
         struct cmi_mapping *mapping = cmi_mapping_enter(thread, &cm->mapping);
         struct cm_token token = {{0, 0, 0}};
 
+        cmi_own_look(cm);
         token.opaque[2] = atomic_load_explicit(&cm->own_seq, memory_order_acquire);
         if (mapping) {
                 token.opaque[0] = mapping->view.epoch;
@@ -73,10 +74,12 @@ static bool has_flag(const _Atomic uint64_t *slot)
 
 /* Why there is no hit, to somebody who wonders: a write that has begun, of the key or of whatever
  * it may be among, goes before what it does. A page that is closed has forgotten it, too. */
-static __attribute__((noinline)) enum cm_reason refine(enum cm_reason reason,
-                const struct cmi_page_view *view, uint32_t index, const _Atomic uint64_t *slot)
+static __attribute__((noinline)) enum cm_reason refine(const struct cm_region *region,
+                enum cm_reason reason, const struct cmi_page_view *view, uint32_t index,
+                const _Atomic uint64_t *slot)
 {
         bool is_flagged = has_flag(slot) || has_flag(&view->regions[index]) ||
+                          cmi_own_holds_key(region, (uint32_t)(slot - view->keys)) ||
                           (has_flag(&view->page->floor) && !cmi_page_is_closed(view));
 
         return is_flagged && (reason == CM_REASON_ABSENT || reason == CM_REASON_INVALIDATED ||
@@ -111,12 +114,12 @@ static inline enum cm_reason look_up(struct cm_region *region, struct cmi_thread
         }
         entry = cmi_table_find(&region->table, hash.low64, key, pin);
         if (!entry) {
-                return refine(CM_REASON_ABSENT, view, index, slot);
+                return refine(region, CM_REASON_ABSENT, view, index, slot);
         }
         reason = cmi_check(region, mapping, index, entry);
         if (__builtin_expect(reason != CM_REASON_NONE, 0) && reason != CMI_REASON_DUE) {
                 cmi_pin_drop(pin);
-                return refine(reason, view, index, slot);
+                return refine(region, reason, view, index, slot);
         }
         *ret_pin = pin;
         *ret_entry = entry;

@@ -246,6 +246,9 @@ static int inherit(struct cm *cm, uint64_t generation)
          * every token would be refused for good. Nothing from before the fork is served here. */
         memset((void *)cm->own_keys, 0, sizeof(cm->own_keys));
         memset((void *)cm->own_tags, 0, sizeof(cm->own_tags));
+        memset((void *)cm->own_key_holds, 0, sizeof(cm->own_key_holds));
+        memset((void *)cm->own_tag_holds, 0, sizeof(cm->own_tag_holds));
+        atomic_store(&cm->own_hold_ns, 0);
         cmi_mapping_free_all(cm);
         for (uint32_t i = 0; i < n; i++) {
                 r = cmi_region_after_fork(atomic_load(&cm->regions[i]), generation);

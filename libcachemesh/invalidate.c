@@ -60,6 +60,9 @@ static int invalidate(const struct cmi_target *target, enum cm_wait wait,
         op = encode(target, &writer);
         r = cm->ops->publish(cm, &op, 1, wait, cmi_timeout(cm, copy.timeout_ms), ret_result);
         cmi_unsent_end(cm, r);
+        if (r == CM_PENDING) {
+                cmi_own_hold(cm, thread, target, 1);
+        }
         return r;
 }
 

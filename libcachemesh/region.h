@@ -70,6 +70,32 @@ struct cmi_target {
 void cmi_own_invalidate(struct cm *cm, struct cmi_thread *thread, const struct cmi_target *targets,
                 size_t n_targets);
 
+/**
+ * cmi_own_hold() - what was invalidated is not stored here for the hold_ms of its region
+ *
+ * For a call that has handed nothing to meshd yet, before it returns. Only of regions with
+ * CM_FRESH_TTL: others are not served meanwhile. Arguments as above.
+ */
+void cmi_own_hold(struct cm *cm, struct cmi_thread *thread, const struct cmi_target *targets,
+                size_t n_targets);
+
+/* End the holds whose time is over. */
+void cmi_own_end_holds(struct cm *cm);
+
+/* Before a token is taken, or a stamp compared with one. */
+static inline void cmi_own_look(struct cm *cm)
+{
+        uint64_t first_ns = atomic_load_explicit(&cm->own_hold_ns, memory_order_acquire);
+
+        if (__builtin_expect(first_ns != 0, 0) &&
+                        cmi_clock_ns(CLOCK_MONOTONIC_COARSE) >= first_ns) {
+                cmi_own_end_holds(cm);
+        }
+}
+
+/* Is a key in this slot of the page held here? */
+bool cmi_own_holds_key(const struct cm_region *region, uint32_t key_slot);
+
 /* Whatever regions with CM_FRESH_TTL have stored is dead in this process on return. For a get that
  * has loaded mapping.vouched_ns before, it need not be. */
 void cmi_own_forget(struct cm *cm);

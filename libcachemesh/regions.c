@@ -274,6 +274,7 @@ int cmi_region_after_fork(struct cm_region *region, uint64_t generation)
         region->binding = CMI_REGION_INDEX_UNKNOWN;
         atomic_store_explicit(&region->own_max, 0, memory_order_relaxed);
         atomic_store_explicit(&region->own_region_stamp, 0, memory_order_relaxed);
+        atomic_store_explicit(&region->own_hold_ns, 0, memory_order_relaxed);
         region->id = new_id(); /* what threads remember about the old one must not match */
         region->counters = NULL;
         region->newest = region->oldest = region->hand = region->unlinked = NULL;

@@ -92,24 +92,39 @@ static struct cmi_slice encode_end(const struct cm_write *write, struct cmi_writ
         return cmi_written(writer);
 }
 
-static void kill_here(const struct cm_write *write, struct cmi_thread *thread)
+/* How many. */
+static uint32_t targets_of(
+                const struct cm_write *write, struct cmi_target ret_targets[CM_WRITE_TARGETS_MAX])
 {
-        struct cmi_target targets[CM_WRITE_TARGETS_MAX];
         struct cmi_op op;
         uint32_t n = 0;
 
         if (cmi_op_decode(cmi_slice(write->op, write->op_len), &op) < 0) {
-                return;
+                return 0;
         }
         for (uint32_t i = 0; i < op.n_keys; i++) {
-                targets[n++] = (struct cmi_target){
+                ret_targets[n++] = (struct cmi_target){
                                 .region = write->region, .key = cmi_op_next(&op.keys)};
         }
         for (uint32_t i = 0; i < op.n_tags; i++) {
-                targets[n++] = (struct cmi_target){
+                ret_targets[n++] = (struct cmi_target){
                                 .region = write->region, .tag = cmi_op_next(&op.tags)};
         }
-        cmi_own_invalidate(write->region->cm, thread, targets, n);
+        return n;
+}
+
+static void kill_here(const struct cm_write *write, struct cmi_thread *thread)
+{
+        struct cmi_target targets[CM_WRITE_TARGETS_MAX];
+
+        cmi_own_invalidate(write->region->cm, thread, targets, targets_of(write, targets));
+}
+
+static void hold_here(const struct cm_write *write, struct cmi_thread *thread)
+{
+        struct cmi_target targets[CM_WRITE_TARGETS_MAX];
+
+        cmi_own_hold(write->region->cm, thread, targets, targets_of(write, targets));
 }
 
 static int publish_end(const struct cm_write *write, enum cm_wait wait)
@@ -212,6 +227,9 @@ int cm_write_end(struct cm_write *write)
                 kill_here(write, cmi_thread());
                 r = publish_end(write, CM_WAIT_NODE);
                 cmi_unsent_end(cm, r);
+                if (r == CM_PENDING) {
+                        hold_here(write, cmi_thread());
+                }
         }
         cmi_handle_deallocate(cm, write, sizeof(*write));
         return r;

@@ -14,6 +14,7 @@
 #define TOKENS 8
 #define WRITES 128
 #define REGIONS 16
+#define HELD_TTL_MS 600000
 
 static struct cm_token tokens[TOKENS];
 
@@ -125,14 +126,15 @@ static const char *reason_name(enum cm_reason reason)
         return names[reason];
 }
 
-/* region NAME bounded|ttl TTL_MS BUDGET, or region NAME held HOLD_MS BUDGET */
+/* region NAME bounded|ttl TTL_MS BUDGET, or region NAME held|held-ttl HOLD_MS BUDGET */
 static void do_region(struct app *app, char **words)
 {
-        bool is_held = strcmp(words[2], "held") == 0;
+        bool is_held = strncmp(words[2], "held", 4) == 0;
+        bool is_ttl = strstr(words[2], "ttl") != NULL;
         struct cm_region_options options = {
                         .size = sizeof(options),
-                        .fresh = strcmp(words[2], "ttl") == 0 ? CM_FRESH_TTL : CM_FRESH_BOUNDED,
-                        .ttl_ms = is_held ? 0 : (uint32_t)atoi(words[3]),
+                        .fresh = is_ttl ? CM_FRESH_TTL : CM_FRESH_BOUNDED,
+                        .ttl_ms = is_held ? (is_ttl ? HELD_TTL_MS : 0) : (uint32_t)atoi(words[3]),
                         .hold_ms = is_held ? (uint32_t)atoi(words[3]) : 0,
                         .budget_bytes = strtoul(words[4], NULL, 10),
         };
