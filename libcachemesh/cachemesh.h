@@ -229,9 +229,9 @@ struct cm_options {
  * struct cm_region_options - what a region is
  *
  * Zero it and set @size; later versions append members. Every process of a node must open a region
- * with the same @fresh and @ttl_ms. The budget counts what is taken from the allocator for entries
- * (each costs about 100 bytes beside its key and value) and for their table; pinned entries count
- * until they are released.
+ * with the same @fresh, @ttl_ms and @hold_ms. The budget counts what is taken from the allocator
+ * for entries (each costs about 100 bytes beside its key and value) and for their table; pinned
+ * entries count until they are released.
  */
 struct cm_region_options {
         size_t size; /* sizeof(struct cm_region_options) */
@@ -376,7 +376,7 @@ CM_API struct cm *cm_close(struct cm *cm);
  * Return: 0, -EINVAL (name, options), -ENAMETOOLONG, -ENOSPC (CM_REGIONS_MAX are open in the
  *         handle or on the node, or 768 by this user; a later call asks again), -ENOMEM,
  *         CM_E_CONFIG (the handle has it with other options, or another process
- *         of the node with other fresh or ttl_ms).
+ *         of the node with other fresh, ttl_ms or hold_ms).
  */
 CM_API int cm_region_open(struct cm_region **ret_region, struct cm *cm, const char *name,
                 const struct cm_region_options *options);

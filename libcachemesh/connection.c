@@ -333,6 +333,7 @@ static bool write_request(struct cmi_connection *connection, uint32_t number)
         struct cmi_region_request request = {
                         .fresh = options->fresh,
                         .ttl_ms = options->ttl_ms,
+                        .hold_ms = options->hold_ms,
                         .version = options->version,
                         .budget_bytes = options->budget_bytes,
         };

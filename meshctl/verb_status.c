@@ -19,6 +19,7 @@ static const struct view_column region_columns[] = {
                 {"NAME", "name", VIEW_TEXT},
                 {"FRESH", "fresh", VIEW_TEXT},
                 {"TTL", "ttl_ms", VIEW_MS},
+                {"HOLD", "hold_ms", VIEW_MS},
                 {"VERSION", "version", VIEW_COUNT},
                 {"BUDGET", "budget_bytes", VIEW_BYTES},
                 {"CLIENTS", "clients", VIEW_COUNT},

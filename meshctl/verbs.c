@@ -202,8 +202,10 @@ const struct verb verbs[] = {
                                 .timeout_ms = ANSWER_MS,
                                 .is_watchable = true,
                                 .summary = "regions and their options",
-                                .help = "CONFLICT: two apps of this node opened it with different "
-                                        "options.\n",
+                                .help = "HOLD: its hold_ms: so long what is invalidated in it is "
+                                        "not cached. CONFLICT: two apps of this node\n"
+                                        "opened it with different options. ELSEWHERE: other nodes "
+                                        "whose apps have it open with other ones.\n",
                                 .run = verb_regions,
                 },
                 {

@@ -172,11 +172,13 @@ struct cmi_refuse {
 };
 
 #define CMI_REGIONS_MAX 1024 /* CMI_PAGE_REGIONS */
+#define CMI_HOLD_UNTOLD UINT64_MAX
 
 struct cmi_region {
         uint64_t name;  /* hash of it: XXH3, 64 bits */
         uint64_t fresh; /* enum cmi_fresh */
         uint64_t ttl_ms;
+        uint64_t hold_ms; /* CMI_HOLD_UNTOLD: the sender is older than this element */
 };
 
 /* Options of the regions that apps of the sender have open. */

@@ -38,6 +38,7 @@ enum {
         REGION_TTL_MS = 3,
         REGION_VERSION = 4,
         REGION_BUDGET_BYTES = 5,
+        REGION_HOLD_MS = 6,
 };
 
 enum {
@@ -259,18 +260,19 @@ const char *cmi_fresh_text(uint64_t fresh)
 
 void cmi_region_request_write(struct cmi_writer *writer, const struct cmi_region_request *request)
 {
-        cmi_write_map(writer, 5);
+        cmi_write_map(writer, 6);
         cmi_write_field_text(writer, REGION_NAME, request->name);
         cmi_write_field_uint(writer, REGION_FRESH, request->fresh);
         cmi_write_field_uint(writer, REGION_TTL_MS, request->ttl_ms);
         cmi_write_field_uint(writer, REGION_VERSION, request->version);
         cmi_write_field_uint(writer, REGION_BUDGET_BYTES, request->budget_bytes);
+        cmi_write_field_uint(writer, REGION_HOLD_MS, request->hold_ms);
 }
 
 int cmi_region_request_decode(struct cmi_slice bytes, struct cmi_region_request *ret_request)
 {
         struct cmi_reader reader = cmi_reader(bytes);
-        struct cmi_fields fields = cmi_fields(&reader, REGION_BUDGET_BYTES);
+        struct cmi_fields fields = cmi_fields(&reader, REGION_HOLD_MS);
         uint64_t key;
 
         memset(ret_request, 0, sizeof(*ret_request));
@@ -290,6 +292,9 @@ int cmi_region_request_decode(struct cmi_slice bytes, struct cmi_region_request 
                         break;
                 case REGION_BUDGET_BYTES:
                         ret_request->budget_bytes = cmi_read_uint(&reader, UINT64_MAX);
+                        break;
+                case REGION_HOLD_MS:
+                        ret_request->hold_ms = cmi_read_uint(&reader, UINT64_MAX);
                         break;
                 }
         }

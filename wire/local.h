@@ -138,6 +138,7 @@ struct cmi_region_request {
         uint64_t ttl_ms;
         uint64_t version;      /* of the values' format */
         uint64_t budget_bytes; /* for display */
+        uint64_t hold_ms;      /* of what is invalidated in it */
 };
 
 struct cmi_region_opened {

@@ -10,7 +10,8 @@ enum {
 };
 
 enum {
-        REGION_ELEMENTS = 3,
+        REGION_NEEDED = 3,
+        REGION_ELEMENTS = 4, /* since it has hold_ms */
 };
 
 void cmi_regions_write(struct cmi_writer *writer, const struct cmi_regions *regions)
@@ -24,6 +25,7 @@ void cmi_regions_write(struct cmi_writer *writer, const struct cmi_regions *regi
                 cmi_write_uint(writer, regions->regions[i].name);
                 cmi_write_uint(writer, regions->regions[i].fresh);
                 cmi_write_uint(writer, regions->regions[i].ttl_ms);
+                cmi_write_uint(writer, regions->regions[i].hold_ms);
         }
 }
 
@@ -32,12 +34,14 @@ static void read_list(struct cmi_reader *reader, struct cmi_regions *regions)
         regions->n_regions = cmi_read_array(reader, CMI_REGIONS_MAX);
         for (uint32_t i = 0; i < regions->n_regions && reader->error == 0; i++) {
                 struct cmi_region *region = &regions->regions[i];
-                uint32_t n = cmi_record_begin(reader, REGION_ELEMENTS);
+                uint32_t n = cmi_record_begin(reader, REGION_NEEDED);
 
                 region->name = cmi_read_uint(reader, UINT64_MAX);
                 region->fresh = cmi_read_uint(reader, UINT64_MAX);
                 region->ttl_ms = cmi_read_uint(reader, UINT64_MAX);
-                cmi_record_end(reader, n, REGION_ELEMENTS);
+                region->hold_ms = n < REGION_ELEMENTS ? CMI_HOLD_UNTOLD
+                                                      : cmi_read_uint(reader, UINT64_MAX);
+                cmi_record_end(reader, n, n < REGION_ELEMENTS ? n : REGION_ELEMENTS);
         }
 }
 

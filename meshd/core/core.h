@@ -275,19 +275,22 @@ uint64_t core_region_given(const struct core *core, uint32_t index);
 void core_region_hold(struct core *core, uint32_t index);
 void core_region_drop(struct core *core, uint32_t index);
 
+/* Do these two have a region open with the same options? An untold hold_ms is like any other. */
+bool core_region_is_alike(const struct cmi_region *a, const struct cmi_region *b);
+
 /**
  * core_region_describe() - with which options the apps here have a held region open
+ * @options: borrowed for the call; its name is not looked at
  *
  * Other nodes are told, and differences are told as CORE_EVENT_REGION, also from inside this call.
  * Forgotten when the last holder drops it.
  */
-void core_region_describe(struct core *core, uint32_t index, uint64_t fresh, uint64_t ttl_ms);
+void core_region_describe(struct core *core, uint32_t index, const struct cmi_region *options);
 
 /* A region with other options on another node. */
 struct core_region_difference {
         const char *node; /* name, borrowed */
-        uint64_t fresh;
-        uint64_t ttl_ms;
+        struct cmi_region options;
 };
 
 /* The next node that has it open with other options than here; *cursor begins with 0. False: no

@@ -21,14 +21,17 @@ static_assert(CMI_REGIONS_MAX == CMI_PAGE_REGIONS, "a list has room for all regi
 
 static uint64_t hash_of(const struct cmi_region *region)
 {
-        const uint64_t words[3] = {region->name, region->fresh, region->ttl_ms};
+        const uint64_t words[4] = {region->name, region->fresh, region->ttl_ms, region->hold_ms};
 
         return XXH3_64bits(words, sizeof(words));
 }
 
-static bool are_equal(const struct cmi_region *a, const struct cmi_region *b)
+bool core_region_is_alike(const struct cmi_region *a, const struct cmi_region *b)
 {
-        return a->fresh == b->fresh && a->ttl_ms == b->ttl_ms;
+        bool is_told = a->hold_ms != CMI_HOLD_UNTOLD && b->hold_ms != CMI_HOLD_UNTOLD;
+
+        return a->fresh == b->fresh && a->ttl_ms == b->ttl_ms &&
+               (!is_told || a->hold_ms == b->hold_ms);
 }
 
 static uint64_t own_digest(const struct core *core)
@@ -89,7 +92,7 @@ static void compare(struct core *core, const struct member *member, uint32_t ind
         if (!theirs) {
                 return;
         }
-        if (are_equal(theirs, &region->options)) {
+        if (core_region_is_alike(theirs, &region->options)) {
                 *told &= ~bit;
         } else if (!(*told & bit)) {
                 *told |= bit;
@@ -131,18 +134,18 @@ bool region_options_is_ttl(const struct core *core, uint64_t name)
         return false;
 }
 
-void core_region_describe(struct core *core, uint32_t index, uint64_t fresh, uint64_t ttl_ms)
+void core_region_describe(struct core *core, uint32_t index, const struct cmi_region *options)
 {
         struct region *region = &core->regions[index];
-        struct cmi_region options = {region->hash, fresh, ttl_ms};
 
-        if (region->is_described && are_equal(&region->options, &options)) {
+        if (region->is_described && core_region_is_alike(&region->options, options)) {
                 return;
         }
         region_options_forget(core, index);
         region->is_described = true;
-        region->options = options;
-        core->options_digest ^= hash_of(&options);
+        region->options = *options;
+        region->options.name = region->hash;
+        core->options_digest ^= hash_of(&region->options);
         for (uint32_t i = 0; i < core->member_limit; i++) {
                 if (core->members[i].is_used && member_counts(&core->members[i])) {
                         compare(core, &core->members[i], index);
@@ -316,9 +319,8 @@ bool core_region_differs(const struct core *core, uint32_t index, uint32_t *curs
                 const struct cmi_region *theirs =
                                 member_counts(member) ? find(core, member, region->hash) : NULL;
 
-                if (theirs && !are_equal(theirs, &region->options)) {
-                        *ret_region = (struct core_region_difference){
-                                        member->name, theirs->fresh, theirs->ttl_ms};
+                if (theirs && !core_region_is_alike(theirs, &region->options)) {
+                        *ret_region = (struct core_region_difference){member->name, *theirs};
                         return true;
                 }
         }

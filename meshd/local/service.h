@@ -50,8 +50,7 @@ struct guest {
 
 /* Options of a region, from the first of the clients that have it open. */
 struct service_region {
-        uint64_t fresh; /* enum cmi_fresh */
-        uint64_t ttl_ms;
+        struct cmi_region options; /* without its name */
         uint64_t version;
         uint64_t budget_bytes; /* of all clients together */
         uint32_t n_clients;
@@ -106,6 +105,12 @@ struct local_handler service_handler(struct service *service);
 
 /* core_sink.done; see cookie.h */
 void service_done(struct service *service, uint64_t packed, const struct core_outcome *outcome);
+
+#define SERVICE_OPTIONS_TEXT_MAX 96
+
+/* A region's options, for people: what the others are compared with. */
+void service_options_text(
+                const struct cmi_region *options, char ret_text[SERVICE_OPTIONS_TEXT_MAX]);
 
 /* Another node has a region open with other options: the clients that have it open are told. */
 void service_region_differs(struct service *service, const struct core_event *event);

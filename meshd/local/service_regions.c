@@ -46,12 +46,14 @@ static int add_region(struct service *service, struct guest *guest, uint64_t id,
 static int note_region(struct service *service, struct guest *guest, uint64_t id, uint32_t index,
                 const struct cmi_region_request *request)
 {
+        const struct cmi_region options = {.fresh = request->fresh,
+                        .ttl_ms = request->ttl_ms,
+                        .hold_ms = request->hold_ms};
         struct service_region *region = &service->regions[index];
         struct guest_region *own = find_region(guest, index);
         int r;
 
-        if (region->n_clients > 0 &&
-                        (region->fresh != request->fresh || region->ttl_ms != request->ttl_ms)) {
+        if (region->n_clients > 0 && !core_region_is_alike(&region->options, &options)) {
                 region->is_conflicting = true;
                 return CMI_E_CONFIG;
         }
@@ -61,10 +63,9 @@ static int note_region(struct service *service, struct guest *guest, uint64_t id
                         return r;
                 }
         }
-        region->fresh = request->fresh;
-        region->ttl_ms = request->ttl_ms;
+        region->options = options;
         region->version = request->version;
-        core_region_describe(service->core, index, request->fresh, request->ttl_ms);
+        core_region_describe(service->core, index, &options);
         region->budget_bytes += request->budget_bytes - own->budget_bytes;
         own->budget_bytes = request->budget_bytes;
         return 0;
@@ -86,18 +87,30 @@ void service_forget_regions(struct service *service, struct guest *guest)
         free(guest->regions);
 }
 
+void service_options_text(const struct cmi_region *options, char ret_text[SERVICE_OPTIONS_TEXT_MAX])
+{
+        int n = snprintf(ret_text, SERVICE_OPTIONS_TEXT_MAX, "%s, ttl %llu ms",
+                        cmi_fresh_text(options->fresh), (unsigned long long)options->ttl_ms);
+
+        if (options->hold_ms != CMI_HOLD_UNTOLD) {
+                snprintf(ret_text + n, SERVICE_OPTIONS_TEXT_MAX - (size_t)n, ", hold %llu ms",
+                                (unsigned long long)options->hold_ms);
+        }
+}
+
 static void refuse_region(struct service *service, struct guest *guest, uint64_t id, int error,
                 const char *name, uint32_t index)
 {
+        char text[SERVICE_OPTIONS_TEXT_MAX];
+
         switch (error) {
         case CMI_E_CONFIG:
                 logger(LOGGER_WARNING, "region.conflict", L_TEXT("region", name),
                                 L_TEXT("client", guest->name), L_INT("pid", guest->client->pid),
                                 L_TEXT("msg", "opened with other options than before; refused"));
-                service_error(guest->client, id, error,
-                                "another process has it open with fresh %s, ttl %llu ms",
-                                cmi_fresh_text(service->regions[index].fresh),
-                                (unsigned long long)service->regions[index].ttl_ms);
+                service_options_text(&service->regions[index].options, text);
+                service_error(guest->client, id, error, "another process has it open with fresh %s",
+                                text);
                 return;
         case -ENOSPC:
                 logger(LOGGER_WARNING, "region.refused", L_TEXT("region", name),
@@ -151,12 +164,13 @@ void service_region_differs(struct service *service, const struct core_event *ev
         uint32_t index = (uint32_t)event->number;
         struct cmi_slice name = core_region_name(service->core, index);
         struct cmi_error notice = {.code = CMI_E_CONFIG};
-        char text[CORE_TEXT_MAX];
+        char theirs[SERVICE_OPTIONS_TEXT_MAX];
+        char ours[SERVICE_OPTIONS_TEXT_MAX];
+        char text[2 * SERVICE_OPTIONS_TEXT_MAX + 16];
 
-        snprintf(text, sizeof(text), "%s, ttl %llu ms there; %s, ttl %llu ms here",
-                        cmi_fresh_text(event->theirs.fresh),
-                        (unsigned long long)event->theirs.ttl_ms, cmi_fresh_text(event->ours.fresh),
-                        (unsigned long long)event->ours.ttl_ms);
+        service_options_text(&event->theirs, theirs);
+        service_options_text(&event->ours, ours);
+        snprintf(text, sizeof(text), "%s there; %s here", theirs, ours);
         logger(LOGGER_WARNING, "region.differs", L_BYTES("region", name),
                         L_TEXT("peer", event->name), L_TEXT("msg", text));
         snprintf(notice.text, sizeof(notice.text), "differs on node %s: %s", event->name, text);

@@ -8,16 +8,18 @@
 static void write_elsewhere(struct document *document, const struct core *core, uint32_t index)
 {
         struct core_region_difference other;
-        char text[256] = "";
+        char options[SERVICE_OPTIONS_TEXT_MAX];
+        char text[384] = "";
         uint32_t cursor = 0;
         uint32_t n_more = 0;
         size_t len = 0;
 
         while (core_region_differs(core, index, &cursor, &other)) {
-                int n = snprintf(text + len, sizeof(text) - 32 - len, "%s%s: %s %llu ms",
-                                len > 0 ? ", " : "", other.node, cmi_fresh_text(other.fresh),
-                                (unsigned long long)other.ttl_ms);
+                int n;
 
+                service_options_text(&other.options, options);
+                n = snprintf(text + len, sizeof(text) - 32 - len, "%s%s: %s", len > 0 ? "; " : "",
+                                other.node, options);
                 if (n_more > 0 || n < 0 || (size_t)n >= sizeof(text) - 32 - len) {
                         text[len] = '\0';
                         n_more++;
@@ -26,7 +28,7 @@ static void write_elsewhere(struct document *document, const struct core *core, 
                 }
         }
         if (n_more > 0) {
-                snprintf(text + len, sizeof(text) - len, ", and %u more", n_more);
+                snprintf(text + len, sizeof(text) - len, "; and %u more", n_more);
         }
         document_text(document, "elsewhere", text);
 }
@@ -49,8 +51,9 @@ void verb_regions(const struct question *question)
                 document_str(&answer.document, "name", name);
                 document_uint(&answer.document, "index", i);
                 document_text(&answer.document, "fresh",
-                                region->n_clients > 0 ? cmi_fresh_text(region->fresh) : "");
-                document_uint(&answer.document, "ttl_ms", region->ttl_ms);
+                                region->n_clients > 0 ? cmi_fresh_text(region->options.fresh) : "");
+                document_uint(&answer.document, "ttl_ms", region->options.ttl_ms);
+                document_uint(&answer.document, "hold_ms", region->options.hold_ms);
                 document_uint(&answer.document, "version", region->version);
                 document_uint(&answer.document, "budget_bytes", region->budget_bytes);
                 document_uint(&answer.document, "clients", region->n_clients);

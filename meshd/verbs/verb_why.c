@@ -38,7 +38,7 @@ static bool is_bounded(const struct why *why)
 {
         const struct service_region *options = options_of(why);
 
-        return !options || options->fresh == CMI_FRESH_BOUNDED;
+        return !options || options->options.fresh == CMI_FRESH_BOUNDED;
 }
 
 /* Which flag it is that refuses, of several the one that is about most. */
@@ -255,8 +255,9 @@ static void write_options(struct document *document, const struct why *why)
         document_str(document, "region", why->region);
         document_bool(document, "is_known", options != NULL);
         document_uint(document, "clients", options ? options->n_clients : 0);
-        document_text(document, "fresh", has_clients ? cmi_fresh_text(options->fresh) : "");
-        document_uint(document, "ttl_ms", has_clients ? options->ttl_ms : 0);
+        document_text(document, "fresh", has_clients ? cmi_fresh_text(options->options.fresh) : "");
+        document_uint(document, "ttl_ms", has_clients ? options->options.ttl_ms : 0);
+        document_uint(document, "hold_ms", has_clients ? options->options.hold_ms : 0);
 }
 
 static void write_history(struct document *document, const struct why *why)

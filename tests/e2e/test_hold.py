@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Regions with hold_ms: what was just invalidated is not cached for a while, on any node."""
+import json
 import time
 
-from mesh import Mesh, expect, expect_equal, run, until
+from mesh import Mesh, expect, expect_equal, read_text, run, until
 
-CM_REFUSED = 5
+CM_PENDING, CM_REFUSED = 3, 5
+CM_E_CONFIG = -1001
 LEASE_MS = 400  # so that a busy machine alone costs few leases
 HOLD_MS = 2000
 
@@ -98,8 +100,45 @@ def a_meshd_that_was_killed_holds_all_that_it_cannot_tell_apart():
         expect(time.monotonic() - began < 20, 'it was over, so nothing was tested')
 
 
+def a_ttl_region_holds_what_its_process_invalidates_while_meshd_is_away():
+    with Mesh(LEASE_MS) as mesh:
+        (first, _), (writer, _) = mesh.start_with_apps(2)
+        expect_equal(writer.ask(f'region h held-ttl {HOLD_MS} 1048576')['rc'], 0)
+        stored(writer)
+        stored(writer, 'other')
+        first.kill()
+        began = time.monotonic()
+        expect_equal(writer.ask('invalidate h k node')['rc'], CM_PENDING)
+        expect_equal(reason(writer, 'other'), 'hit')
+        expect_held(began, writer)
+
+
+def a_hold_that_differs_is_refused_on_one_node_and_told_between_two():
+    with Mesh(LEASE_MS) as mesh:
+        (first, second), (writer, reader) = mesh.start_with_apps(2)
+        open_held(writer)
+        row, = first.json('regions')['regions']
+        expect_equal((row['hold_ms'], row['elsewhere'], row['is_conflicting']), (HOLD_MS, '', False))
+        late = first.app(name='late').wait_mode('live')
+        expect_equal(late.ask('region h bounded 0 1048576')['rc'], CM_E_CONFIG)
+        expect_equal(first.json('regions')['regions'][0]['is_conflicting'], True)
+        expect_equal(reader.ask('region h bounded 0 1048576')['rc'], 0)
+        for node, here, there in ((first, HOLD_MS, 0), (second, 0, HOLD_MS)):
+            until(f'{node.name} shows it', lambda: node.json('regions')['regions'][0]['elsewhere'])
+            row = node.json('regions')['regions'][0]
+            expect_equal(row['hold_ms'], here)
+            expect(row['elsewhere'].endswith(f'bounded, ttl 0 ms, hold {there} ms'), f'{row}')
+            expect('event=region.differs' in read_text(node.log), 'it is not in the log')
+            status, out, _ = node.meshctl_status('doctor', '-o', 'json')
+            expect_equal(status, 2)
+            findings = [check for check in json.loads(out)['checks'] if check['check'] == 'regions']
+            expect(any(f'hold {there} ms' in check['finding'] for check in findings), f'{findings}')
+
+
 if __name__ == '__main__':
     run([what_was_invalidated_is_stored_again_only_after_the_hold,
          the_end_of_a_write_holds_it_too,
          meshctl_holds_what_it_is_told_to,
-         a_meshd_that_was_killed_holds_all_that_it_cannot_tell_apart])
+         a_meshd_that_was_killed_holds_all_that_it_cannot_tell_apart,
+         a_ttl_region_holds_what_its_process_invalidates_while_meshd_is_away,
+         a_hold_that_differs_is_refused_on_one_node_and_told_between_two])

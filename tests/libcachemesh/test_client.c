@@ -372,10 +372,15 @@ static void apps_are_told_when_a_region_has_other_options_on_another_node(
         g_assert_cmpint(cm_region_open(&region, f->apps[0], "unlike", &options), ==, 0);
         options.ttl_ms = 2000;
         g_assert_cmpint(cm_region_open(&region, f->apps[1], "unlike", &options), ==, 0);
-        g_assert_true(await_config_event(
-                        f->apps[0], "unlike: differs on node two: bounded, ttl 2000 ms there"));
-        g_assert_true(await_config_event(
-                        f->apps[1], "unlike: differs on node one: bounded, ttl 1000 ms there"));
+        g_assert_true(await_config_event(f->apps[0],
+                        "unlike: differs on node two: bounded, ttl 2000 ms, hold 0 ms there"));
+        g_assert_true(await_config_event(f->apps[1],
+                        "unlike: differs on node one: bounded, ttl 1000 ms, hold 0 ms there"));
+        g_assert_cmpint(cm_region_open(&region, f->apps[0], "unheld", &options), ==, 0);
+        options.hold_ms = 3000;
+        g_assert_cmpint(cm_region_open(&region, f->apps[1], "unheld", &options), ==, 0);
+        g_assert_true(await_config_event(f->apps[0],
+                        "unheld: differs on node two: bounded, ttl 2000 ms, hold 3000 ms"));
 }
 
 #define CASE(name, function)                                                                       \

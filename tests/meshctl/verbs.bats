@@ -197,11 +197,11 @@ load fake
 }
 
 @test "regions and clients are tables" {
-        fake <<<'{"answers": {"regions": {"regions": [{"name": "users", "index": 0, "fresh": "bounded", "ttl_ms": 0, "version": 1, "budget_bytes": 67108864, "clients": 2, "is_conflicting": true, "elsewhere": "beta: ttl 5 ms"}]},
+        fake <<<'{"answers": {"regions": {"regions": [{"name": "users", "index": 0, "fresh": "bounded", "ttl_ms": 0, "hold_ms": 2500, "version": 1, "budget_bytes": 67108864, "clients": 2, "is_conflicting": true, "elsewhere": "beta: ttl 5 ms"}]},
                 "clients": {"clients": [{"name": "app", "pid": 7, "uid": 1000, "connected_ms": 90061, "has_page": true, "regions": 1, "published": 4, "requests": 9, "waiting": 0, "bytes_in": 10, "bytes_out": 2048}]}}}'
         ctl regions
         expect_status 0
-        [[ ${lines[1]} =~ ^users\ +bounded\ +0ms\ +1\ +64.0MiB\ +2\ +yes\ +beta:\ ttl\ 5\ ms$ ]]
+        [[ ${lines[1]} =~ ^users\ +bounded\ +0ms\ +2.5s\ +1\ +64.0MiB\ +2\ +yes\ +beta:\ ttl\ 5\ ms$ ]]
         ctl clients -o wide
         [[ ${lines[1]} =~ ^app\ +7\ +1000\ +1m30s\ +yes\ +1\ +4\ +0\ +9\ +10B\ +2.0KiB$ ]]
 }

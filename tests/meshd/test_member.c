@@ -99,7 +99,7 @@ static void describe(struct rig *rig, uint32_t node, uint64_t fresh)
 
         g_assert_cmpint(core_region(core, cmi_slice_str("r"), &index), ==, 0);
         core_region_hold(core, index);
-        core_region_describe(core, index, fresh, 60000);
+        core_region_describe(core, index, &(struct cmi_region){.fresh = fresh, .ttl_ms = 60000});
 }
 
 /* Outcome of a waited operation while a member is cut off. */
@@ -264,7 +264,8 @@ static void of_many_regions_none_is_lost(void)
                 g_snprintf(name, sizeof(name), "r%d", i);
                 g_assert_cmpint(core_region(core, cmi_slice_str(name), &index), ==, 0);
                 core_region_hold(core, index);
-                core_region_describe(core, index, CMI_FRESH_TTL, 60000);
+                core_region_describe(core, index,
+                                &(struct cmi_region){.fresh = CMI_FRESH_TTL, .ttl_ms = 60000});
         }
         describe(rig, 2, CMI_FRESH_TTL);
         rig_run(rig, 2500);

@@ -127,15 +127,22 @@ static void names_that_come_and_go_keep_what_they_hold(void)
         rig_free(rig);
 }
 
-static uint32_t describe(struct rig *rig, uint32_t node, const char *name, uint64_t ttl_ms)
+static uint32_t describe_held(
+                struct rig *rig, uint32_t node, const char *name, uint64_t ttl_ms, uint64_t hold_ms)
 {
+        const struct cmi_region options = {.ttl_ms = ttl_ms, .hold_ms = hold_ms};
         struct core *core = rig->nodes[node].core;
         uint32_t index = 0;
 
         g_assert_cmpint(core_region(core, cmi_slice_str(name), &index), ==, 0);
         core_region_hold(core, index);
-        core_region_describe(core, index, 0, ttl_ms);
+        core_region_describe(core, index, &options);
         return index;
+}
+
+static uint32_t describe(struct rig *rig, uint32_t node, const char *name, uint64_t ttl_ms)
+{
+        return describe_held(rig, node, name, ttl_ms, 0);
 }
 
 static bool differs(const struct rig *rig, uint32_t node, uint32_t index, const char *other,
@@ -146,7 +153,7 @@ static bool differs(const struct rig *rig, uint32_t node, uint32_t index, const 
 
         while (core_region_differs(rig->nodes[node].core, index, &cursor, &region)) {
                 if (strcmp(region.node, other) == 0) {
-                        return region.ttl_ms == ttl_ms;
+                        return region.options.ttl_ms == ttl_ms;
                 }
         }
         return false;
@@ -186,6 +193,44 @@ static void options_that_differ_between_nodes_are_told_on_both_once(void)
         rig_free(rig);
 }
 
+static void a_hold_that_differs_between_nodes_is_told_as_well(void)
+{
+        struct rig *rig = rig_new(2);
+        struct core_region_difference other;
+        uint32_t cursor = 0;
+        uint32_t index;
+
+        rig_form(rig);
+        describe_held(rig, 0, "same", 100, 2000);
+        describe_held(rig, 1, "same", 100, 2000);
+        describe_held(rig, 0, "unlike", 100, 2000);
+        index = describe_held(rig, 1, "unlike", 100, 0);
+        rig_run(rig, 3000);
+        g_assert_cmpuint(rig->nodes[0].n_differences, ==, 1);
+        g_assert_cmpuint(rig->nodes[1].n_differences, ==, 1);
+        g_assert_true(core_region_differs(rig->nodes[1].core, index, &cursor, &other));
+        g_assert_cmpuint(other.options.hold_ms, ==, 2000);
+        core_region_describe(rig->nodes[1].core, index,
+                        &(struct cmi_region){.ttl_ms = 100, .hold_ms = 2000});
+        cursor = 0;
+        g_assert_false(core_region_differs(rig->nodes[1].core, index, &cursor, &other));
+        rig_free(rig);
+}
+
+/* As from a node whose version does not tell its hold. */
+static void a_hold_that_is_not_told_is_like_any_other(void)
+{
+        const struct cmi_region untold = {.ttl_ms = 5, .hold_ms = CMI_HOLD_UNTOLD};
+        const struct cmi_region held = {.ttl_ms = 5, .hold_ms = 2000};
+        const struct cmi_region longer = {.ttl_ms = 6, .hold_ms = CMI_HOLD_UNTOLD};
+        const struct cmi_region free = {.ttl_ms = 5};
+
+        g_assert_true(core_region_is_alike(&untold, &held));
+        g_assert_true(core_region_is_alike(&free, &untold));
+        g_assert_false(core_region_is_alike(&held, &free));
+        g_assert_false(core_region_is_alike(&held, &longer));
+}
+
 static void a_list_of_options_that_was_lost_is_sent_again(void)
 {
         struct rig *rig = rig_new(2);
@@ -212,8 +257,8 @@ static void a_full_list_of_options_fits_a_frame(void)
         rig_form(rig);
         for (uint32_t i = 0; i < CMI_PAGE_REGIONS; i++) {
                 snprintf(name, sizeof(name), "r%u", i);
-                describe(rig, 0, name, UINT64_MAX);
-                index = describe(rig, 1, name, UINT64_MAX - 1);
+                describe_held(rig, 0, name, UINT64_MAX, UINT64_MAX - 1);
+                index = describe_held(rig, 1, name, UINT64_MAX - 1, UINT64_MAX - 1);
         }
         rig_run(rig, 3000);
         g_assert_cmpuint(rig->nodes[0].n_differences, ==, CMI_PAGE_REGIONS);
@@ -230,6 +275,8 @@ int main(int argc, char **argv)
                         an_operation_on_a_region_that_lost_its_index_stamps_nothing);
         g_test_add_func("/region/names", names_that_come_and_go_keep_what_they_hold);
         g_test_add_func("/region/differs", options_that_differ_between_nodes_are_told_on_both_once);
+        g_test_add_func("/region/hold", a_hold_that_differs_between_nodes_is_told_as_well);
+        g_test_add_func("/region/untold", a_hold_that_is_not_told_is_like_any_other);
         g_test_add_func("/region/again", a_list_of_options_that_was_lost_is_sent_again);
         g_test_add_func("/region/full", a_full_list_of_options_fits_a_frame);
         return g_test_run();

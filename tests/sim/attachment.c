@@ -57,12 +57,13 @@ const char *app_region(const struct world *world, uint32_t key)
 static void hold_regions(struct node *node, const uint32_t regions[2])
 {
         const struct options *options = &node->world->options;
+        const struct cmi_region is_ttl = {
+                        .fresh = CMI_FRESH_TTL, .ttl_ms = options->ttl_ns / CMI_NS_PER_MS};
 
         core_region_hold(node->core, regions[0]);
         if (options->n_ttl > 0) {
                 core_region_hold(node->core, regions[1]);
-                core_region_describe(node->core, regions[1], CMI_FRESH_TTL,
-                                options->ttl_ns / CMI_NS_PER_MS);
+                core_region_describe(node->core, regions[1], &is_ttl);
         }
 }
 

@@ -52,6 +52,7 @@ uint64_t operator_applied_ns(void *context, const char *source, uint64_t number)
 static void open_regions(struct node *node, const struct act *act)
 {
         struct world *world = node->world;
+        struct cmi_region options = {0};
         char name[REGION_NAME_MAX];
         uint32_t index;
 
@@ -62,18 +63,20 @@ static void open_regions(struct node *node, const struct act *act)
                         return;
                 }
                 core_region_hold(node->core, index);
-                core_region_describe(node->core, index, 0, (uint64_t)i % 2);
+                options.ttl_ms = (uint64_t)i % 2;
+                core_region_describe(node->core, index, &options);
                 core_region_drop(node->core, index);
         }
 }
 
 static void describe(struct node *node, const struct act *act)
 {
+        const struct cmi_region options = {.ttl_ms = (uint64_t)act->describe.ttl};
         uint32_t index, cursor = 0;
         struct core_region_difference other;
 
         if (core_region_find(node->core, cmi_slice_str("r"), &index) == 0) {
-                core_region_describe(node->core, index, 0, (uint64_t)act->describe.ttl);
+                core_region_describe(node->core, index, &options);
                 while (core_region_differs(node->core, index, &cursor, &other)) {
                         trace(node->world, "%s: the region has other options on %s", node->name,
                                         other.node);

@@ -131,8 +131,8 @@ MESSAGE(members,
                 })
 MESSAGE(regions, {.digest = 0x6162636465666768,
                                  .n_regions = 2,
-                                 .regions = {{0x7172737475767778, 1, 60000},
-                                                 {0x8182838485868788, 0, 0}}})
+                                 .regions = {{0x7172737475767778, 1, 60000, 2000},
+                                                 {0x8182838485868788, 0, 0, 0}}})
 MESSAGE(query, {.id = 7, .kind = CMI_QUERY_LINKS})
 MESSAGE(answer, {
                                 .id = 7,
@@ -194,6 +194,21 @@ static const struct message messages[] = {
                 {.name = "answer", .write_golden = write_answer, .recode = recode_answer},
                 {.name = "regions", .write_golden = write_regions, .recode = recode_regions},
 };
+
+/* As a meshd wrote it that knew of no hold_ms, and as a later one may. */
+static void a_list_of_regions_is_read_without_a_hold_and_with_more_than_that(void)
+{
+        static const uint8_t bytes[] = {
+                        0x82, 1, 9, 2, 0x92, 0x93, 7, 1, 100, 0x95, 8, 0, 0, 50, 0xc0};
+        static struct cmi_regions regions;
+
+        g_assert_cmpint(cmi_regions_decode(cmi_slice(bytes, sizeof(bytes)), &regions), ==, 0);
+        g_assert_cmpuint(regions.n_regions, ==, 2);
+        g_assert_cmpuint(regions.regions[0].ttl_ms, ==, 100);
+        g_assert_cmpuint(regions.regions[0].hold_ms, ==, CMI_HOLD_UNTOLD);
+        g_assert_cmpuint(regions.regions[1].name, ==, 8);
+        g_assert_cmpuint(regions.regions[1].hold_ms, ==, 50);
+}
 
 static int decode_header(struct cmi_slice bytes)
 {
@@ -554,6 +569,7 @@ int main(int argc, char **argv)
         CASE(texts_and_lists_of_a_hello_end_at_their_limits);
         CASE(full_members_and_answers_fit_a_frame_and_one_more_is_refused);
         CASE(a_reason_ends_at_its_limit);
+        CASE(a_list_of_regions_is_read_without_a_hold_and_with_more_than_that);
         CASE(ops_that_contradict_themselves_are_refused);
         CASE(the_largest_operation_fits_a_frame);
         CASE(a_body_over_its_limit_is_refused);

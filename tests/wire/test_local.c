@@ -31,6 +31,7 @@ MESSAGE(region_request, {
                                         .ttl_ms = 60000,
                                         .version = 3,
                                         .budget_bytes = 67108864,
+                                        .hold_ms = 2000,
                         })
 MESSAGE(region_opened, {.index = 200, .owner = 300})
 MESSAGE(publish, {
