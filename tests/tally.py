@@ -144,6 +144,13 @@ def tally_log(path, flavour, status):
     return tally
 
 
+def tally_left(directory):
+    """What tests have left in their temporary directory."""
+    tally = Tally()
+    tally.failed = [('tests', '', f'left behind: {os.path.join(directory, name)}') for name in sorted(os.listdir(directory))]
+    return tally
+
+
 def read_allowed(path):
     with open(path, encoding='utf-8') as f:
         return [line.strip() for line in f if line.strip() and not line.startswith('#')]
@@ -181,12 +188,15 @@ def report(tally, allowed, is_strict, out):
 def main(argv):
     parser = argparse.ArgumentParser(description='Count TAP cases in the logs of meson test.')
     parser.add_argument('--allowed-skips', metavar='FILE', help='with CI=true other skips are failures')
+    parser.add_argument('--empty', metavar='DIRECTORY', help='fails if anything was left in it')
     parser.add_argument('logs', nargs='*', metavar='FLAVOUR,STATUS,LOG')
     args = parser.parse_args(argv)
     tally = Tally()
     for log in args.logs:
         flavour, status, path = log.split(',', 2)
         tally.add(tally_log(path, flavour, int(status)))
+    if args.empty:
+        tally.add(tally_left(args.empty))
     allowed = read_allowed(args.allowed_skips) if args.allowed_skips else []
     return report(tally, allowed, os.environ.get('CI') == 'true', sys.stdout)
 

@@ -126,6 +126,17 @@ def a_run_that_failed_without_a_failing_program_fails():
         expect_equal(reported(tally.tally_log(path, '', 1))[1][-1], '1 passed, 1 failed, 0 skipped')
 
 
+def what_tests_leave_behind_fails():
+    with tempfile.TemporaryDirectory() as directory:
+        seen = tally.tally_program('p', '1..1\nok 1 a\n', 0)
+        seen.add(tally.tally_left(directory))
+        expect_equal(reported(seen)[0], 0)
+        os.mkdir(os.path.join(directory, 'cm.x'))
+        seen.add(tally.tally_left(directory))
+        status, lines = reported(seen)
+        expect_equal((status, lines), (1, [f'FAILED  tests: left behind: {directory}/cm.x', '1 passed, 1 failed, 0 skipped']))
+
+
 def nothing_run_fails():
     status, lines = reported(tally.tally_log('/nonexistent', '', 0))
     expect_equal((status, lines[-1]), (1, '0 passed, 0 failed, 0 skipped'))
@@ -169,5 +180,5 @@ run([passing_cases_are_counted, a_failing_case_counts_once_whatever_the_exit_sta
      a_todo_counts_as_skipped_and_fails_when_it_passes, nested_cases_do_not_count_but_their_failure_does,
      wrong_numbers_fail, two_plans_fail, words_that_begin_with_ok_are_no_cases,
      the_last_line_holds_the_sums_of_all_programs, a_run_that_failed_without_a_failing_program_fails,
-     nothing_run_fails, only_skips_fail, a_strict_run_refuses_the_skips_that_are_not_listed,
+     what_tests_leave_behind_fails, nothing_run_fails, only_skips_fail, a_strict_run_refuses_the_skips_that_are_not_listed,
      a_strict_run_refuses_a_skip_for_another_reason, each_line_of_the_allowed_skips_names_a_program_a_case_and_a_reason])
