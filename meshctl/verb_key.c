@@ -3,6 +3,7 @@
  * key: make a key file, and exchange the keys of a running node. A key goes from a file to meshd;
  * it is shown nowhere, keys are named by their fingerprints.
  */
+#include "meshctl/deadline.h"
 #include "meshctl/document.h"
 #include "meshctl/memory.h"
 #include "meshctl/verbs.h"
@@ -88,11 +89,20 @@ static int do_list(struct call *call, const char *operand)
 
 static int ask(struct call *call, const char *verb, const char *key)
 {
+        bool is_forced = arguments_has(call->arguments, "force");
+        bool is_timed = strcmp(verb, "key_use") == 0 && call->arguments->has_timeout;
         struct call_arguments arguments;
         int status;
 
-        call_arguments_begin(&arguments, 1);
+        call_arguments_begin(&arguments, 1u + is_forced + is_timed);
         call_arguments_str(&arguments, "key", key);
+        if (is_forced) {
+                call_arguments_bool(&arguments, "force", true);
+        }
+        if (is_timed) {
+                call_arguments_uint(&arguments, "timeout_ms", call_left_ms(call));
+                call->deadline_ns = deadline_in_ms(call_left_ms(call) + CALL_GRACE_MS);
+        }
         status = show(call, verb, call_arguments_end(&arguments));
         explicit_bzero(&arguments, sizeof(arguments));
         return status;
@@ -169,6 +179,7 @@ static int ask_by_fingerprint(struct call *call, const char *verb, const char *k
         return ask(call, verb, key);
 }
 
+/* meshd asks the others first whether they hold it, and ends that by itself. */
 static int do_use(struct call *call, const char *key)
 {
         return ask_by_fingerprint(call, "key_use", key);
@@ -200,6 +211,10 @@ int verb_key(struct call *call)
 
                 if (strcmp(arguments->operands[0], step->name) != 0) {
                         continue;
+                }
+                if (arguments_has(arguments, "force") && step->run != do_use) {
+                        return problem_set(&call->problem, STATUS_USAGE, "meshctl key --help",
+                                        "key %s takes no --force", step->name);
                 }
                 if (arguments->n_operands != (step->operand ? 2 : 1)) {
                         return problem_set(&call->problem, STATUS_USAGE, "meshctl key --help",

@@ -269,8 +269,13 @@ const struct verb verbs[] = {
                                         "meshd and its key file: a key is exchanged by install\n"
                                         "on every node, then use on every node, then remove of the "
                                         "old one on every node. KEY is a fingerprint as list\n"
-                                        "shows it, or its first digits. Exit status 78: FILE is no "
-                                        "key file.\n",
+                                        "shows it, or its first digits. use asks the others first: "
+                                        "exit status 1 if one does not hold KEY, 75 if a live\n"
+                                        "one does not answer; nothing has changed then. Exit "
+                                        "status 78: FILE is no key file.\n",
+                                .flags = {{"force", 0, FLAG_ALONE, NULL,
+                                                "use a key that others do not hold, or do not "
+                                                "answer for: they lose this node"}},
                                 .run = verb_key,
                 },
                 {

@@ -110,6 +110,13 @@ static uint64_t on_applied_ns(void *context, const char *source, uint64_t number
         return entry ? entry->at_ns : 0;
 }
 
+static uint32_t on_keys(void *context, uint64_t ret_fingerprints[CMI_ANSWER_KEYS_MAX])
+{
+        const struct daemon *daemon = context;
+
+        return key_ring_numbers(daemon->keys.ring, ret_fingerprints);
+}
+
 static void on_answered(void *context, uint64_t cookie, const struct cmi_answer *answer)
 {
         struct daemon *daemon = context;
@@ -286,6 +293,7 @@ static int make_core(struct daemon *daemon, bool is_clean, struct fault *fault)
                         .applied = on_applied,
                         .applied_ns = on_applied_ns,
                         .answered = on_answered,
+                        .keys = on_keys,
         };
         struct core_options options = make_core_options(daemon, is_clean);
         struct cmi_page_view view = cmi_page_view(daemon->page.page);

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <sodium.h>
+#include <stdlib.h>
 
 #define CONTEXT "cmeshkey"
 #define FINGERPRINT_MIN 4
@@ -96,6 +97,21 @@ int key_ring_find(const struct key_ring *ring, struct cmi_slice fingerprint)
                 found = (int)i;
         }
         return found;
+}
+
+uint64_t key_ring_number(const char *fingerprint)
+{
+        return strtoull(fingerprint, NULL, 16);
+}
+
+uint32_t key_ring_numbers(const struct key_ring *ring, uint64_t ret_numbers[CMI_KEYS_MAX])
+{
+        uint32_t n = ring ? ring->file.n_keys : 0;
+
+        for (uint32_t i = 0; i < n; i++) {
+                ret_numbers[i] = key_ring_number(ring->entries[i].fingerprint);
+        }
+        return n;
 }
 
 bool key_ring_has(const struct key_ring *ring, const char *fingerprint)

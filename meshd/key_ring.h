@@ -60,6 +60,12 @@ int key_ring_find(const struct key_ring *ring, struct cmi_slice fingerprint);
 /* Does the ring hold the key with exactly this fingerprint? @fingerprint may be NULL: no. */
 bool key_ring_has(const struct key_ring *ring, const char *fingerprint);
 
+/* A fingerprint, as a number. */
+uint64_t key_ring_number(const char *fingerprint);
+
+/* Those of all keys. Return: how many; 0 without a ring (NULL). */
+uint32_t key_ring_numbers(const struct key_ring *ring, uint64_t ret_numbers[CMI_KEYS_MAX]);
+
 /**
  * key_ring_plan_install() - what the key file is with one key more
  * @ret_file: secret, the caller wipes it

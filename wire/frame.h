@@ -209,6 +209,7 @@ enum cmi_query_kind {
         CMI_QUERY_PING = 1,
         CMI_QUERY_LINKS = 2, /* whom do you hear, and who hears you */
         CMI_QUERY_TRACE = 3, /* how long ago did you apply this operation of mine */
+        CMI_QUERY_KEYS = 4,  /* which mesh keys do you hold */
 };
 
 struct cmi_query {
@@ -218,6 +219,7 @@ struct cmi_query {
 };
 
 #define CMI_ANSWER_LINKS_MAX 512
+#define CMI_ANSWER_KEYS_MAX 8 /* more than a node holds */
 
 struct cmi_link {
         struct cmi_id id;
@@ -231,6 +233,9 @@ struct cmi_answer {
         uint32_t n_links;        /* LINKS */
         bool is_applied;         /* TRACE; sent with that kind only */
         uint64_t applied_ago_ns; /* TRACE; on the answering node's clock; 0: not known */
+        bool has_keys;           /* KEYS; sent with that kind only; false: it cannot tell */
+        uint32_t n_keys;
+        uint64_t keys[CMI_ANSWER_KEYS_MAX]; /* fingerprints, as numbers */
         struct cmi_link links[CMI_ANSWER_LINKS_MAX];
 };
 

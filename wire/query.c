@@ -18,6 +18,7 @@ enum {
         ANSWER_LINKS = 3,
         ANSWER_IS_APPLIED = 4,
         ANSWER_APPLIED_AGO = 5,
+        ANSWER_KEYS = 6,
 };
 
 enum {
@@ -70,11 +71,19 @@ static void write_links(struct cmi_writer *writer, const struct cmi_answer *answ
         }
 }
 
+static void write_keys(struct cmi_writer *writer, const struct cmi_answer *answer)
+{
+        cmi_write_array(writer, answer->n_keys);
+        for (uint32_t i = 0; i < answer->n_keys; i++) {
+                cmi_write_uint(writer, answer->keys[i]);
+        }
+}
+
 void cmi_answer_write(struct cmi_writer *writer, const struct cmi_answer *answer)
 {
         bool is_trace = answer->kind == CMI_QUERY_TRACE;
 
-        cmi_write_map(writer, is_trace ? 5 : 3);
+        cmi_write_map(writer, 3 + (is_trace ? 2 : 0) + answer->has_keys);
         cmi_write_field_uint(writer, ANSWER_ID, answer->id);
         cmi_write_field_uint(writer, ANSWER_KIND, answer->kind);
         cmi_write_uint(writer, ANSWER_LINKS);
@@ -82,6 +91,19 @@ void cmi_answer_write(struct cmi_writer *writer, const struct cmi_answer *answer
         if (is_trace) {
                 cmi_write_field_bool(writer, ANSWER_IS_APPLIED, answer->is_applied);
                 cmi_write_field_uint(writer, ANSWER_APPLIED_AGO, answer->applied_ago_ns);
+        }
+        if (answer->has_keys) {
+                cmi_write_uint(writer, ANSWER_KEYS);
+                write_keys(writer, answer);
+        }
+}
+
+static void read_keys(struct cmi_reader *reader, struct cmi_answer *answer)
+{
+        answer->has_keys = true;
+        answer->n_keys = cmi_read_array(reader, CMI_ANSWER_KEYS_MAX);
+        for (uint32_t i = 0; i < answer->n_keys && reader->error == 0; i++) {
+                answer->keys[i] = cmi_read_uint(reader, UINT64_MAX);
         }
 }
 
@@ -101,7 +123,7 @@ static void read_links(struct cmi_reader *reader, struct cmi_answer *answer)
 int cmi_answer_decode(struct cmi_slice body, struct cmi_answer *ret_answer)
 {
         struct cmi_reader reader = cmi_frame_body(body);
-        struct cmi_fields fields = cmi_fields(&reader, ANSWER_APPLIED_AGO);
+        struct cmi_fields fields = cmi_fields(&reader, ANSWER_KEYS);
         uint64_t key;
 
         memset(ret_answer, 0, sizeof(*ret_answer));
@@ -121,6 +143,9 @@ int cmi_answer_decode(struct cmi_slice body, struct cmi_answer *ret_answer)
                         break;
                 case ANSWER_APPLIED_AGO:
                         ret_answer->applied_ago_ns = cmi_read_uint(&reader, UINT64_MAX);
+                        break;
+                case ANSWER_KEYS:
+                        read_keys(&reader, ret_answer);
                         break;
                 }
         }

@@ -149,6 +149,8 @@ struct core_sink {
         void (*answered)(void *context, uint64_t cookie, const struct cmi_answer *answer);
         /* May be NULL. When was operation @number of @source applied here, mono? 0: not known. */
         uint64_t (*applied_ns)(void *context, const char *source, uint64_t number);
+        /* May be NULL. The fingerprints of the mesh keys that this node holds. Return: how many. */
+        uint32_t (*keys)(void *context, uint64_t ret_fingerprints[CMI_ANSWER_KEYS_MAX]);
 };
 
 struct core;

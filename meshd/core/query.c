@@ -95,10 +95,14 @@ void query_receive(struct core *core, struct cmi_time now, struct member *member
         answer->id = query->id;
         answer->kind = query->kind;
         answer->n_links = 0;
+        answer->n_keys = 0;
+        answer->has_keys = query->kind == CMI_QUERY_KEYS && core->sink.keys;
         if (query->kind == CMI_QUERY_LINKS) {
                 links_collect(core, now, answer);
         } else if (query->kind == CMI_QUERY_TRACE) {
                 trace_look(core, now, member, &query->at, answer);
+        } else if (answer->has_keys) {
+                answer->n_keys = core->sink.keys(core->sink.context, answer->keys);
         }
         cmi_answer_write(&writer, answer);
         link_send(core, link, member, CMI_FRAME_ANSWER, cmi_written(&writer), 0);

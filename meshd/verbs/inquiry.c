@@ -4,11 +4,16 @@
 #include "meshd/io/arguments.h"
 #include "meshd/io/clock.h"
 #include "meshd/io/cookie.h"
+#include "meshd/verbs/key_holders.h"
 #include "meshd/verbs/trace.h"
+#include "meshd/verbs/verbs.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* A question about keys that is not answered by then is put again: the link may be another one. */
+#define REPEAT_NS (250 * CMI_NS_PER_MS)
 
 int inquiries_new(struct inquiries **ret_inquiries, struct service *service)
 {
@@ -183,8 +188,12 @@ static int begin_ping(struct inquiry *inquiry, const struct question *question)
 static int begin(struct inquiries *inquiries, struct inquiry *inquiry,
                 const struct question *question, enum inquiry_kind kind)
 {
-        bool is_long = kind == INQUIRY_WAIT || kind == INQUIRY_TRACE;
-        uint64_t timeout_ms = is_long ? 10000 : 1000;
+        static const uint64_t timeouts_ms[] = {[INQUIRY_LINKS] = 1000,
+                        [INQUIRY_PING] = 1000,
+                        [INQUIRY_TRACE] = 10000,
+                        [INQUIRY_WAIT] = 10000,
+                        [INQUIRY_KEY] = 3000};
+        uint64_t timeout_ms = timeouts_ms[kind];
 
         if (arguments_uint(question->arguments, "timeout_ms", INQUIRY_TIMEOUT_MAX_MS, &timeout_ms) <
                         0) {
@@ -203,6 +212,8 @@ static int begin(struct inquiries *inquiries, struct inquiry *inquiry,
                 return begin_ping(inquiry, question);
         case INQUIRY_TRACE:
                 return trace_begin(inquiries, inquiry, question->now, question->arguments);
+        case INQUIRY_KEY:
+                return key_holders_begin(inquiry, question);
         case INQUIRY_WAIT:
                 return goal_read(&inquiry->goal, question->arguments, inquiries->service->core);
         }
@@ -238,7 +249,8 @@ static void ask(struct inquiries *inquiries, struct inquiry *inquiry, uint32_t i
 {
         static const enum cmi_query_kind kinds[] = {[INQUIRY_LINKS] = CMI_QUERY_LINKS,
                         [INQUIRY_PING] = CMI_QUERY_PING,
-                        [INQUIRY_TRACE] = CMI_QUERY_TRACE};
+                        [INQUIRY_TRACE] = CMI_QUERY_TRACE,
+                        [INQUIRY_KEY] = CMI_QUERY_KEYS};
         struct target *target = &inquiry->targets[index];
         const struct cookie cookie = {
                         .kind = COOKIE_ASK,
@@ -251,6 +263,9 @@ static void ask(struct inquiries *inquiries, struct inquiry *inquiry, uint32_t i
                         inquiry->deadline_ns > now.mono_ns ? inquiry->deadline_ns - now.mono_ns : 1;
         int r;
 
+        if (inquiry->kind == INQUIRY_KEY && left_ns > REPEAT_NS) {
+                left_ns = REPEAT_NS;
+        }
         target->state = TARGET_ASKED;
         target->asked_ns = now.mono_ns;
         inquiries->n_open++;
@@ -348,6 +363,8 @@ void inquiry_answered(struct inquiries *inquiries, uint64_t packed, const struct
                 take_links(inquiry, index, answer);
         } else if (answer && inquiry->kind == INQUIRY_TRACE) {
                 trace_answered(target, answer);
+        } else if (answer && inquiry->kind == INQUIRY_KEY) {
+                key_holders_answered(inquiry, target, answer);
         }
 }
 
@@ -432,6 +449,22 @@ static void finish(struct inquiries *inquiries, struct inquiry *inquiry, struct 
         answer_send(&answer, &question);
 }
 
+static void finish_key(struct inquiries *inquiries, struct inquiry *inquiry)
+{
+        const struct question question = inquiry->question;
+        char key[KEY_RING_FINGERPRINT_SIZE];
+        char text[KEY_HOLDERS_TEXT_MAX];
+        int r = key_holders_judge(inquiry, text);
+
+        memcpy(key, inquiry->key, sizeof(key));
+        release(inquiries, inquiry);
+        if (r < 0) {
+                question_refuse(&question, r, "%s", text);
+        } else {
+                verb_key_use_now(&question, cmi_slice_str(key));
+        }
+}
+
 static void refuse_wait(
                 struct inquiries *inquiries, const struct inquiry *inquiry, struct cmi_time now)
 {
@@ -469,7 +502,15 @@ static void turn_one(struct inquiries *inquiries, struct inquiry *inquiry, struc
                 return;
         }
         ask_on(inquiries, inquiry);
-        if (is_over || !has_open_targets(inquiry)) {
+        if (inquiry->kind == INQUIRY_KEY) {
+                key_holders_repeat(inquiry); /* in the next turn */
+        }
+        if (!is_over && has_open_targets(inquiry)) {
+                return;
+        }
+        if (inquiry->kind == INQUIRY_KEY) {
+                finish_key(inquiries, inquiry);
+        } else {
                 finish(inquiries, inquiry, now);
         }
 }

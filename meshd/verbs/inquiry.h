@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Queries that take time: links and ping ask other nodes, wait watches the own one. Each ends by
- * itself at its deadline, with what is known by then. Other nodes are asked a few at a time,
+ * Queries that take time: links, ping and key_use ask other nodes, wait watches this one. Each ends
+ * by itself at its deadline, with what is known by then. Other nodes are asked a few at a time,
  * since the core has a bound on open queries; nothing is asked from inside the core's callbacks,
  * but in inquiry_turn().
  */
@@ -18,6 +18,7 @@ enum inquiry_kind {
         INQUIRY_PING,
         INQUIRY_TRACE,
         INQUIRY_WAIT,
+        INQUIRY_KEY, /* then the key is used */
 };
 
 struct inquiries;

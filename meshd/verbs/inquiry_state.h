@@ -34,6 +34,12 @@ enum target_state {
         TARGET_FAILED,
 };
 
+enum target_key {
+        TARGET_KEY_UNKNOWN = 0,
+        TARGET_KEY_HELD,
+        TARGET_KEY_LACKED,
+};
+
 struct target {
         struct cmi_id id;
         char name[CMI_NAME_MAX + 1];
@@ -44,6 +50,8 @@ struct target {
         uint64_t answered_ns;
         const char *error;
         struct target_trace trace; /* TRACE */
+        bool is_needed;            /* KEY: its answer is; it was live */
+        enum target_key key;       /* KEY */
 };
 
 /* Is there anybody to answer? */
@@ -63,6 +71,7 @@ struct inquiry {
         uint32_t *by_id;        /* targets in the order of their ids */
         struct goal goal;       /* WAIT */
         struct inquiry_trace trace;
+        char key[KEY_RING_FINGERPRINT_SIZE]; /* KEY: that is to be used */
 };
 
 struct inquiries {

@@ -2,6 +2,7 @@
 /* The keys of this node. */
 #include "base/file.h"
 #include "meshd/io/arguments.h"
+#include "meshd/verbs/inquiry.h"
 #include "meshd/verbs/verbs.h"
 
 #include <errno.h>
@@ -177,9 +178,36 @@ static void change(const struct question *question,
         answer_change(question, r);
 }
 
+void verb_key_use_now(const struct question *question, struct cmi_slice fingerprint)
+{
+        answer_change(question,
+                        keys_use(question->service->keys, fingerprint, on_done, question->service));
+}
+
+/* Another one than the present one is used only if the others hold it, or somebody insists. */
 void verb_key_use(const struct question *question)
 {
-        change(question, keys_use);
+        const struct key_ring *ring = question->service->keys->ring;
+        struct cmi_slice key = {0};
+        bool is_forced = false;
+        int index = -EINVAL;
+
+        if (!may_change(question)) {
+                return;
+        }
+        if (arguments_bool(question->arguments, "force", &is_forced) == 0 &&
+                        arguments_str(question->arguments, "key", KEY_RING_FINGERPRINT_SIZE,
+                                        &key) == 0 &&
+                        key.len > 0) {
+                index = key_ring_find(ring, key);
+        }
+        if (index < 0) {
+                refuse(question, index);
+        } else if (is_forced || (uint32_t)index == ring->file.used) {
+                verb_key_use_now(question, key);
+        } else {
+                inquiry_begin(question->service->inquiries, question, INQUIRY_KEY);
+        }
 }
 
 void verb_key_remove(const struct question *question)

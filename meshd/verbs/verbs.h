@@ -34,6 +34,8 @@ void verb_intents(const struct question *question);
 void verb_keys(const struct question *question);
 void verb_key_install(const struct question *question);
 void verb_key_use(const struct question *question);
+/* The same, when the others have said that they hold it. */
+void verb_key_use_now(const struct question *question, struct cmi_slice fingerprint);
 void verb_key_remove(const struct question *question);
 
 /* The guest is gone: the change that it asked for goes on, and is told to nobody. */

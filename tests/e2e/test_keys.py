@@ -16,6 +16,7 @@ N_NODES = 5
 CUT_S = 2
 HITS_EACH = 20
 ROUNDS_BETWEEN = 5
+EXIT_INCOMPLETE = 75
 EXIT_REFUSED = 77
 EXIT_CONFIG = 78
 
@@ -71,17 +72,17 @@ class Load:
             thread.join()
 
 
-def rotate(mesh, nodes, between):
-    """Install, use, remove on all; returns the new key's fingerprint."""
+def rotate(mesh, nodes, between, *flags):
+    """Install, use (with these flags), remove on all; returns the new key's fingerprint."""
     old = used_key(nodes[0])
     path = mesh.key(f'key-{mesh.serial()}')
     for node in nodes:
         node.meshctl('key', 'install', path)
         between()
     new = next(key for key in keys_of(nodes[0]) if key != old)
-    for step, operand in (('use', new), ('remove', old)):
+    for step in (('use', new, *flags), ('remove', old)):
         for node in nodes:
-            node.meshctl('key', step, operand)
+            node.meshctl('key', *step)
             between()
     for node in nodes:
         expect_equal(keys_of(node), {new: True})
@@ -187,7 +188,7 @@ def a_change_that_the_disk_does_not_confirm_counts_and_is_told():
 def a_node_that_keeps_the_old_key_is_cut_by_its_removal():
     with Mesh() as mesh:
         nodes = mesh.start_keyed(3, mesh.key())
-        rotate(mesh, nodes[:2], lambda: None)
+        rotate(mesh, nodes[:2], lambda: None, '--force')
         began = time.monotonic()
         frames = [node.peer(nodes[2])['frames_received'] for node in nodes[:2]]
         for node in nodes[:2]:
@@ -248,6 +249,41 @@ def a_ring_of_two_keys_starts_whatever_the_others_use():
             node.meshctl('links', '--check', '--wait')
 
 
+def a_key_that_others_do_not_hold_is_used_only_by_force():
+    with Mesh() as mesh:
+        nodes = mesh.start_keyed(3, mesh.key())
+        second = mesh.key('second')
+        nodes[0].meshctl('key', 'install', second)
+        new, = (key for key, is_used in keys_of(nodes[0]).items() if not is_used)
+        before = keys_of(nodes[0])
+        status, out, error = nodes[0].meshctl_status('key', 'use', new)
+        expect_equal((status, out), (1, ''))
+        expect(all(node.name in error for node in nodes[1:]) and 'do not hold this key' in error, error)
+        nodes[1].meshctl('key', 'install', second)
+        status, _, error = nodes[0].meshctl_status('key', 'use', new[:4])
+        expect_equal(status, 1)
+        expect(f'{nodes[2].name} does not hold this key' in error and nodes[1].name not in error, error)
+        expect_equal(keys_of(nodes[0]), before)
+        # One that is live and says nothing may not hold it either; one that is gone is not asked.
+        nodes[2].meshctl('key', 'install', second)
+        nodes[2].pause()
+        status, _, error = nodes[0].meshctl_status('--timeout', '300ms', 'key', 'use', new)
+        expect_equal(status, EXIT_INCOMPLETE)
+        expect(f'no answer of {nodes[2].name}' in error, error)
+        expect_equal(keys_of(nodes[0]), before)
+        nodes[2].resume()
+        mesh.wait_live()
+        nodes[2].kill()
+        nodes[0].wait_peer(nodes[2], 'gone')
+        nodes[0].meshctl('key', 'use', new)
+        expect_equal(used_key(nodes[0]), new)
+        third = mesh.key('third')
+        nodes[1].meshctl('key', 'install', third)
+        last, = (key for key in keys_of(nodes[1]) if key not in before)
+        nodes[1].meshctl('key', 'use', last, '--force')
+        expect_equal(used_key(nodes[1]), last)
+
+
 def mistakes_change_nothing():
     with Mesh() as mesh:
         node, = mesh.start_keyed(1, mesh.key())
@@ -258,7 +294,7 @@ def mistakes_change_nothing():
             f.write('no key\n')
         for arguments, status in ((('install', node.flags['key']), 1), (('use', 'ffff'), 1), (('remove', used), 1),
                                   (('install', junk), EXIT_CONFIG), (('install', '/nowhere'), 1), (('rotate', used), 64),
-                                  (('use',), 64), (('list', used), 64)):
+                                  (('use',), 64), (('remove', used, '--force'), 64), (('list', used), 64)):
             seen, out, error = node.meshctl_status('key', *arguments)
             expect_equal((arguments, seen, out), (arguments, status, ''))
             expect(error.startswith('meshctl key: '), error)
@@ -400,6 +436,7 @@ if __name__ == '__main__':
          a_node_with_another_key_or_none_stays_outside,
          what_was_changed_is_in_the_key_file_after_a_crash,
          a_ring_of_two_keys_starts_whatever_the_others_use,
+         a_key_that_others_do_not_hold_is_used_only_by_force,
          mistakes_change_nothing,
          a_file_that_cannot_be_replaced_is_told_as_such,
          another_user_cannot_change_keys,

@@ -55,6 +55,9 @@ keys_document() {
         ctl key use ffee
         expect_status 0
         expect_asked 'QUERY key_use {"key":"ffee"}'
+        ctl key use ffee --force
+        expect_status 0
+        expect_asked 'QUERY key_use {"force":true,"key":"ffee"}'
         ctl key remove 0011
         expect_status 1
         expect_error 'use another one first'

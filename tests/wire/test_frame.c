@@ -210,6 +210,30 @@ static void a_list_of_regions_is_read_without_a_hold_and_with_more_than_that(voi
         g_assert_cmpuint(regions.regions[1].hold_ms, ==, 50);
 }
 
+static void keys_are_in_an_answer_about_keys_and_in_no_other(void)
+{
+        static struct cmi_answer answer = {
+                        .id = 7, .kind = CMI_QUERY_KEYS, .has_keys = true, .n_keys = 2};
+        static struct cmi_answer got;
+        uint8_t buffer[256];
+        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
+
+        answer.keys[0] = UINT64_MAX;
+        answer.keys[1] = 5;
+        cmi_answer_write(&writer, &answer);
+        g_assert_cmpint(cmi_answer_decode(cmi_written(&writer), &got), ==, 0);
+        g_assert_true(got.has_keys);
+        g_assert_cmpuint(got.n_keys, ==, 2);
+        g_assert_cmpmem(got.keys, 2 * sizeof(*got.keys), answer.keys, 2 * sizeof(*answer.keys));
+        /* As from one that does not know the question. */
+        writer = cmi_writer(buffer, sizeof(buffer));
+        answer.has_keys = false;
+        cmi_answer_write(&writer, &answer);
+        g_assert_cmpint(cmi_answer_decode(cmi_written(&writer), &got), ==, 0);
+        g_assert_false(got.has_keys);
+        g_assert_cmpuint(got.n_keys, ==, 0);
+}
+
 static int decode_header(struct cmi_slice bytes)
 {
         struct cmi_frame_header header;
@@ -569,6 +593,7 @@ int main(int argc, char **argv)
         CASE(texts_and_lists_of_a_hello_end_at_their_limits);
         CASE(full_members_and_answers_fit_a_frame_and_one_more_is_refused);
         CASE(a_reason_ends_at_its_limit);
+        CASE(keys_are_in_an_answer_about_keys_and_in_no_other);
         CASE(a_list_of_regions_is_read_without_a_hold_and_with_more_than_that);
         CASE(ops_that_contradict_themselves_are_refused);
         CASE(the_largest_operation_fits_a_frame);
