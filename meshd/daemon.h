@@ -4,7 +4,6 @@
  * The daemon: all parts of the shell in the order in which they start and end, and the core's sink
  * between them. A failed start leaves nothing behind; a clean end tells everybody.
  */
-#include "meshd/config.h"
 #include "meshd/core/core.h"
 #include "meshd/io/log_file.h"
 #include "meshd/io/page_file.h"
@@ -17,6 +16,7 @@
 #include "meshd/mesh/keys.h"
 #include "meshd/mesh/link.h"
 #include "meshd/mesh/peer_store.h"
+#include "meshd/options/config.h"
 
 #define DAEMON_SIGNALS 3
 #define DAEMON_FLUSH_MS 1000 /* for others to acknowledge, at a clean end */

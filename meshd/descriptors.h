@@ -5,8 +5,8 @@
  * connections of strangers and the exchange of keys, and nothing else. So apps and files always
  * find theirs.
  */
-#include "meshd/config.h"
-#include "meshd/fault.h"
+#include "meshd/io/fault.h"
+#include "meshd/options/config.h"
 
 /* Three descriptors a peer, one a client, and what libzmq, libuv and the files need. */
 uint64_t descriptors_needed(const struct config *config);

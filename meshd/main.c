@@ -4,9 +4,9 @@
  * until it is told to stop.
  */
 #include "base/cleanup.h"
-#include "meshd/config.h"
 #include "meshd/daemon.h"
 #include "meshd/obituary.h"
+#include "meshd/options/config.h"
 
 #include <stdio.h>
 #include <stdlib.h>

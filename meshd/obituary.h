@@ -10,7 +10,7 @@
  *
  * This file decides whether there is something to say, and when it is said.
  */
-#include "meshd/fault.h"
+#include "meshd/io/fault.h"
 
 #include "meshd/core/log.h"
 

@@ -6,7 +6,7 @@
  * does: then a meshd that dies leaves no stream behind, and the others forget what they cached
  * when the next one comes.
  */
-#include "meshd/fault.h"
+#include "meshd/io/fault.h"
 
 #include <stdbool.h>
 #include <stddef.h>

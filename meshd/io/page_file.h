@@ -8,7 +8,7 @@
  */
 #include "wire/page.h"
 
-#include "meshd/fault.h"
+#include "meshd/io/fault.h"
 
 struct page_file {
         int fd;       /* writable, never handed out */

@@ -11,7 +11,7 @@
  */
 #include "base/id.h"
 
-#include "meshd/fault.h"
+#include "meshd/io/fault.h"
 
 #include <stdbool.h>
 #include <stdint.h>

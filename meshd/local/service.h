@@ -7,7 +7,6 @@
  *
  * One thread.
  */
-#include "meshd/config.h"
 #include "meshd/core/core.h"
 #include "meshd/io/document.h"
 #include "meshd/io/page_file.h"
@@ -17,6 +16,7 @@
 #include "meshd/local/region_quota.h"
 #include "meshd/mesh/keys.h"
 #include "meshd/mesh/link.h"
+#include "meshd/options/config.h"
 
 struct daemon;
 

@@ -7,7 +7,7 @@
  * cleared away. The lock file is removed under its lock as well; whoever locked a removed one
  * notices, and tries again.
  */
-#include "meshd/fault.h"
+#include "meshd/io/fault.h"
 
 #define SOCKET_FILE_MAX 107
 

@@ -4,7 +4,7 @@
  * CURVE on the mesh's sockets: which keys a listening and a dialling one get, in one place, so that
  * the proof at start (proof.h) is about the very options that the mesh uses.
  */
-#include "meshd/key_ring.h"
+#include "meshd/mesh/key_ring.h"
 
 #define CURVE_DOMAIN "cachemesh" /* of ZAP */
 

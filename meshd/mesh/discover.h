@@ -12,11 +12,11 @@
 #include "discovery/candidate_table.h"
 #include "discovery/multicast.h"
 #include "discovery/schedule.h"
-#include "meshd/config.h"
 #include "meshd/core/core.h"
 #include "meshd/io/poller.h"
-#include "meshd/key_ring.h"
+#include "meshd/mesh/key_ring.h"
 #include "meshd/mesh/lookup.h"
+#include "meshd/options/config.h"
 
 #define DISCOVER_DATAGRAMS_PER_TURN 64
 #define DISCOVER_FDS 3

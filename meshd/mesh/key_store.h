@@ -5,7 +5,7 @@
  * crash it is either the old or the new one. This file decides who may own the file and who may
  * read it: a key that others can read is no secret, and meshd does not start with one.
  */
-#include "meshd/fault.h"
+#include "meshd/io/fault.h"
 #include "wire/key_file.h"
 
 /**

@@ -6,7 +6,7 @@
  * removed. The disk may take longer than a lease, so it is written on another thread, one change at
  * a time; all else here is the loop's thread's.
  */
-#include "meshd/key_ring.h"
+#include "meshd/mesh/key_ring.h"
 #include "meshd/mesh/link.h"
 
 #include <uv.h>

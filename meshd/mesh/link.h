@@ -16,9 +16,9 @@
 #include "base/bytes.h"
 #include "base/endpoint.h"
 
-#include "meshd/fault.h"
-#include "meshd/key_ring.h"
+#include "meshd/io/fault.h"
 #include "meshd/mesh/intake.h"
+#include "meshd/mesh/key_ring.h"
 #include "meshd/mesh/listener.h"
 
 #include <stdbool.h>

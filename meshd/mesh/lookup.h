@@ -9,9 +9,9 @@
  */
 #include "discovery/candidate_table.h"
 #include "discovery/dns_source.h"
-#include "meshd/config.h"
 #include "meshd/io/document.h"
 #include "meshd/mesh/resolver.h"
+#include "meshd/options/config.h"
 
 struct lookup;
 

@@ -6,7 +6,7 @@
  * silently: so it is tried, with a socket that has the mesh's own options (curve.h), and meshd does
  * not start if the outcome is another one.
  */
-#include "meshd/key_ring.h"
+#include "meshd/mesh/key_ring.h"
 
 enum proof {
         PROOF_ACCEPTED = 0,

@@ -8,7 +8,7 @@
  * A connection that was let in is not asked for again: what follows from a key's removal is done in
  * link.h.
  */
-#include "meshd/key_ring.h"
+#include "meshd/mesh/key_ring.h"
 
 struct zap;
 

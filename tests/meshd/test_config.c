@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "meshd/config.h"
+#include "meshd/options/config.h"
 
 #include <errno.h>
 #include <glib.h>

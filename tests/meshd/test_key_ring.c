@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "meshd/key_ring.h"
+#include "meshd/mesh/key_ring.h"
 #include "meshd/mesh/key_store.h"
 
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "meshd/config.h"
+#include "meshd/options/config.h"
 
 #include "meshd/core/core.h"
-#include "meshd/option.h"
+#include "meshd/options/option.h"
 
 #include <assert.h>
 #include <errno.h>

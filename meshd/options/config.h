@@ -8,9 +8,8 @@
  */
 #include "base/endpoint.h"
 #include "discovery/dns_name.h"
+#include "meshd/io/fault.h"
 #include "wire/frame.h"
-
-#include "meshd/fault.h"
 
 #include <stdbool.h>
 #include <stdint.h>

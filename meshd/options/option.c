@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "meshd/option.h"
+#include "meshd/options/option.h"
 
 #include "base/nearest.h"
 #include "meshd/core/core.h"
-#include "meshd/host.h"
 #include "meshd/io/logger.h"
+#include "meshd/options/host.h"
 
 #include <assert.h>
 #include <errno.h>

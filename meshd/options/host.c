@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "meshd/host.h"
+#include "meshd/options/host.h"
 
 #include <errno.h>
 #include <netdb.h>

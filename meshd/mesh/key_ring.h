@@ -9,8 +9,8 @@
  * node, the key of a beacon's MAC, and a fingerprint, by which people and logs name the key. The
  * fingerprint tells nothing about it.
  *
- * This file opens nothing; the key file is read and written by mesh/key_store.h. The memory of a
- * ring is locked, is left out of core files, and is wiped. One thread.
+ * This file opens nothing; the key file is read and written by key_store.h. The memory of a ring is
+ * locked, is left out of core files, and is wiped. One thread.
  */
 #include "wire/key_file.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "meshd/fault.h"
+#include "meshd/io/fault.h"
 
 #include <stdio.h>
 

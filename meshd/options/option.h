@@ -4,7 +4,7 @@
  * The options of meshd: one table of names, limits, defaults and help, and what a valid value of
  * each is. From where values come, and which of them go together, is config.c's business.
  */
-#include "meshd/config.h"
+#include "meshd/options/config.h"
 
 enum option_kind {
         OPTION_TEXT,      /* max: bytes */
