@@ -85,6 +85,14 @@ def without_tokens_threads_do_read_old_values_and_this_test_notices():
     expect(sum(a['stale'] + a['stale_here'] for a in answers) > 0, 'no old value was read, so the test proves nothing')
 
 
+def wait_for_all(mesh, writer, reader):
+    """What waited at the writer has arrived at the reader, who may serve."""
+    until('nothing is pending', lambda: writer.ask('state')['pending'] == 0)
+    mesh.wait_live()
+    mesh.wait_caught_up()
+    reader.wait_mode('live')
+
+
 def two_nodes(mesh, **keywords):
     nodes = mesh.start(2)
     apps = [node.app(name=f'app-{node.name}', timeout_ms=TIMEOUT_MS, **keywords).wait_mode('live') for node in nodes]
@@ -111,10 +119,7 @@ def changes_made_while_meshd_is_dead_arrive_when_it_is_back():
         expect_equal(writer.ask('get r own')['rc'], 1)
         expect_equal(reader.ask('scan r k 0 1000')['hits'], 1000)
         first.start()
-        until('nothing is pending', lambda: writer.ask('state')['pending'] == 0)
-        mesh.wait_live()
-        mesh.wait_caught_up()
-        reader.wait_mode('live')
+        wait_for_all(mesh, writer, reader)
         seen = reader.ask('scan r k 0 1000')
         expect_equal((seen['hits'], seen['invalidated']), (0, 1000))
         writer.wait_mode('live')
@@ -131,10 +136,7 @@ def more_changes_than_the_queue_holds_become_whole_regions():
         written = in_time(writer.ask('publish r k 0 1000 none'))
         expect_equal((written['pending'], written['error']), (1000, 0))
         first.start()
-        until('nothing is pending', lambda: writer.ask('state')['pending'] == 0)
-        mesh.wait_live()
-        mesh.wait_caught_up()
-        reader.wait_mode('live')
+        wait_for_all(mesh, writer, reader)
         expect_equal(reader.ask('scan r k 0 1000')['hits'], 0)
 
 
@@ -152,10 +154,7 @@ def calls_to_a_stopped_meshd_end_in_time_and_arrive_later():
         expect_equal(writer.ask('get r own')['rc'], 1)
         expect_equal(reader.ask('scan r k 0 3')['hits'], 3)
         first.resume()
-        until('nothing is pending', lambda: writer.ask('state')['pending'] == 0)
-        mesh.wait_live()
-        mesh.wait_caught_up()
-        reader.wait_mode('live')
+        wait_for_all(mesh, writer, reader)
         seen = reader.ask('scan r k 0 3')
         expect_equal((seen['hits'], seen['invalidated']), (0, 3))
 
@@ -172,10 +171,7 @@ def a_wait_whose_meshd_is_killed_ends_in_time_and_is_sent_again():
         expect_equal(written['rc'], CM_PENDING)
         nodes[2].resume()
         nodes[0].start()
-        until('nothing is pending', lambda: writer.ask('state')['pending'] == 0)
-        mesh.wait_live()
-        mesh.wait_caught_up()
-        reader.wait_mode('live')
+        wait_for_all(mesh, writer, reader)
         expect_equal(reader.ask('scan r k 0 1')['hits'], 0)
 
 

@@ -1,19 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """What meshd, meshctl and the library say to what they cannot use: what, on what, why; at once, and with the right status."""
-import contextlib
-import ctypes
 import errno
 import os
 import socket
 import subprocess
 import time
 
-from mesh import DEADLINE_S, Mesh, Skip, expect, expect_equal, free_port, libc, read_text, run, until
+from disk import fill, small_disk
+from mesh import DEADLINE_S, Mesh, Skip, expect, expect_equal, free_port, read_text, run, until
 
 FAILED, USAGE, UNREACHABLE, IN_USE, CONFIG = 1, 64, 69, 75, 78
 NOBODY = 65534
-CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 1 << 18
 SMALL_DISK = 256 * 1024
 
 
@@ -144,27 +142,8 @@ def a_damaged_incarnation_is_told_and_others_raise_it():
         expect('its file incarnation was damaged: it holds no number' in out, out)
 
 
-@contextlib.contextmanager
-def small_disk(mesh):
-    """In a mount namespace of this process: nobody else sees it, and it goes with it."""
-    path = os.path.join(mesh.directory, 'disk')
-    os.mkdir(path)
-    if libc.mount(b'tmpfs', os.fsencode(path), b'tmpfs', 0, ctypes.c_char_p(f'size={SMALL_DISK}'.encode())) != 0:
-        raise Skip(f'no file system can be mounted here: {os.strerror(ctypes.get_errno())}')
-    try:
-        yield path
-    finally:
-        libc.umount2(os.fsencode(path), 2)
-
-
-def fill(path):
-    with contextlib.suppress(OSError), open(os.path.join(path, 'full'), 'wb', buffering=0) as f:
-        while True:
-            f.write(bytes(4096))
-
-
 def a_full_disk_does_not_stop_a_node_but_it_says_so():
-    with Mesh() as mesh, small_disk(mesh) as disk:
+    with Mesh() as mesh, small_disk(mesh.directory, SMALL_DISK) as disk:
         fill(disk)
         first = mesh.node(state_dir=os.path.join(disk, 'state'), runtime_dir=disk).start()
         second = mesh.node().start()
@@ -267,14 +246,7 @@ def keys_and_values_beyond_the_limits_are_refused_and_change_nothing():
         expect_equal(node.status()['position'], 1)
 
 
-def own_mounts():
-    """As root; where that is not possible, mounting fails later, and says so."""
-    if libc.unshare(CLONE_NEWNS) == 0:
-        libc.mount(b'none', b'/', None, MS_REC | MS_PRIVATE, None)
-
-
 if __name__ == '__main__':
-    own_mounts()
     run([a_socket_path_that_is_too_long_is_a_mistake_in_the_configuration,
          a_socket_in_a_directory_that_is_not_there_is_refused,
          a_socket_that_may_not_be_opened_is_named_by_all_three_programs,

@@ -1,8 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """The machine below fails: an interface is removed and made again, the disk is full, an app has other clocks than its meshd."""
-import contextlib
-import ctypes
 import os
 import signal
 import subprocess
@@ -10,9 +8,9 @@ import sys
 import time
 
 from lab import Lab, Skip, expect, expect_equal, mix_end, mix_start, until
-from mesh import DEADLINE_S, libc, run
+from disk import fill, small_disk
+from mesh import DEADLINE_S, run
 
-CLONE_NEWNS, MS_REC, MS_PRIVATE, MNT_DETACH = 0x20000, 0x4000, 1 << 18, 2
 DISK_BYTES = 4 << 20
 LOG_BYTES = 1 << 20
 N_TIMES = 3
@@ -38,27 +36,6 @@ def an_interface_that_is_removed_and_made_again_carries_the_mesh_again():
         lab.expect_whole('a fourth node')
 
 
-@contextlib.contextmanager
-def small_disk(lab):
-    """In a mount namespace of this process: nobody else sees it, and it goes with it."""
-    if libc.unshare(CLONE_NEWNS) != 0 or libc.mount(b'none', b'/', None, MS_REC | MS_PRIVATE, None) != 0:
-        raise Skip(f'no mount namespace here: {os.strerror(ctypes.get_errno())}')
-    path = os.path.join(lab.directory, 'disk')
-    os.mkdir(path)
-    if libc.mount(b'tmpfs', os.fsencode(path), b'tmpfs', 0, ctypes.c_char_p(f'size={DISK_BYTES}'.encode())) != 0:
-        raise Skip(f'no file system can be mounted here: {os.strerror(ctypes.get_errno())}')
-    try:
-        yield path
-    finally:
-        libc.umount2(os.fsencode(path), MNT_DETACH)
-
-
-def fill(path):
-    with contextlib.suppress(OSError), open(os.path.join(path, 'full'), 'wb', buffering=0) as f:
-        while True:
-            f.write(bytes(4096))
-
-
 def on_a_disk_that_becomes_full(lab, disk, program='meshd'):
     """Two nodes and their apps; the disk of the first one is full."""
     victim = lab.node(state_dir=os.path.join(disk, 'state'), runtime_dir=disk, log_bytes=LOG_BYTES)
@@ -79,7 +56,7 @@ def publish_more_than_the_log_holds(app):
 
 
 def without_room_taken_at_the_start_a_full_disk_ends_meshd_and_this_test_notices():
-    with Lab() as lab, small_disk(lab) as disk:
+    with Lab() as lab, small_disk(lab.directory, DISK_BYTES) as disk:
         victim, apps = on_a_disk_that_becomes_full(lab, disk, 'meshd-log-sparse')
         done = publish_more_than_the_log_holds(apps[0])
         status = victim.process.wait(DEADLINE_S)
@@ -88,7 +65,7 @@ def without_room_taken_at_the_start_a_full_disk_ends_meshd_and_this_test_notices
 
 
 def a_disk_that_becomes_full_while_the_mesh_works_stops_nothing():
-    with Lab() as lab, small_disk(lab) as disk:
+    with Lab() as lab, small_disk(lab.directory, DISK_BYTES) as disk:
         victim, apps = on_a_disk_that_becomes_full(lab, disk)
         done = publish_more_than_the_log_holds(apps[0])
         expect_equal((done['error'], done['timeout'], done['pending']), (0, 0, 0))

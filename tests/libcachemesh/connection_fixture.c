@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/libcachemesh/connection_fixture.h"
 
+#include <pthread.h>
+
 void fixture_set_up(struct fixture *f, const void *unused)
 {
         f->path = fake_path_new();
@@ -26,4 +28,17 @@ void fixture_start_region(struct fixture *f, const struct fake_meshd_script *scr
 {
         fixture_start(f, script);
         g_assert_cmpint(fake_handle_region(f->cm, "r", 5000), ==, 0);
+}
+
+void fixture_kill_within(struct fixture *f, void *(*call)(void *data), void *data)
+{
+        struct fake_meshd_script script = fake_meshd_script();
+        pthread_t thread;
+
+        script.answers_mesh = false;
+        fixture_start_region(f, &script);
+        g_assert_cmpint(pthread_create(&thread, NULL, call, data), ==, 0);
+        g_assert_true(fake_meshd_await_published(f->meshd, 1));
+        f->meshd = fake_meshd_kill(f->meshd);
+        pthread_join(thread, NULL);
 }

@@ -19,3 +19,6 @@ void fixture_start(struct fixture *f, const struct fake_meshd_script *script);
 
 /* The same with an open region "r". */
 void fixture_start_region(struct fixture *f, const struct fake_meshd_script *script);
+
+/* A call for the mesh, in a thread of its own; meshd is killed when it has read the message. */
+void fixture_kill_within(struct fixture *f, void *(*call)(void *data), void *data);

@@ -76,16 +76,9 @@ static void without_meshd_it_is_not_begun_later(struct fixture *f, const void *u
 
 static void one_cut_off_by_a_killed_meshd_is_not_begun_again(struct fixture *f, const void *unused)
 {
-        struct fake_meshd_script script = fake_meshd_script();
         struct call call = {.f = f, .timeout_ms = 30000};
-        pthread_t thread;
 
-        script.answers_mesh = false;
-        fixture_start_region(f, &script);
-        pthread_create(&thread, NULL, run_call, &call);
-        g_assert_true(fake_meshd_await_published(f->meshd, 1));
-        fake_meshd_kill(f->meshd);
-        pthread_join(thread, NULL);
+        fixture_kill_within(f, run_call, &call);
         g_assert_cmpint(call.outcome, ==, CM_PENDING);
         f->meshd = fake_meshd_start(f->path, NULL);
         g_assert_true(fake_handle_await(f->cm, fake_handle_is_live, NULL));

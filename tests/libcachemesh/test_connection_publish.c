@@ -31,6 +31,11 @@ static void expect_keys_in_order(struct fixture *f, unsigned n)
         g_assert_cmpuint(fake_meshd_n_published(f->meshd), ==, n);
 }
 
+static int invalidate_k(struct fixture *f, enum cm_wait wait, struct cm_result *ret_result)
+{
+        return fake_handle_invalidate(f->cm, "r", "k", wait, 5000, ret_result);
+}
+
 static void each_wait_level_returns_success(struct fixture *f, const void *unused)
 {
         fixture_start_region(f, NULL);
@@ -58,8 +63,7 @@ static void a_partial_result_names_the_members(struct fixture *f, const void *un
 
         script.mesh_outcome = CM_PARTIAL;
         fixture_start_region(f, &script);
-        g_assert_cmpint(fake_handle_invalidate(f->cm, "r", "k", CM_WAIT_MESH, 5000, &result), ==,
-                        CM_PARTIAL);
+        g_assert_cmpint(invalidate_k(f, CM_WAIT_MESH, &result), ==, CM_PARTIAL);
         g_assert_cmpuint(result.n_applied, ==, 2);
         g_assert_cmpuint(result.n_unconfirmed, ==, 1);
         g_assert_cmpuint(result.n_members, ==, 1);
@@ -77,24 +81,20 @@ static void a_result_is_filled_only_by_what_is_known(struct fixture *f, const vo
 
         fixture_start_region(f, NULL);
         result.position = 77;
-        g_assert_cmpint(fake_handle_invalidate(f->cm, "r", "k", CM_WAIT_NONE, 5000, &result), ==,
-                        0);
+        g_assert_cmpint(invalidate_k(f, CM_WAIT_NONE, &result), ==, 0);
         g_assert_null(result.members);
         g_assert_cmpuint(result.position, ==, 0);
         result.position = 77;
         script.mesh_outcome = CM_PENDING;
         fake_meshd_set_script(f->meshd, &script);
-        g_assert_cmpint(fake_handle_invalidate(f->cm, "r", "k", CM_WAIT_MESH, 5000, &result), ==,
-                        CM_PENDING);
+        g_assert_cmpint(invalidate_k(f, CM_WAIT_MESH, &result), ==, CM_PENDING);
         script.publish_error = -EPERM;
         fake_meshd_set_script(f->meshd, &script);
-        g_assert_cmpint(fake_handle_invalidate(f->cm, "r", "k", CM_WAIT_MESH, 5000, &result), ==,
-                        -EPERM);
+        g_assert_cmpint(invalidate_k(f, CM_WAIT_MESH, &result), ==, -EPERM);
         script.publish_error = 0;
         script.mesh_outcome = -EIO;
         fake_meshd_set_script(f->meshd, &script);
-        g_assert_cmpint(fake_handle_invalidate(f->cm, "r", "k", CM_WAIT_MESH, 5000, &result), ==,
-                        -EIO);
+        g_assert_cmpint(invalidate_k(f, CM_WAIT_MESH, &result), ==, -EIO);
         g_assert_cmpuint(result.position, ==, 77);
 }
 
@@ -105,8 +105,7 @@ static void meshd_says_that_the_wait_was_too_short(struct fixture *f, const void
 
         script.mesh_outcome = CM_E_TIMEOUT;
         fixture_start_region(f, &script);
-        g_assert_cmpint(fake_handle_invalidate(f->cm, "r", "k", CM_WAIT_MESH, 5000, &result), ==,
-                        CM_E_TIMEOUT);
+        g_assert_cmpint(invalidate_k(f, CM_WAIT_MESH, &result), ==, CM_E_TIMEOUT);
         g_assert_cmpuint(result.n_unconfirmed, ==, 1);
         free(result.members);
         g_assert_false(f->cm->is_pending);
@@ -249,16 +248,9 @@ static void *run_call(void *data)
 
 static void a_call_cut_off_by_a_killed_meshd_is_queued_again(struct fixture *f, const void *unused)
 {
-        struct fake_meshd_script script = fake_meshd_script();
         struct call call = {f, CM_WAIT_MESH, 30000, 0, -1};
-        pthread_t thread;
 
-        script.answers_mesh = false;
-        fixture_start_region(f, &script);
-        pthread_create(&thread, NULL, run_call, &call);
-        g_assert_true(fake_meshd_await_published(f->meshd, 1));
-        fake_meshd_kill(f->meshd);
-        pthread_join(thread, NULL);
+        fixture_kill_within(f, run_call, &call);
         g_assert_cmpint(call.outcome, ==, CM_PENDING);
         g_assert_true(f->cm->is_pending);
         f->meshd = fake_meshd_start(f->path, NULL);

@@ -11,6 +11,25 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+static struct visitor *new_client(uint32_t node)
+{
+        struct visitor *visitor = visitor_new(node);
+
+        visitor_attach(visitor, false);
+        return visitor;
+}
+
+/* It has subscribed when this returns. */
+static struct visitor *new_monitor(uint32_t node)
+{
+        struct visitor *monitor = new_client(node);
+
+        visitor_ask(monitor, CMI_LOCAL_SUBSCRIBE, "monitor", NULL, NULL);
+        visitor_ask(monitor, CMI_LOCAL_QUERY, "version", NULL, NULL);
+        visitor_expect(monitor, CMI_LOCAL_ANSWER, monitor->id);
+        return monitor;
+}
+
 static bool contains(struct cmi_slice bytes, const char *text)
 {
         return memmem(bytes.data, bytes.len, text, strlen(text)) != NULL;
@@ -46,8 +65,7 @@ static void publications_without_a_wait_are_confirmed_together(void)
         struct cmi_result result;
 
         pair_set_up(1);
-        visitor = visitor_new(0);
-        visitor_attach(visitor, false);
+        visitor = new_client(0);
         for (int i = 0; i < 100; i++) { /* few enough for the socket's buffer */
                 visitor_publish(visitor, "k", CMI_WAIT_NONE);
         }
@@ -72,8 +90,7 @@ static void a_waited_publication_is_in_the_other_nodes_page_before_it_is_answere
         uint32_t index;
 
         pair_set_up(2);
-        visitor = visitor_new(0);
-        visitor_attach(visitor, false);
+        visitor = new_client(0);
         /* An app there has the region open; for a region that nobody knows there
          * is nothing to stamp. */
         g_assert_cmpint(core_region(nodes[1].core, cmi_slice_str("r"), &index), ==, 0);
@@ -94,8 +111,7 @@ static void a_client_that_leaves_while_it_waits_frees_its_wait(void)
 
         pair_set_up(2);
         is_up[1] = false; /* it does not answer */
-        visitor = visitor_new(0);
-        visitor_attach(visitor, false);
+        visitor = new_client(0);
         for (int i = 0; i < 10; i++) {
                 visitor_publish(visitor, "k", CMI_WAIT_MESH);
         }
@@ -112,10 +128,8 @@ static void two_apps_cannot_open_one_region_with_different_options(void)
         struct visitor *second;
 
         pair_set_up(1);
-        first = visitor_new(0);
-        second = visitor_new(0);
-        visitor_attach(first, false);
-        visitor_attach(second, false);
+        first = new_client(0);
+        second = new_client(0);
         visitor_expect(first, CMI_LOCAL_REGION_OPENED, visitor_open_region(first, 0));
         visitor_expect(first, CMI_LOCAL_REGION_OPENED, visitor_open_region(first, 0));
         g_assert_cmpuint(nodes[0].service.regions[0].budget_bytes, ==, 5);
@@ -142,8 +156,7 @@ static void whoever_breaks_the_protocol_is_disconnected(void)
         uint64_t n_garbage;
 
         pair_set_up(1);
-        neighbour = visitor_new(0);
-        visitor_attach(neighbour, false);
+        neighbour = new_client(0);
         for (size_t i = 0; i < 6; i++) {
                 struct visitor *visitor = visitor_new(0);
                 uint8_t bytes[64] = {0};
@@ -174,8 +187,7 @@ static void every_verb_answers_with_its_document(void)
         struct cmi_local_head head;
 
         pair_set_up(2);
-        visitor = visitor_new(0);
-        visitor_attach(visitor, false);
+        visitor = new_client(0);
         visitor_expect(visitor, CMI_LOCAL_REGION_OPENED, visitor_open_region(visitor, 0));
         for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
                 g_autofree char *schema = g_strdup_printf("cachemesh.%s/1", verbs[i]);
@@ -210,8 +222,7 @@ static void the_matrix_of_links_comes_from_all_nodes(void)
         struct cmi_local_head head;
 
         pair_set_up(2);
-        visitor = visitor_new(0);
-        visitor_attach(visitor, false);
+        visitor = new_client(0);
         visitor_ask(visitor, CMI_LOCAL_QUERY, "links", NULL, NULL);
         head = visitor_expect(visitor, CMI_LOCAL_ANSWER, visitor->id);
         g_assert_true(contains(head.fields, ".1"));
@@ -226,8 +237,7 @@ static void more_questions_at_once_than_may_be_are_refused(void)
         uint64_t first;
 
         pair_set_up(2);
-        visitor = visitor_new(0);
-        visitor_attach(visitor, false);
+        visitor = new_client(0);
         is_up[1] = false; /* so that nothing is answered meanwhile */
         first = visitor->id + 1;
         for (int i = 0; i < INQUIRIES_MAX + 1; i++) {
@@ -251,13 +261,8 @@ static void a_monitor_sees_both_nodes_operations_and_hides_their_keys(void)
         struct cmi_local_head head;
 
         pair_set_up(2);
-        monitor = visitor_new(1);
-        writer = visitor_new(0);
-        visitor_attach(monitor, false);
-        visitor_attach(writer, false);
-        visitor_ask(monitor, CMI_LOCAL_SUBSCRIBE, "monitor", NULL, NULL);
-        visitor_ask(monitor, CMI_LOCAL_QUERY, "version", NULL, NULL);
-        visitor_expect(monitor, CMI_LOCAL_ANSWER, monitor->id);
+        monitor = new_monitor(1);
+        writer = new_client(0);
         visitor_publish(writer, "secret-key", CMI_WAIT_NODE);
         head = visitor_expect(monitor, CMI_LOCAL_EVENT, monitor->id - 1);
         pair_expect_document(head.fields, "cachemesh.event/1");
@@ -276,13 +281,8 @@ static void a_flood_reaches_a_monitor_as_a_sample(void)
         int n_events = 0;
 
         pair_set_up(1);
-        monitor = visitor_new(0);
-        writer = visitor_new(0);
-        visitor_attach(monitor, false);
-        visitor_attach(writer, false);
-        visitor_ask(monitor, CMI_LOCAL_SUBSCRIBE, "monitor", NULL, NULL);
-        visitor_ask(monitor, CMI_LOCAL_QUERY, "version", NULL, NULL);
-        visitor_expect(monitor, CMI_LOCAL_ANSWER, monitor->id);
+        monitor = new_monitor(0);
+        writer = new_client(0);
         for (int i = 0; i < 1000; i++) {
                 visitor_publish(writer, "k", CMI_WAIT_NONE);
                 if (i % 50 == 0) {
@@ -341,8 +341,7 @@ static void a_clean_end_says_goodbye_and_the_stream_goes_on_after_it(void)
         uint64_t stream;
 
         pair_set_up(2);
-        visitor = visitor_new(1);
-        visitor_attach(visitor, false);
+        visitor = new_client(1);
         visitor_publish(visitor, "k", CMI_WAIT_MESH);
         visitor_expect(visitor, CMI_LOCAL_RESULT, visitor->id);
         core_status(nodes[1].core, &status);
@@ -367,8 +366,7 @@ static void a_gone_node_can_be_forgotten_by_hand(void)
 
         pair_set_up(2);
         is_up[1] = false;
-        visitor = visitor_new(0);
-        visitor_attach(visitor, false);
+        visitor = new_client(0);
         TURN_UNTIL(core_member(nodes[0].core, clock_now(), 0, &member) == 0 &&
                         member.state == MEMBER_GONE);
         visitor_ask(visitor, CMI_LOCAL_QUERY, "forget", "peer", "n1");
@@ -419,8 +417,7 @@ static void damaged_requests_harm_nobody_else(void)
         struct core_status status;
 
         pair_set_up(1);
-        neighbour = visitor_new(0);
-        visitor_attach(neighbour, false);
+        neighbour = new_client(0);
         for (int i = 0; i < 2000; i++) {
                 struct visitor *visitor = visitor_new(0);
                 uint8_t bytes[1024];
@@ -465,8 +462,7 @@ static void beyond_a_users_share_meshctl_is_served_and_apps_are_told(void)
         visitor_expect_error(app, app->id, -EMFILE);
         TURN_UNTIL(!visitor_pull(app));
 
-        tool = visitor_new(0);
-        visitor_attach(tool, false);
+        tool = new_client(0);
         visitor_ask(tool, CMI_LOCAL_QUERY, "status", NULL, NULL);
         visitor_expect(tool, CMI_LOCAL_ANSWER, tool->id);
         visitor_publish(tool, "k", CMI_WAIT_NODE);
