@@ -82,6 +82,7 @@ struct cm_region {
         _Atomic uint64_t binding; /* serial of a mapping << 32 | index in its page */
         uint32_t id;              /* of this region in this process, never 0 */
         enum cm_fresh fresh;
+        bool has_sessions;                 /* its keys have slots in the page's session table */
         _Atomic uint64_t own_max;          /* newest own stamp of the region or any of its tags */
         _Atomic uint64_t own_region_stamp; /* newest own stamp of the whole region */
         struct cmi_table table;

@@ -321,6 +321,7 @@ void cmi_connection_lose(struct cmi_connection *connection, const char *reason)
                 connection->requests[i].state = CMI_REQUEST_NONE;
         }
         cmi_pending_requeue(&connection->pending, n_sent);
+        cmi_connection_lose_calls(connection, n_sent);
         cmi_waiters_wake(&connection->waiters, ~0u);
         cmi_connection_mode(connection, &ignored);
 }
@@ -405,6 +406,21 @@ static bool write_publication(struct cmi_connection *connection)
         return true;
 }
 
+/* Neither large sessions nor many publications keep the others waiting. */
+static bool write_by_turns(struct cmi_connection *connection)
+{
+        bool is_call_next = connection->is_call_next;
+
+        connection->is_call_next = !is_call_next;
+        if (is_call_next && cmi_connection_write_call(connection)) {
+                return true;
+        }
+        if (connection->pending.unwritten && write_publication(connection)) {
+                return true;
+        }
+        return !is_call_next && cmi_connection_write_call(connection);
+}
+
 /* Return: false when there is nothing (more) to write, or no room for it. */
 static bool write_next(struct cmi_connection *connection)
 {
@@ -421,7 +437,7 @@ static bool write_next(struct cmi_connection *connection)
         if (connection->n_unsaid > 0) {
                 return cmi_connection_write_unsaid(connection);
         }
-        return connection->pending.unwritten && write_publication(connection);
+        return write_by_turns(connection);
 }
 
 void cmi_connection_pump(struct cmi_connection *connection)

@@ -9,6 +9,7 @@
  *   connection_publish.c  the way of an invalidation, and what its call returns
  *   connection_spool.c    what of it is kept beyond this process
  *   connection_load.c     who of the node's processes loads a key
+ *   connection_call.c     requests of libcachemesh-session
  *   connection_vouch.c    whether the page is still the node's, though its lease is over
  *   connection_source.c   the functions that the cache half calls; events, loop integration, fork
  *
@@ -109,7 +110,13 @@ struct cmi_connection {
         uint32_t n_sent_unlooked; /* publications since the socket was last read */
         struct cmi_waiters waiters;
 
-        struct cmi_asker *askers;  /* LOADs without their last answer (connection_load.c) */
+        struct cmi_asker *askers; /* LOADs without their last answer (connection_load.c) */
+        struct cmi_call *calls;   /* of libcachemesh-session, in the order in which they came */
+        struct cmi_call *last_call;
+        struct cmi_call *unwritten_call; /* the first one that is not written to its end */
+        uint32_t n_calls;
+        bool is_call_next; /* calls and publications take turns */
+
         uint64_t n_connects;       /* names the present socket */
         uint64_t loads_stalled_at; /* no LOAD before n_received has grown beyond it; 0: none */
         bool has_no_loads;         /* this meshd does not know LOAD */
@@ -237,6 +244,27 @@ int cmi_connection_load_state(struct cmi_connection *connection, const struct cm
 /* An ERROR with this id. Return: whether it was about a LOAD. */
 bool cmi_connection_load_error(
                 struct cmi_connection *connection, uint64_t id, const struct cmi_error *error);
+
+/* connection_call.c */
+
+int cmi_connection_call(
+                struct cm *cm, const struct cmi_ext_call *call, struct cmi_ext_answer *ret_answer);
+int cmi_connection_tell(struct cm *cm, struct cmi_slice fields);
+
+/* Write a SESSION or a SESSION_PART. Return: false: there is none, or no room. */
+bool cmi_connection_write_call(struct cmi_connection *connection);
+
+/* SESSION_ANSWER. */
+void cmi_connection_call_answer(
+                struct cmi_connection *connection, const struct cmi_local_head *head);
+
+/* An ERROR with this id. Return: whether it was about a SESSION. */
+bool cmi_connection_call_error(
+                struct cmi_connection *connection, uint64_t id, const struct cmi_error *error);
+
+/* The socket is lost, and so many bytes had left by then: what had left as a whole may be done, the
+ * rest is not, and will be written again. */
+void cmi_connection_lose_calls(struct cmi_connection *connection, uint64_t n_sent);
 
 /* connection_vouch.c */
 

@@ -329,7 +329,8 @@ static int handle_error(struct cmi_connection *connection, const struct cmi_loca
                 handle_region_error(connection, request, number, &error);
                 return 0;
         }
-        if (cmi_connection_load_error(connection, head->id, &error)) {
+        if (cmi_connection_load_error(connection, head->id, &error) ||
+                        cmi_connection_call_error(connection, head->id, &error)) {
                 return 0;
         }
         publication = cmi_pending_find(&connection->pending, head->id);
@@ -377,6 +378,9 @@ int cmi_connection_handle(struct cmi_connection *connection, struct cmi_slice pa
                 return handle_error(connection, &head, ret_reason);
         case CMI_LOCAL_LOAD_STATE:
                 return cmi_connection_load_state(connection, &head) < 0 ? nonsense(ret_reason) : 0;
+        case CMI_LOCAL_SESSION_ANSWER:
+                cmi_connection_call_answer(connection, &head);
+                return 0;
         case CMI_LOCAL_NOTICE:
                 return handle_notice(connection, &head, ret_reason);
         default:

@@ -287,6 +287,9 @@ static int reset(struct cmi_connection *connection)
         connection->n_spooled = 0;
         connection->n_sent_unlooked = 0;
         connection->askers = NULL;
+        connection->calls = connection->last_call = connection->unwritten_call = NULL;
+        connection->n_calls = 0;
+        connection->is_call_next = false;
         connection->loads_stalled_at = 0;
         connection->n_unsaid = 0;
         connection->waiters = (struct cmi_waiters){NULL, NULL};
@@ -360,6 +363,8 @@ static const struct cmi_source_ops ops = {
                 .share_begin = cmi_connection_share_begin,
                 .share_end = cmi_connection_share_end,
                 .share_give_up = cmi_connection_share_give_up,
+                .call = cmi_connection_call,
+                .tell = cmi_connection_tell,
                 .status = source_status,
                 .fd = source_fd,
                 .events = source_events,

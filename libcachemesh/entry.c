@@ -14,15 +14,18 @@ void cmi_entry_set_lengths(struct cmi_entry *entry, size_t key_len, size_t value
 }
 
 struct cmi_entry *cmi_entry_fill(void *memory, const struct cmi_entry *head, struct cmi_slice key,
-                struct cmi_slice value)
+                struct cmi_slice first, struct cmi_slice value)
 {
         struct cmi_entry *entry = memory;
         size_t head_size = offsetof(struct cmi_entry, tag_slots) + head->n_tags * sizeof(uint32_t);
 
         memcpy((void *)entry, (const void *)head, head_size);
         memcpy((char *)memory + head_size, key.data, key.len);
+        if (first.len > 0) {
+                memcpy(cmi_entry_value(entry), first.data, first.len);
+        }
         if (value.len > 0) {
-                memcpy(cmi_entry_value(entry), value.data, value.len);
+                memcpy((char *)cmi_entry_value(entry) + first.len, value.data, value.len);
         }
         return entry;
 }

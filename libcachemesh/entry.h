@@ -30,7 +30,7 @@ struct cmi_entry {
         uint64_t token_own;  /* the handle's own sequence from before the load */
         uint64_t expires_ns; /* CLOCK_MONOTONIC_COARSE; CMI_NEVER_NS */
         uint32_t serial;     /* of the mapping to which token and slots belong */
-        uint32_t key_slot;
+        uint32_t key_slot;   /* from the first key's slot on; see key_slot() in region.c */
         uint32_t value_len;
         uint32_t loaded_ds;    /* when its load began: tenths of a second of CLOCK_BOOTTIME */
         uint16_t value_offset; /* bytes from the start of the entry */
@@ -53,10 +53,10 @@ static inline size_t cmi_entry_size(const struct cmi_entry *entry)
         return (size_t)entry->value_offset + entry->value_len;
 }
 
-/* An entry out of its head (all up to the tags' slots), key and value, in
- * cmi_entry_size() bytes of memory. */
+/* An entry out of its head (all up to the tags' slots), key and value (in two pieces, of which the
+ * first may be empty), in cmi_entry_size() bytes of memory. */
 struct cmi_entry *cmi_entry_fill(void *memory, const struct cmi_entry *head, struct cmi_slice key,
-                struct cmi_slice value);
+                struct cmi_slice first, struct cmi_slice value);
 
 static inline const char *cmi_entry_key(const struct cmi_entry *entry)
 {

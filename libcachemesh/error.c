@@ -4,6 +4,7 @@
  * failure, and the log callback.
  */
 #include "libcachemesh/cache.h"
+#include "wire/local.h"
 
 #include <stdio.h>
 
@@ -25,6 +26,12 @@ static const struct {
                 {CM_E_TIMEOUT, "the wait did not end in time"},
                 {CM_E_BUSY, "a limit on concurrent work is reached"},
                 {CM_E_EXPIRED, "the deadline of the write was over before its end"},
+                {CMI_CONFLICT, "somebody else has saved the session first"},
+                {CMI_GONE, "there is no such session, or no more"},
+                {CMI_E_STALE, "another node has taken the session over"},
+                {CMI_E_TOO_BIG, "the session is too large"},
+                {CMI_E_READ_ONLY, "the session's id was changed; it can be read only"},
+                {CMI_E_UNCONFIRMED, "no node that can be reached knows"},
 };
 
 const char *cm_strerror(int error)

@@ -26,6 +26,8 @@
 #define CMI_LOADS_MAX_DEFAULT 32
 #define CMI_REGION_INDEX_UNKNOWN UINT32_MAX
 
+struct cmi_ext_answer; /* extension.h */
+struct cmi_ext_call;
 struct cmi_mapping; /* mapping.h */
 struct cmi_source;  /* of the source half; each source defines its own and casts */
 
@@ -132,6 +134,12 @@ struct cmi_source_ops {
 
         /* A load that was to be led is not run: another process shall. Never waits. */
         void (*share_give_up)(struct cm *cm, const struct cmi_share *share);
+
+        /* cmi_ext_call(), but for the token's own sequence, and cmi_ext_tell(). NULL: the source
+         * has no sessions. */
+        int (*call)(struct cm *cm, const struct cmi_ext_call *call,
+                        struct cmi_ext_answer *ret_answer);
+        int (*tell)(struct cm *cm, struct cmi_slice fields);
 
         void (*status)(struct cm *cm, struct cmi_source_status *ret_status);
 

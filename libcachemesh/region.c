@@ -42,12 +42,27 @@ static bool is_of(const struct cm_token *token, const struct cmi_mapping *mappin
         return mapping && token->opaque[0] == mapping->view.epoch;
 }
 
+static size_t value_len(const struct cmi_put *put)
+{
+        return put->first.len + put->value.len;
+}
+
 /* An entry without key and value: what decides whether it may be stored, before
  * memory is taken for it. */
 union head {
         struct cmi_entry entry;
         char bytes[sizeof(struct cmi_entry) + CM_TAGS_MAX * sizeof(uint32_t)];
 };
+
+/* A session's slot is in a table of its own behind that of the keys, in the same page: counted from
+ * there on, it is looked at like any other by gets, which need not know. */
+static uint32_t key_slot(const struct cm_region *region, const struct cmi_page_view *view,
+                struct cmi_slice key, XXH128_hash_t hash)
+{
+        return region->has_sessions ? (uint32_t)(view->sessions - view->keys) +
+                                                      cmi_page_session_slot(view, key.data)
+                                    : cmi_page_slot(hash, view->key_mask);
+}
 
 /* Without an index its token is good nowhere. */
 static void make_head(union head *head, struct cm_region *region, struct cmi_thread *thread,
@@ -67,7 +82,7 @@ static void make_head(union head *head, struct cm_region *region, struct cmi_thr
                 }
                 entry->n_tags = (uint8_t)put->n_tags;
                 hash = cmi_page_hash(view->seed, CMI_PAGE_KEY, index, put->key.data, put->key.len);
-                entry->key_slot = cmi_page_slot(hash, view->key_mask);
+                entry->key_slot = key_slot(region, view, put->key, hash);
         }
         entry->hash = hash.low64;
         entry->serial = is_of(&put->token, mapping) ? mapping->serial : 0;
@@ -76,7 +91,7 @@ static void make_head(union head *head, struct cm_region *region, struct cmi_thr
         entry->loaded_ds = put->loaded_ds;
         entry->expires_ns = expiry_ns(region, thread, put);
         entry->flags = put->is_negative ? CMI_ENTRY_NEGATIVE : 0;
-        cmi_entry_set_lengths(entry, put->key.len, put->value.len);
+        cmi_entry_set_lengths(entry, put->key.len, value_len(put));
 }
 
 /*
@@ -196,7 +211,7 @@ static int prepare(struct cm_region *region, const struct cmi_mapping *mapping, 
         size_t size = cmi_entry_size(&head->entry);
         int r = CM_REFUSED;
 
-        if (put->value.len > region->options.budget_bytes / VALUE_SHARE) {
+        if (value_len(put) > region->options.budget_bytes / VALUE_SHARE) {
                 r = -E2BIG;
         } else {
                 pthread_mutex_lock(&region->lock);
@@ -265,7 +280,7 @@ static int store(struct cm_region *region, struct cmi_thread *thread,
         if (!memory) {
                 return r;
         }
-        entry = cmi_entry_fill(memory, &head.entry, put->key, put->value);
+        entry = cmi_entry_fill(memory, &head.entry, put->key, put->first, put->value);
         if (pin) {
                 cmi_pin_store(pin, entry);
                 *ret_pin = pin;
@@ -305,7 +320,7 @@ int cmi_region_store(struct cm_region *region, struct cmi_thread *thread, const 
                 now.token = token_now(region->cm, mapping);
         }
 #endif
-        if (put->value.len <= CMI_VALUE_MAX) {
+        if (value_len(put) <= CMI_VALUE_MAX) {
                 r = store(region, thread, mapping, &now, ret_pin);
         }
         cmi_mapping_leave(thread);

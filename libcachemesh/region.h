@@ -9,6 +9,7 @@
 /* What one put brings; borrowed. */
 struct cmi_put {
         struct cmi_slice key;
+        struct cmi_slice first; /* goes before the value, and is a part of it; may be empty */
         struct cmi_slice value;
         const struct cm_bytes *tags;
         size_t n_tags;
@@ -29,6 +30,14 @@ struct cmi_put {
  */
 int cmi_region_store(struct cm_region *region, struct cmi_thread *thread, const struct cmi_put *put,
                 struct cmi_pin **ret_pin);
+
+/**
+ * cmi_region_open_sessions() - the handle's region CMI_SESSION_REGION, opened if need be
+ * @budget_bytes: as in its options; the first call decides
+ *
+ * Does not wait for meshd. Return: as cm_region_open().
+ */
+int cmi_region_open_sessions(struct cm_region **ret_region, struct cm *cm, size_t budget_bytes);
 
 /* The clock of cmi_entry.loaded_ds: it goes on while the host is suspended, and does not come round
  * within 13 years. */

@@ -4,6 +4,7 @@
  */
 #include "libcachemesh/region.h"
 
+#include "wire/session_local.h"
 #include "wire/text.h"
 
 #include <errno.h>
@@ -79,6 +80,7 @@ static struct cm_region *new_region(
         region->cm = cm;
         region->id = new_id();
         region->fresh = options->fresh;
+        region->has_sessions = strcmp(name, CMI_SESSION_REGION) == 0;
         region->options = *options;
         region->generation = cmi_process_generation();
         region->binding = CMI_REGION_INDEX_UNKNOWN; /* of no mapping: serials begin with 1 */
@@ -157,6 +159,10 @@ int cm_region_open(struct cm_region **ret_region, struct cm *cm, const char *nam
                 return cmi_fail(-ENAMETOOLONG, "a region's name has up to %d bytes",
                                 CM_REGION_NAME_MAX);
         }
+        if (strcmp(name, CMI_SESSION_REGION) == 0) {
+                return cmi_fail(-EINVAL, "%s is the region of libcachemesh-session",
+                                CMI_SESSION_REGION);
+        }
         r = check_options(&copy, options);
         if (r < 0) {
                 return r;
@@ -172,6 +178,32 @@ int cm_region_open(struct cm_region **ret_region, struct cm *cm, const char *nam
         if (r < 0) {
                 return r;
         }
+        *ret_region = region;
+        return 0;
+}
+
+int cmi_region_open_sessions(struct cm_region **ret_region, struct cm *cm, size_t budget_bytes)
+{
+        struct cm_region_options options = {
+                        .size = sizeof(options),
+                        .budget_bytes = budget_bytes,
+        };
+        struct cm_region *region;
+        int r = check_options(&options, NULL);
+
+        if (r < 0) {
+                return r;
+        }
+        pthread_mutex_lock(&cm->lock);
+        region = find_region(cm, CMI_SESSION_REGION);
+        if (!region) {
+                r = find_or_add(cm, CMI_SESSION_REGION, &options, &region);
+        }
+        pthread_mutex_unlock(&cm->lock);
+        if (r < 0) {
+                return r;
+        }
+        (void)cm->ops->open_region(cm, region, 0);
         *ret_region = region;
         return 0;
 }

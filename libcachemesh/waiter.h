@@ -18,6 +18,7 @@ enum cmi_waiter_kind {
         CMI_WAITER_REGION = 8, /* a region's index */
         CMI_WAITER_EMPTY = 16, /* nothing unconfirmed is left */
         CMI_WAITER_LOAD = 32,  /* who loads, or what was loaded */
+        CMI_WAITER_CALL = 64,  /* the answer to a request of libcachemesh-session */
 };
 
 struct cmi_waiter {

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-What an app sees of libcachemesh: the exported symbols are those of the version script and of cachemesh.h, the library
-needs libc only, and the header is C99 and C++.
+What an app sees of libcachemesh: the exported symbols are those of the version script and of its headers (cachemesh.h,
+and extension.h for what only libcachemesh-session uses, under a version of its own), the library needs libc only, and
+the header is C99 and C++.
 """
 import glob
 import os
@@ -13,6 +14,8 @@ import tree
 from tap import Skip, expect, expect_equal, run
 
 HEADER = 'libcachemesh/cachemesh.h'
+EXTENSION = 'libcachemesh/extension.h'
+PRIVATE = 'CACHEMESH_PRIVATE_0'
 SCRIPT = 'the version script'
 LIBC = {'libc.so.6', 'ld-linux-x86-64.so.2', 'ld-linux-aarch64.so.1'}
 
@@ -20,7 +23,7 @@ LIBC = {'libc.so.6', 'ld-linux-x86-64.so.2', 'ld-linux-aarch64.so.1'}
 def declared(header):
     """Functions of the public header: a name before the parenthesis of its arguments, in a CM_API declaration."""
     text = re.sub(r'^\s*#[^\n]*(\\\n[^\n]*)*', '', tree.without_comments(header), flags=re.MULTILINE)
-    return set(re.findall(r'\bCM_API\b[^;{]*?\b(cm_\w+)\s*\(', text))
+    return set(re.findall(r'\bCM_API\b[^;{]*?\b((?:cm|cmi_ext)_\w+)\s*\(', text))
 
 
 def scripted(script):
@@ -30,6 +33,12 @@ def scripted(script):
     for part in re.findall(r'global:(.*?)(?:local:|\})', text, flags=re.DOTALL):
         found |= {name.strip() for name in part.split(';') if name.strip()}
     return found
+
+
+def private_names(library):
+    """What the library exports under its private version."""
+    return {line.split()[-1].split('@')[0] for line in tree.output('nm', '-D', '--defined-only', library).splitlines()
+            if line.endswith('@' + PRIVATE)}
 
 
 def exported(library):
@@ -65,7 +74,12 @@ def exports_version_script_and_header_agree():
     library = built_library()
     scripts = [f for f in tree.files() if re.fullmatch(r'libcachemesh/[^/]*\.(map|sym)', f)]
     expect_equal(len(scripts), 1)
-    expect_equal(differences(tree.read(HEADER), tree.read(scripts[0]), library), [])
+    expect_equal(differences(tree.read(HEADER) + tree.read(EXTENSION), tree.read(scripts[0]), library), [])
+
+
+def what_is_for_libcachemesh_session_only_has_a_version_of_its_own():
+    expect_equal(private_names(built_library()), declared(tree.read(EXTENSION)))
+    expect_equal({name for name in exported(built_library()) if name.startswith('cmi_')}, declared(tree.read(EXTENSION)))
 
 
 def each_side_that_differs_is_found():
@@ -109,5 +123,5 @@ def the_header_is_cplusplus():
     compile_header('c++', '.cc', '-std=c++11')
 
 
-run([exports_version_script_and_header_agree, each_side_that_differs_is_found, the_library_needs_libc_only,
+run([exports_version_script_and_header_agree, what_is_for_libcachemesh_session_only_has_a_version_of_its_own, each_side_that_differs_is_found, the_library_needs_libc_only,
      a_library_that_needs_more_is_found, the_header_is_c99, the_header_is_cplusplus])
