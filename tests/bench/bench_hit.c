@@ -11,10 +11,12 @@
  * same floor in huge pages, and ratio_huge compares with that one.
  *
  * Times are processor time of the thread, since the machine may be busy. Prints one JSON document;
- * ratios are what counts, medians over the rounds.
+ * ratios are what counts, medians over the rounds; and user instructions of a get, 0 where the
+ * kernel does not let them be counted.
  */
 #include "libcachemesh/cachemesh.h"
 #include "tests/bench/floor.h"
+#include "tests/bench/instructions.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -74,6 +76,8 @@ struct run {
         uint64_t n_ops;
         uint64_t n_missed;
         uint64_t sum;
+        bool is_counted; /* instructions, which costs time */
+        uint64_t instructions;
 };
 
 static uint64_t now_ns(void)
@@ -244,17 +248,22 @@ static void run_batch(struct run *run, const struct batch *batch)
 static void *run_thread(void *argument)
 {
         struct run *run = argument;
+        int counter = run->is_counted ? instructions_open() : -1;
         struct batch batch;
         uint64_t begin_ns;
+        uint64_t before;
 
         pthread_barrier_wait(run->barrier);
         for (size_t i = 0; i + BATCH <= run->bench->n_ops; i += BATCH) {
                 copy_keys(run, i, &batch);
+                before = instructions_read(counter);
                 begin_ns = now_ns();
                 run_batch(run, &batch);
                 run->ns += now_ns() - begin_ns;
+                run->instructions += instructions_read(counter) - before;
                 run->n_ops += BATCH;
         }
+        instructions_close(counter);
         return NULL;
 }
 
@@ -268,7 +277,8 @@ static double run_threads(const struct bench *bench, enum kind kind, unsigned n_
 
         pthread_barrier_init(&barrier, NULL, n_threads);
         for (unsigned i = 0; i < n_threads; i++) {
-                runs[i] = (struct run){bench, i, kind, &barrier, 0, 0, 0, 0};
+                runs[i] = (struct run){
+                                .bench = bench, .number = i, .kind = kind, .barrier = &barrier};
                 if (pthread_create(&threads[i], NULL, run_thread, &runs[i]) != 0) {
                         die("no thread");
                 }
@@ -282,6 +292,18 @@ static double run_threads(const struct bench *bench, enum kind kind, unsigned n_
         }
         pthread_barrier_destroy(&barrier);
         return ns;
+}
+
+/* User instructions per operation; 0 if they cannot be counted here. */
+static double count_instructions(const struct bench *bench, enum kind kind)
+{
+        pthread_barrier_t barrier;
+        struct run run = {.bench = bench, .kind = kind, .barrier = &barrier, .is_counted = true};
+
+        pthread_barrier_init(&barrier, NULL, 1);
+        run_thread(&run);
+        pthread_barrier_destroy(&barrier);
+        return (double)run.instructions / (double)run.n_ops;
 }
 
 /* Every slot that is read was written: untouched memory is one page of zeros, and too fast. */
@@ -399,6 +421,8 @@ static void measure(const struct workload *workload, unsigned n_rounds, bool is_
                 scale[i] = 2 * ns[CACHE][i] / two_ns[i];
         }
         printf("    {\"keys\": \"%s\",\n", workload->name);
+        printf("     \"floor_instructions\": %.1f,\n", count_instructions(&bench, FLOOR));
+        printf("     \"hit_instructions\": %.1f,\n", count_instructions(&bench, CACHE));
         print_figure("floor_ns", ns[FLOOR], n_rounds, false);
         print_figure("hit_ns", ns[CACHE], n_rounds, false);
         print_figure("ratio", ratio, n_rounds, false);

@@ -16,7 +16,7 @@ import time
 
 from peers import Peers, die_with_parent
 
-NAMES = ['hit', 'load', 'latency', 'wait', 'rate', 'throughput', 'idle', 'memcached']
+NAMES = ['hit', 'load', 'latency', 'instructions', 'wait', 'rate', 'throughput', 'idle', 'memcached']
 NAMES_ON_REQUEST = ['scale', 'lab']
 RECEIVERS = [1, 3, 7]
 PROGRAM_S = 120
@@ -26,6 +26,7 @@ REDIS_RATE = {1: 0.8, 3: 0.9, 7: 1.1}
 SCALES = [50, 100]
 HOP_MS = 1
 NEEDS_PEERS = 'only with --peers'
+PERF = ['perf', 'stat', '-x,', '-e', 'instructions:u']
 
 
 class Suite:
@@ -37,13 +38,14 @@ class Suite:
         self.peers = peers
         self.results = []
         self.figures = []
+        self.notes = []
 
     def program(self, name):
         return os.path.join(self.build, 'tests', 'bench', 'bench_' + name)
 
-    def run(self, name, *arguments):
+    def run(self, name, *arguments, under=()):
         """One run of a program: its JSON, which is also kept."""
-        command = [self.program(name), *map(str, arguments)]
+        command = [*under, self.program(name), *map(str, arguments)]
         load = os.getloadavg()[0]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
                               timeout=PROGRAM_S, check=False, preexec_fn=die_with_parent)
@@ -57,12 +59,19 @@ class Suite:
         return ['--meshd', program or os.path.join(self.build, 'meshd', 'meshd'),
                 '--meshctl', os.path.join(self.build, 'meshctl', 'meshctl')]
 
-    def latency(self, way, receivers, *more):
+    def latency(self, way, receivers, *more, under=()):
         server = []
         if self.peers:
             server = ['--address', self.peers.nats_port if way == 'nats' else self.peers.redis_port,
                       '--local', self.peers.redis_socket]
-        return self.run('latency', way, '--receivers', receivers, *self.daemons(self.program('meshd')), *server, *more)
+        return self.run('latency', way, '--receivers', receivers, *self.daemons(self.program('meshd')), *server, *more,
+                        under=under)
+
+    def instructions(self, way, receivers, count):
+        """In user space, of all processes of a run of so many operations."""
+        with tempfile.NamedTemporaryFile('r', encoding='utf-8') as counted:
+            self.latency(way, receivers, '--count', count, under=[*PERF, '-o', counted.name])
+            return read_count(counted.read())
 
     @contextlib.contextmanager
     def key(self):
@@ -98,6 +107,22 @@ class Suite:
         """The same for a program that has made its rounds itself."""
         self.figures.append({'name': name, **summary, 'unit': unit, 'target': target,
                              'is_met': bound(summary['median']) if bound else None})
+
+
+def read_count(text):
+    """What `perf stat -x,` has counted; None: nothing."""
+    counts = [line.split(',')[0] for line in text.splitlines() if 'instructions' in line]
+    return int(counts[0]) if counts and counts[0].isdigit() else None
+
+
+def why_uncounted():
+    """Why perf counts no instructions here; '' if it does."""
+    if not shutil.which(PERF[0]):
+        return 'there is no perf'
+    done = subprocess.run([*PERF, 'true'], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0 or read_count(done.stderr) is None:
+        return 'perf is not permitted to, or the processor does not tell it'
+    return ''
 
 
 def at_most(limit):
@@ -140,6 +165,25 @@ def measure_latency(suite, rounds):
             suite.figure(f'{what}{way} p50', each(seen, way, 'p50_us'), 'us', why_not=NEEDS_PEERS)
         suite.figure(what + 'p50 / floors', each(seen, 'ratio'), 'x', '<= 1.5', at_most(1.5))
         suite.figure(what + 'p99 / floors', each(seen, 'ratio99'), 'x', '<= 3', at_most(3))
+
+
+def measure_instructions(suite, rounds):
+    """Of one operation: what a longer run takes more than a shorter one. Both start and end the same processes."""
+    why = why_uncounted()
+    if why:
+        suite.notes.append(f'instructions were not counted: {why}')
+        return
+    few, many = (50, 150) if suite.is_quick else (2000, 12000)
+    for n in RECEIVERS[:1] if suite.is_quick else RECEIVERS:
+        seen = []
+        for _ in range(min(rounds, 3)):
+            one = {}
+            for way, receivers in (('unix', 1), ('zmq', n), ('chain', n), ('cachemesh', n)):
+                counts = [suite.instructions(way, receivers, count) for count in (few, many)]
+                one[way] = (counts[1] - counts[0]) / (many - few)
+            seen.append(one)
+        for way in ('unix', 'zmq', 'chain', 'cachemesh'):
+            suite.figure(f'closed loop, {n} peers: {way}, all processes', each(seen, way), 'instructions')
 
 
 def measure_rate(suite, rounds):
@@ -251,12 +295,17 @@ def measure_lab(suite, rounds):
 
 
 def measure_hit(suite, rounds):
-    for run in suite.run('hit', rounds, *(['1000'] if suite.is_quick else []))['runs']:
+    runs = suite.run('hit', rounds, *(['1000'] if suite.is_quick else []))['runs']
+    if not all(run['hit_instructions'] for run in runs):
+        suite.notes.append('instructions of hits were not counted: the kernel does not permit it, or cannot')
+    for run in runs:
         limit = 1.5 if run['keys'] in ('1k hot', '10k Zipf') else 1.3
         what = f"hit, {run['keys']}: "
         suite.summary(what + 'floor', run['floor_ns'], 'ns')
         suite.summary(what + 'hit', run['hit_ns'], 'ns')
         suite.summary(what + 'hit / floor', run['ratio'], 'x', f'<= {limit}', at_most(limit))
+        for name in ('floor', 'hit'):
+            suite.figure(what + name, [run[name + '_instructions']] if run[name + '_instructions'] else [], 'instructions')
         suite.summary(what + 'floor in huge pages', run['floor_huge_ns'], 'ns')
         suite.summary(what + 'hit / floor in huge pages', run['ratio_huge'], 'x')
         suite.summary(what + 'two threads / one', run['two_threads_over_one'], 'x', '>= 1.9', at_least(1.9))
@@ -333,7 +382,7 @@ def write(suite, options, load_before):
         'is_quick': options.quick, 'has_key': options.key, 'processor': processor(), 'kernel': platform.release(),
         'load_before': load_before, 'load_after': os.getloadavg(),
         'peers': suite.peers.versions() if suite.peers else None,
-        'figures': suite.figures, 'runs': suite.results,
+        'figures': suite.figures, 'notes': suite.notes, 'runs': suite.results,
     }
     path = os.path.join(directory, time.strftime('%Y%m%d-%H%M%S.json'))
     with open(path, 'w', encoding='utf-8') as out:
@@ -373,6 +422,8 @@ def measure(options, peers):
         path = write(suite, options, load_before)
     if suite.figures:
         (print_markdown if options.markdown else print_table)(suite.figures)
+    for note in suite.notes:
+        print(f'note: {note}')
     print(f'load average afterwards {os.getloadavg()[0]:.1f}; all results: {path}')
 
 

@@ -16,6 +16,7 @@ sys.path.insert(0, os.path.join(sys.argv[1], 'tests', 'lint'))
 from tap import expect, expect_equal, run  # noqa: E402 pylint: disable=wrong-import-position
 
 PROGRAMS = os.path.join(BUILD, 'tests', 'bench')
+SUITE = os.path.join(sys.argv[1], 'tests', 'bench', 'suite.py')
 MESHCTL = os.path.join(BUILD, 'meshctl', 'meshctl')
 MESHD = os.path.join(BUILD, 'meshd', 'meshd')
 WITNESS = os.path.join(PROGRAMS, 'bench_meshd')
@@ -80,6 +81,29 @@ def hits_are_measured_with_one_thread_and_two():
     expect_equal(len(seen['runs']), 4)
     expect(all(one['ratio']['median'] > 0 and one['two_threads_over_one']['median'] > 0 for one in seen['runs']),
            f'{seen}')
+    expect(all((one['hit_instructions'] > 0) == (one['floor_instructions'] > 0) for one in seen['runs']), f'{seen}')
+
+
+def measure_instructions(path):
+    with tempfile.TemporaryDirectory(prefix='b-', dir='/tmp') as directory:
+        # The results go below what it takes for the build directory.
+        for name in ('tests', 'meshd', 'meshctl'):
+            os.symlink(os.path.join(BUILD, name), os.path.join(directory, name))
+        done = subprocess.run([sys.executable, '-B', SUITE, directory, '--quick', 'instructions'], capture_output=True,
+                              text=True, timeout=120, check=False, env=os.environ | {'PATH': path})
+        expect_equal((done.returncode, done.stderr), (0, 'measuring instructions\n'))
+        return done.stdout
+
+
+def instructions_are_counted_or_it_is_said_why_not():
+    seen = measure_instructions(os.environ['PATH'])
+    expect(('cachemesh, all processes' in seen) != ('note: instructions were not counted: ' in seen), seen)
+    with tempfile.TemporaryDirectory(prefix='b-', dir='/tmp') as directory:
+        expect('note: instructions were not counted: there is no perf' in measure_instructions(directory), 'no note')
+        with open(os.path.join(directory, 'perf'), 'w', encoding='utf-8') as script:
+            script.write('#!/bin/sh\necho "<not supported>,,instructions:u,0,100.00,," >&2\n')
+        os.chmod(script.name, 0o755)
+        expect('not counted: perf is not permitted to' in measure_instructions(directory), 'no note')
 
 
 class FakeMemcached(socketserver.StreamRequestHandler):
@@ -142,6 +166,7 @@ run([
     keys_of_batches_and_single_calls_are_counted_at_the_receivers,
     each_way_of_a_shared_load_is_measured,
     hits_are_measured_with_one_thread_and_two,
+    instructions_are_counted_or_it_is_said_why_not,
     hits_are_compared_with_memcached,
     an_idle_node_is_measured,
     a_benchmark_that_is_ended_leaves_nothing_behind,
