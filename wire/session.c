@@ -36,6 +36,13 @@ int cmi_session_version_compare(
         return r != 0 ? r : cmi_id_compare(&a->writer, &b->writer);
 }
 
+bool cmi_session_holder_equal(
+                const struct cmi_session_holder *a, const struct cmi_session_holder *b)
+{
+        return cmi_id_equal(&a->node, &b->node) && a->incarnation == b->incarnation &&
+               a->no == b->no;
+}
+
 bool cmi_session_version_is_none(const struct cmi_session_version *version)
 {
         static const struct cmi_session_version none;
@@ -72,6 +79,43 @@ void cmi_session_advance(struct cmi_session *session, const struct cmi_session_v
                 session->lineage[0] = session->version;
         }
         session->version = *version;
+}
+
+/* Into the lineage, at its place; the oldest falls out. */
+static bool adopt_version(struct cmi_session *session, const struct cmi_session_version *version)
+{
+        struct cmi_session_version *lineage = session->lineage;
+        uint32_t n = session->n_lineage;
+        uint32_t i = 0;
+
+        while (i < n && cmi_session_epoch_compare(&lineage[i].epoch, &version->epoch) > 0) {
+                i++;
+        }
+        if (i == CMI_SESSION_LINEAGE_MAX ||
+                        cmi_session_epoch_compare(&session->version.epoch, &version->epoch) <= 0) {
+                return false;
+        }
+        if (i < n && cmi_session_epoch_compare(&lineage[i].epoch, &version->epoch) == 0) {
+                if (cmi_session_version_compare(&lineage[i], version) >= 0) {
+                        return false;
+                }
+        } else {
+                n = n < CMI_SESSION_LINEAGE_MAX ? n + 1 : n;
+                memmove(&lineage[i + 1], &lineage[i], (n - 1 - i) * sizeof(lineage[0]));
+                session->n_lineage = n;
+        }
+        lineage[i] = *version;
+        return true;
+}
+
+bool cmi_session_adopt(struct cmi_session *session, const struct cmi_session *other)
+{
+        bool is_news = adopt_version(session, &other->version);
+
+        for (uint32_t i = 0; i < other->n_lineage; i++) {
+                is_news |= adopt_version(session, &other->lineage[i]);
+        }
+        return is_news;
 }
 
 uint64_t cmi_session_idle_end_ms(uint64_t last_touch_ms, uint64_t idle_ttl_ms)
@@ -119,7 +163,7 @@ static bool is_lineage(const struct cmi_session *session)
 
 static bool is_vector(const struct cmi_session *session)
 {
-        if (cmi_hash_is_zero(&session->principal) && session->n_vector > 0) {
+        if (cmi_id_is_zero(&session->principal) && session->n_vector > 0) {
                 return false;
         }
         for (uint32_t i = 0; i < session->n_vector; i++) {
@@ -142,8 +186,8 @@ static bool is_sealed_as(const struct cmi_session *session)
 
 static bool is_holder(const struct cmi_session *session)
 {
-        return !cmi_id_is_zero(&session->holder) ||
-               (session->holder_incarnation == 0 && session->holder_no == 0);
+        return !cmi_id_is_zero(&session->holder.node) ||
+               (session->holder.incarnation == 0 && session->holder.no == 0);
 }
 
 static bool is_life(const struct cmi_session *session)
@@ -174,7 +218,7 @@ int cmi_session_check(const struct cmi_session *session)
                         session->max_end_ms > CMI_SESSION_TIME_MAX_MS) {
                 return -EMSGSIZE;
         }
-        return !cmi_hash_is_zero(&session->key) && is_version(&session->version) &&
+        return !cmi_id_is_zero(&session->key) && is_version(&session->version) &&
                                                is_lineage(session) && is_life(session) &&
                                                is_vector(session) && has_requests(session) &&
                                                is_sealed_as(session) && is_holder(session)
@@ -189,8 +233,11 @@ int cmi_tombstone_check(const struct cmi_tombstone *tombstone)
         if (tombstone->max_end_ms > CMI_SESSION_TIME_MAX_MS) {
                 return -EMSGSIZE;
         }
-        return !cmi_hash_is_zero(&tombstone->key) && is_version(&tombstone->version) &&
-                                               tombstone->max_end_ms > 0 &&
+        if (!(is_final && cmi_session_version_is_none(&tombstone->version)) &&
+                        !is_version(&tombstone->version)) {
+                return -EBADMSG;
+        }
+        return !cmi_id_is_zero(&tombstone->key) && tombstone->max_end_ms > 0 &&
                                                tombstone->reason >= CMI_TOMBSTONE_PRINCIPAL &&
                                                tombstone->last_touch_ms <= tombstone->max_end_ms &&
                                                (!is_final || (tombstone->last_touch_ms == 0 &&
@@ -216,7 +263,7 @@ int cmi_principal_check(const struct cmi_principal *principal)
                         return -EBADMSG;
                 }
         }
-        return principal->n_counts > 0 && !cmi_hash_is_zero(&principal->principal) ? 0 : -EBADMSG;
+        return principal->n_counts > 0 && !cmi_id_is_zero(&principal->principal) ? 0 : -EBADMSG;
 }
 
 /* Chunks */
@@ -239,7 +286,7 @@ void cmi_session_cut(const struct cmi_session *session, struct cmi_slice blob, u
 int cmi_session_join(const struct cmi_session *session, const struct cmi_session_chunk *chunk,
                 void *blob, uint64_t *have)
 {
-        if (!cmi_hash_equal(&session->key, &chunk->key) ||
+        if (!cmi_id_equal(&session->key, &chunk->key) ||
                         cmi_session_version_compare(&session->version, &chunk->version) != 0 ||
                         chunk->offset != *have || chunk->bytes.len == 0 ||
                         chunk->bytes.len > session->blob_len - *have) {

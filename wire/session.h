@@ -5,9 +5,10 @@
  * head (struct cmi_session) and a sealed blob, which nobody but the app's library can read; since
  * both together may be longer than a frame, the blob travels in chunks. A tombstone says that a
  * session is dead, a struct cmi_principal that all older sessions of somebody are. What becomes of
- * two that meet is decided in meshd/session/merge.c.
+ * two that meet is decided in meshd/session.
  *
- * Times are milliseconds of UTC since 1970, so that a copy never gets younger by being copied.
+ * Times are milliseconds of UTC since 1970, so that a copy never gets younger by being copied. Keys
+ * and principals are keyed hashes that others have made; nobody here knows what of. Zero: none.
  */
 #include "base/id.h"
 #include "wire/reader.h"
@@ -24,28 +25,6 @@
 #define CMI_SESSION_TIME_MAX_MS UINT64_C(0xffffffffffff) /* so that sums never overflow */
 #define CMI_SESSION_MARGIN_MS UINT64_C(900000) /* 15 min: three times what clocks may differ */
 
-/* A keyed hash that others have made: of a session's id, or of a principal. All zero: none. */
-struct cmi_hash {
-        uint8_t bytes[16];
-};
-
-static inline int cmi_hash_compare(const struct cmi_hash *a, const struct cmi_hash *b)
-{
-        return memcmp(a->bytes, b->bytes, sizeof(a->bytes));
-}
-
-static inline bool cmi_hash_equal(const struct cmi_hash *a, const struct cmi_hash *b)
-{
-        return cmi_hash_compare(a, b) == 0;
-}
-
-static inline bool cmi_hash_is_zero(const struct cmi_hash *hash)
-{
-        static const struct cmi_hash zero;
-
-        return cmi_hash_equal(hash, &zero);
-}
-
 /* The reign of one primary. One process opened it, so within it all versions are in one order. */
 struct cmi_session_epoch {
         uint64_t counter; /* from 1; one more than that of the version found at the opening */
@@ -53,18 +32,18 @@ struct cmi_session_epoch {
         uint64_t incarnation; /* of the opener */
 };
 
-/* All zero is "none": what a CREATE is based on. */
+/* All zero is "none": what a CREATE is based on, and a tombstone of who knows no version. */
 struct cmi_session_version {
         struct cmi_session_epoch epoch;
         uint64_t seq; /* from 1 in each epoch */
         struct cmi_id writer;
 };
 
-/* Who uses a session: a node, in one of its lives, by its n-th taking over. All zero: nobody. */
+/* The node whose app uses a session; all zero: none. */
 struct cmi_session_holder {
         struct cmi_id node;
         uint64_t incarnation;
-        uint64_t no;
+        uint64_t no; /* of the takeover; grows with each */
 };
 
 struct cmi_session_count {
@@ -73,8 +52,8 @@ struct cmi_session_count {
 };
 
 struct cmi_session {
-        struct cmi_hash key; /* of the id, which itself is nowhere */
-        uint64_t space;      /* its namespace */
+        struct cmi_id key; /* of the id, which itself is nowhere */
+        uint64_t space;    /* its namespace: a hash of the name, made by the app's library */
         struct cmi_session_version version;
         /*
          * The newest version of each earlier epoch on which this one is built, newest first. The
@@ -85,25 +64,23 @@ struct cmi_session {
         struct cmi_session_version lineage[CMI_SESSION_LINEAGE_MAX];
         uint64_t created_ms;
         uint64_t idle_ttl_ms; /* 0: idle as long as it likes */
-        uint64_t max_end_ms;  /* set once, at the CREATE */
+        uint64_t max_end_ms;  /* set once, with the id: a repeated CREATE has the same */
         uint64_t last_touch_ms;
-        struct cmi_hash principal; /* zero: nobody's */
-        uint32_t n_vector;         /* what was known of the principal at the CREATE, by node id */
+        struct cmi_id principal; /* zero: nobody's */
+        uint32_t n_vector;       /* what was known of the principal at the CREATE, by node id */
         struct cmi_session_count vector[CMI_SESSION_VECTOR_MAX];
-        uint32_t n_requests; /* ids of the requests that made it what it is, newest first */
+        uint32_t n_requests; /* random ids of the requests that made it, newest first */
         uint64_t requests[CMI_SESSION_REQUESTS_MAX];
         struct cmi_slice tag;                   /* of the app, borrowed */
         struct cmi_session_version sealed_base; /* associated data of the seal: what it was made */
         struct cmi_id save_id;                  /* over, and a random id of the save */
-        struct cmi_id holder;                   /* the node whose app uses it; zero: none */
-        uint64_t holder_incarnation;
-        uint64_t holder_no; /* of the takeover; grows with each */
+        struct cmi_session_holder holder;
         uint64_t blob_len;
         uint64_t blob_sum; /* cmi_session_sum() of the blob */
 };
 
 struct cmi_session_chunk {
-        struct cmi_hash key;
+        struct cmi_id key;
         struct cmi_session_version version;
         uint64_t offset;
         struct cmi_slice bytes; /* 1 to CMI_SESSION_CHUNK_MAX, borrowed */
@@ -115,17 +92,18 @@ struct cmi_session_chunk {
  */
 enum cmi_tombstone_reason {
         CMI_TOMBSTONE_DESTROY = 4,
-        CMI_TOMBSTONE_ROTATE = 3,    /* the id was changed for another one */
-        CMI_TOMBSTONE_IDLE = 2,      /* yields to a record with a later place, see merge.c */
+        CMI_TOMBSTONE_ROTATE = 3, /* the id was changed for another one */
+        CMI_TOMBSTONE_IDLE =
+                        2, /* yields to a record with a later place, see meshd/session/copy.c */
         CMI_TOMBSTONE_PRINCIPAL = 1, /* the record had an older vector than its principal */
 };
 
 struct cmi_tombstone {
-        struct cmi_hash key;
+        struct cmi_id key;
         uint64_t space;
-        struct cmi_session_version version;
-        uint64_t max_end_ms;    /* the latest of any copy of the session */
-        uint64_t reason;        /* enum cmi_tombstone_reason */
+        struct cmi_session_version version; /* none, of a final one: whatever it was */
+        uint64_t max_end_ms;                /* the latest of any copy of the session */
+        uint64_t reason;                    /* enum cmi_tombstone_reason */
         uint64_t last_touch_ms; /* of the record that it ended; a final one has 0, and no number */
         uint64_t holder_no;     /* likewise */
 };
@@ -138,7 +116,7 @@ struct cmi_principal_count {
 
 /* How often each node has ended all sessions of this principal. */
 struct cmi_principal {
-        struct cmi_hash principal;
+        struct cmi_id principal;
         uint32_t n_counts; /* at least 1; by node id */
         struct cmi_principal_count counts[CMI_SESSION_VECTOR_MAX];
 };
@@ -155,6 +133,9 @@ struct cmi_principal {
 int cmi_session_version_compare(
                 const struct cmi_session_version *a, const struct cmi_session_version *b);
 int cmi_session_epoch_compare(const struct cmi_session_epoch *a, const struct cmi_session_epoch *b);
+
+bool cmi_session_holder_equal(
+                const struct cmi_session_holder *a, const struct cmi_session_holder *b);
 
 bool cmi_session_version_is_none(const struct cmi_session_version *version);
 
@@ -173,6 +154,17 @@ bool cmi_session_has_ancestor(
  * @version: above that one; in the same epoch, or in a later one
  */
 void cmi_session_advance(struct cmi_session *session, const struct cmi_session_version *version);
+
+/**
+ * cmi_session_adopt() - write down that somebody was told of @other, and of what it is built on
+ * @session: with a version not below that of @other
+ *
+ * From then on all of it counts as its ancestor: what was once told as a conflict is none again.
+ *
+ * Return: was there anything that it did not know? What finds no room in the lineage does not
+ *         count.
+ */
+bool cmi_session_adopt(struct cmi_session *session, const struct cmi_session *other);
 
 /* When its idle time is over, later than any sum could be if it has none; a touch moves it. */
 uint64_t cmi_session_idle_end_ms(uint64_t last_touch_ms, uint64_t idle_ttl_ms);
@@ -228,7 +220,8 @@ void cmi_session_cut(const struct cmi_session *session, struct cmi_slice blob, u
  * @have:    how many bytes are there; raised. When it is blob_len the blob is complete, and right
  *
  * Return: 0, -EBADMSG (of another key or version, at another place, too long, or complete and
- *         not what blob_sum says); nothing was taken then.
+ *         not what blob_sum says); nothing was taken then. In the last case an earlier chunk may be
+ *         the wrong one, so all of them have to come again.
  */
 int cmi_session_join(const struct cmi_session *session, const struct cmi_session_chunk *chunk,
                 void *blob, uint64_t *have);

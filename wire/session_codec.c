@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The bytes of what wire/session.h describes. */
-#include "wire/fields.h"
-#include "wire/session.h"
+#include "wire/session_fields.h"
 
 #include <errno.h>
 
@@ -48,52 +47,10 @@ enum {
 };
 
 enum {
-        VERSION_ELEMENTS = 5,
         COUNT_ELEMENTS = 2,
         PRINCIPAL_COUNT_ELEMENTS = 3,
         REQUEST_ELEMENTS = 1,
-        HOLDER_ELEMENTS = 3,
 };
-
-static void write_hash(struct cmi_writer *writer, uint64_t key, const struct cmi_hash *hash)
-{
-        cmi_write_uint(writer, key);
-        cmi_write_bin(writer, cmi_slice(hash->bytes, sizeof(hash->bytes)));
-}
-
-static void read_hash(struct cmi_reader *reader, struct cmi_hash *ret_hash)
-{
-        cmi_read_fixed(reader, ret_hash->bytes, sizeof(ret_hash->bytes));
-}
-
-static void write_version(struct cmi_writer *writer, const struct cmi_session_version *version)
-{
-        cmi_write_array(writer, VERSION_ELEMENTS);
-        cmi_write_uint(writer, version->epoch.counter);
-        cmi_write_id(writer, &version->epoch.opener);
-        cmi_write_uint(writer, version->epoch.incarnation);
-        cmi_write_uint(writer, version->seq);
-        cmi_write_id(writer, &version->writer);
-}
-
-static void write_field_version(
-                struct cmi_writer *writer, uint64_t key, const struct cmi_session_version *version)
-{
-        cmi_write_uint(writer, key);
-        write_version(writer, version);
-}
-
-static void read_version(struct cmi_reader *reader, struct cmi_session_version *ret_version)
-{
-        uint32_t n = cmi_record_begin(reader, VERSION_ELEMENTS);
-
-        ret_version->epoch.counter = cmi_read_uint(reader, UINT64_MAX);
-        cmi_read_id(reader, &ret_version->epoch.opener);
-        ret_version->epoch.incarnation = cmi_read_uint(reader, UINT64_MAX);
-        ret_version->seq = cmi_read_uint(reader, UINT64_MAX);
-        cmi_read_id(reader, &ret_version->writer);
-        cmi_record_end(reader, n, VERSION_ELEMENTS);
-}
 
 /* The lists of a record */
 
@@ -118,7 +75,7 @@ static void read_lineage(struct cmi_reader *reader, struct cmi_session *session)
 {
         session->n_lineage = cmi_read_array(reader, CMI_SESSION_LINEAGE_MAX);
         for (uint32_t i = 0; i < session->n_lineage && reader->error == 0; i++) {
-                read_version(reader, &session->lineage[i]);
+                cmi_read_version(reader, &session->lineage[i]);
         }
 }
 
@@ -145,50 +102,31 @@ static void read_requests(struct cmi_reader *reader, struct cmi_session *session
         }
 }
 
-static void write_holder(struct cmi_writer *writer, const struct cmi_session *session)
-{
-        cmi_write_uint(writer, SESSION_HOLDER);
-        cmi_write_array(writer, HOLDER_ELEMENTS);
-        cmi_write_id(writer, &session->holder);
-        cmi_write_uint(writer, session->holder_incarnation);
-        cmi_write_uint(writer, session->holder_no);
-}
-
-static void read_holder(struct cmi_reader *reader, struct cmi_session *session)
-{
-        uint32_t n = cmi_record_begin(reader, HOLDER_ELEMENTS);
-
-        cmi_read_id(reader, &session->holder);
-        session->holder_incarnation = cmi_read_uint(reader, UINT64_MAX);
-        session->holder_no = cmi_read_uint(reader, UINT64_MAX);
-        cmi_record_end(reader, n, HOLDER_ELEMENTS);
-}
-
 /* Records */
 
 void cmi_session_write(struct cmi_writer *writer, const struct cmi_session *session)
 {
         cmi_write_map(writer, SESSION_BLOB_SUM);
-        write_hash(writer, SESSION_KEY, &session->key);
+        cmi_write_field_id(writer, SESSION_KEY, &session->key);
         cmi_write_field_uint(writer, SESSION_SPACE, session->space);
-        write_field_version(writer, SESSION_VERSION, &session->version);
+        cmi_write_field_version(writer, SESSION_VERSION, &session->version);
         cmi_write_uint(writer, SESSION_LINEAGE);
         cmi_write_array(writer, session->n_lineage);
         for (uint32_t i = 0; i < session->n_lineage; i++) {
-                write_version(writer, &session->lineage[i]);
+                cmi_write_version(writer, &session->lineage[i]);
         }
         cmi_write_field_uint(writer, SESSION_CREATED, session->created_ms);
         cmi_write_field_uint(writer, SESSION_IDLE_TTL, session->idle_ttl_ms);
         cmi_write_field_uint(writer, SESSION_MAX_END, session->max_end_ms);
         cmi_write_field_uint(writer, SESSION_LAST_TOUCH, session->last_touch_ms);
-        write_hash(writer, SESSION_PRINCIPAL, &session->principal);
+        cmi_write_field_id(writer, SESSION_PRINCIPAL, &session->principal);
         write_lists(writer, session);
         cmi_write_uint(writer, SESSION_TAG);
         cmi_write_bin(writer, session->tag);
-        write_field_version(writer, SESSION_SEALED_BASE, &session->sealed_base);
+        cmi_write_field_version(writer, SESSION_SEALED_BASE, &session->sealed_base);
         cmi_write_uint(writer, SESSION_SAVE_ID);
         cmi_write_id(writer, &session->save_id);
-        write_holder(writer, session);
+        cmi_write_field_holder(writer, SESSION_HOLDER, &session->holder);
         cmi_write_field_uint(writer, SESSION_BLOB_LEN, session->blob_len);
         cmi_write_field_uint(writer, SESSION_BLOB_SUM, session->blob_sum);
 }
@@ -197,13 +135,13 @@ static void read_session_field(struct cmi_reader *reader, uint64_t key, struct c
 {
         switch (key) {
         case SESSION_KEY:
-                read_hash(reader, &session->key);
+                cmi_read_id(reader, &session->key);
                 break;
         case SESSION_SPACE:
                 session->space = cmi_read_uint(reader, UINT64_MAX);
                 break;
         case SESSION_VERSION:
-                read_version(reader, &session->version);
+                cmi_read_version(reader, &session->version);
                 break;
         case SESSION_LINEAGE:
                 read_lineage(reader, session);
@@ -221,7 +159,7 @@ static void read_session_field(struct cmi_reader *reader, uint64_t key, struct c
                 session->last_touch_ms = cmi_read_uint(reader, CMI_SESSION_TIME_MAX_MS);
                 break;
         case SESSION_PRINCIPAL:
-                read_hash(reader, &session->principal);
+                cmi_read_id(reader, &session->principal);
                 break;
         case SESSION_VECTOR:
                 read_vector(reader, session);
@@ -233,13 +171,13 @@ static void read_session_field(struct cmi_reader *reader, uint64_t key, struct c
                 session->tag = cmi_read_bin(reader, CMI_SESSION_TAG_MAX);
                 break;
         case SESSION_SEALED_BASE:
-                read_version(reader, &session->sealed_base);
+                cmi_read_version(reader, &session->sealed_base);
                 break;
         case SESSION_SAVE_ID:
                 cmi_read_id(reader, &session->save_id);
                 break;
         case SESSION_HOLDER:
-                read_holder(reader, session);
+                cmi_read_holder(reader, &session->holder);
                 break;
         case SESSION_BLOB_LEN:
                 session->blob_len = cmi_read_uint(reader, CMI_SESSION_BLOB_MAX);
@@ -276,8 +214,8 @@ int cmi_session_decode(struct cmi_slice bytes, struct cmi_session *ret_session)
 void cmi_session_chunk_write(struct cmi_writer *writer, const struct cmi_session_chunk *chunk)
 {
         cmi_write_map(writer, CHUNK_BYTES);
-        write_hash(writer, CHUNK_KEY, &chunk->key);
-        write_field_version(writer, CHUNK_VERSION, &chunk->version);
+        cmi_write_field_id(writer, CHUNK_KEY, &chunk->key);
+        cmi_write_field_version(writer, CHUNK_VERSION, &chunk->version);
         cmi_write_field_uint(writer, CHUNK_OFFSET, chunk->offset);
         cmi_write_uint(writer, CHUNK_BYTES);
         cmi_write_bin(writer, chunk->bytes);
@@ -293,10 +231,10 @@ int cmi_session_chunk_decode(struct cmi_slice bytes, struct cmi_session_chunk *r
         while (cmi_fields_next(&fields, &key)) {
                 switch (key) {
                 case CHUNK_KEY:
-                        read_hash(&reader, &ret_chunk->key);
+                        cmi_read_id(&reader, &ret_chunk->key);
                         break;
                 case CHUNK_VERSION:
-                        read_version(&reader, &ret_chunk->version);
+                        cmi_read_version(&reader, &ret_chunk->version);
                         break;
                 case CHUNK_OFFSET:
                         ret_chunk->offset = cmi_read_uint(&reader, CMI_SESSION_BLOB_MAX);
@@ -314,9 +252,9 @@ int cmi_session_chunk_decode(struct cmi_slice bytes, struct cmi_session_chunk *r
 void cmi_tombstone_write(struct cmi_writer *writer, const struct cmi_tombstone *tombstone)
 {
         cmi_write_map(writer, TOMBSTONE_HOLDER_NO);
-        write_hash(writer, TOMBSTONE_KEY, &tombstone->key);
+        cmi_write_field_id(writer, TOMBSTONE_KEY, &tombstone->key);
         cmi_write_field_uint(writer, TOMBSTONE_SPACE, tombstone->space);
-        write_field_version(writer, TOMBSTONE_VERSION, &tombstone->version);
+        cmi_write_field_version(writer, TOMBSTONE_VERSION, &tombstone->version);
         cmi_write_field_uint(writer, TOMBSTONE_MAX_END, tombstone->max_end_ms);
         cmi_write_field_uint(writer, TOMBSTONE_REASON, tombstone->reason);
         cmi_write_field_uint(writer, TOMBSTONE_LAST_TOUCH, tombstone->last_touch_ms);
@@ -334,13 +272,13 @@ int cmi_tombstone_decode(struct cmi_slice bytes, struct cmi_tombstone *ret_tombs
         while (cmi_fields_next(&fields, &key)) {
                 switch (key) {
                 case TOMBSTONE_KEY:
-                        read_hash(&reader, &tombstone->key);
+                        cmi_read_id(&reader, &tombstone->key);
                         break;
                 case TOMBSTONE_SPACE:
                         tombstone->space = cmi_read_uint(&reader, UINT64_MAX);
                         break;
                 case TOMBSTONE_VERSION:
-                        read_version(&reader, &tombstone->version);
+                        cmi_read_version(&reader, &tombstone->version);
                         break;
                 case TOMBSTONE_MAX_END:
                         tombstone->max_end_ms = cmi_read_uint(&reader, CMI_SESSION_TIME_MAX_MS);
@@ -364,7 +302,7 @@ int cmi_tombstone_decode(struct cmi_slice bytes, struct cmi_tombstone *ret_tombs
 void cmi_principal_write(struct cmi_writer *writer, const struct cmi_principal *principal)
 {
         cmi_write_map(writer, PRINCIPAL_COUNTS);
-        write_hash(writer, PRINCIPAL_PRINCIPAL, &principal->principal);
+        cmi_write_field_id(writer, PRINCIPAL_PRINCIPAL, &principal->principal);
         cmi_write_uint(writer, PRINCIPAL_COUNTS);
         cmi_write_array(writer, principal->n_counts);
         for (uint32_t i = 0; i < principal->n_counts; i++) {
@@ -398,7 +336,7 @@ int cmi_principal_decode(struct cmi_slice bytes, struct cmi_principal *ret_princ
         while (cmi_fields_next(&fields, &key)) {
                 switch (key) {
                 case PRINCIPAL_PRINCIPAL:
-                        read_hash(&reader, &ret_principal->principal);
+                        cmi_read_id(&reader, &ret_principal->principal);
                         break;
                 case PRINCIPAL_COUNTS:
                         read_counts(&reader, ret_principal);

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is due next: a binary heap by the monotonic clock. What is over is decided by UTC; so that
- * a clock that was set forward by mistake makes no tombstone go, one also waits as long as it had
- * to on the other clock.
+ * What is due next: a binary heap by the monotonic clock. What is over is decided by both clocks,
+ * see life.c; so is what is idle.
  */
 #include "meshd/session/state.h"
 
 #include <assert.h>
 
 #define DUE_MAX_MS UINT64_C(31622400000) /* looked at again after a year: no sum overflows */
-#define IDLE_AGAIN_MS 1000               /* an idle record is told of so often at most */
 
 /* The heap */
 
@@ -92,91 +90,89 @@ uint64_t due_at_ns(struct cmi_time now, uint64_t utc)
         return now.mono_ns + (left_ms < DUE_MAX_MS ? left_ms : DUE_MAX_MS) * CMI_NS_PER_MS;
 }
 
-static uint64_t margin_ms(void)
+/* When a record is over by both clocks. */
+static uint64_t end_ns(struct cmi_time now, const struct entry *entry)
 {
-        return SESSION_MUTANT(TOMBSTONE_WITHOUT_MARGIN) ? 0 : CMI_SESSION_MARGIN_MS;
+        return later(entry->life.until_ns, due_at_ns(now, entry->body->max_end_ms));
 }
 
-bool entry_is_over(const struct entry *entry, struct cmi_time now)
+/* When it was last used too long ago, by both clocks. */
+static uint64_t idle_ns(struct cmi_time now, const struct entry *entry)
 {
-        return entry->body ? utc_ms(now) >= entry->max_end_ms
-                           : utc_ms(now) >= entry->keep_ms + margin_ms();
+        uint64_t ttl_ms = entry->body->idle_ttl_ms;
+
+        if (ttl_ms == 0) {
+                return UINT64_MAX;
+        }
+        return later(due_at_ns(now, cmi_session_idle_end_ms(entry->last_touch_ms, ttl_ms)),
+                        SESSION_MUTANT(IDLE_BY_CLOCK) ? 0
+                                                      : cmi_ms(cmi_session_idle_end_ms(0, ttl_ms)) +
+                                                                        entry->touched_ns);
 }
 
 void due_entry(struct store *store, struct cmi_time now, struct entry *entry)
 {
-        uint64_t idle_end_ms;
+        uint64_t at_ns = entry->body ? end_ns(now, entry) : life_due_ns(store, &entry->life, now);
 
-        if (!entry->body) {
-                uint64_t at_ns = due_at_ns(now, entry->keep_ms + margin_ms());
-
-                if (at_ns > entry->forget_ns) {
-                        entry->forget_ns = at_ns;
-                }
-                due_set(store, &entry->due, entry->forget_ns);
-                return;
+        if (entry->body && idle_ns(now, entry) < at_ns) {
+                at_ns = idle_ns(now, entry);
         }
-        idle_end_ms = cmi_session_idle_end_ms(entry->last_touch_ms, entry->body->idle_ttl_ms);
-        due_set(store, &entry->due,
-                        due_at_ns(now, idle_end_ms < entry->max_end_ms ? idle_end_ms
-                                                                       : entry->max_end_ms));
+        due_set(store, &entry->due, at_ns);
 }
 
-/* Return: an enum store_due; STORE_NOTHING: it was too early, and is due again later. */
+/* Return: an enum store_due; STORE_CHECKED: it was too early, and is due again later. */
 static int expire_entry(struct store *store, struct cmi_time now, struct entry *entry)
 {
-        if (entry_is_over(entry, now)) {
-                if (entry->body) {
-                        entry_end(store, now, entry);
-                        return STORE_ENDED;
+        uint64_t again_ms;
+
+        if (!entry->body) {
+                if (life_is_over(store, &entry->life, now)) {
+                        entry_drop(store, entry);
+                        return STORE_FORGOTTEN;
                 }
+                due_entry(store, now, entry);
+                return STORE_CHECKED;
+        }
+        if (due_is_ended(entry, now)) {
+                due_end(store, now, entry);
+                return STORE_ENDED;
+        }
+        if (!principal_check(store, now, entry) || idle_ns(now, entry) > now.mono_ns) {
+                due_entry(store, now, entry);
+                return STORE_CHECKED;
+        }
+        again_ms = later(cmi_session_touch_interval_ms(entry->body->idle_ttl_ms),
+                        store->options.idle_again_ms);
+        due_set(store, &entry->due, now.mono_ns + cmi_ms(again_ms));
+        return STORE_IDLE;
+}
+
+bool due_is_ended(const struct entry *entry, struct cmi_time now)
+{
+        return entry_is_expired(entry, now) &&
+               (now.mono_ns >= entry->life.until_ns || SESSION_MUTANT(ENDED_BY_CLOCK));
+}
+
+void due_end(struct store *store, struct cmi_time now, struct entry *entry)
+{
+        entry_empty(store, now, entry, CMI_TOMBSTONE_IDLE, STORE_GONE_ENDED);
+        if (SESSION_MUTANT(END_FORGETS)) {
                 entry_drop(store, entry);
-                return STORE_FORGOTTEN;
-        }
-        due_entry(store, now, entry);
-        if (entry->body && entry->due.at_ns <= now.mono_ns) {
-                uint64_t again_ms = cmi_session_touch_interval_ms(entry->body->idle_ttl_ms);
-
-                again_ms = again_ms > IDLE_AGAIN_MS ? again_ms : IDLE_AGAIN_MS;
-                due_set(store, &entry->due, now.mono_ns + again_ms * CMI_NS_PER_MS);
-                return STORE_IDLE;
-        }
-        return STORE_NOTHING;
-}
-
-int store_expire(struct store *store, struct cmi_time now, struct cmi_hash *ret_key)
-{
-        int r = STORE_NOTHING;
-
-        while (r == STORE_NOTHING && store_next_due_ns(store) <= now.mono_ns) {
-                struct due *due = store->heap[0];
-
-                *ret_key = (struct cmi_hash){{0}};
-                if (due->is_principal) {
-                        r = principal_expire(store, now, (struct principal *)due) ? STORE_FORGOTTEN
-                                                                                  : STORE_NOTHING;
-                } else {
-                        *ret_key = ((struct entry *)due)->key;
-                        r = expire_entry(store, now, (struct entry *)due);
-                }
-        }
-        return r;
-}
-
-void due_block(struct store *store, struct cmi_time now, uint64_t until_ms)
-{
-        if (SESSION_MUTANT(OVERFLOW_FORGOTTEN)) {
-                return;
-        }
-        if (until_ms > store->blocked_until_ms) {
-                store->blocked_until_ms = until_ms;
-        }
-        if (due_at_ns(now, until_ms) > store->blocked_until_ns) {
-                store->blocked_until_ns = due_at_ns(now, until_ms);
         }
 }
 
-bool due_is_blocked(const struct store *store, struct cmi_time now)
+int store_expire(struct store *store, struct cmi_time now, struct cmi_id *ret_key)
 {
-        return utc_ms(now) < store->blocked_until_ms || now.mono_ns < store->blocked_until_ns;
+        struct due *due;
+
+        *ret_key = (struct cmi_id){{0}};
+        if (store_next_due_ns(store) > now.mono_ns) {
+                return STORE_NOTHING;
+        }
+        due = store->heap[0];
+        if (due->is_principal) {
+                return principal_expire(store, now, (struct principal *)due);
+        }
+        *ret_key = ((struct entry *)due)->key;
+        return expire_entry(store, now, (struct entry *)due);
 }

@@ -17,9 +17,9 @@ static struct cmi_slice blob_of(const struct body *body)
         return cmi_slice(body->bytes + body->head_len, body->blob_len);
 }
 
-static size_t body_size(size_t head_len, size_t blob_len)
+static size_t size_of(const struct body *body)
 {
-        return sizeof(struct body) + head_len + blob_len;
+        return sizeof(*body) + body->head_len + body->blob_len;
 }
 
 /* Without what changes within a version: that is in the entry. */
@@ -30,32 +30,23 @@ static struct cmi_slice write_content(
         struct cmi_session content = *session;
 
         content.last_touch_ms = 0;
-        content.holder = (struct cmi_id){{0}};
-        content.holder_incarnation = 0;
-        content.holder_no = 0;
+        content.holder = (struct cmi_session_holder){{{0}}, 0, 0};
         cmi_session_write(&writer, &content);
         assert(writer.error == 0);
         return cmi_written(&writer);
 }
 
-uint64_t entry_content_sum(const struct cmi_session *session)
-{
-        uint8_t buffer[CMI_SESSION_HEAD_MAX];
-
-        return cmi_session_sum(write_content(session, buffer));
-}
-
 static void view_record(const struct entry *entry, struct store_view *view)
 {
-        int r = cmi_session_decode(head_of(entry->body), &view->session);
+        const struct body *body = entry->body;
+        int r = cmi_session_decode(head_of(body), &view->session);
 
         assert(r == 0);
         (void)r;
-        view->session.last_touch_ms = entry->last_touch_ms;
-        view->session.holder = entry->holder;
-        view->session.holder_incarnation = entry->holder_incarnation;
-        view->session.holder_no = entry->holder_no;
-        view->blob = blob_of(entry->body);
+        view->session.last_touch_ms = entry->last_touch_ms < body->max_end_ms ? entry->last_touch_ms
+                                                                              : body->max_end_ms;
+        view->session.holder = body->holder;
+        view->blob = blob_of(body);
 }
 
 void entry_view(const struct entry *entry, struct store_view *ret_view)
@@ -63,6 +54,8 @@ void entry_view(const struct entry *entry, struct store_view *ret_view)
         bool is_final = cmi_tombstone_is_final(entry->reason);
 
         ret_view->is_record = entry->body != NULL;
+        ret_view->fence = entry->fence;
+        ret_view->note = entry->note;
         if (ret_view->is_record) {
                 view_record(entry, ret_view);
                 return;
@@ -71,9 +64,9 @@ void entry_view(const struct entry *entry, struct store_view *ret_view)
                         .key = entry->key,
                         .space = entry->space,
                         .version = entry->version,
-                        .max_end_ms = entry->keep_ms,
+                        .max_end_ms = entry->life.until_ms,
                         .reason = entry->reason,
-                        .last_touch_ms = is_final ? 0 : entry->last_touch_ms,
+                        .last_touch_ms = is_final ? 0 : entry->dead_touch_ms,
                         .holder_no = is_final ? 0 : entry->holder_no,
         };
 }
@@ -101,45 +94,37 @@ static struct space *space_of(struct store *store, uint64_t space)
 /* Making and ending */
 
 /* Planted bug: whoever is dead for long enough has to go. */
-static bool evict_tombstone(struct store *store)
+static void evict_tombstone(struct store *store)
 {
         for (uint32_t i = 0; i < 1u << store->entry_bits; i++) {
                 if (store->entries[i] && !store->entries[i]->body) {
                         entry_drop(store, store->entries[i]);
-                        return true;
+                        return;
                 }
         }
-        return false;
-}
-
-static struct entry *take_entry(struct store *store, bool is_create, int *ret_full)
-{
-        uint64_t budget = store->options.tombstone_bytes;
-
-        if (is_create && store->status.tombstone_bytes + sizeof(struct entry) >
-                                         budget - budget / STORE_RESERVE) {
-                *ret_full = STORE_FULL_TOMBSTONES;
-                return NULL;
-        }
-        return room_take(store, ROOM_TOMBSTONES, sizeof(struct entry), 0, ret_full);
 }
 
 struct entry *entry_new(
-                struct store *store, const struct cmi_hash *key, bool is_create, int *ret_full)
+                struct store *store, const struct cmi_id *key, enum reserve reserve, int *ret_full)
 {
-        struct entry *entry = take_entry(store, is_create, ret_full);
         struct entry **slot;
+        struct entry *entry;
 
-        if (!entry && SESSION_MUTANT(TOMBSTONE_EVICTED) && evict_tombstone(store)) {
-                entry = take_entry(store, is_create, ret_full);
+        if (SESSION_MUTANT(TOMBSTONE_EVICTED) && !room_has_keys(store, sizeof(*entry), reserve)) {
+                evict_tombstone(store);
         }
+        if (!room_has_keys(store, sizeof(*entry), reserve)) {
+                *ret_full = STORE_FULL_KEYS;
+                return NULL;
+        }
+        entry = room_take(store, ROOM_KEYS, sizeof(*entry), 0, ret_full);
         if (!entry) {
                 return NULL;
         }
         slot = table_slot(store, key);
         *entry = (struct entry){.due.index = DUE_NONE, .key = *key, .next = *slot};
         *slot = entry;
-        store->status.n_tombstones++;
+        store->status.n_keys++;
         return entry;
 }
 
@@ -149,7 +134,7 @@ static void link_body(struct store *store, struct body *body)
 
         assert(space != NULL);
         space->n_sessions++;
-        space->bytes += body_size(body->head_len, body->blob_len);
+        space->bytes += size_of(body);
         store->status.n_records++;
         if (body->principal) {
                 body->next = body->principal->sessions;
@@ -167,12 +152,15 @@ static void unlink_body(struct store *store, struct body *body)
         struct principal *principal = body->principal;
 
         space->n_sessions--;
-        space->bytes -= body_size(body->head_len, body->blob_len);
+        space->bytes -= size_of(body);
         store->status.n_records--;
         if (principal) {
                 *(body->prev ? &body->prev->next : &principal->sessions) = body->next;
                 if (body->next) {
                         body->next->prev = body->prev;
+                }
+                if (principal->unchecked == body) {
+                        principal->unchecked = body->next;
                 }
                 principal->n_sessions--;
                 principal_settle(store, principal);
@@ -182,7 +170,7 @@ static void unlink_body(struct store *store, struct body *body)
 static void end_body(struct store *store, struct body *body)
 {
         unlink_body(store, body);
-        room_give(store, ROOM_RECORDS, body, body_size(body->head_len, body->blob_len));
+        room_give(store, ROOM_RECORDS, body, size_of(body));
 }
 
 void entry_drop(struct store *store, struct entry *entry)
@@ -191,16 +179,16 @@ void entry_drop(struct store *store, struct entry *entry)
 
         if (entry->body) {
                 end_body(store, entry->body);
-        } else {
-                store->status.n_tombstones--;
         }
         assert(*slot == entry);
         *slot = entry->next;
+        store->status.n_keys--;
         due_remove(store, &entry->due);
-        room_give(store, ROOM_TOMBSTONES, entry, sizeof(*entry));
+        room_give(store, ROOM_KEYS, entry, sizeof(*entry));
 }
 
-void entry_empty(struct store *store, struct entry *entry, uint64_t reason, enum store_gone why)
+void entry_empty(struct store *store, struct cmi_time now, struct entry *entry, uint64_t reason,
+                enum store_gone why)
 {
         if (entry->body) {
                 if (store->options.sink.gone) {
@@ -211,34 +199,37 @@ void entry_empty(struct store *store, struct entry *entry, uint64_t reason, enum
                 }
                 end_body(store, entry->body);
                 entry->body = NULL;
-                store->status.n_tombstones++;
+                entry->dead_touch_ms = entry->last_touch_ms;
+                entry->note = 0;
+                entry->is_behind = false;
         }
         entry->reason = reason;
+        due_entry(store, now, entry);
 }
 
-bool entry_end(struct store *store, struct cmi_time now, struct entry *entry)
+bool entry_touch(struct store *store, struct cmi_time now, struct entry *entry,
+                uint64_t last_touch_ms, uint64_t touched_ns)
 {
-        bool is_kept = entry->keep_ms > entry->max_end_ms;
+        bool is_news = last_touch_ms > entry->last_touch_ms ||
+                       (SESSION_MUTANT(TOUCH_GOES_BACK) && last_touch_ms != entry->last_touch_ms);
 
-        entry_empty(store, entry, CMI_TOMBSTONE_IDLE, STORE_GONE_ENDED);
-        if (is_kept) {
-                due_entry(store, now, entry);
-        } else {
-                entry_drop(store, entry);
+        if (is_news) {
+                entry->last_touch_ms = last_touch_ms;
         }
-        return is_kept;
+        entry->touched_ns = later(entry->touched_ns, touched_ns);
+        due_entry(store, now, entry);
+        return is_news;
 }
 
 /* Records */
 
-/* What whoever decides about a change may be refused for; copies of what others decided are not. */
-static int limit(struct store *store, enum store_way way, const struct cmi_session *session,
+int entry_limit(struct store *store, enum store_way way, const struct cmi_session *session,
                 const struct entry *entry, size_t size)
 {
         const struct store_options *options = &store->options;
         const struct space *space = space_of(store, session->space);
         const struct principal *principal = table_find_principal(store, &session->principal);
-        size_t old_size = entry->body ? body_size(entry->body->head_len, entry->body->blob_len) : 0;
+        size_t old_size = entry && entry->body ? size_of(entry->body) : 0;
 
         if (!space) {
                 return STORE_FULL_SPACE;
@@ -252,21 +243,23 @@ static int limit(struct store *store, enum store_way way, const struct cmi_sessi
                         return STORE_FULL_SPACE;
                 }
         }
-        if (way != STORE_COPY && options->space_bytes != 0 &&
+        if ((way == STORE_CREATE || way == STORE_SAVE) && options->space_bytes != 0 &&
                         space->bytes + size > options->space_bytes + old_size) {
                 return STORE_FULL_SPACE;
         }
-        return 0;
+        return store->status.record_bytes - old_size + size > options->record_bytes
+                               ? STORE_FULL_RECORDS
+                               : 0;
 }
 
 static struct body *take_body(struct store *store, const struct entry *entry,
                 const struct cmi_session *session, size_t size, int *ret_full)
 {
-        size_t credit = entry->body ? body_size(entry->body->head_len, entry->body->blob_len) : 0;
+        size_t credit = entry->body ? size_of(entry->body) : 0;
         struct principal *principal = NULL;
         struct body *body;
 
-        if (!cmi_hash_is_zero(&session->principal)) {
+        if (!cmi_id_is_zero(&session->principal)) {
                 principal = principal_take(store, &session->principal, ret_full);
                 if (!principal) {
                         return NULL;
@@ -279,23 +272,28 @@ static struct body *take_body(struct store *store, const struct entry *entry,
                 }
                 return NULL;
         }
-        *body = (struct body){.principal = principal, .idle_ttl_ms = session->idle_ttl_ms};
+        *body = (struct body){
+                        .principal = principal,
+                        .checked_no = principal ? principal->counts_no : 0,
+                        .holder = session->holder,
+                        .save_id = session->save_id,
+                        .blob_sum = session->blob_sum,
+                        .idle_ttl_ms = session->idle_ttl_ms,
+                        .max_end_ms = session->max_end_ms,
+        };
         return body;
 }
 
-static void set_record(struct entry *entry, const struct cmi_session *session)
+static void set_record(struct cmi_time now, struct entry *entry, const struct cmi_session *session)
 {
         entry->space = session->space;
         entry->version = session->version;
-        entry->holder_no = session->holder_no;
-        entry->last_touch_ms = session->last_touch_ms;
-        entry->holder = session->holder;
-        entry->holder_incarnation = session->holder_incarnation;
-        entry->max_end_ms = session->max_end_ms;
+        entry->holder_no = session->holder.no;
         entry->reason = 0;
-        if (entry->keep_ms < session->max_end_ms) {
-                entry->keep_ms = session->max_end_ms;
-        }
+        entry->dead_touch_ms = 0;
+        entry->note = 0;
+        entry->is_behind = false;
+        life_extend(&entry->life, now, session->max_end_ms);
 }
 
 void entry_tell_conflict(struct store *store, const struct cmi_session *winner,
@@ -327,34 +325,30 @@ static void replace_body(struct store *store, struct entry *entry, struct body *
         }
 }
 
-int entry_fill(struct store *store, struct cmi_time now, struct entry *entry,
-                const struct store_change *change, const struct cmi_session *session,
-                bool is_conflict)
+int entry_fill(struct store *store, struct cmi_time now, struct entry *entry, enum store_way way,
+                const struct cmi_session *session, struct cmi_slice blob, bool is_conflict)
 {
         uint8_t buffer[CMI_SESSION_HEAD_MAX];
         struct cmi_slice head = write_content(session, buffer);
-        size_t size = body_size(head.len, change->blob.len);
-        int full = limit(store, change->way, session, entry, size);
+        size_t size = sizeof(struct body) + head.len + blob.len;
+        int full = entry_limit(store, way, session, entry, size);
         struct body *body = full == 0 ? take_body(store, entry, session, size, &full) : NULL;
 
         if (!body) {
                 return full;
         }
         body->entry = entry;
-        body->sum = cmi_session_sum(head);
         body->head_len = (uint32_t)head.len;
-        body->blob_len = (uint32_t)change->blob.len;
+        body->blob_len = (uint32_t)blob.len;
         memcpy(body->bytes, head.data, head.len);
-        if (change->blob.len > 0) {
-                memcpy(body->bytes + head.len, change->blob.data, change->blob.len);
+        if (blob.len > 0) {
+                memcpy(body->bytes + head.len, blob.data, blob.len);
         }
         if (entry->body) {
                 replace_body(store, entry, body, session, is_conflict);
-        } else {
-                store->status.n_tombstones--;
         }
         entry->body = body;
-        set_record(entry, session);
+        set_record(now, entry, session);
         link_body(store, body);
         due_entry(store, now, entry);
         return 0;

@@ -21,10 +21,28 @@
         X(PRINCIPAL_BY_CLOCK)     /* created before its principal was ended, by wall clocks */     \
         X(PRINCIPAL_NEW_ONLY)     /* counts are asked of what comes, not of what is there */       \
         X(COUNTS_REPLACED)        /* counts that come later replace the others */                  \
-        X(MAX_END_BY_AGE)         /* a copy lives as long again as the session was to live */      \
-        X(TOMBSTONE_EVICTED)      /* to make room */                                               \
+        X(MAX_END_BY_AGE)          /* a copy lives as long again as the session was to live */     \
+        X(AHEAD_TAKEN)             /* however far its end is */                                    \
+        X(TOMBSTONE_EVICTED)       /* to make room */                                              \
         X(TOMBSTONE_WITHOUT_MARGIN)                                                                \
-        X(OVERFLOW_FORGOTTEN)     /* a tombstone that found no room is nobody's business */
+        X(OVERFLOW_FORGOTTEN)      /* a tombstone that found no room is nobody's business */       \
+        X(COUNT_FORGOTTEN)         /* nor is a count */                                            \
+        X(BLOCK_OF_UNKNOWN_ONLY)   /* what yields may have been ended by what found no room */     \
+        X(BEHIND_UNKNOWN)          /* the older version is served when the newer finds no room */  \
+        X(END_NOT_KEPT)            /* a tombstone is kept to its own end, not to the latest one */ \
+        X(EXPIRED_DROPPED)         /* a tombstone that is over by this clock is not looked at */   \
+        X(FORGOTTEN_BY_CLOCK)      /* what is over is decided by UTC alone: of tombstones */       \
+        X(UNTOLD_BY_CLOCK)         /* of what is passed on */                                      \
+        X(ENDED_BY_CLOCK)          /* of records */                                                \
+        X(IDLE_BY_CLOCK)           /* of what is idle */                                           \
+        X(END_FORGETS)             /* a record that is over leaves nothing */                      \
+        X(TOUCH_OF_LOSER_LOST)     /* a touch of an older version counts for nothing */            \
+        X(CREATE_OVER_DEAD)        /* an idle tombstone is no reason to refuse it */               \
+        X(RETRY_UNKNOWN)           /* what is repeated is done again */                            \
+        X(HOLDER_BY_NUMBER)        /* two holders of one number are taken for one */               \
+        X(HOLD_UNCHECKED)          /* a takeover takes no notice of another one */                 \
+        X(END_UNCHECKED)           /* nor does what ends a session, of its version */              \
+        X(FENCE_IGNORED)           /* a primary that was replaced goes on */
 /* clang-format on */
 
 enum session_mutant {

@@ -8,15 +8,15 @@
 
 #include <assert.h>
 
-struct principal *principal_take(struct store *store, const struct cmi_hash *hash, int *ret_full)
+struct principal *principal_take(struct store *store, const struct cmi_id *hash, int *ret_full)
 {
         struct principal **slot = table_principal_slot(store, hash);
         struct principal *principal = *slot;
 
-        if (principal && cmi_hash_equal(&principal->hash, hash)) {
+        if (principal && cmi_id_equal(&principal->hash, hash)) {
                 return principal;
         }
-        principal = room_take(store, ROOM_TOMBSTONES, sizeof(*principal), 0, ret_full);
+        principal = room_take(store, ROOM_KEYS, sizeof(*principal), 0, ret_full);
         if (principal) {
                 *principal = (struct principal){.due = {.index = DUE_NONE, .is_principal = true},
                                 .hash = *hash,
@@ -30,11 +30,11 @@ struct principal *principal_take(struct store *store, const struct cmi_hash *has
 void principal_settle(struct store *store, struct principal *principal)
 {
         if (principal->n_sessions == 0 && principal->n_counts == 0 &&
-                        principal->blocked_until_ms == 0) {
+                        principal->blocked.until_ms == 0) {
                 *table_principal_slot(store, &principal->hash) = principal->next;
                 due_remove(store, &principal->due);
                 store->status.n_principals--;
-                room_give(store, ROOM_TOMBSTONES, principal, sizeof(*principal));
+                room_give(store, ROOM_KEYS, principal, sizeof(*principal));
         }
 }
 
@@ -66,49 +66,53 @@ bool principal_allows(struct store *store, const struct cmi_session *session)
         return true;
 }
 
-bool principal_is_blocked(
-                struct store *store, struct cmi_time now, const struct cmi_session *session)
+bool principal_is_blocked(struct store *store, struct cmi_time now, const struct cmi_id *hash)
+{
+        const struct principal *principal = table_find_principal(store, hash);
+
+        return principal && principal->blocked.until_ms != 0 &&
+               !life_is_over(store, &principal->blocked, now) && !SESSION_MUTANT(COUNT_FORGOTTEN);
+}
+
+void principal_give_vector(struct store *store, struct cmi_session *session)
 {
         const struct principal *principal = table_find_principal(store, &session->principal);
 
-        return principal && (utc_ms(now) < principal->blocked_until_ms ||
-                                            now.mono_ns < principal->blocked_until_ns);
+        for (uint32_t i = 0; principal && i < principal->n_counts; i++) {
+                const struct cmi_principal_count *count = &principal->counts[i].count;
+
+                session->vector[session->n_vector++] =
+                                (struct cmi_session_count){count->node, count->count};
+        }
 }
 
-static bool covers_all(const struct cmi_session *session, struct cmi_time now,
-                const struct cmi_principal *counts)
+/*
+ * When counts are raised, who has many sessions ends none of them at once, for that would take as
+ * long as there are sessions: each is looked at before anybody sees it, and the rest bit by bit.
+ */
+bool principal_check(struct store *store, struct cmi_time now, struct entry *entry)
 {
-        for (uint32_t i = 0; i < counts->n_counts; i++) {
-                if (counts->counts[i].until_ms > utc_ms(now) &&
-                                !covers(session, &counts->counts[i])) {
-                        return false;
-                }
+        struct body *body = entry->body;
+        struct principal *principal = body ? body->principal : NULL;
+        struct store_view view;
+
+        if (!principal || body->checked_no == principal->counts_no ||
+                        SESSION_MUTANT(PRINCIPAL_NEW_ONLY)) {
+                return true;
         }
+        entry_view(entry, &view);
+        if (body->checked_no < principal->lost_no || !principal_allows(store, &view.session)) {
+                entry_empty(store, now, entry, CMI_TOMBSTONE_PRINCIPAL, STORE_GONE_PRINCIPAL);
+                return false;
+        }
+        body->checked_no = principal->counts_no;
         return true;
 }
 
-/* Sessions that are here were allowed by what was known before. */
-static void end_sessions(
-                struct store *store, struct cmi_time now, const struct cmi_principal *counts)
+static void check_all_again(struct principal *principal)
 {
-        const struct principal *principal = table_find_principal(store, &counts->principal);
-        struct body *body = principal ? principal->sessions : NULL;
-        struct body *next;
-
-        if (SESSION_MUTANT(PRINCIPAL_NEW_ONLY)) {
-                return;
-        }
-        for (; body; body = next) {
-                struct entry *entry = body->entry;
-                struct store_view view;
-
-                next = body->next;
-                entry_view(entry, &view);
-                if (!covers_all(&view.session, now, counts)) {
-                        entry_empty(store, entry, CMI_TOMBSTONE_PRINCIPAL, STORE_GONE_PRINCIPAL);
-                        due_entry(store, now, entry);
-                }
-        }
+        principal->counts_no++;
+        principal->unchecked = principal->sessions;
 }
 
 /* Counts */
@@ -116,7 +120,7 @@ static void end_sessions(
 static void drop_counts(struct store *store, struct principal *principal)
 {
         if (principal->counts) {
-                room_give(store, ROOM_TOMBSTONES, principal->counts,
+                room_give(store, ROOM_KEYS, principal->counts,
                                 principal->n_room * sizeof(struct count));
         }
         principal->counts = NULL;
@@ -134,7 +138,7 @@ static int grow(struct store *store, struct principal *principal)
         if (n < principal->n_room) {
                 return 0;
         }
-        counts = room_take(store, ROOM_TOMBSTONES, (n + 1) * sizeof(*counts), 0, &full);
+        counts = room_take(store, ROOM_KEYS, (n + 1) * sizeof(*counts), 0, &full);
         if (!counts) {
                 return full;
         }
@@ -148,56 +152,66 @@ static int grow(struct store *store, struct principal *principal)
         return 0;
 }
 
+/* Return: its place, where it may have to be put; NULL: no room for it. */
+static struct count *place_of(struct store *store, struct principal *principal,
+                const struct cmi_id *node, int *ret_full)
+{
+        uint32_t n = principal->n_counts;
+        uint32_t i = 0;
+
+        while (i < n && cmi_id_compare(&principal->counts[i].count.node, node) < 0) {
+                i++;
+        }
+        if (i < n && cmi_id_equal(&principal->counts[i].count.node, node)) {
+                return &principal->counts[i];
+        }
+        *ret_full = n == CMI_SESSION_VECTOR_MAX ? STORE_FULL_NODES : grow(store, principal);
+        if (*ret_full != 0) {
+                return NULL;
+        }
+        assert(principal->counts != NULL);
+        principal->n_counts++;
+        memmove(&principal->counts[i + 1], &principal->counts[i],
+                        (n - i) * sizeof(principal->counts[0]));
+        principal->counts[i] = (struct count){.count = {.node = *node}};
+        return &principal->counts[i];
+}
+
 /* Return: STORED, SAME, or what is full. */
 static int merge_count(struct store *store, struct cmi_time now, struct principal *principal,
                 const struct cmi_principal_count *count)
 {
-        struct cmi_principal_count *known;
-        uint32_t i = 0;
         int r = STORE_SAME;
+        struct count *known = place_of(store, principal, &count->node, &r);
 
-        while (i < principal->n_counts &&
-                        cmi_id_compare(&principal->counts[i].count.node, &count->node) < 0) {
-                i++;
+        if (!known) {
+                return r;
         }
-        if (i == principal->n_counts ||
-                        !cmi_id_equal(&principal->counts[i].count.node, &count->node)) {
-                uint32_t n = principal->n_counts;
-
-                r = n == CMI_SESSION_VECTOR_MAX ? STORE_FULL_PRINCIPAL : grow(store, principal);
-                if (r != 0) {
-                        return r;
-                }
-                assert(principal->counts != NULL);
-                principal->n_counts++;
-                memmove(&principal->counts[i + 1], &principal->counts[i],
-                                (n - i) * sizeof(principal->counts[0]));
-                principal->counts[i] = (struct count){.count = {.node = count->node}};
-        }
-        known = &principal->counts[i].count;
-        if (count->count > known->count ||
-                        (SESSION_MUTANT(COUNTS_REPLACED) && count->count != known->count)) {
-                known->count = count->count;
+        if (count->count > known->count.count ||
+                        (SESSION_MUTANT(COUNTS_REPLACED) && count->count != known->count.count)) {
+                known->count.count = count->count;
+                check_all_again(principal);
                 r = STORE_STORED;
         }
-        if (count->until_ms > known->until_ms) {
-                known->until_ms = count->until_ms;
+        if (count->until_ms > known->count.until_ms) {
+                known->count.until_ms = count->until_ms;
                 r = STORE_STORED;
         }
-        if (due_at_ns(now, known->until_ms) > principal->counts[i].forget_ns) {
-                principal->counts[i].forget_ns = due_at_ns(now, known->until_ms);
-        }
+        life_extend(&known->life, now, count->until_ms);
         return r;
 }
 
-static void set_due(struct store *store, struct principal *principal)
+static void set_due(struct store *store, struct cmi_time now, struct principal *principal)
 {
-        uint64_t at_ns =
-                        principal->blocked_until_ms != 0 ? principal->blocked_until_ns : UINT64_MAX;
+        uint64_t at_ns = principal->unchecked ? now.mono_ns : UINT64_MAX;
 
-        for (uint32_t i = 0; i < principal->n_counts; i++) {
-                if (principal->counts[i].forget_ns < at_ns) {
-                        at_ns = principal->counts[i].forget_ns;
+        for (uint32_t i = 0; i <= principal->n_counts; i++) {
+                const struct life *life = i < principal->n_counts ? &principal->counts[i].life
+                                                                  : &principal->blocked;
+                uint64_t life_ns = life_due_ns(store, life, now);
+
+                if (life->until_ms != 0 && life_ns < at_ns) {
+                        at_ns = life_ns;
                 }
         }
         if (at_ns != UINT64_MAX) {
@@ -207,126 +221,164 @@ static void set_due(struct store *store, struct principal *principal)
         }
 }
 
-/* A count was lost: no session of this principal is known to be allowed until it is over. */
-static void block(struct store *store, struct cmi_time now, struct principal *principal,
-                uint64_t until_ms)
+/*
+ * A count was lost. Whom it ends cannot be told later, so all end that are here, and until it is
+ * over no other session of this principal is known to be allowed.
+ */
+static void lose_count(struct principal *principal, struct cmi_time now, uint64_t until_ms)
 {
-        if (SESSION_MUTANT(OVERFLOW_FORGOTTEN)) {
-                return;
-        }
-        if (principal->blocked_until_ms < until_ms) {
-                principal->blocked_until_ms = until_ms;
-        }
-        if (principal->blocked_until_ns < due_at_ns(now, until_ms)) {
-                principal->blocked_until_ns = due_at_ns(now, until_ms);
+        if (!SESSION_MUTANT(OVERFLOW_FORGOTTEN)) {
+                life_extend(&principal->blocked, now, until_ms);
+                check_all_again(principal);
+                principal->lost_no = principal->counts_no;
         }
 }
 
-static int merge_counts(
-                struct store *store, struct cmi_time now, const struct cmi_principal *counts)
+static int merge_bounded(struct store *store, struct cmi_time now, const struct cmi_id *hash,
+                const struct cmi_principal_count *count)
 {
-        int outcome = STORE_EXPIRED;
+        int r = 0;
+        struct principal *principal = principal_take(store, hash, &r);
+
+        if (!principal) {
+                if (!SESSION_MUTANT(OVERFLOW_FORGOTTEN)) {
+                        life_extend(&store->blocked, now, count->until_ms);
+                }
+                return r;
+        }
+        r = merge_count(store, now, principal, count);
+        if (store_is_full(r)) {
+                lose_count(principal, now, count->until_ms);
+        }
+        set_due(store, now, principal);
+        principal_settle(store, principal);
+        return r;
+}
+
+int principal_merge(struct store *store, struct cmi_time now, const struct cmi_principal *counts)
+{
+        int outcome = STORE_SAME;
 
         for (uint32_t i = 0; i < counts->n_counts; i++) {
-                const struct cmi_principal_count *count = &counts->counts[i];
-                struct principal *principal;
-                int r = 0;
+                struct cmi_principal_count count = counts->counts[i];
+                int r;
 
-                if (count->until_ms <= utc_ms(now)) {
-                        continue;
+                if (count.until_ms > life_end_max_ms(store, now, 2)) {
+                        count.until_ms = life_end_max_ms(store, now, 2);
                 }
-                principal = principal_take(store, &counts->principal, &r);
-                if (principal) {
-                        r = merge_count(store, now, principal, count);
-                        if (store_is_full(r)) {
-                                block(store, now, principal, count->until_ms);
-                        }
-                        set_due(store, principal);
-                        principal_settle(store, principal);
-                } else {
-                        due_block(store, now, count->until_ms);
+                r = merge_bounded(store, now, &counts->principal, &count);
+                if (!store_is_full(r) && utc_ms(now) >= count.until_ms + store->options.margin_ms) {
+                        r = STORE_EXPIRED;
                 }
-                if (store_is_full(r) || (r == STORE_STORED && !store_is_full(outcome)) ||
-                                outcome == STORE_EXPIRED) {
+                if (store_is_full(r) || outcome == STORE_SAME ||
+                                (r == STORE_EXPIRED && !store_is_full(outcome))) {
                         outcome = r;
                 }
         }
         return outcome;
 }
 
-int principal_merge(struct store *store, struct cmi_time now, const struct cmi_principal *counts)
+/* Room, and a place, for this node's count. Return: 0, or what is full. */
+static int make_place(struct store *store, const struct cmi_id *hash, const struct cmi_id *node,
+                uint64_t *ret_known)
 {
-        int outcome = merge_counts(store, now, counts);
-
-        end_sessions(store, now, counts);
-        return outcome;
-}
-
-int store_principal_next(struct store *store, struct cmi_time now, const struct cmi_hash *hash,
-                const struct cmi_id *node, struct cmi_principal *ret_principal)
-{
-        const struct principal *principal = table_find_principal(store, hash);
-        uint64_t count = utc_ms(now);
-        bool has_place = !principal || principal->n_counts < CMI_SESSION_VECTOR_MAX;
+        const size_t size = sizeof(struct principal) + STORE_RAISERS_MAX * sizeof(struct count);
+        struct principal *principal = table_find_principal(store, hash);
+        int r = 0;
 
         for (uint32_t i = 0; principal && i < principal->n_counts; i++) {
-                const struct cmi_principal_count *known = &principal->counts[i].count;
-
-                if (cmi_id_equal(&known->node, node)) {
-                        count = known->count < count ? count : known->count + 1;
-                        has_place = true;
+                if (cmi_id_equal(&principal->counts[i].count.node, node)) {
+                        *ret_known = principal->counts[i].count.count;
+                        return 0;
                 }
         }
-        if (!has_place) {
-                return STORE_FULL_PRINCIPAL;
+        if (principal && principal->n_counts >= STORE_RAISERS_MAX) {
+                return STORE_FULL_NODES;
+        }
+        if (!room_has_keys(store, size, RESERVE_NEW)) {
+                return STORE_FULL_KEYS;
+        }
+        principal = principal_take(store, hash, &r);
+        if (!principal) {
+                return r;
+        }
+        r = grow(store, principal);
+        if (r != 0) {
+                principal_settle(store, principal);
+        }
+        return r;
+}
+
+int store_principal_raise(struct store *store, struct cmi_time now, const struct cmi_id *hash,
+                const struct cmi_id *node, struct cmi_principal *ret_principal)
+{
+        uint64_t known = 0;
+        int r = make_place(store, hash, node, &known);
+
+        if (r != 0) {
+                store->status.n_refused++;
+                return r;
         }
         *ret_principal = (struct cmi_principal){
                         .principal = *hash,
                         .n_counts = 1,
-                        .counts = {{*node, count,
-                                        utc_ms(now) + CMI_SESSION_LIFE_MAX_MS +
-                                                        CMI_SESSION_MARGIN_MS}},
+                        .counts = {{*node, later(known + 1, utc_ms(now)),
+                                        life_end_max_ms(store, now, 1)}},
         };
-        return 0;
+        return principal_merge(store, now, ret_principal);
 }
 
-bool principal_expire(struct store *store, struct cmi_time now, struct principal *principal)
+/* Time */
+
+static int check_some(struct store *store, struct cmi_time now, struct principal *principal)
 {
+        principal->n_sessions++; /* so that it outlives them */
+        for (uint32_t n = 0; principal->unchecked && n < STORE_ENDED_AT_ONCE; n++) {
+                struct body *body = principal->unchecked;
+
+                principal->unchecked = body->next;
+                principal_check(store, now, body->entry);
+        }
+        principal->n_sessions--;
+        return STORE_CHECKED;
+}
+
+static int drop_what_is_over(struct store *store, struct cmi_time now, struct principal *principal)
+{
+        bool is_any = false;
         uint32_t n = 0;
-        bool is_any;
 
         for (uint32_t i = 0; i < principal->n_counts; i++) {
-                struct count *count = &principal->counts[i];
-
-                if (count->forget_ns <= now.mono_ns) {
-                        if (count->count.until_ms <= utc_ms(now)) {
-                                continue;
-                        }
-                        count->forget_ns = due_at_ns(now, count->count.until_ms);
-                }
-                principal->counts[n++] = *count;
-        }
-        is_any = n < principal->n_counts;
-        if (principal->blocked_until_ms != 0 && principal->blocked_until_ns <= now.mono_ns) {
-                if (principal->blocked_until_ms <= utc_ms(now)) {
-                        principal->blocked_until_ms = 0;
+                if (life_is_over(store, &principal->counts[i].life, now)) {
                         is_any = true;
                 } else {
-                        principal->blocked_until_ns = due_at_ns(now, principal->blocked_until_ms);
+                        principal->counts[n++] = principal->counts[i];
                 }
         }
         principal->n_counts = n;
         if (n == 0) {
                 drop_counts(store, principal);
         }
-        set_due(store, principal);
+        if (principal->blocked.until_ms != 0 && life_is_over(store, &principal->blocked, now)) {
+                principal->blocked = (struct life){0};
+                is_any = true;
+        }
+        return is_any ? STORE_FORGOTTEN : STORE_CHECKED;
+}
+
+int principal_expire(struct store *store, struct cmi_time now, struct principal *principal)
+{
+        int r = principal->unchecked ? check_some(store, now, principal)
+                                     : drop_what_is_over(store, now, principal);
+
+        set_due(store, now, principal);
         principal_settle(store, principal);
-        return is_any;
+        return r;
 }
 
 void principal_forget(struct store *store, struct principal *principal)
 {
         drop_counts(store, principal);
-        principal->blocked_until_ms = 0;
+        principal->blocked = (struct life){0};
         principal_settle(store, principal);
 }

@@ -5,20 +5,30 @@
 #include <assert.h>
 #include <errno.h>
 
+#define IDLE_AGAIN_MS 1000
+
 static uint64_t *used(struct store *store, enum room room)
 {
-        return room == ROOM_RECORDS ? &store->status.record_bytes : &store->status.tombstone_bytes;
+        return room == ROOM_RECORDS ? &store->status.record_bytes : &store->status.key_bytes;
+}
+
+bool room_has_keys(const struct store *store, size_t size, enum reserve reserve)
+{
+        uint64_t budget = store->options.key_bytes;
+
+        return store->status.key_bytes + size <=
+               budget - (reserve != RESERVE_NONE ? budget / reserve : 0);
 }
 
 void *room_take(struct store *store, enum room room, size_t size, size_t credit, int *ret_full)
 {
         const struct store_options *options = &store->options;
-        uint64_t budget = room == ROOM_RECORDS ? options->record_bytes : options->tombstone_bytes;
+        uint64_t budget = room == ROOM_RECORDS ? options->record_bytes : options->key_bytes;
         void *memory;
 
         assert(credit <= *used(store, room));
         if (*used(store, room) - credit + size > budget) {
-                *ret_full = room == ROOM_RECORDS ? STORE_FULL_RECORDS : STORE_FULL_TOMBSTONES;
+                *ret_full = room == ROOM_RECORDS ? STORE_FULL_RECORDS : STORE_FULL_KEYS;
                 return NULL;
         }
         memory = options->memory.alloc(options->memory.context, size);
@@ -82,7 +92,7 @@ static bool has_tables(struct store *store)
         size_t smallest = sizeof(struct entry) < sizeof(struct principal)
                                           ? sizeof(struct entry)
                                           : sizeof(struct principal);
-        uint64_t n_max = store->options.tombstone_bytes / smallest;
+        uint64_t n_max = store->options.key_bytes / smallest;
 
         if (n_max >= DUE_NONE) {
                 return false;
@@ -96,12 +106,18 @@ static bool has_tables(struct store *store)
         return store->entries && store->principals && store->heap;
 }
 
+static void use_default(uint64_t *value, uint64_t usual)
+{
+        *value = *value != 0 ? *value : usual;
+}
+
 int store_new(const struct store_options *options, struct store **ret_store)
 {
         struct store *store;
 
-        if (options->record_bytes < STORE_MEMORY_MIN ||
-                        options->tombstone_bytes < STORE_MEMORY_MIN) {
+        if (options->record_bytes < STORE_MEMORY_MIN || options->key_bytes < STORE_MEMORY_MIN ||
+                        options->life_max_ms > CMI_SESSION_LIFE_MAX_MS ||
+                        options->margin_ms > CMI_SESSION_LIFE_MAX_MS) {
                 return -EINVAL;
         }
         store = options->memory.alloc(options->memory.context, sizeof(*store));
@@ -109,6 +125,9 @@ int store_new(const struct store_options *options, struct store **ret_store)
                 return -ENOMEM;
         }
         *store = (struct store){.options = *options, .status.fixed_bytes = sizeof(*store)};
+        use_default(&store->options.margin_ms, CMI_SESSION_MARGIN_MS);
+        use_default(&store->options.life_max_ms, CMI_SESSION_LIFE_MAX_MS);
+        use_default(&store->options.idle_again_ms, IDLE_AGAIN_MS);
         if (!has_tables(store)) {
                 store_free(store);
                 return -ENOMEM;
@@ -138,7 +157,7 @@ struct store *store_free(struct store *store)
                         }
                 }
                 drop_principals(store);
-                assert(store->status.record_bytes == 0 && store->status.tombstone_bytes == 0);
+                assert(store->status.record_bytes == 0 && store->status.key_bytes == 0);
         }
         table_free(store, store->entries, sizeof(void *) << store->entry_bits);
         table_free(store, store->principals, sizeof(void *) << store->principal_bits);
@@ -147,10 +166,20 @@ struct store *store_free(struct store *store)
         return NULL;
 }
 
+bool room_is_blocked(const struct store *store, struct cmi_time now)
+{
+        return store->blocked.until_ms != 0 && !life_is_over(store, &store->blocked, now);
+}
+
 struct store_status store_status(const struct store *store, struct cmi_time now)
 {
         struct store_status status = store->status;
 
-        status.is_blocked = due_is_blocked(store, now);
+        status.is_blocked = room_is_blocked(store, now);
         return status;
+}
+
+void store_unblock(struct store *store)
+{
+        store->blocked = (struct life){0};
 }

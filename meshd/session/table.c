@@ -5,8 +5,9 @@
  * to go on from.
  */
 #include "meshd/session/state.h"
+#include "wire/fields.h"
 
-static uint32_t bucket_of(const struct cmi_hash *hash, uint32_t bits)
+static uint32_t bucket_of(const struct cmi_id *hash, uint32_t bits)
 {
         uint32_t first = (uint32_t)hash->bytes[0] << 24 | (uint32_t)hash->bytes[1] << 16 |
                          (uint32_t)hash->bytes[2] << 8 | (uint32_t)hash->bytes[3];
@@ -14,185 +15,255 @@ static uint32_t bucket_of(const struct cmi_hash *hash, uint32_t bits)
         return first >> (32 - bits);
 }
 
-struct entry **table_slot(struct store *store, const struct cmi_hash *key)
+struct entry **table_slot(struct store *store, const struct cmi_id *key)
 {
         struct entry **slot = &store->entries[bucket_of(key, store->entry_bits)];
 
-        while (*slot && cmi_hash_compare(&(*slot)->key, key) < 0) {
+        while (*slot && cmi_id_compare(&(*slot)->key, key) < 0) {
                 slot = &(*slot)->next;
         }
         return slot;
 }
 
-struct entry *table_find(struct store *store, const struct cmi_hash *key)
+static struct entry *look_up(struct store *store, const struct cmi_id *key)
 {
         struct entry *entry = *table_slot(store, key);
 
-        return entry && cmi_hash_equal(&entry->key, key) ? entry : NULL;
+        return entry && cmi_id_equal(&entry->key, key) ? entry : NULL;
 }
 
-struct principal **table_principal_slot(struct store *store, const struct cmi_hash *hash)
+/* What is over, or ended by its principal's counts, becomes it when it is looked at. */
+static struct entry *refresh(struct store *store, struct cmi_time now, struct entry *entry)
+{
+        if (due_is_ended(entry, now)) {
+                struct cmi_id key = entry->key;
+
+                due_end(store, now, entry);
+                return look_up(store, &key);
+        }
+        principal_check(store, now, entry);
+        return entry;
+}
+
+struct entry *table_find(struct store *store, struct cmi_time now, const struct cmi_id *key)
+{
+        struct entry *entry = look_up(store, key);
+
+        return entry ? refresh(store, now, entry) : NULL;
+}
+
+struct principal **table_principal_slot(struct store *store, const struct cmi_id *hash)
 {
         struct principal **slot = &store->principals[bucket_of(hash, store->principal_bits)];
 
-        while (*slot && cmi_hash_compare(&(*slot)->hash, hash) < 0) {
+        while (*slot && cmi_id_compare(&(*slot)->hash, hash) < 0) {
                 slot = &(*slot)->next;
         }
         return slot;
 }
 
-struct principal *table_find_principal(struct store *store, const struct cmi_hash *hash)
+struct principal *table_find_principal(struct store *store, const struct cmi_id *hash)
 {
         struct principal *principal = *table_principal_slot(store, hash);
 
-        return principal && cmi_hash_equal(&principal->hash, hash) ? principal : NULL;
+        return principal && cmi_id_equal(&principal->hash, hash) ? principal : NULL;
 }
 
-int store_find(struct store *store, struct cmi_time now, const struct cmi_hash *key,
-                struct store_view *ret_view)
+struct store_state table_state(const struct entry *entry, struct cmi_time now)
 {
-        const struct entry *entry = table_find(store, key);
+        struct store_state state = {.found = STORE_ABSENT};
 
         if (!entry) {
+                return state;
+        }
+        state = (struct store_state){
+                        .reason = entry->reason,
+                        .version = entry->version,
+                        .holder = {.no = entry->holder_no},
+                        .fence = entry->fence,
+        };
+        if (!entry->body) {
+                state.found = entry->reason == 0 ? STORE_ABSENT : STORE_DEAD;
+                return state;
+        }
+        state.holder = entry->body->holder;
+        state.found = entry_is_expired(entry, now)                          ? STORE_EXPIRED
+                      : entry->is_behind && !SESSION_MUTANT(BEHIND_UNKNOWN) ? STORE_BEHIND
+                                                                            : STORE_STORED;
+        return state;
+}
+
+int store_find(struct store *store, struct cmi_time now, const struct cmi_id *key,
+                struct store_view *ret_view)
+{
+        const struct entry *entry = table_find(store, now, key);
+        int found = table_state(entry, now).found;
+
+        if (entry && found != STORE_EXPIRED && found != STORE_ABSENT) {
+                entry_view(entry, ret_view);
+        }
+        return found;
+}
+
+int store_note(struct store *store, const struct cmi_id *key,
+                const struct cmi_session_version *version, uint64_t note)
+{
+        struct entry *entry = look_up(store, key);
+
+        if (entry_is_unknown(entry)) {
                 return STORE_ABSENT;
         }
-        if (entry->body && entry_is_over(entry, now)) {
-                return STORE_EXPIRED;
+        if (cmi_session_version_compare(version, &entry->version) != 0) {
+                return STORE_CHANGED;
         }
-        entry_view(entry, ret_view);
-        return entry->body ? STORE_STORED : STORE_DEAD;
+        entry->note = note;
+        return 0;
 }
 
 /* Walking */
 
-/* The first one from @key on. */
-static struct entry *entry_from(struct store *store, const struct cmi_hash *key)
-{
-        struct entry *entry = *table_slot(store, key);
-
-        for (uint32_t i = bucket_of(key, store->entry_bits) + 1;
-                        !entry && i < 1u << store->entry_bits; i++) {
-                entry = store->entries[i];
-        }
-        return entry;
-}
-
-static struct principal *principal_from(struct store *store, const struct cmi_hash *hash)
-{
-        struct principal *principal = *table_principal_slot(store, hash);
-
-        for (uint32_t i = bucket_of(hash, store->principal_bits) + 1;
-                        !principal && i < 1u << store->principal_bits; i++) {
-                principal = store->principals[i];
-        }
-        return principal;
-}
-
 /* To just behind @key. */
-static void step(struct store_cursor *cursor, const struct cmi_hash *key)
+static void pass(struct store_cursor *cursor, const struct cmi_id *key)
 {
-        cursor->is_done = cmi_hash_compare(key, &cursor->last) >= 0;
+        cursor->is_done = cmi_id_compare(key, &cursor->last) >= 0;
         cursor->at = *key;
         for (size_t i = sizeof(cursor->at.bytes); i-- > 0 && ++cursor->at.bytes[i] == 0;) {
         }
 }
 
-static struct entry *next_entry(struct store *store, struct cmi_time now, enum store_kind kind,
+/* To the beginning of the next bucket, for there is no more in this one. */
+static void pass_bucket(struct store_cursor *cursor, uint32_t bits)
+{
+        uint64_t next = ((uint64_t)bucket_of(&cursor->at, bits) + 1) << (32 - bits);
+
+        cursor->at = (struct cmi_id){{(uint8_t)(next >> 24), (uint8_t)(next >> 16),
+                        (uint8_t)(next >> 8), (uint8_t)next}};
+        cursor->is_done = next > UINT32_MAX || cmi_id_compare(&cursor->at, &cursor->last) > 0;
+}
+
+static bool is_told(const struct store *store, const struct entry *entry, struct cmi_time now)
+{
+        return entry->body ? !entry_is_expired(entry, now)
+                           : entry->reason != 0 && life_is_told(store, &entry->life, now);
+}
+
+/* Takes a step. Return: what it came by; NULL: nothing that is to be given. */
+static struct entry *step_entry(struct store *store, struct cmi_time now, enum store_kind kind,
                 struct store_cursor *cursor)
 {
-        while (!cursor->is_done) {
-                struct entry *entry = entry_from(store, &cursor->at);
+        struct entry *entry = *table_slot(store, &cursor->at);
 
-                if (!entry || cmi_hash_compare(&entry->key, &cursor->last) > 0) {
-                        cursor->is_done = true;
-                        break;
-                }
-                step(cursor, &entry->key);
-                if ((kind & (entry->body ? STORE_RECORDS : STORE_TOMBSTONES)) != 0 &&
-                                !entry_is_over(entry, now)) {
-                        return entry;
-                }
+        cursor->steps--;
+        if (!entry) {
+                pass_bucket(cursor, store->entry_bits);
+                return NULL;
         }
-        return NULL;
+        if (cmi_id_compare(&entry->key, &cursor->last) > 0) {
+                cursor->is_done = true;
+                return NULL;
+        }
+        pass(cursor, &entry->key);
+        entry = refresh(store, now, entry);
+        return entry && (kind & (entry->body ? STORE_RECORDS : STORE_TOMBSTONES)) != 0 &&
+                                               is_told(store, entry, now)
+                               ? entry
+                               : NULL;
 }
 
-bool store_next(struct store *store, struct cmi_time now, enum store_kind kind,
+int store_next(struct store *store, struct cmi_time now, enum store_kind kind,
                 struct store_cursor *cursor, struct store_view *ret_view)
 {
-        const struct entry *entry = next_entry(store, now, kind, cursor);
+        while (!cursor->is_done && cursor->steps > 0) {
+                const struct entry *entry = step_entry(store, now, kind, cursor);
 
-        if (entry) {
-                entry_view(entry, ret_view);
+                if (entry) {
+                        entry_view(entry, ret_view);
+                        return STORE_GIVEN;
+                }
         }
-        return entry != NULL;
+        return cursor->is_done ? STORE_WALKED : STORE_PAUSED;
 }
 
-static void view_principal(const struct principal *principal, struct cmi_principal *ret_principal)
+static void view_principal(const struct store *store, struct cmi_time now,
+                const struct principal *principal, struct cmi_principal *ret_principal)
 {
         *ret_principal = (struct cmi_principal){.principal = principal->hash};
-        ret_principal->n_counts = principal->n_counts;
         for (uint32_t i = 0; i < principal->n_counts; i++) {
-                ret_principal->counts[i] = principal->counts[i].count;
+                if (life_is_told(store, &principal->counts[i].life, now)) {
+                        ret_principal->counts[ret_principal->n_counts++] =
+                                        principal->counts[i].count;
+                }
         }
 }
 
-bool store_next_principal(struct store *store, struct store_cursor *cursor,
+int store_next_principal(struct store *store, struct cmi_time now, struct store_cursor *cursor,
                 struct cmi_principal *ret_principal)
 {
-        while (!cursor->is_done) {
-                const struct principal *principal = principal_from(store, &cursor->at);
+        while (!cursor->is_done && cursor->steps > 0) {
+                const struct principal *principal = *table_principal_slot(store, &cursor->at);
 
-                if (!principal || cmi_hash_compare(&principal->hash, &cursor->last) > 0) {
+                cursor->steps--;
+                if (!principal) {
+                        pass_bucket(cursor, store->principal_bits);
+                        continue;
+                }
+                if (cmi_id_compare(&principal->hash, &cursor->last) > 0) {
                         cursor->is_done = true;
                         break;
                 }
-                step(cursor, &principal->hash);
-                if (principal->n_counts > 0) {
-                        view_principal(principal, ret_principal);
-                        return true;
+                pass(cursor, &principal->hash);
+                view_principal(store, now, principal, ret_principal);
+                if (ret_principal->n_counts > 0) {
+                        return STORE_GIVEN;
                 }
         }
-        return false;
+        return cursor->is_done ? STORE_WALKED : STORE_PAUSED;
 }
 
-int store_principal(struct store *store, const struct cmi_hash *hash,
+int store_principal(struct store *store, struct cmi_time now, const struct cmi_id *hash,
                 struct cmi_principal *ret_principal)
 {
         const struct principal *principal = table_find_principal(store, hash);
 
-        if (!principal || principal->n_counts == 0) {
-                return STORE_ABSENT;
+        if (principal) {
+                view_principal(store, now, principal, ret_principal);
         }
-        view_principal(principal, ret_principal);
-        return 0;
+        return principal && ret_principal->n_counts > 0 ? 0 : STORE_ABSENT;
 }
 
 /* Of what two stores must have alike; the sum does not depend on the order. */
 static uint64_t digest_of(const struct entry *entry)
 {
+        static const struct cmi_id none;
         uint8_t bytes[256];
         struct cmi_writer writer = cmi_writer(bytes, sizeof(bytes));
-        struct store_view view;
+        const struct body *body = entry->body;
 
-        if (entry->body) {
-                return entry->body->sum;
-        }
-        entry_view(entry, &view);
-        cmi_tombstone_write(&writer, &view.tombstone);
+        cmi_write_id(&writer, &entry->key);
+        cmi_write_uint(&writer, entry->version.epoch.counter);
+        cmi_write_id(&writer, &entry->version.epoch.opener);
+        cmi_write_uint(&writer, entry->version.epoch.incarnation);
+        cmi_write_uint(&writer, entry->version.seq);
+        cmi_write_id(&writer, &entry->version.writer);
+        cmi_write_uint(&writer, entry_is_final(entry) ? entry->reason : body == NULL);
+        cmi_write_id(&writer, body ? &body->save_id : &none);
+        cmi_write_uint(&writer, body ? body->blob_sum : 0);
         return cmi_session_sum(cmi_written(&writer));
 }
 
-struct store_digest store_digest(struct store *store, struct cmi_time now,
-                const struct cmi_hash *first, const struct cmi_hash *last)
+int store_digest(struct store *store, struct cmi_time now, uint64_t at_ms,
+                struct store_cursor *cursor, struct store_digest *digest)
 {
-        struct store_cursor cursor = {.at = *first, .last = *last};
-        struct store_digest digest = {0};
-        const struct entry *entry;
+        uint64_t cut_ms = at_ms + store->options.margin_ms / 2;
 
-        while ((entry = next_entry(store, now, STORE_BOTH, &cursor)) != NULL) {
-                digest.n_records += entry->body != NULL;
-                digest.n_tombstones += entry->body == NULL;
-                digest.sum += digest_of(entry);
+        while (!cursor->is_done && cursor->steps > 0) {
+                const struct entry *entry = step_entry(store, now, STORE_BOTH, cursor);
+
+                if (entry && entry->life.until_ms > cut_ms) {
+                        digest->n_records += entry->body != NULL;
+                        digest->n_tombstones += entry->body == NULL;
+                        digest->sum += digest_of(entry);
+                }
         }
-        return digest;
+        return cursor->is_done ? STORE_WALKED : STORE_PAUSED;
 }

@@ -19,7 +19,7 @@ static bool is_allowed(const struct play *play, const struct cmi_session *sessio
                 uint64_t had = 0;
 
                 if (play->things[i].way != STORE_PRINCIPAL ||
-                                !cmi_hash_equal(&counts->principal, &session->principal)) {
+                                !cmi_id_equal(&counts->principal, &session->principal)) {
                         continue;
                 }
                 for (uint32_t k = 0; k < session->n_vector; k++) {
@@ -34,64 +34,116 @@ static bool is_allowed(const struct play *play, const struct cmi_session *sessio
         return true;
 }
 
-/* A record or a tombstone that yields, as the words of docs/explanation/sessions.md have it. */
-static int compare_words(const struct cmi_tombstone *a, const struct cmi_tombstone *b)
+/* Where a record or a tombstone that yields stands: as docs/explanation/sessions.md has it. */
+struct word {
+        struct cmi_session_version version;
+        uint64_t holder_no;
+};
+
+static int compare_words(const struct word *a, const struct word *b)
 {
         int r = cmi_session_version_compare(&a->version, &b->version);
 
-        if (r == 0) {
-                r = (a->holder_no > b->holder_no) - (a->holder_no < b->holder_no);
-        }
-        if (r == 0) {
-                r = (a->last_touch_ms > b->last_touch_ms) - (a->last_touch_ms < b->last_touch_ms);
-        }
-        return r != 0 ? r : (a->reason > b->reason) - (a->reason < b->reason);
+        return r != 0 ? r : (a->holder_no > b->holder_no) - (a->holder_no < b->holder_no);
 }
 
-static void expect_thing(
-                const struct play *play, const struct thing *thing, struct expected *expected)
+static struct word word_of(const struct thing *thing)
 {
-        struct cmi_tombstone *best = &expected->tombstone;
-        bool is_copy = thing->way == STORE_COPY;
-        struct cmi_tombstone word = thing->tombstone;
-        uint64_t keep_ms = best->max_end_ms;
+        return thing->way == STORE_COPY
+                               ? (struct word){thing->session.version, thing->session.holder.no}
+                               : (struct word){thing->tombstone.version,
+                                                 thing->tombstone.holder_no};
+}
 
-        if (is_copy) {
-                word = rig_tombstone(&thing->session, CMI_TOMBSTONE_PRINCIPAL);
-                word.reason = is_allowed(play, &thing->session) ? 0 : CMI_TOMBSTONE_PRINCIPAL;
-        }
-        if (word.max_end_ms + (is_copy ? 0 : CMI_SESSION_MARGIN_MS) <=
-                        play_now_ms(&play->rigs[0])) {
-                return;
-        }
-        keep_ms = word.max_end_ms > keep_ms ? word.max_end_ms : keep_ms;
-        if (cmi_tombstone_is_final(best->reason) || cmi_tombstone_is_final(word.reason)) {
-                struct cmi_session_version highest =
-                                cmi_session_version_compare(&word.version, &best->version) > 0
-                                                ? word.version
-                                                : best->version;
+static bool is_about(const struct play *play, const struct thing *thing, uint32_t key)
+{
+        return thing->way != STORE_PRINCIPAL && thing->key == key &&
+               (thing->way != STORE_COPY || thing->session.max_end_ms > rig_now_ms(&play->rigs[0]));
+}
 
-                word.reason = word.reason > best->reason ? word.reason : best->reason;
-                *best = word;
-                best->version = highest;
-                best->last_touch_ms = 0;
-                best->holder_no = 0;
-        } else if (expected->outcome == STORE_ABSENT || compare_words(&word, best) > 0) {
-                *best = word;
-                expected->session = thing->session;
+static uint64_t highest(uint64_t a, uint64_t b)
+{
+        return a > b ? a : b;
+}
+
+/* What does not depend on who is on top. */
+static void expect_maxima(const struct play *play, uint32_t key, struct expected *expected,
+                struct word *top, uint64_t *touch_ms)
+{
+        for (uint32_t i = 0; i < play->n_things; i++) {
+                const struct thing *thing = &play->things[i];
+                struct word word = word_of(thing);
+                bool is_copy = thing->way == STORE_COPY;
+
+                if (!is_about(play, thing, key)) {
+                        continue;
+                }
+                expected->outcome = STORE_DEAD;
+                expected->tombstone.max_end_ms = highest(expected->tombstone.max_end_ms,
+                                is_copy ? thing->session.max_end_ms : thing->tombstone.max_end_ms);
+                if (is_copy) {
+                        *touch_ms = highest(*touch_ms, thing->session.last_touch_ms);
+                } else if (cmi_tombstone_is_final(thing->tombstone.reason)) {
+                        expected->tombstone.reason = highest(
+                                        expected->tombstone.reason, thing->tombstone.reason);
+                }
+                if (compare_words(&word, top) > 0) {
+                        *top = word;
+                }
         }
-        best->max_end_ms = keep_ms;
-        expected->outcome = best->reason == 0 ? STORE_STORED : STORE_DEAD;
+}
+
+/* Of one version and number: the one that all choose. */
+static bool is_chosen(const struct cmi_session *session, const struct cmi_session *over)
+{
+        int r = cmi_id_compare(&session->save_id, &over->save_id);
+
+        return r != 0 ? r > 0 : cmi_id_compare(&session->holder.node, &over->holder.node) > 0;
+}
+
+/* No final tombstone: those of the top place decide. */
+static void expect_top(const struct play *play, uint32_t key, const struct word *top,
+                uint64_t touch_ms, struct expected *expected)
+{
+        struct cmi_tombstone *tombstone = &expected->tombstone;
+        bool is_record = false;
+        uint64_t dead_ms = 0;
+
+        for (uint32_t i = 0; i < play->n_things; i++) {
+                const struct thing *thing = &play->things[i];
+                struct word word = word_of(thing);
+                bool is_copy = thing->way == STORE_COPY;
+
+                if (!is_about(play, thing, key) || compare_words(&word, top) != 0) {
+                        continue;
+                }
+                if (!is_copy || !is_allowed(play, &thing->session)) {
+                        tombstone->reason = highest(
+                                        tombstone->reason, is_copy ? CMI_TOMBSTONE_PRINCIPAL
+                                                                   : thing->tombstone.reason);
+                        dead_ms = highest(dead_ms, is_copy ? thing->session.last_touch_ms
+                                                           : thing->tombstone.last_touch_ms);
+                } else if (!is_record || is_chosen(&thing->session, &expected->session)) {
+                        expected->session = thing->session;
+                        is_record = true;
+                }
+        }
+        if (is_record && (tombstone->reason == 0 || touch_ms > dead_ms)) {
+                expected->outcome = STORE_STORED;
+                expected->session.last_touch_ms = touch_ms;
+        }
 }
 
 static struct expected expect_key(const struct play *play, uint32_t key)
 {
         struct expected expected = {.outcome = STORE_ABSENT};
+        struct word top = {.holder_no = 0};
+        uint64_t touch_ms = 0;
 
-        for (uint32_t i = 0; i < play->n_things; i++) {
-                if (play->things[i].way != STORE_PRINCIPAL && play->things[i].key == key) {
-                        expect_thing(play, &play->things[i], &expected);
-                }
+        expect_maxima(play, key, &expected, &top, &touch_ms);
+        expected.tombstone.version = top.version;
+        if (expected.tombstone.reason == 0) {
+                expect_top(play, key, &top, touch_ms, &expected);
         }
         return expected;
 }
@@ -99,7 +151,7 @@ static struct expected expect_key(const struct play *play, uint32_t key)
 static bool is_same_session(const struct cmi_session *a, const struct cmi_session *b)
 {
         return cmi_session_version_compare(&a->version, &b->version) == 0 &&
-               a->holder_no == b->holder_no && cmi_id_equal(&a->holder, &b->holder) &&
+               cmi_session_holder_equal(&a->holder, &b->holder) &&
                a->last_touch_ms == b->last_touch_ms && a->max_end_ms == b->max_end_ms &&
                cmi_id_equal(&a->save_id, &b->save_id) && a->blob_len == b->blob_len;
 }
@@ -107,8 +159,7 @@ static bool is_same_session(const struct cmi_session *a, const struct cmi_sessio
 static bool is_same_tombstone(const struct cmi_tombstone *a, const struct cmi_tombstone *b)
 {
         return cmi_session_version_compare(&a->version, &b->version) == 0 &&
-               a->reason == b->reason && a->max_end_ms == b->max_end_ms &&
-               a->last_touch_ms == b->last_touch_ms && a->holder_no == b->holder_no;
+               a->reason == b->reason && a->max_end_ms == b->max_end_ms;
 }
 
 static void check_key(struct play *play, struct store_rig *rig, uint32_t key)
@@ -127,11 +178,23 @@ static void check_key(struct play *play, struct store_rig *rig, uint32_t key)
         }
 }
 
-/* A version that others are not built on may lose, but somebody must be told. */
-static bool is_accounted_for(const struct store_rig *rig, const struct cmi_session *final,
-                const struct cmi_session_version *version)
+/* As it was when it was made: what it adopted since is what somebody was told of. */
+static const struct cmi_session *made(
+                const struct play *play, uint32_t key, const struct cmi_session_version *version)
 {
-        bool is_found = cmi_session_has_ancestor(final, version);
+        const struct cmi_session *session = &play->versions[key][0];
+
+        while (cmi_session_version_compare(&session->version, version) != 0) {
+                session++;
+        }
+        return session;
+}
+
+/* A version that others are not built on may lose, but somebody must be told. */
+static bool is_accounted_for(const struct play *play, const struct store_rig *rig, uint32_t key,
+                const struct cmi_session *final, const struct cmi_session_version *version)
+{
+        bool is_found = cmi_session_has_ancestor(made(play, key, &final->version), version);
 
         for (uint32_t i = 0; i < rig->n_losers && !is_found; i++) {
                 is_found = cmi_session_has_ancestor(&rig->losers[i], version);
@@ -141,20 +204,20 @@ static bool is_accounted_for(const struct store_rig *rig, const struct cmi_sessi
 
 static void check_losers(struct play *play, struct store_rig *rig)
 {
+        bool has_tombstone = false;
+
         for (uint32_t i = 0; i < play->n_things; i++) {
+                has_tombstone |= play->things[i].way != STORE_COPY;
+        }
+        for (uint32_t i = 0; i < play->n_things && !has_tombstone; i++) {
                 const struct thing *thing = &play->things[i];
                 struct store_view view;
 
-                if (thing->way == STORE_COPY && thing->session.max_end_ms > play_now_ms(rig) &&
+                if (is_about(play, thing, thing->key) &&
                                 rig_find(rig, thing->key, &view) == STORE_STORED) {
-                        bool has_tombstone = false;
-
-                        for (uint32_t k = 0; k < play->n_things; k++) {
-                                has_tombstone |= play->things[k].way != STORE_COPY;
-                        }
                         play_require(play,
-                                        has_tombstone || is_accounted_for(rig, &view.session,
-                                                                         &thing->session.version),
+                                        is_accounted_for(play, rig, thing->key, &view.session,
+                                                        &thing->session.version),
                                         "a save was lost and nobody was told");
                 }
         }
@@ -174,28 +237,32 @@ static void shuffle(struct play *play, uint32_t *order, uint32_t n)
         }
 }
 
-static void open_late(struct store_rig *rig)
+static void open_late(struct play *play, struct store_rig *rig)
 {
         rig_open(rig);
-        rig->now.real_ns += cmi_ms(12 * RIG_HOUR_MS); /* some are over by now */
+        rig->now.real_ns += cmi_ms(play->late_ms); /* some are over by now */
 }
 
+/* Twice: what a tombstone has ended comes again, as it does when stores exchange what they hold. */
 static void play_order(struct play *play, struct store_rig *rig)
 {
         uint32_t order[THINGS_MAX] = {0};
 
-        open_late(rig);
-        shuffle(play, order, play->n_things);
-        for (uint32_t i = 0; i < play->n_things; i++) {
-                play_give(rig, &play->things[order[i]]);
-                if (play_draw(play, 3) == 0) {
-                        play_give(rig, &play->things[order[play_draw(play, i + 1)]]);
+        open_late(play, rig);
+        for (int round = 0; round < 2; round++) {
+                shuffle(play, order, play->n_things);
+                for (uint32_t i = 0; i < play->n_things; i++) {
+                        play_give(rig, &play->things[order[i]]);
+                        if (play_chance(play, 3)) {
+                                play_give(rig, &play->things[order[play_draw(play, i + 1)]]);
+                        }
                 }
         }
 }
 
 static void draw_all_versions(struct play *play)
 {
+        play->late_ms = 12 * RIG_HOUR_MS + play_draw(play, 2) * 10 * RIG_MINUTE_MS;
         for (uint32_t key = 0; key < KEYS; key++) {
                 play_versions(play, key, play_draw(play, 2) == 0 ? 1 : 20 * RIG_MINUTE_MS);
                 for (uint32_t i = 0; i < VERSIONS; i++) {
@@ -210,9 +277,9 @@ static void play_permutations(struct play *play, uint32_t *order, uint32_t from)
         struct store_rig *rig = &play->rigs[0];
 
         if (from == play->n_things) {
-                open_late(rig);
-                for (uint32_t i = 0; i < play->n_things; i++) {
-                        play_give(rig, &play->things[order[i]]);
+                open_late(play, rig);
+                for (uint32_t i = 0; i < 2 * play->n_things; i++) {
+                        play_give(rig, &play->things[order[i % play->n_things]]);
                 }
                 check_key(play, rig, 1);
                 rig_close(rig);

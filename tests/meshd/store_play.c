@@ -13,6 +13,11 @@ uint64_t play_draw(struct play *play, uint64_t below)
         return (x ^ x >> 31) % below;
 }
 
+bool play_chance(struct play *play, uint64_t one_in)
+{
+        return play_draw(play, one_in) == 0;
+}
+
 void play_require(struct play *play, bool condition, const char *what)
 {
         if (!condition && !play->broken) {
@@ -64,8 +69,8 @@ struct cmi_session play_copy(struct play *play, uint32_t key)
         struct cmi_session session = play->versions[key][play_draw(play, VERSIONS)];
 
         session.last_touch_ms += play_draw(play, 4) * RIG_MINUTE_MS;
-        session.holder_no += play_draw(play, 2);
-        session.holder.bytes[0] = (uint8_t)session.holder_no;
+        session.holder.no += play_draw(play, 2);
+        session.holder.node.bytes[0] = (uint8_t)(1 + play_draw(play, 2));
         return session;
 }
 
@@ -113,15 +118,14 @@ int play_give(struct store_rig *rig, const struct thing *thing)
                 return rig_count(rig, thing->counts);
         case STORE_CREATE:
         case STORE_SAVE:
+        case STORE_HOLD:
+        case STORE_END:
+        case STORE_ORDERED:
         case STORE_TOUCH:
+        case STORE_FENCE:
                 break;
         }
         return -1;
-}
-
-uint64_t play_now_ms(const struct store_rig *rig)
-{
-        return rig->now.real_ns / CMI_NS_PER_MS;
 }
 
 const char *store_play(uint64_t seed)
@@ -134,8 +138,7 @@ const char *store_play(uint64_t seed)
         play_days(play);
         if (seed % 8 == 0) {
                 play_every_order(play);
-                play_margin(play);
-                play_room(play);
+                play_corners(play);
         }
         broken = play->broken;
         free(play);

@@ -38,14 +38,19 @@ struct play {
         struct cmi_session versions[KEYS][VERSIONS];
         struct thing things[THINGS_MAX];
         uint32_t n_things;
+        uint64_t late_ms; /* when the orders are given */
+        uint64_t n_drawn; /* so that no two saves are the same */
         /* Days: what may never be seen again. */
         bool is_dead[STORES][KEYS];
+        bool is_told[STORES][KEYS]; /* and was heard of while the clock was right */
+        uint64_t counts[STORES][KEYS][NODES + 1];
         struct cmi_session_version newest[STORES][KEYS];
+        struct cmi_session_epoch fences[STORES][KEYS];
 };
 
 uint64_t play_draw(struct play *play, uint64_t below);
+bool play_chance(struct play *play, uint64_t one_in);
 void play_require(struct play *play, bool condition, const char *what);
-uint64_t play_now_ms(const struct store_rig *rig);
 /* A tree of versions of a key, whose ends differ by less than @spread_ms. */
 void play_versions(struct play *play, uint32_t key, uint64_t spread_ms);
 struct cmi_session play_copy(struct play *play, uint32_t key);
@@ -56,7 +61,13 @@ int play_give(struct store_rig *rig, const struct thing *thing);
 void play_orders(struct play *play);
 void play_every_order(struct play *play);
 
+/* store_steps.c: one change of a day, by somebody who may not be right. */
+void play_step(struct play *play, uint32_t store);
+/* All that one store passes on goes to the other. */
+void play_exchange(struct play *play, uint32_t from, uint32_t to);
+
 /* store_days.c */
 void play_days(struct play *play);
-void play_margin(struct play *play);
-void play_room(struct play *play);
+
+/* store_corners.c: what days come by too rarely. */
+void play_corners(struct play *play);

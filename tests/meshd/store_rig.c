@@ -59,13 +59,13 @@ struct store_options rig_options(struct store_rig *rig)
                         .memory = {rig, rig_alloc, rig_free},
                         .sink = {rig, on_gone, on_conflict},
                         .record_bytes = 4u << 20,
-                        .tombstone_bytes = 1u << 20,
+                        .key_bytes = 1u << 20,
         };
 }
 
 int rig_open_with(struct store_rig *rig, const struct store_options *options)
 {
-        rig->now = (struct cmi_time){1000 * CMI_NS_PER_S, RIG_START_MS * CMI_NS_PER_MS};
+        rig->now = (struct cmi_time){100 * CMI_NS_PER_S, RIG_START_MS * CMI_NS_PER_MS};
         return store_new(options, &rig->store);
 }
 
@@ -94,11 +94,11 @@ void rig_pass(struct store_rig *rig, uint64_t ms)
 }
 
 /* Spread over all buckets, in no order, as a keyed hash would. */
-struct cmi_hash rig_key(uint32_t number)
+struct cmi_id rig_key(uint32_t number)
 {
         uint32_t spread = number * UINT32_C(2654435769) + 1;
 
-        return (struct cmi_hash){{(uint8_t)(spread >> 24), (uint8_t)(spread >> 16),
+        return (struct cmi_id){{(uint8_t)(spread >> 24), (uint8_t)(spread >> 16),
                         (uint8_t)(spread >> 8),
                         (uint8_t)spread, [14] = (uint8_t)(number >> 8), [15] = (uint8_t)number}};
 }
@@ -106,6 +106,11 @@ struct cmi_hash rig_key(uint32_t number)
 struct cmi_session_version rig_version(uint64_t counter, uint8_t opener, uint64_t seq)
 {
         return (struct cmi_session_version){{counter, {{opener}}, 1}, seq, {{opener}}};
+}
+
+struct cmi_session_holder rig_holder(uint8_t node, uint64_t no)
+{
+        return (struct cmi_session_holder){{{node}}, 1, no};
 }
 
 struct cmi_session rig_session(uint32_t key, uint64_t counter, uint64_t seq)
@@ -119,8 +124,7 @@ struct cmi_session rig_session(uint32_t key, uint64_t counter, uint64_t seq)
                         .max_end_ms = RIG_START_MS + 12 * RIG_HOUR_MS,
                         .last_touch_ms = RIG_START_MS,
                         .save_id = {{(uint8_t)counter, (uint8_t)seq, 1}},
-                        .holder = {{1}},
-                        .holder_no = 1,
+                        .holder = rig_holder(1, 1),
                         .blob_len = 100,
         };
 }
@@ -137,7 +141,7 @@ struct cmi_tombstone rig_tombstone(
                         .max_end_ms = session->max_end_ms,
                         .reason = reason,
                         .last_touch_ms = is_final ? 0 : session->last_touch_ms,
-                        .holder_no = is_final ? 0 : session->holder_no,
+                        .holder_no = is_final ? 0 : session->holder.no,
         };
 }
 
@@ -154,7 +158,7 @@ struct cmi_principal rig_counts(uint8_t principal, uint8_t node, uint64_t count)
 
 void rig_belong(struct cmi_session *session, uint8_t principal)
 {
-        session->principal = (struct cmi_hash){{principal}};
+        session->principal = (struct cmi_id){{principal}};
 }
 
 void rig_carry(struct cmi_session *session, uint8_t node, uint64_t count)
@@ -162,48 +166,125 @@ void rig_carry(struct cmi_session *session, uint8_t node, uint64_t count)
         session->vector[session->n_vector++] = (struct cmi_session_count){{{node}}, count};
 }
 
-static int put(struct store_rig *rig, enum store_way way, const struct cmi_session *session,
-                struct cmi_session_version expected)
+static int merge(struct store_rig *rig, const struct store_change *change)
 {
-        struct cmi_session full = *session;
-        const struct store_change change = {
-                        .way = way,
-                        .session = &full,
-                        .blob = cmi_slice(blob_bytes, session->blob_len),
-                        .expected = expected,
-        };
+        return store_merge(rig->store, rig->now, change, &rig->result);
+}
 
-        full.blob_sum = cmi_session_sum(change.blob);
-        return store_merge(rig->store, rig->now, &change);
+static struct store_content content_of(const struct cmi_session *session)
+{
+        return (struct store_content){
+                        .blob = cmi_slice(blob_bytes, session->blob_len),
+                        .tag = session->tag,
+                        .sealed_base = session->sealed_base,
+                        .save_id = session->save_id,
+                        .request = session->n_requests > 0 ? session->requests[0] : 0,
+        };
 }
 
 int rig_create(struct store_rig *rig, const struct cmi_session *session)
 {
-        return put(rig, STORE_CREATE, session, (struct cmi_session_version){{0}});
+        struct store_change change = {.way = STORE_CREATE};
+
+        change.create = (struct store_create){
+                        .key = session->key,
+                        .space = session->space,
+                        .epoch = session->version.epoch,
+                        .holder = session->holder,
+                        .idle_ttl_ms = session->idle_ttl_ms,
+                        .max_end_ms = session->max_end_ms,
+                        .principal = session->principal,
+                        .content = content_of(session),
+        };
+        return merge(rig, &change);
 }
 
 int rig_save(struct store_rig *rig, const struct cmi_session *session,
                 struct cmi_session_version expected)
 {
-        return put(rig, STORE_SAVE, session, expected);
+        struct store_change change = {.way = STORE_SAVE};
+
+        change.save = (struct store_save){
+                        .key = session->key,
+                        .expected = expected,
+                        .epoch = session->version.epoch,
+                        .holder = session->holder,
+                        .content = content_of(session),
+        };
+        change.save.content.sealed_base = expected;
+        return merge(rig, &change);
+}
+
+int rig_hold(struct store_rig *rig, uint32_t key, uint64_t expected_no, uint8_t node,
+                struct cmi_session_epoch epoch)
+{
+        struct store_change change = {.way = STORE_HOLD};
+
+        change.hold = (struct store_hold){
+                        .key = rig_key(key),
+                        .expected_no = expected_no,
+                        .epoch = epoch,
+                        .holder = rig_holder(node, 0),
+        };
+        return merge(rig, &change);
+}
+
+int rig_touch(struct store_rig *rig, uint32_t key, uint64_t at_ms, struct cmi_session_holder holder)
+{
+        struct store_change change = {.way = STORE_TOUCH};
+
+        change.touch = (struct store_touch){rig_key(key), holder, rig_now_ms(rig) - at_ms};
+        return merge(rig, &change);
+}
+
+int rig_stop(struct store_rig *rig, const struct cmi_session *session,
+                enum cmi_tombstone_reason reason)
+{
+        struct store_change change = {.way = STORE_END};
+
+        change.end = (struct store_end){
+                        .key = session->key,
+                        .epoch = session->version.epoch,
+                        .expected = session->version,
+                        .reason = reason,
+                        .last_touch_ms = session->last_touch_ms,
+        };
+        return merge(rig, &change);
+}
+
+static int put(struct store_rig *rig, const struct cmi_session *session, struct store_change change)
+{
+        struct cmi_session full = *session;
+
+        change.record.session = &full;
+        change.record.blob = cmi_slice(blob_bytes, session->blob_len);
+        full.blob_sum = cmi_session_sum(change.record.blob);
+        return merge(rig, &change);
 }
 
 int rig_copy(struct store_rig *rig, const struct cmi_session *session)
 {
-        return put(rig, STORE_COPY, session, (struct cmi_session_version){{0}});
+        return put(rig, session, (struct store_change){.way = STORE_COPY});
 }
 
-int rig_touch(struct store_rig *rig, uint32_t key, uint64_t last_touch_ms, uint64_t holder_no)
+int rig_bare(struct store_rig *rig, const struct cmi_session *session)
 {
-        return store_merge(rig->store, rig->now,
-                        &(struct store_change){.way = STORE_TOUCH,
-                                        .touch = {rig_key(key), last_touch_ms, holder_no}});
+        return put(rig, session, (struct store_change){.way = STORE_COPY, .record.is_bare = true});
+}
+
+int rig_order(struct store_rig *rig, const struct cmi_session *session, bool is_new)
+{
+        return put(rig, session,
+                        (struct store_change){
+                                        .way = STORE_ORDERED,
+                                        .record = {.is_new = is_new,
+                                                        .epoch = session->version.epoch},
+                        });
 }
 
 int rig_bury(struct store_rig *rig, const struct cmi_tombstone *tombstone)
 {
-        return store_merge(rig->store, rig->now,
-                        &(struct store_change){.way = STORE_TOMBSTONE, .tombstone = tombstone});
+        return merge(rig, &(struct store_change){.way = STORE_TOMBSTONE, .tombstone = tombstone});
 }
 
 int rig_end(struct store_rig *rig, const struct cmi_session *session,
@@ -216,13 +297,19 @@ int rig_end(struct store_rig *rig, const struct cmi_session *session,
 
 int rig_count(struct store_rig *rig, struct cmi_principal principal)
 {
-        return store_merge(rig->store, rig->now,
-                        &(struct store_change){.way = STORE_PRINCIPAL, .principal = &principal});
+        return merge(rig, &(struct store_change){.way = STORE_PRINCIPAL, .principal = &principal});
+}
+
+int rig_fence(struct store_rig *rig, uint32_t key, struct cmi_session_epoch epoch)
+{
+        return merge(rig, &(struct store_change){.way = STORE_FENCE,
+                                          .fence = {rig_key(key), epoch,
+                                                          RIG_START_MS + 12 * RIG_HOUR_MS}});
 }
 
 int rig_find(struct store_rig *rig, uint32_t key, struct store_view *ret_view)
 {
-        struct cmi_hash hash = rig_key(key);
+        struct cmi_id hash = rig_key(key);
 
         return store_find(rig->store, rig->now, &hash, ret_view);
 }
@@ -234,9 +321,19 @@ int rig_state(struct store_rig *rig, uint32_t key)
         return rig_find(rig, key, &view);
 }
 
+struct cmi_session rig_get(struct store_rig *rig, uint32_t key)
+{
+        struct store_view view = {0};
+        int r = rig_find(rig, key, &view);
+
+        assert(r == STORE_STORED);
+        (void)r;
+        return view.session;
+}
+
 uint32_t rig_expire(struct store_rig *rig, enum store_due what)
 {
-        struct cmi_hash key;
+        struct cmi_id key;
         uint32_t n = 0;
         int r;
 
@@ -246,11 +343,26 @@ uint32_t rig_expire(struct store_rig *rig, enum store_due what)
         return n;
 }
 
+struct store_cursor rig_cursor(void)
+{
+        struct store_cursor cursor = {.steps = UINT32_MAX};
+
+        memset(&cursor.last, 0xff, sizeof(cursor.last));
+        return cursor;
+}
+
 struct store_digest rig_digest(struct store_rig *rig)
 {
-        struct cmi_hash first = {{0}};
-        struct cmi_hash last;
+        struct store_cursor cursor = rig_cursor();
+        struct store_digest digest = {0};
+        int r = store_digest(rig->store, rig->now, rig_now_ms(rig), &cursor, &digest);
 
-        memset(&last, 0xff, sizeof(last));
-        return store_digest(rig->store, rig->now, &first, &last);
+        assert(r == STORE_WALKED);
+        (void)r;
+        return digest;
+}
+
+uint64_t rig_now_ms(const struct store_rig *rig)
+{
+        return rig->now.real_ns / CMI_NS_PER_MS;
 }

@@ -19,24 +19,26 @@ struct store_rig {
         bool fail_on;      /* and all after it */
         uint64_t n_blocks; /* that are out */
         uint64_t n_bytes;
+        struct store_result result; /* of the last change */
         uint32_t n_gone;
         enum store_gone gone_why;
-        struct cmi_hash gone_key;
+        struct cmi_id gone_key;
         uint32_t n_losers;
         struct cmi_session losers[RIG_LOSERS_MAX];
         struct cmi_session winner;
         uint64_t loser_len;
 };
 
-/* With budgets of 4 MiB for records and 1 MiB for tombstones. */
+/* With budgets of 4 MiB for records and 1 MiB for keys. */
 struct store_options rig_options(struct store_rig *rig);
 void rig_open(struct store_rig *rig);
 int rig_open_with(struct store_rig *rig, const struct store_options *options);
 void rig_close(struct store_rig *rig);             /* asserts that all memory came back */
 void rig_pass(struct store_rig *rig, uint64_t ms); /* both clocks */
 
-struct cmi_hash rig_key(uint32_t number);
+struct cmi_id rig_key(uint32_t number);
 struct cmi_session_version rig_version(uint64_t counter, uint8_t opener, uint64_t seq);
+struct cmi_session_holder rig_holder(uint8_t node, uint64_t no);
 /* 12 hours, half an hour idle, 100 bytes of blob; touched when it was made. */
 struct cmi_session rig_session(uint32_t key, uint64_t counter, uint64_t seq);
 struct cmi_tombstone rig_tombstone(
@@ -46,18 +48,32 @@ void rig_belong(struct cmi_session *session, uint8_t principal);
 /* What it was given out with: the counts known then. */
 void rig_carry(struct cmi_session *session, uint8_t node, uint64_t count);
 
+/* As if a client had asked for it: only what it may say is taken from the record. */
 int rig_create(struct store_rig *rig, const struct cmi_session *session);
 int rig_save(struct store_rig *rig, const struct cmi_session *session,
                 struct cmi_session_version expected);
+int rig_hold(struct store_rig *rig, uint32_t key, uint64_t expected_no, uint8_t node,
+                struct cmi_session_epoch epoch);
+int rig_touch(struct store_rig *rig, uint32_t key, uint64_t at_ms,
+                struct cmi_session_holder holder);
+/* If it is the expected version, and was not touched since. */
+int rig_stop(struct store_rig *rig, const struct cmi_session *session,
+                enum cmi_tombstone_reason reason);
 int rig_copy(struct store_rig *rig, const struct cmi_session *session);
-int rig_touch(struct store_rig *rig, uint32_t key, uint64_t last_touch_ms, uint64_t holder_no);
+int rig_bare(struct store_rig *rig, const struct cmi_session *session);
+int rig_order(struct store_rig *rig, const struct cmi_session *session, bool is_new);
 int rig_bury(struct store_rig *rig, const struct cmi_tombstone *tombstone);
 int rig_end(struct store_rig *rig, const struct cmi_session *session,
                 enum cmi_tombstone_reason reason);
 int rig_count(struct store_rig *rig, struct cmi_principal principal);
+int rig_fence(struct store_rig *rig, uint32_t key, struct cmi_session_epoch epoch);
 /* An enum store_outcome, and what is there. */
 int rig_find(struct store_rig *rig, uint32_t key, struct store_view *ret_view);
 int rig_state(struct store_rig *rig, uint32_t key);
+/* What is there is a record, and this is it. */
+struct cmi_session rig_get(struct store_rig *rig, uint32_t key);
 /* All that is due. Return: how many of @what there were. */
 uint32_t rig_expire(struct store_rig *rig, enum store_due what);
+struct store_cursor rig_cursor(void); /* over all, with steps enough */
 struct store_digest rig_digest(struct store_rig *rig);
+uint64_t rig_now_ms(const struct store_rig *rig);

@@ -8,7 +8,7 @@
 #include "tests/meshd/store_play.h"
 #include "tests/wire/bytes.h"
 
-#define PLAYS_MAX 1600
+#define PLAYS_MAX 800
 
 enum session_mutant session_mutant_chosen;
 enum mutant mutant_chosen;
