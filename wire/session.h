@@ -92,9 +92,8 @@ struct cmi_session_chunk {
  */
 enum cmi_tombstone_reason {
         CMI_TOMBSTONE_DESTROY = 4,
-        CMI_TOMBSTONE_ROTATE = 3, /* the id was changed for another one */
-        CMI_TOMBSTONE_IDLE =
-                        2, /* yields to a record with a later place, see meshd/session/copy.c */
+        CMI_TOMBSTONE_ROTATE = 3,    /* the id was changed for another one */
+        CMI_TOMBSTONE_IDLE = 2,      /* yields, see meshd/session/copy.c */
         CMI_TOMBSTONE_PRINCIPAL = 1, /* the record had an older vector than its principal */
 };
 
