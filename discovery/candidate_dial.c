@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The dials of a candidate table (candidate_table.h): which one is due, and what becomes of its
- * candidate, and of others that turn out to be the same node, when it ends or a link does.
+ * candidate, and of others that turn out to be the same node, when it ends, or a link does, or a
+ * node is not to be dialled any more.
  */
 #include "base/time.h"
 #include "discovery/candidate_slots.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
 
 static bool may_dial(const struct candidate_table *table, const struct candidate *candidate)
 {
@@ -234,4 +236,32 @@ bool candidate_table_is_missing(const struct candidate_table *table)
                 }
         }
         return is_alone;
+}
+
+static void forget(struct candidate_table *table, struct candidate *candidate)
+{
+        candidate->was_connected = false;
+        if (candidate->n_fixed > 0) {
+                memset(&candidate->id, 0, sizeof(candidate->id));
+                candidate->incarnation = 0;
+                candidate->counter = 0;
+                candidate->origins &= CANDIDATE_STATIC | CANDIDATE_DNS;
+        } else if (candidate->state == CANDIDATE_DIALLING) {
+                candidate->origins = CANDIDATE_BEACON;
+        } else {
+                candidate_slot_release(table, candidate);
+        }
+}
+
+void candidate_table_forget(struct candidate_table *table, const struct cmi_id *id, uint64_t now_ns)
+{
+        if (cmi_id_is_zero(id)) {
+                return;
+        }
+        candidate_table_disconnected(table, id, now_ns);
+        for (uint32_t i = 0; i < table->n_slots; i++) {
+                if (table->slots[i].is_used && cmi_id_equal(&table->slots[i].id, id)) {
+                        forget(table, &table->slots[i]);
+                }
+        }
 }

@@ -217,34 +217,6 @@ int candidate_table_feed(struct candidate_table *table, const struct beacon *bea
         return outcome;
 }
 
-static void forget(struct candidate_table *table, struct candidate *candidate)
-{
-        candidate->was_connected = false;
-        if (candidate->n_fixed > 0) {
-                memset(&candidate->id, 0, sizeof(candidate->id));
-                candidate->incarnation = 0;
-                candidate->counter = 0;
-                candidate->origins &= CANDIDATE_STATIC | CANDIDATE_DNS;
-        } else if (candidate->state == CANDIDATE_DIALLING) {
-                candidate->origins = CANDIDATE_BEACON;
-        } else {
-                candidate_slot_release(table, candidate);
-        }
-}
-
-void candidate_table_forget(struct candidate_table *table, const struct cmi_id *id, uint64_t now_ns)
-{
-        if (cmi_id_is_zero(id)) {
-                return;
-        }
-        candidate_table_disconnected(table, id, now_ns);
-        for (uint32_t i = 0; i < table->n_slots; i++) {
-                if (table->slots[i].is_used && cmi_id_equal(&table->slots[i].id, id)) {
-                        forget(table, &table->slots[i]);
-                }
-        }
-}
-
 const char *candidate_outcome_text(int outcome)
 {
         switch ((enum candidate_outcome)outcome) {
