@@ -135,8 +135,8 @@ enum cm_fresh {
                              restart, so an update too) ends all entries, TTL or not, and nothing
                              is stored until one is back and LIVE: gets miss, CM_REASON_FORGOTTEN.
                              Over too when another meshd takes the place: a use that comes so late
-                             looks first, without waiting. One that did not look for a lease while
-                             meshd was dead begins anew */
+                             looks first, without waiting. Without one for a lease while meshd
+                             was dead gets miss until it is back, CM_REASON_LEASE */
 };
 
 /** enum cm_wait - how far an invalidation must have come before the call returns */
@@ -248,7 +248,8 @@ struct cm_region_options {
         uint32_t timeout_ms;        /* of this cm_region_open(); 0: the handle's */
         uint32_t hold_ms; /* what is invalidated from here is not cached for so long after it, on
                              any node: for loads from a source that lags, such as a read replica;
-                             up to CM_HOLD_MS_MAX; 0: it may be cached at once */
+                             nor is the region here when the node may have missed something; up to
+                             CM_HOLD_MS_MAX; 0: it may be cached at once */
 };
 
 /**

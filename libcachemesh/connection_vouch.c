@@ -1,26 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Whether regions with CM_FRESH_TTL may be served without a lease. A page is good for them as long
- * as no other meshd has answered for the node: what that one applies does not come to this page.
- * Until the lease in the page is over there is none, and whoever takes the place of the page's
- * meshd answers nobody for a lease after its start (meshd/core: the start pause, which begins when
- * its socket listens already). So it is enough that never more than a lease lies between two looks
- * of which each finds
+ * as no other meshd has answered for the node, or ended in order: what that one applied does not
+ * come to this page, and the others may not wait for the node any more. Until the lease in the page
+ * is over there is none, and whoever takes the place of the page's meshd, also to speak for it as
+ * an obituary, answers nobody and does not end in order for a lease after its start (meshd/core:
+ * the start pause, which begins when its socket listens already). So it is enough that never more
+ * than a lease lies between two looks of which each finds
  * 1. that the page's meshd holds its end of our socket, or
  * 2. that nobody listens on the path.
  * Who came in between is found by the next look, or has gone without having answered. When more
- * time has passed, 1 is as good as before, but 2 proves nothing about what was stored until now:
- * somebody may have come, answered and gone. That is forgotten, and from then on 2 counts anew.
+ * time has passed, 1 is as good as before, but 2 proves nothing any more: somebody may have come,
+ * answered and gone, and whoever waited for him got nothing from this page.
  *
  * A look that finds somebody else, or cannot tell, proves nothing: these regions miss until there
  * is a new page. A meshd that ends in order closes its page, so nothing of this is asked about it.
  *
- * What cannot be seen from here is a path that leads elsewhere than it did: a socket's file that
- * was mounted alone, a chroot(). And a relative one, so for that there is no 2.
+ * The path may lead to a file that has another name by now, or none: it was mounted alone, and its
+ * meshd's successor made a new one. Then nothing is proven, either. What cannot be seen from here
+ * is a path that leads elsewhere as a whole, by a chroot(). And a relative one, so for that there
+ * is no 2.
  */
 #include "libcachemesh/connection.h"
 
+#include <errno.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <time.h>
 
 /* A killed process gives up its locks a moment before its sockets, perhaps. */
@@ -41,6 +46,14 @@ static bool is_held(const struct cmi_connection *connection)
         return poll(&watched, 1, 0) >= 0 && watched.revents == 0;
 }
 
+/* Is it where a successor would listen? Whoever makes a socket there removes the old one first. */
+static bool is_present_path(const char *path)
+{
+        struct stat status;
+
+        return path[0] == '/' && (stat(path, &status) == 0 ? status.st_nlink > 0 : errno == ENOENT);
+}
+
 /* Whoever was not there before is asked for again whatever the pause. */
 static bool has_nobody(struct cmi_connection *connection)
 {
@@ -48,7 +61,7 @@ static bool has_nobody(struct cmi_connection *connection)
                 connection->next_try_ns = 0;
         }
         return !cmi_connection_try(connection) && connection->is_absent &&
-               connection->path[0] == '/';
+               is_present_path(connection->path);
 }
 
 /*
@@ -76,16 +89,20 @@ static void look(struct cmi_connection *connection)
         if (!connection->page) {
                 return;
         }
-        if (is_held(connection)) {
-                has_gap = false;
-        } else if (!has_nobody(connection)) {
-                return;
+        if (!is_held(connection)) {
+                if (has_gap) {
+                        cmi_connection_try(connection);
+                        return;
+                }
+                if (!has_nobody(connection)) {
+                        return;
+                }
         }
         if (!was_live(connection)) {
                 return;
         }
         connection->vouched_ns = now_ns + proof_ns(connection);
-        cmi_mapping_vouch(connection->cm, connection->vouched_ns, has_gap);
+        cmi_mapping_vouch(connection->cm, connection->vouched_ns);
 }
 
 void cmi_connection_vouch(struct cm *cm)

@@ -229,12 +229,11 @@ void cmi_mapping_drop(struct cm *cm);
 /**
  * cmi_mapping_vouch() - the current page is this node's, though its lease may be over
  * @until_ns: CLOCK_MONOTONIC; before it no other meshd has answered for this node
- * @has_gap:  one may have done so before now, so what regions with CM_FRESH_TTL have stored is dead
  *
  * Until then regions with CM_FRESH_TTL are served. The source's own lock is held, so that nobody
- * vouches beside it, and the page stays. Takes the lock of the own stamps.
+ * vouches beside it, and the page stays.
  */
-void cmi_mapping_vouch(struct cm *cm, uint64_t until_ns, bool has_gap);
+void cmi_mapping_vouch(struct cm *cm, uint64_t until_ns);
 
 /* Regions, in the order in which they were opened; they live as long as the handle. Any thread. */
 uint32_t cmi_handle_n_regions(struct cm *cm);

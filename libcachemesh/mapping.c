@@ -90,17 +90,13 @@ void cmi_mapping_drop(struct cm *cm)
         replace(cm, NULL);
 }
 
-void cmi_mapping_vouch(struct cm *cm, uint64_t until_ns, bool has_gap)
+void cmi_mapping_vouch(struct cm *cm, uint64_t until_ns)
 {
         struct cmi_mapping *mapping = atomic_load(&cm->mapping);
 
-        if (!mapping) {
-                return;
+        if (mapping) {
+                atomic_store_explicit(&mapping->vouched_ns, until_ns, memory_order_release);
         }
-        if (has_gap) {
-                cmi_own_forget(cm);
-        }
-        atomic_store_explicit(&mapping->vouched_ns, until_ns, memory_order_release);
 }
 
 void cmi_mapping_free_all(struct cm *cm)

@@ -125,25 +125,6 @@ void cmi_own_invalidate(struct cm *cm, struct cmi_thread *thread, const struct c
         }
 }
 
-void cmi_own_forget(struct cm *cm)
-{
-        uint32_t n = atomic_load(&cm->n_regions);
-        uint64_t seq;
-
-        pthread_mutex_lock(&cm->own_lock);
-        seq = atomic_load_explicit(&cm->own_seq, memory_order_relaxed) + 1;
-        for (uint32_t i = 0; i < n; i++) {
-                struct cm_region *region = atomic_load(&cm->regions[i]);
-
-                if (region->fresh == CM_FRESH_TTL) {
-                        atomic_store_explicit(&region->own_region_stamp, seq, memory_order_release);
-                        atomic_store_explicit(&region->own_max, seq, memory_order_release);
-                }
-        }
-        atomic_store_explicit(&cm->own_seq, seq, memory_order_release);
-        pthread_mutex_unlock(&cm->own_lock);
-}
-
 static bool may_hold(const struct cm_region *region)
 {
         return region->fresh == CM_FRESH_TTL && region->options.hold_ms > 0;

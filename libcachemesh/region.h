@@ -105,10 +105,6 @@ static inline void cmi_own_look(struct cm *cm)
 /* Is a key in this slot of the page held here? */
 bool cmi_own_holds_key(const struct cm_region *region, uint32_t key_slot);
 
-/* Whatever regions with CM_FRESH_TTL have stored is dead in this process on return. For a get that
- * has loaded mapping.vouched_ns before, it need not be. */
-void cmi_own_forget(struct cm *cm);
-
 /* May something loaded under this token be stored, for all that this process
  * itself has invalidated? */
 bool cmi_own_allows(const struct cm_region *region, const struct cmi_entry *entry);

@@ -112,7 +112,7 @@ static void poke(struct cm *cm)
 static void vouch(struct cm *cm)
 {
         pthread_mutex_lock(&cm->source->lock);
-        cmi_mapping_vouch(cm, LEASE_END_NS, false);
+        cmi_mapping_vouch(cm, LEASE_END_NS);
         pthread_mutex_unlock(&cm->source->lock);
 }
 

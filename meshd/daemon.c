@@ -333,25 +333,20 @@ static void watch_signals(struct daemon *daemon)
  * succeed disturbs nobody. */
 static int start(struct daemon *daemon, struct fault *fault)
 {
-        bool has_apps = !daemon->config->is_obituary;
         bool is_clean;
         int r = descriptors_take(daemon->config, &daemon->n_spare, fault);
 
         r = r < 0 ? r : keys_open(&daemon->keys, daemon->config->key, fault);
-        if (r == 0 && has_apps) {
-                r = socket_file_open(&daemon->local.file, daemon->config->socket, fault);
-        }
+        r = r < 0 ? r : socket_file_open(&daemon->local.file, daemon->config->socket, fault);
         r = r < 0 ? r : open_state(daemon, fault);
         r = r < 0 ? r : open_links(daemon, fault);
         r = r < 0 ? r : open_log(daemon, fault);
         if (r < 0) {
                 return r;
         }
-        /* Is no app served by a page of ours, neither with a lease that still runs nor, after an
-         * obituary, without one? */
-        is_clean = r == LOG_CONTINUED && log_was_closed(&daemon->log) &&
-                   !log_was_closed_for_dead(&daemon->log);
-        r = has_apps ? 0 : obituary_check(&daemon->log, r, fault);
+        /* Is no app served by an earlier page of ours, with a lease that still runs or without? */
+        is_clean = r == LOG_CONTINUED && log_was_closed(&daemon->log);
+        r = daemon->config->is_obituary ? obituary_check(&daemon->log, r, fault) : 0;
         if (r != 0) {
                 return r;
         }
@@ -361,7 +356,7 @@ static int start(struct daemon *daemon, struct fault *fault)
                 tell_lost_intents(daemon);
         }
         r = r < 0 ? r : make_service(daemon, fault);
-        r = r < 0 || !has_apps ? r : open_local(daemon, fault);
+        r = r < 0 ? r : open_local(daemon, fault);
         r = r < 0 ? r : make_loop(daemon, fault);
         r = r < 0 ? r : start_discovery(daemon, fault);
         return r < 0 ? r : load_peers(daemon, fault);
@@ -458,9 +453,7 @@ static void end(struct daemon *daemon)
         flush(daemon);
         is_in_order = core_goodbye(daemon->core, clock_now());
         local_flush(&daemon->local);
-        if (is_in_order && daemon->config->is_obituary) {
-                log_close_for_dead(&daemon->log);
-        } else if (is_in_order) {
+        if (is_in_order) {
                 log_close(&daemon->log);
         }
         logger(LOGGER_INFO, "meshd.stopped", L_UINT("position", log_newest(&daemon->log)));

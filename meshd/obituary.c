@@ -21,11 +21,7 @@ int obituary_check(struct log *log, int outcome, struct fault *fault)
         if (!log_was_closed(log)) {
                 return OBITUARY_NEEDED;
         }
-        if (log_was_closed_for_dead(log)) { /* as it was */
-                log_close_for_dead(log);
-        } else {
-                log_close(log);
-        }
+        log_close(log); /* as it was */
         logger(LOGGER_INFO, "obituary.needless", L_TEXT("msg", "the last meshd ended in order"));
         return OBITUARY_NEEDLESS;
 }

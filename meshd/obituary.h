@@ -2,11 +2,12 @@
 #pragma once
 /*
  * meshd --obituary: speak for a meshd of this node that died without a goodbye, so that the others
- * need neither wait for it nor forget everything. It is a meshd without apps: it has the locks of
- * the dead one, so that one has really ended; goes on with its stream; waits out the start pause,
- * after which no app can be served by the dead one's page any more; lets the others have all that
- * is in the log and in the spool; and ends in order. So the proof is one that the others know
- * already: a later process of the node that continues the stream, and its goodbye.
+ * need neither wait for it nor forget everything. It is a meshd that ends by itself: it has the
+ * locks of the dead one, so that one has really ended; goes on with its stream; listens for apps,
+ * so that they find out; waits out the start pause, after which no app can be served by the dead
+ * one's page any more, with a lease or by a TTL; lets the others have all that is in the log and in
+ * the spool; and ends in order. So the proof is one that the others know already: a later process
+ * of the node that continues the stream, and its goodbye.
  *
  * This file decides whether there is something to say, and when it is said.
  */

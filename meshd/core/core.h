@@ -285,7 +285,8 @@ bool core_region_is_alike(const struct cmi_region *a, const struct cmi_region *b
  * @options: borrowed for the call; its name is not looked at
  *
  * Other nodes are told, and differences are told as CORE_EVENT_REGION, also from inside this call.
- * Forgotten when the last holder drops it.
+ * Forgotten when the last holder drops it; but its hold_ms, the longest of all counts, as long as
+ * the region has its index: when something may have been missed it is held for so long.
  */
 void core_region_describe(struct core *core, uint32_t index, const struct cmi_region *options);
 

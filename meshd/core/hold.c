@@ -10,6 +10,10 @@
  * Of operations that did not come here, or were for regions without an index, only the latest end
  * for each region is known (hold_ends.c): if it gets an index before that, it is held whole.
  *
+ * Of others not even that is known: whoever published them is dead, or lost his log. So when it is
+ * forgotten what was cached, for something may have been missed, each region is held whole for as
+ * long as its apps, or operations on it, have said that its source may lag behind.
+ *
  * Ends are rounded up to a grid, so that however many are running, they are looked through at most
  * sixty times a second.
  */
@@ -177,6 +181,13 @@ static bool make_room(struct core *core, uint32_t region, uint32_t n, uint64_t e
         return true;
 }
 
+static void lengthen(struct region *region, uint64_t hold_ms)
+{
+        if (hold_ms > region->hold_ms) {
+                region->hold_ms = hold_ms < CMI_HOLD_MS_MAX ? hold_ms : CMI_HOLD_MS_MAX;
+        }
+}
+
 void hold_apply(struct core *core, uint32_t region, const struct cmi_op *op)
 {
         uint64_t end_ns = end_of(core->last_call, op->hold_ms * CMI_NS_PER_MS);
@@ -191,11 +202,44 @@ void hold_apply(struct core *core, uint32_t region, const struct cmi_op *op)
         if (region == NONE) {
                 return;
         }
+        lengthen(&core->regions[region], op->hold_ms);
         if (op->is_whole_region) {
                 hold_region(core, region, end_ns);
         } else if (make_room(core, region, op->n_keys + op->n_tags, end_ns)) {
                 hold_list(core, CMI_PAGE_KEY, region, op->keys, op->n_keys, end_ns);
                 hold_list(core, CMI_PAGE_TAG, region, op->tags, op->n_tags, end_ns);
+        }
+}
+
+/* What was missed last may have held it from then on. */
+static void hold_for_missed(struct core *core, uint32_t index)
+{
+        const struct region *region = &core->regions[index];
+        uint64_t hold_ns = region->hold_ms * CMI_NS_PER_MS;
+        uint64_t end_ns = end_of(core->missed, hold_ns);
+
+        if (hold_ns > 0 && core->missed.mono_ns != 0 && end_ns > core->last_call.mono_ns) {
+                hold_ends_note(core, region->hash, end_ns);
+                hold_region(core, index, end_ns);
+        }
+}
+
+void hold_missed(struct core *core, struct cmi_time now)
+{
+        if (MUTANT(HOLD_MISSED)) {
+                return;
+        }
+        core->missed = now;
+        for (uint32_t i = 0; i < core->n_regions; i++) {
+                hold_for_missed(core, i);
+        }
+}
+
+void hold_named(struct core *core, uint32_t region, uint64_t hold_ms)
+{
+        if (hold_ms != CMI_HOLD_UNTOLD && hold_ms > core->regions[region].hold_ms) {
+                lengthen(&core->regions[region], hold_ms);
+                hold_for_missed(core, region);
         }
 }
 

@@ -268,7 +268,7 @@ static void new_incarnation(
         member->counted = (struct cmi_time){0};
         member->counts_me = false;
         member->beat_sent_ns = 0;
-        region_options_restarted(core, now, member);
+        region_options_restarted(member);
         /* granted_ns stays: the predecessor's page may still be served on our grant. */
         member_set_state(core, now, member, MEMBER_JOINING, "a new process of it said hello");
 }

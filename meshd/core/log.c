@@ -34,13 +34,7 @@ struct log_header {
         struct log_head heads[2];
         _Atomic uint64_t head_index;
         _Atomic uint64_t newest;
-        _Atomic uint64_t closed; /* enum closing */
-};
-
-enum closing {
-        CLOSED_NOT = 0,
-        CLOSED_IN_ORDER = 1,
-        CLOSED_FOR_DEAD = 2,
+        _Atomic uint64_t closed; /* 1: in order; 2 in files of before: not quite */
 };
 
 static struct log_head *head(const struct log *log)
@@ -179,7 +173,7 @@ static void begin_stream(struct log *log, const struct cmi_id *node_id, uint64_t
         header->heads[0] = (struct log_head){0, 1};
         header->head_index = 0;
         header->newest = 0;
-        header->closed = CLOSED_NOT;
+        header->closed = 0;
         atomic_signal_fence(memory_order_seq_cst);
         header->magic = LOG_MAGIC;
         log->tail = 0;
@@ -202,8 +196,7 @@ int log_open(struct log *log, void *memory, size_t size, const struct cmi_id *no
          * place in it would be that of a later operation. */
         log->index_step = log->ring_size / RECORD_SIZE_MIN / LOG_INDEX_SIZE + 1;
         is_intact = is_ours(log, node_id);
-        log->was_closed = is_intact && log->header->closed != CLOSED_NOT;
-        log->was_closed_for_dead = is_intact && log->header->closed == CLOSED_FOR_DEAD;
+        log->was_closed = is_intact && log->header->closed == 1;
         if (MUTANT(STREAM_NOT_DURABLE)) {
                 memcpy(&stream, node_id, sizeof(stream));
                 is_intact = false;
@@ -214,7 +207,7 @@ int log_open(struct log *log, void *memory, size_t size, const struct cmi_id *no
         is_intact = is_intact && log->header->ring_size == log->ring_size && scan(log);
         log->loss = (uint8_t)find_loss(log, node_id, is_intact);
         if (is_intact) {
-                log->header->closed = CLOSED_NOT;
+                log->header->closed = 0;
                 return LOG_CONTINUED;
         }
         if (log->was_closed) {
@@ -252,11 +245,6 @@ bool log_was_closed(const struct log *log)
 enum log_loss log_loss(const struct log *log)
 {
         return (enum log_loss)log->loss;
-}
-
-bool log_was_closed_for_dead(const struct log *log)
-{
-        return log->was_closed_for_dead;
 }
 
 /* Uncount the oldest records until @size bytes from the tail are free, and some more, so that this
@@ -385,10 +373,5 @@ uint64_t log_backlog(const struct log *log, uint64_t after)
 
 void log_close(struct log *log)
 {
-        atomic_store_explicit(&log->header->closed, CLOSED_IN_ORDER, memory_order_release);
-}
-
-void log_close_for_dead(struct log *log)
-{
-        atomic_store_explicit(&log->header->closed, CLOSED_FOR_DEAD, memory_order_release);
+        atomic_store_explicit(&log->header->closed, 1, memory_order_release);
 }

@@ -33,7 +33,6 @@ struct log {
         uint64_t index_step; /* the index holds the offset of each index_step-th operation */
         uint64_t index[LOG_INDEX_SIZE];
         bool was_closed;
-        bool was_closed_for_dead;
         uint8_t loss; /* enum log_loss */
 };
 
@@ -80,9 +79,6 @@ bool log_was_closed(const struct log *log);
 /* What LOG_CREATED has cost. */
 enum log_loss log_loss(const struct log *log);
 
-/* Was it log_close_for_dead()? */
-bool log_was_closed_for_dead(const struct log *log);
-
 /**
  * log_append() - number and keep one operation; the oldest ones go when there is no room
  * @op: 1 to CMI_OP_SIZE_MAX bytes
@@ -109,6 +105,3 @@ uint64_t log_backlog(const struct log *log, uint64_t after);
 
 /* Mark the log as closed in order; the next log_open() tells. */
 void log_close(struct log *log);
-
-/* The same by one that speaks for a process that died, whose page apps may still read. */
-void log_close_for_dead(struct log *log);

@@ -182,6 +182,7 @@ static void declare_gone(struct core *core, struct cmi_time now, struct member *
          */
         if (!MUTANT(GONE_KEPT) && !(MUTANT(UNMET_KEPT) && member->stream == 0)) {
                 apply_forget(core, member, "a member is gone without a goodbye");
+                hold_missed(core, now);
         }
         if (MUTANT(INTENT_ENDED_BY_DEATH)) {
                 intent_death(core, member->stream);

@@ -21,9 +21,9 @@
         /* of regions that are served by their TTL */                                             \
         X(TTL_UNVOUCHED)           /* also without proof that the page is the node's */            \
         X(TTL_UNJOINED)            /* also on a page whose node was never LIVE */                  \
-        X(TTL_GAP_KEPT)            /* what was stored before a time without proof is kept */       \
+        X(TTL_GAP_KEPT)            /* that nobody listens is proof also after a time without */    \
         X(TTL_PAGE_OPEN)           /* a meshd that ends leaves its page as it is */                \
-        X(TTL_OWED_IGNORED)        /* no apps may have missed that their meshd was replaced */     \
+        X(OBITUARY_UNHEARD)        /* who speaks for a dead meshd does not listen: shell */        \
         X(TTL_LAPSED_ENOUGH)       /* for them too it is enough that a member has lapsed */        \
         X(SPOOL_UNREAD)            /* what apps have spooled is left there: shell */               \
         /* of streams */                                                                           \
@@ -58,6 +58,7 @@
         X(INTENT_END_UNSTAMPED)    /* its end takes the flag away and stamps nothing */            \
         X(HOLD_END_UNSTAMPED)      /* the same of a hold */                                        \
         X(HOLD_INDEX_LOST)         /* a region that gets an index again is not held */             \
+        X(HOLD_MISSED)             /* nor is one of which something may have been missed */        \
         X(INTENT_UNTOLD)           /* to nobody who joins, nor with a RESET */                     \
         X(INTENT_GRANT_EARLY)      /* a joiner serves before it is told */                         \
         X(INTENT_NOT_DURABLE)      /* a meshd that starts knows none of those before */           \

@@ -6,9 +6,7 @@
  * again. Nothing is refused for a difference: new options are rolled out node by node. It is told
  * once for each region and node, until they agree.
  *
- * It also says whose apps may go on serving a region by its TTL: those of a member whose process
- * was followed by another one may have missed that. Such a region is owed, until the new process
- * tells it in its list, or the TTL is over.
+ * They also say which regions are served by a TTL anywhere, without a lease.
  */
 #include "meshd/core/state.h"
 
@@ -58,7 +56,8 @@ static const struct cmi_region *find(
 {
         const struct cmi_region *list = list_of(core, member);
 
-        for (uint32_t i = 0; i < member->n_regions; i++) {
+        /* The list of its process before says only what may be served there without a lease. */
+        for (uint32_t i = 0; i < member->n_regions && member->regions_digest != 0; i++) {
                 if (list[i].name == name) {
                         return &list[i];
                 }
@@ -146,6 +145,7 @@ void core_region_describe(struct core *core, uint32_t index, const struct cmi_re
         region->options = *options;
         region->options.name = region->hash;
         core->options_digest ^= hash_of(&region->options);
+        hold_named(core, index, options->hold_ms);
         for (uint32_t i = 0; i < core->member_limit; i++) {
                 if (core->members[i].is_used && member_counts(&core->members[i])) {
                         compare(core, &core->members[i], index);
@@ -190,103 +190,22 @@ void region_options_tell(
         }
 }
 
-static void owe(struct member *member, const struct cmi_region *region)
+void region_options_restarted(struct member *member)
 {
-        for (uint32_t i = 0; i < member->n_owed; i++) {
-                if (member->owed[i].name == region->name) {
-                        return;
-                }
-        }
-        if (member->n_owed < OWED_MAX) {
-                member->owed[member->n_owed++] = *region;
-        } else if (region->ttl_ms > member->owed_rest_ms) {
-                member->owed_rest_ms = region->ttl_ms;
-        }
-}
-
-static bool is_running(const struct core *core, struct cmi_time now, const struct member *member,
-                uint64_t ttl_ms)
-{
-        uint64_t ttl_ns = ttl_ms < NEVER / 2 / CMI_NS_PER_MS ? cmi_ms(ttl_ms) : NEVER / 2;
-
-        return member->is_orphaned ||
-               now.mono_ns - member->owed_ns < ttl_ns + core_drift_ns(core, ttl_ns);
-}
-
-bool region_options_is_owed(const struct core *core, struct cmi_time now,
-                const struct member *member, uint64_t name)
-{
-        for (uint32_t i = 0; i < member->n_owed && !MUTANT(TTL_OWED_IGNORED); i++) {
-                if ((name == 0 || member->owed[i].name == name) &&
-                                is_running(core, now, member, member->owed[i].ttl_ms)) {
-                        return true;
-                }
-        }
-        return member->owed_rest_ms != 0 && is_running(core, now, member, member->owed_rest_ms);
-}
-
-/* What is not over yet is owed anew: its time may have begun with a process that nobody met. */
-void region_options_restarted(struct core *core, struct cmi_time now, struct member *member)
-{
-        const struct cmi_region *list = list_of(core, member);
-        uint32_t n = 0;
-
-        for (uint32_t i = 0; i < member->n_owed; i++) {
-                if (is_running(core, now, member, member->owed[i].ttl_ms)) {
-                        member->owed[n++] = member->owed[i];
-                }
-        }
-        member->n_owed = n;
-        if (!is_running(core, now, member, member->owed_rest_ms)) {
-                member->owed_rest_ms = 0;
-        }
-        for (uint32_t i = 0; i < member->n_regions; i++) {
-                if (list[i].fresh == CMI_FRESH_TTL) {
-                        owe(member, &list[i]);
-                }
-        }
-        member->owed_ns = now.mono_ns;
-        member->is_orphaned = false;
-        member->n_regions = 0;
-        member->has_ttl = false;
         member->regions_digest = 0;
 }
 
-/*
- * It has closed its page, so its own list is over. Of its predecessors' pages it can only say that
- * their apps find it; one that had no apps at all, as an obituary has, cannot say even that.
- */
-void region_options_left(struct core *core, struct member *member)
+/* It has closed its page. */
+void region_options_left(struct member *member)
 {
-        member->is_orphaned = member->regions_digest == 0 &&
-                              (member->n_owed > 0 || member->owed_rest_ms > 0);
         member->n_regions = 0;
         member->has_ttl = false;
         member->regions_digest = 0;
-}
-
-/* Apps of the member that have the region open have found its present process. */
-static void pay(struct member *member, const struct cmi_regions *list)
-{
-        uint32_t n = 0;
-
-        for (uint32_t i = 0; i < member->n_owed; i++) {
-                bool is_told = false;
-
-                for (uint32_t k = 0; k < list->n_regions && !is_told; k++) {
-                        is_told = list->regions[k].name == member->owed[i].name;
-                }
-                if (!is_told) {
-                        member->owed[n++] = member->owed[i];
-                }
-        }
-        member->n_owed = n;
 }
 
 void region_options_receive(
                 struct core *core, struct member *member, const struct cmi_regions *list)
 {
-        pay(member, list);
         memcpy(list_of(core, member), list->regions, list->n_regions * sizeof(*list->regions));
         member->n_regions = list->n_regions;
         member->has_ttl = has_ttl(list->regions, list->n_regions, 0);

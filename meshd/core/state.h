@@ -19,8 +19,7 @@
  *   hold_ends.c  when the latest hold of each region ends
  *   flag.c    how many reasons there are for the flag of a slot
  *   region.c  which region has which index in the page
- *   region_options.c  options of regions, compared between nodes; what a member's apps may have
- *             from an earlier process of it
+ *   region_options.c  options of regions, compared between nodes
  *   query.c   questions between nodes
  */
 #include "meshd/core/core.h"
@@ -31,7 +30,6 @@
 #define HELLO_PAUSE_NS                                                                             \
         (20 * CMI_NS_PER_MS) /* between two HELLOs to one member, whatever asks for them */
 #define REGION_BUCKETS 2048  /* twice CMI_PAGE_REGIONS, a power of two */
-#define OWED_MAX 32          /* beyond it all regions of the member count as owed */
 
 struct link {
         bool is_used;
@@ -122,16 +120,8 @@ struct member {
 
         uint32_t n_regions;       /* in its newest list of options */
         bool has_ttl;             /* one of them is served by its TTL */
-        uint64_t regions_digest;  /* of that list; 0: none came */
+        uint64_t regions_digest;  /* of that list; 0: none came of its present process */
         uint64_t regions_told_ns; /* when ours was sent to it; 0: never */
-
-        /* Regions that an earlier process of it had by their TTL, and did not take leave of. Its
-         * apps may not have found the present one. */
-        struct cmi_region owed[OWED_MAX];
-        uint32_t n_owed;
-        uint64_t owed_rest_ms; /* longest TTL of those that found no place; 0: all did */
-        uint64_t owed_ns;      /* they are over a TTL after that */
-        bool is_orphaned;      /* it left, and they are not over while nobody takes its place */
 
         uint64_t gaps, resets, lapses, restarts;
         uint64_t frames_received, frames_sent;
@@ -143,8 +133,7 @@ enum wait_result {
         WAIT_OPEN = 0,
         WAIT_APPLIED,
         WAIT_LAPSED,
-        WAIT_EXCLUDED,  /* not a member when it was numbered */
-        WAIT_SERVED_ON, /* left, but its apps may serve on what is theirs by a TTL */
+        WAIT_EXCLUDED, /* not a member when it was numbered */
 };
 
 struct wait {
@@ -154,11 +143,10 @@ struct wait {
         uint64_t since_ns;    /* numbered, or LIVE since then */
         uint64_t deadline_ns; /* NEVER: only its own bound */
         bool is_snapshot_taken;
-        bool is_node;    /* for nobody but this node, until its start pause is over */
-        bool is_late;    /* an INTENT_END of an intent that is over */
-        bool is_intent;  /* that a member lapsed is not enough */
-        bool is_ttl;     /* nor here: its apps serve such a region without a lease */
-        uint64_t region; /* hash of the name; 0: all */
+        bool is_node;   /* for nobody but this node, until its start pause is over */
+        bool is_late;   /* an INTENT_END of an intent that is over */
+        bool is_intent; /* that a member lapsed is not enough */
+        bool is_ttl;    /* nor here: its apps serve such a region without a lease */
 };
 
 struct query {
@@ -177,6 +165,7 @@ struct region {
         uint64_t unheld; /* order in which regions were held by nobody any more */
         uint32_t n_holders;
         bool is_described;
+        uint64_t hold_ms;                   /* the longest that apps or operations have named */
         struct cmi_region options;          /* of the apps that have it open */
         uint64_t told[CORE_PEERS_MAX / 64]; /* members that were said to differ */
         uint8_t len;
@@ -273,6 +262,7 @@ struct core {
         struct intent_table *intents;
         struct flag *flags; /* FLAG_BUCKETS */
         struct hold_table *holds;
+        struct cmi_time missed; /* when it was last forgotten what is held; 0: never */
         struct query queries[CORE_QUERIES_MAX];
         uint64_t n_owners;
         uint64_t n_unheld;
@@ -461,6 +451,10 @@ void hold_open(struct core *core, struct cmi_time now);
 void hold_apply(struct core *core, uint32_t region, const struct cmi_op *op);
 /* The same for regions as a whole, since it is not known what was missed. */
 void hold_told(struct core *core, struct cmi_time now, const struct cmi_reset *reset);
+/* Something may have been missed, and nobody can tell what it held. */
+void hold_missed(struct core *core, struct cmi_time now);
+/* Apps here hold for so long what they invalidate in the region. */
+void hold_named(struct core *core, uint32_t region, uint64_t hold_ms);
 /* This region has got an index. */
 void hold_region_opened(struct core *core, uint32_t region);
 void hold_tick(struct core *core, struct cmi_time now);
@@ -509,17 +503,13 @@ uint32_t region_find(const struct core *core, struct cmi_slice name); /* NONE: i
 uint64_t region_options_digest_had(const struct member *member); /* for a beat to it */
 void region_options_tell(
                 struct core *core, struct cmi_time now, struct member *member, uint64_t has);
-/* The name's hash, or 0 for an operation on all regions: what the next two take. */
+/* The name's hash, or 0 for an operation on all regions: what the next one takes. */
 uint64_t region_options_name(const struct cmi_op *op);
 /* Do apps of any node serve the region by its TTL, without a lease? */
 bool region_options_is_ttl(const struct core *core, uint64_t region);
-/* May apps of this member serve the region by its TTL, and know nothing of the member's present
- * process, or of its end? */
-bool region_options_is_owed(const struct core *core, struct cmi_time now,
-                const struct member *member, uint64_t region);
 /* Another process of the member came, or the present one left in order. */
-void region_options_restarted(struct core *core, struct cmi_time now, struct member *member);
-void region_options_left(struct core *core, struct member *member);
+void region_options_restarted(struct member *member);
+void region_options_left(struct member *member);
 void region_options_receive(
                 struct core *core, struct member *member, const struct cmi_regions *list);
 /* The region is nobody's any more; the member is another one. */

@@ -53,6 +53,10 @@ void stream_adopt(struct core *core, struct cmi_time now, struct member *member,
                         apply_forget(core, member, "joined a stream that began before");
                         intent_settle(core, hello->newest.stream, hello->newest.number, 0);
                 }
+                /* Its log tells what it holds, but it has lost the one that was followed here. */
+                if (!is_replay && !is_kept && (member->stream != 0 || member->was_gone_unmet)) {
+                        hold_missed(core, now);
+                }
                 member->stream = hello->newest.stream;
                 member->applied = is_replay || is_reset ? 0 : hello->newest.number;
                 member->newest = is_reset ? hello->newest.number : member->applied;
@@ -242,13 +246,14 @@ void goodbye_receive(struct core *core, struct cmi_time now, struct member *memb
         if (goodbye->final.stream != member->stream || goodbye->final.number != member->applied ||
                         member->needs_reset == NEED_JOIN) {
                 apply_forget(core, member, "a member left before all of its stream came");
+                hold_missed(core, now);
                 /* Intents of it that others know are not "passed" here; if it comes back its stream
                  * is joined. */
                 member->stream = 0;
                 member->applied = member->newest = 0;
                 member->needs_reset = NEED_NONE;
         }
-        region_options_left(core, member);
+        region_options_left(member);
         member_set_state(core, now, member, MEMBER_LEFT, "it said goodbye");
 }
 

@@ -33,16 +33,11 @@ static uint64_t bound_ns(const struct core *core)
                BOUND_SLACK_NS;
 }
 
-/* Nothing is to be waited for of one whose end is proven; but apps of it may be left that go on. */
-static enum wait_result first_result(const struct core *core, struct cmi_time now,
-                const struct wait *wait, const struct member *member)
+/* Nothing is to be waited for of one whose end is proven. */
+static enum wait_result first_result(const struct member *member)
 {
-        if (!member->is_used) {
+        if (!member->is_used || member->state == MEMBER_LEFT) {
                 return WAIT_EXCLUDED;
-        }
-        if (member->state == MEMBER_LEFT) {
-                return region_options_is_owed(core, now, member, wait->region) ? WAIT_SERVED_ON
-                                                                               : WAIT_EXCLUDED;
         }
         return MUTANT(B2_WAIT_BY_STATE) && member->state != MEMBER_LIVE ? WAIT_EXCLUDED : WAIT_OPEN;
 }
@@ -51,7 +46,7 @@ static enum wait_result first_result(const struct core *core, struct cmi_time no
  * Whom to wait for: each one that may hold a grant of ours or may be serving without one, whatever
  * its state, also one that only the disk or others have named: it may have dropped us.
  */
-static void take_snapshot(struct core *core, struct cmi_time now, struct wait *wait)
+static void take_snapshot(struct core *core, struct wait *wait)
 {
         uint64_t *due = due_of(core, wait);
         uint8_t *results = results_of(core, wait);
@@ -59,7 +54,7 @@ static void take_snapshot(struct core *core, struct cmi_time now, struct wait *w
         for (uint32_t i = 0; i < core->member_limit; i++) {
                 const struct member *member = &core->members[i];
 
-                results[i] = (uint8_t)first_result(core, now, wait, member);
+                results[i] = (uint8_t)first_result(member);
                 due[i] = member->granted_ns == 0 ? 0 : member->granted_ns + core_grant_ns(core);
         }
         wait->is_snapshot_taken = true;
@@ -90,13 +85,12 @@ int wait_add(struct core *core, struct cmi_time now, const struct wait *begun, u
         wait->is_used = true;
         wait->is_intent = op->kind == CMI_OP_INTENT_BEGIN;
         wait->is_ttl = region_options_is_ttl(core, region_options_name(op));
-        wait->region = region_options_name(op);
         wait->since_ns = now.mono_ns;
         wait->deadline_ns = timeout_ns == 0 || timeout_ns > NEVER / 2 ? NEVER
                                                                       : now.mono_ns + timeout_ns;
         core->n_waits++;
         if (core->state == CORE_LIVE && !wait->is_node) {
-                take_snapshot(core, now, wait);
+                take_snapshot(core, wait);
         }
         return 0;
 }
@@ -121,14 +115,13 @@ static void finish(struct core *core, struct wait *wait, int outcome)
 
         for (uint32_t i = 0; wait->is_snapshot_taken && i < core->member_limit; i++) {
                 struct member *member = &core->members[i];
-                bool is_owed = region_options_is_owed(core, core->last_call, member, wait->region);
-                bool is_lapsed = results[i] == WAIT_LAPSED && !is_owed &&
+                bool is_lapsed = results[i] == WAIT_LAPSED &&
                                  (!wait->is_ttl || MUTANT(TTL_LAPSED_ENOUGH));
 
                 if (results[i] == WAIT_EXCLUDED) {
                         continue;
                 }
-                if (results[i] == WAIT_APPLIED && !is_owed) {
+                if (results[i] == WAIT_APPLIED) {
                         end.n_applied++;
                         continue;
                 }
@@ -212,7 +205,7 @@ static void check_one(struct core *core, struct cmi_time now, struct wait *wait)
                 return;
         }
         if (!wait->is_snapshot_taken) {
-                take_snapshot(core, now, wait);
+                take_snapshot(core, wait);
                 wait->since_ns = now.mono_ns;
         }
         for (uint32_t i = 0; i < core->member_limit; i++) {

@@ -235,11 +235,10 @@ void cmi_mapping_drop(struct cm *cm)
         cm->serial = 0;
 }
 
-void cmi_mapping_vouch(struct cm *cm, uint64_t until_ns, bool has_gap)
+void cmi_mapping_vouch(struct cm *cm, uint64_t until_ns)
 {
         cm->vouched_ns = until_ns;
         cm->n_vouched++;
-        cm->n_gaps += has_gap;
 }
 
 uint32_t cmi_handle_n_regions(struct cm *cm)

@@ -31,9 +31,8 @@ struct cm {
         _Atomic uint32_t serial;
         _Atomic unsigned n_installs;
         _Atomic unsigned n_drops;
-        _Atomic uint64_t vouched_ns; /* and how often, and with gaps before */
+        _Atomic uint64_t vouched_ns; /* and how often */
         _Atomic unsigned n_vouched;
-        _Atomic unsigned n_gaps;
         _Atomic unsigned n_logs;
         char last_log[256];
         _Atomic long n_allocated; /* blocks */

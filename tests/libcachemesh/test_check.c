@@ -247,7 +247,6 @@ static void a_ttl_region_is_served_without_a_lease_but_not_past_its_stamps(void)
 static struct {
         struct cmi_source_ops ops;
         uint64_t until_ns; /* 0: nothing */
-        bool has_gap;
         unsigned n_looks;
 } looker;
 
@@ -255,7 +254,7 @@ static void look(struct cm *cm)
 {
         looker.n_looks++;
         if (looker.until_ns != 0) {
-                cmi_mapping_vouch(cm, looker.until_ns, looker.has_gap);
+                cmi_mapping_vouch(cm, looker.until_ns);
         }
 }
 
@@ -307,26 +306,6 @@ static void half_a_lease_before_its_end_a_hit_looks_and_is_served(void)
         cmi_page_set_lease(&view, in_hours(2), 0);
         assert_hit(f.region, "a", "one");
         g_assert_cmpuint(looker.n_looks, ==, 1);
-        fixture_close(&f);
-}
-
-static void after_a_gap_ttl_regions_have_forgotten_and_others_have_not(void)
-{
-        struct fixture f = open_looked_after();
-        struct cm_token old = cm_token(f.cm);
-        struct cm_region *bounded;
-
-        g_assert_cmpint(cm_region_open(&bounded, f.cm, "bounded", NULL), ==, 0);
-        put_text(bounded, "a", "two", cm_token(f.cm));
-        fixture_set_lease(&f, false);
-        looker.until_ns = in_hours(2);
-        looker.has_gap = true;
-        assert_miss(f.region, "a", CM_REASON_INVALIDATED);
-        g_assert_cmpint(put_text(f.region, "a", "one", old), ==, CM_REFUSED);
-        g_assert_cmpint(put_text(f.region, "a", "new", cm_token(f.cm)), ==, 0);
-        assert_hit(f.region, "a", "new");
-        fixture_set_lease(&f, true);
-        assert_hit(bounded, "a", "two");
         fixture_close(&f);
 }
 
@@ -582,7 +561,6 @@ int main(int argc, char **argv)
         g_test_add_func("/check/unvouched",
                         without_a_lease_a_ttl_region_misses_unless_its_page_is_vouched_for);
         g_test_add_func("/check/look", half_a_lease_before_its_end_a_hit_looks_and_is_served);
-        g_test_add_func("/check/gap", after_a_gap_ttl_regions_have_forgotten_and_others_have_not);
         g_test_add_func("/check/uses", each_use_of_a_ttl_region_looks);
         g_test_add_func("/check/closed", a_closed_page_serves_and_takes_nothing_any_more);
         g_test_add_func("/check/pending", while_invalidations_are_pending_bounded_regions_miss);

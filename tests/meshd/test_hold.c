@@ -411,6 +411,69 @@ static void a_region_that_lost_its_index_is_held_with_its_next_one(void)
         rig_free(rig);
 }
 
+/* Apps of @node fill the region from a source that lags behind. */
+static void tell_lag(struct rig *rig, uint32_t node, uint64_t hold_ms)
+{
+        struct core *core = rig->nodes[node].core;
+        uint32_t index;
+
+        g_assert_cmpint(core_region(core, cmi_slice_str("r"), &index), ==, 0);
+        core_region_hold(core, index);
+        core_region_describe(core, index, &(struct cmi_region){.hold_ms = hold_ms});
+}
+
+/* What it published last may never have come here. */
+static void who_is_gone_may_have_held_each_region_that_lags(void)
+{
+        struct rig *rig = formed(3);
+
+        tell_lag(rig, 1, 2000);
+        g_assert_false(is_held(rig, 1, "other"));
+        rig->nodes[2].is_deaf = rig->nodes[2].is_mute = true;
+        rig_run(rig, 2900);
+        g_assert_false(is_region_held(rig, 1));
+        rig_run(rig, 300);
+        /* Node 0 has asked what node 1 knows. */
+        g_assert_true(is_region_held(rig, 0) && is_region_held(rig, 1));
+        g_assert_false(is_held(rig, 1, "other"));
+        rig_run(rig, 1600);
+        g_assert_true(is_region_held(rig, 1));
+        rig_run(rig, 500);
+        g_assert_false(is_region_held(rig, 0) || is_region_held(rig, 1));
+        /* Also if it is only told when that has happened. */
+        tell_lag(rig, 0, 5000);
+        g_assert_true(is_region_held(rig, 0));
+        rig_run(rig, 3000);
+        g_assert_false(is_region_held(rig, 0));
+        tell_lag(rig, 0, 100);
+        g_assert_false(is_region_held(rig, 0));
+        rig_free(rig);
+}
+
+static void so_it_is_with_a_log_that_was_lost_and_with_what_operations_said(void)
+{
+        struct rig *rig = formed(2);
+
+        rig_publish_held(rig, 1, "k", 1000);
+        rig_run(rig, 1500);
+        expect_flags(rig, 2, false);
+        rig_start(rig, 1, NULL, true);
+        rig_connect(rig, 1, 0);
+        rig_run(rig, 3000);
+        g_assert_false(is_region_held(rig, 0));
+        rig_start(rig, 1, NULL, false);
+        rig_connect(rig, 1, 0);
+        for (uint32_t ms = 0; ms < 3000 && !is_region_held(rig, 0); ms++) {
+                rig_run(rig, 1);
+        }
+        g_assert_true(is_region_held(rig, 0));
+        rig_run(rig, 900);
+        g_assert_true(is_region_held(rig, 0));
+        rig_run(rig, 200);
+        g_assert_false(is_region_held(rig, 0));
+        rig_free(rig);
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -431,5 +494,7 @@ int main(int argc, char **argv)
         CASE(other_regions_are_held_on_no_node);
         CASE(regions_that_are_held_in_great_number_are_not_told_apart);
         CASE(a_region_that_lost_its_index_is_held_with_its_next_one);
+        CASE(who_is_gone_may_have_held_each_region_that_lags);
+        CASE(so_it_is_with_a_log_that_was_lost_and_with_what_operations_said);
         return g_test_run();
 }

@@ -162,19 +162,6 @@ static void a_log_closed_in_order_says_so_once(struct fixture *f, gconstpointer 
         g_assert_false(log_was_closed(&f->log));
 }
 
-static void a_log_closed_for_a_dead_process_says_that_too(struct fixture *f, gconstpointer data)
-{
-        log_append(&f->log, make_op(f, 1, 20));
-        log_close_for_dead(&f->log);
-        g_assert_cmpint(log_open(&f->log, f->memory, SIZE, &node, 99), ==, LOG_CONTINUED);
-        g_assert_true(log_was_closed(&f->log));
-        g_assert_true(log_was_closed_for_dead(&f->log));
-        log_close(&f->log);
-        g_assert_cmpint(log_open(&f->log, f->memory, SIZE, &node, 99), ==, LOG_CONTINUED);
-        g_assert_true(log_was_closed(&f->log));
-        g_assert_false(log_was_closed_for_dead(&f->log));
-}
-
 static void the_log_of_another_node_is_not_continued(struct fixture *f, gconstpointer data)
 {
         struct cmi_id other = {{9}};
@@ -311,7 +298,6 @@ int main(int argc, char **argv)
         ADD("/log/small", the_smallest_operations_are_found_under_their_numbers);
         ADD("/log/continued", a_dead_process_leaves_a_log_that_is_continued);
         ADD("/log/closed", a_log_closed_in_order_says_so_once);
-        ADD("/log/dead", a_log_closed_for_a_dead_process_says_that_too);
         ADD("/log/other", the_log_of_another_node_is_not_continued);
         ADD("/log/loss", what_is_lost_is_told_and_why);
         ADD("/log/damaged", a_damaged_log_is_replaced_or_whole);

@@ -57,10 +57,14 @@ const char *app_region(const struct world *world, uint32_t key)
 static void hold_regions(struct node *node, const uint32_t regions[2])
 {
         const struct options *options = &node->world->options;
-        const struct cmi_region is_ttl = {
-                        .fresh = CMI_FRESH_TTL, .ttl_ms = options->ttl_ns / CMI_NS_PER_MS};
+        const uint64_t hold_ms = options->hold_ns / CMI_NS_PER_MS;
+        const struct cmi_region is_bounded = {.hold_ms = hold_ms};
+        const struct cmi_region is_ttl = {.fresh = CMI_FRESH_TTL,
+                        .ttl_ms = options->ttl_ns / CMI_NS_PER_MS,
+                        .hold_ms = hold_ms};
 
         core_region_hold(node->core, regions[0]);
+        core_region_describe(node->core, regions[0], &is_bounded);
         if (options->n_ttl > 0) {
                 core_region_hold(node->core, regions[1]);
                 core_region_describe(node->core, regions[1], &is_ttl);
@@ -74,16 +78,6 @@ static bool find_regions(struct node *node, uint32_t ret_regions[2])
         ret_regions[1] = 0;
         return core_region(node->core, cmi_slice_str("r"), &ret_regions[0]) == 0 &&
                (!has_ttl || core_region(node->core, cmi_slice_str("t"), &ret_regions[1]) == 0);
-}
-
-/* The others take it that the apps of before have found this meshd. */
-static void pay(struct node *node)
-{
-        struct sim_page *page;
-
-        for (page = node->world->pages; page; page = page->next) {
-                page->is_paid |= page->node == node->index && page->life < node->life;
-        }
 }
 
 static void attach(struct app *app)
@@ -103,10 +97,8 @@ static void attach(struct app *app)
                 hold_regions(node, regions);
                 app->held_life = node->life;
         }
-        pay(node);
         app->page = node->page;
         app->is_attached = true;
-        app->attached_ns = world->now_ns;
         app->was_live = app->page->memory->state == CMI_PAGE_LIVE;
         app->is_dropped = false;
         reader_map(&app->cache, &node->page->view, regions, world->options.n_tags);
@@ -121,6 +113,11 @@ static void attach(struct app *app)
         }
 }
 
+static bool is_heard(const struct node *node)
+{
+        return !node->is_obituary || !MUTANT(OBITUARY_UNHEARD);
+}
+
 void app_attach_event(struct app *app, uint64_t life)
 {
         struct node *node = app->node;
@@ -129,7 +126,7 @@ void app_attach_event(struct app *app, uint64_t life)
                 return;
         }
         app->is_attached = false;
-        if (node_is_serving(node) && !app_is_halted(app)) {
+        if (node_is_serving(node) && is_heard(node) && !app_is_halted(app)) {
                 attach(app);
         } else {
                 app_add(app, node->world->options.lease_ns / 20, EVENT_ATTACH, 0, app);
@@ -190,7 +187,8 @@ void app_meshd_ended(struct app *app)
 
 /*
  * Is the page still the node's, though its lease is over? It is while its meshd holds the other end
- * of the connection, or nobody listens. Who listens now is asked for his page.
+ * of the connection, or nobody listens and the last look is not too long ago. Who listens now is
+ * asked for his page.
  */
 void app_look(struct app *app)
 {
@@ -206,15 +204,16 @@ void app_look(struct app *app)
         app->next_look_ns = now_ns + CMI_NS_PER_MS;
         node->world->tally.n_looks++;
         app->was_live = app->was_live || app->page->memory->state == CMI_PAGE_LIVE;
-        if (app_is_connected(app)) {
-                has_gap = false;
-        } else if (node->is_up && !node->is_obituary) {
+        if (!app_is_connected(app) && node->is_up && is_heard(node)) {
                 app_add(app, random_below(&node->world->random, lease_ns / 20), EVENT_ATTACH, 0,
                                 app);
                 return;
         }
+        if (!app_is_connected(app) && has_gap && !MUTANT(TTL_GAP_KEPT)) {
+                return;
+        }
         if (app->was_live || MUTANT(TTL_UNJOINED)) {
-                reader_vouch(&app->cache, now_ns + lease_ns - lease_ns / 8, has_gap);
+                app->cache.vouched_ns = now_ns + lease_ns - lease_ns / 8;
         }
 }
 

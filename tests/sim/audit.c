@@ -74,6 +74,11 @@ static void note_member(struct node *node, const struct core_event *event)
         }
         world->tally.n_changes[event->from][event->to]++;
         node->page->left &= ~(1u << index);
+        if (event->to == MEMBER_GONE) {
+                node->page->parted |= 1u << index;
+        } else if (event->to == MEMBER_LIVE) {
+                node->page->parted &= ~(1u << index);
+        }
         switch (event->to) {
         case MEMBER_SEEN:
                 if (node->page->memory->state == CMI_PAGE_JOINING) {
@@ -84,6 +89,9 @@ static void note_member(struct node *node, const struct core_event *event)
         case MEMBER_LIVE:
         case MEMBER_SILENT:
                 node->has_met[index] = true;
+                if (node->met_ns[index] == NEVER) {
+                        node->met_ns[index] = world->now_ns;
+                }
                 node->page->gone_ns[index] = NEVER;
                 break;
         case MEMBER_LEFT:
@@ -199,9 +207,6 @@ void audit_page(struct node *node)
         } else if (node->undisturbed_ns == NEVER) {
                 node->undisturbed_ns = node->world->now_ns;
         }
-        if (audit_is_live(node) && node->live_ns == NEVER) {
-                node->live_ns = node->world->now_ns;
-        }
 }
 
 bool audit_is_live(const struct node *node)
@@ -280,7 +285,7 @@ static bool is_ready(struct world *world, struct node *node, char *ret_reason, s
 {
         struct core_status status;
 
-        if (!node_is_running(node)) {
+        if (!node_is_running(node) || node->is_obituary) {
                 snprintf(ret_reason, size, "%s is not running", node->name);
                 return false;
         }

@@ -170,7 +170,7 @@ static void run_on_stack(struct node *node)
 
 void node_interruption(struct node *node)
 {
-        if (node->interrupt_at > 0 && --node->interrupt_at == 0) {
+        if (node->is_in_call && node->interrupt_at > 0 && --node->interrupt_at == 0) {
                 begin_switch_back(&node->saved_stack);
                 swapcontext(&node->context, &node->return_context);
                 end_switch(node->saved_stack);

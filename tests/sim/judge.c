@@ -4,7 +4,8 @@
  *
  * C1  A read that begins after a wait for version v has returned 0 returns v or newer. Exempt is a
  *     node that has left in order, comes back behind a partition and declares the writer gone: the
- *     writer rightly waits for it no more.
+ *     writer rightly waits for it no more. Where no lease is needed that lasts until each hears the
+ *     other again.
  * C2  A hit at t returns every version that was published one lease length before t, counted on the
  *     reader's clock; also when the publisher died at once. Exempt are versions published by a node
  *     that was at that time declared gone (or had left, or was never met) by the reader's meshd,
@@ -17,21 +18,15 @@
  *     one that had left and come back unnoticed, when the origin's host lost it before they met.
  * C6  No hit without a lease, and none on a page whose meshd has said goodbye.
  *
- * Sources that lag: what was missed of a node that is gone, or lost its log, is forgotten but not
- * held, so an old version may be loaded after that; it is exempt from C1 and C2.
+ * Sources that lag: an old version may be loaded from them after everything was forgotten. Exempt
+ * from C1 and C2 is what a node published that lost its log after that, on nodes that had not met
+ * it before: they do not know that it was held.
  *
  * Regions that are served by their TTL have no C2 and need no lease, but end with the TTL (C6).
- * Exempt from C1 and C13 are their apps when their meshd was killed and a later one, which they
- * have not found, has spoken for the node: as to origins that were not LIVE with the first one, and
- * never heard of the apps; and as to all, once another app of the node has found the later one, or
- * an obituary has lasted for longer than the TTL, or the first one was killed before the list of
- * its regions went out again.
  */
 #include "tests/sim/world.h"
 
 #include <stdlib.h>
-
-#define LIST_NS CMI_NS_PER_S /* pause between two lists of regions to one member */
 
 static void *grow(void *memory, uint64_t *capacity, size_t size)
 {
@@ -124,7 +119,6 @@ void judge_acknowledged(struct world *world, const struct sim_write *write)
                                                         .at_ns = world->now_ns,
                                                         .version = write->versions[i],
                                                         .held_ns = NEVER,
-                                                        .live_ns = write->app->node->live_ns,
                                                         .origin = write->app->node->index,
                                                         .left = write->left,
                                         });
@@ -140,7 +134,6 @@ void judge_intent(struct world *world, const struct sim_write *write)
                 if (write->keys & 1u << i) {
                         key->held[key->n_held++ % HELD_MAX] = (struct held){
                                         .known_ns = write->published_ns,
-                                        .live_ns = write->app->node->live_ns,
                                         .from_ns = world->now_ns,
                                         .until_ns = write->published_ns + write->deadline_ns,
                                         .place = write->place,
@@ -191,7 +184,6 @@ void judge_intent_committed(struct world *world, const struct event *event)
                                          .at_ns = world->now_ns,
                                          .version = key->newest,
                                          .held_ns = held_ns,
-                                         .live_ns = world->nodes[event->a].live_ns,
                                          .origin = event->a,
                                          .left = (uint32_t)(event->b >> 8),
                          });
@@ -199,7 +191,10 @@ void judge_intent_committed(struct world *world, const struct event *event)
 
 static bool is_gone(const struct sim_reader *reader, uint32_t node)
 {
-        return reader->gone_ns[node] != NEVER || reader->page->gone_ns[node] != NEVER;
+        uint32_t parted = reader->parted | reader->page->parted;
+
+        return reader->gone_ns[node] != NEVER || reader->page->gone_ns[node] != NEVER ||
+               (reader->get.is_ttl && parted & 1u << node);
 }
 
 /* It left, came back behind a partition, and knows nothing of the origin but that it is silent. */
@@ -232,42 +227,6 @@ static bool is_untold(const struct sim_reader *reader, uint64_t held_ns, uint32_
         return held_ns != NEVER;
 }
 
-/*
- * An obituary speaks for its dead meshd, and serves nobody: for longer than the TTL, so the others
- * take it for a meshd that the app has found; or that one had no time to tell the app's regions.
- */
-static bool is_spoken_for(const struct sim_reader *reader)
-{
-        const struct app *app = reader->app;
-        uint64_t began_ns = reader->page->obituary_mono_ns;
-        uint64_t told_ns = app->attached_ns + app->node->world->options.lease_ns + LIST_NS;
-
-        return reader->get.is_ttl && began_ns != 0 &&
-               (node_clock(app->node).mono_ns - began_ns >= app->cache.ttl_ns ||
-                               reader->page->ended_ns < told_ns);
-}
-
-/*
- * Its meshd was killed, and a later one, which its app has not found, has spoken for the node: to
- * an origin that had no time to learn which regions the apps of the first one have, or when another
- * app of the node had found it, and this one has loaded since. It goes on while nobody listens.
- */
-static bool is_orphaned(const struct sim_reader *reader, uint64_t live_ns)
-{
-        uint64_t learnt_ns = live_ns + reader->app->node->world->options.lease_ns + LIST_NS;
-
-        bool is_new = reader->get.entry.expires_ns - reader->app->cache.ttl_ns +
-                                      reader->get.tick_ns >=
-                      reader->page->spoken_mono_ns;
-
-        if (is_spoken_for(reader)) {
-                return true;
-        }
-        return reader->get.is_ttl && reader->page->is_orphaned &&
-               ((reader->page->is_paid && is_new) || live_ns == NEVER ||
-                               reader->page->ended_ns < learnt_ns);
-}
-
 static void check_held(struct world *world, const struct sim_reader *reader)
 {
         const struct key *key = &world->keys[reader->key];
@@ -277,7 +236,6 @@ static void check_held(struct world *world, const struct sim_reader *reader)
 
                 if (held->from_ns < reader->started_ns && world->now_ns < held->until_ns &&
                                 !is_beyond(reader, held->origin, held->left) &&
-                                !is_orphaned(reader, held->live_ns) &&
                                 !is_unmet(reader, held->known_ns, held->origin, held->left) &&
                                 !is_untold(reader, held->known_ns, held->left)) {
                         violation(world,
@@ -292,23 +250,21 @@ static void check_held(struct world *world, const struct sim_reader *reader)
         }
 }
 
-/* What is missed of a node that is gone, or lost its log, is forgotten, but not held. */
-static bool is_unheld(const struct sim_reader *reader, const struct version *version)
+/* What its node lost, who had not met it before knows nothing of, nor that it was held. */
+static bool is_unheld(const struct sim_reader *reader, uint64_t version)
 {
         const struct node *node = reader->app->node;
+        const struct version *lost = &node->world->keys[reader->key].versions[version];
 
         return node->world->options.lag_ns > 0 &&
-               (node->world->nodes[version->origin].lost_ns > version->published_ns ||
-                               node->forgot_ns[version->origin] >= version->published_ns);
+               node->world->nodes[lost->origin].lost_ns > lost->published_ns &&
+               node->met_ns[lost->origin] > lost->published_ns;
 }
 
 static bool is_exempt(const struct sim_reader *reader, const struct acknowledged *acknowledged)
 {
-        const struct key *key = &reader->app->node->world->keys[reader->key];
-
-        return is_unheld(reader, &key->versions[acknowledged->version]) ||
+        return is_unheld(reader, acknowledged->version) ||
                is_beyond(reader, acknowledged->origin, acknowledged->left) ||
-               is_orphaned(reader, acknowledged->live_ns) ||
                is_unmet(reader, acknowledged->held_ns, acknowledged->origin, acknowledged->left) ||
                is_untold(reader, acknowledged->held_ns, acknowledged->left);
 }
@@ -343,7 +299,7 @@ static void check_staleness(struct world *world, const struct sim_reader *reader
         for (uint64_t v = reader->get.entry.version + 1; v < key->n_published; v++) {
                 const struct version *version = &key->versions[v];
 
-                if (!is_unheld(reader, version) &&
+                if (!is_unheld(reader, v) &&
                                 version->published_ns + lease_ns + CMI_NS_PER_US < world->now_ns &&
                                 reader->gone_ns[version->origin] > version->published_ns &&
                                 reader->page->gone_ns[version->origin] > version->published_ns) {

@@ -220,7 +220,7 @@ void nemesis_obituary_event(struct node *node, uint64_t life)
         }
 }
 
-/* Another meshd comes, answers and dies while an app is stopped that keeps what it has. */
+/* Another meshd comes, answers and ends while an app is stopped that keeps what it has. */
 static void replace_unseen(struct world *world, struct node *node, int64_t app)
 {
         struct random *more = &world->more;
@@ -232,7 +232,8 @@ static void replace_unseen(struct world *world, struct node *node, int64_t app)
         act(node, (struct act){.kind = ACT_KILL});
         world_add(world, random_duration(more, 100000, lease_ns / 4), EVENT_START, node->index,
                         node->host_life, NULL);
-        world_add(world, end_ns, EVENT_KILL, node->index, node->life + 1, NULL);
+        world_add(world, end_ns, random_chance(more, 500000) ? EVENT_LEAVE : EVENT_KILL,
+                        node->index, node->life + 1, NULL);
 }
 
 /* An app dies, or is stopped while its meshd goes on. */

@@ -36,7 +36,7 @@ bool node_is_running(const struct node *node)
 
 bool node_is_serving(const struct node *node)
 {
-        return node_is_running(node) && !node->is_obituary && !node->is_taking;
+        return node_is_running(node) && !node->is_taking;
 }
 
 void node_init(struct world *world, uint32_t index)
@@ -201,7 +201,7 @@ static struct sim_page *make_page(struct node *node)
         page->node = node->index;
         page->life = node->life;
         page->incarnation = node->incarnation;
-        page->closed_ns = page->ended_ns = NEVER;
+        page->closed_ns = NEVER;
         page->next = world->pages;
         world->pages = page;
         return page;
@@ -250,8 +250,7 @@ static void open_log(struct node *node, struct core_options *options)
         if (outcome < 0) {
                 violation(world, "log_open() of %s says %d", node->name, outcome);
         }
-        options->is_clean = outcome == LOG_CONTINUED && log_was_closed(&node->log) &&
-                            !log_was_closed_for_dead(&node->log);
+        options->is_clean = outcome == LOG_CONTINUED && log_was_closed(&node->log);
         trace(world, "%s starts, incarnation %llu, stream %016llx at %llu%s", node->name,
                         (unsigned long long)node->incarnation,
                         (unsigned long long)log_stream(&node->log),
@@ -267,6 +266,7 @@ static void remember_peers(struct node *node)
                 struct cmi_endpoint endpoint = network_endpoint(i);
 
                 node->page->gone_ns[i] = 0;
+                node->met_ns[i] = NEVER;
                 if (i == node->index) {
                         node->page->gone_ns[i] = NEVER;
                 } else if (node->has_met[i]) {
@@ -291,19 +291,6 @@ void node_start_later(struct node *node)
                 return;
         }
         world_add(world, delay, EVENT_START, node->index, node->host_life, NULL);
-}
-
-/* Waits for regions served by their TTL take it for a meshd, which apps find before that ends. */
-static void note_obituary(struct node *node)
-{
-        struct sim_page *page;
-
-        for (page = node->world->pages; page; page = page->next) {
-                if (page->node == node->index && page->life < node->life &&
-                                page->obituary_mono_ns == 0) {
-                        page->obituary_mono_ns = node_clock(node).mono_ns;
-                }
-        }
 }
 
 static void start(struct node *node, bool is_obituary)
@@ -338,7 +325,6 @@ static void start(struct node *node, bool is_obituary)
         node->n_busy = 0;
         node->n_requests = 0;
         node->n_questions = 0;
-        node->live_ns = NEVER;
         node->incarnation++;
         node->undisturbed_ns = NEVER;
         node->turn_clock = node_clock(node);
@@ -358,9 +344,6 @@ static void start(struct node *node, bool is_obituary)
                         node_clock(node));
         audit_started(node);
         remember_peers(node);
-        if (is_obituary) {
-                note_obituary(node);
-        }
         spool_begin(node);
         kick(node);
 }
@@ -375,26 +358,11 @@ void node_start_for_dead(struct node *node)
         start(node, true);
 }
 
-/* Apps that still look at a page of before were spoken for by somebody whom they did not find. */
-void node_orphan_pages(struct node *node)
-{
-        struct sim_page *page;
-
-        for (page = node->world->pages; page; page = page->next) {
-                if (page->node == node->index && page->life < node->life) {
-                        page->is_orphaned = true;
-                        page->spoken_mono_ns = node_clock(node).mono_ns;
-                }
-        }
-}
-
 static void end_process(struct node *node, bool is_host)
 {
         struct world *world = node->world;
 
         network_process_ended(node, is_host);
-        node->page->ended_ns = world->now_ns;
-        node_orphan_pages(node);
         node->is_up = false;
         node->is_taking = false;
         node->is_in_call = false;
@@ -457,9 +425,7 @@ void node_clean_stop(struct node *node)
 
 static void close_log(struct node *node)
 {
-        if (node->is_goodbye && node->is_obituary) {
-                log_close_for_dead(&node->log);
-        } else if (node->is_goodbye) {
+        if (node->is_goodbye) {
                 log_close(&node->log);
         }
         node->is_closed = node->is_goodbye;

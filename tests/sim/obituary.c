@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * meshd --obituary: a process without apps that goes on with the stream of one that died, meets the
- * others, and ends in order, so that they need not wait for the dead one any more. Apps find nobody
- * who listens meanwhile. It plays what meshd/obituary.c decides.
+ * meshd --obituary: a process that goes on with the stream of one that died, meets the others, and
+ * ends in order, so that they need not wait for the dead one any more. Apps find it as they find
+ * any meshd. It plays what meshd/obituary.c decides.
  */
 #include "tests/sim/world.h"
 
@@ -16,7 +16,6 @@ void obituary_begin(struct node *node)
         trace(world, "%s: somebody speaks for the dead meshd", node->name);
         world->tally.n_obituaries++;
         node_start_for_dead(node);
-        node_orphan_pages(node);
         node->obituary_ns = world->now_ns;
         world_add(world, world->options.lease_ns / 100, EVENT_STOPPING, node->index, node->life,
                         NULL);

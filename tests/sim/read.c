@@ -45,6 +45,7 @@ static enum reader_step begin_read(struct sim_reader *reader)
         }
         reader->lease_end = page_lease(app->page);
         memcpy(reader->gone_ns, app->page->gone_ns, sizeof(reader->gone_ns));
+        reader->parted = app->page->parted;
         if (app_has_pending(app) && !reader_is_ttl(&app->cache, reader->key)) {
                 return STEP_TOKEN;
         }
@@ -299,6 +300,7 @@ static bool read_one(struct app *app, uint32_t key)
         struct reader_token token = reader_token(&app->cache);
 
         memcpy(reader.gone_ns, app->page->gone_ns, sizeof(reader.gone_ns));
+        reader.parted = app->page->parted;
         reader_put(&app->cache, key, world->keys[key].newest, token,
                         coarse_clock(app->node).mono_ns);
         if (!reader_get_begin(&app->cache, key, &reader.get)) {

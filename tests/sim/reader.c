@@ -90,16 +90,6 @@ bool reader_look_is_due(const struct reader_cache *cache, uint64_t coarse_mono_n
                                proof_end_ns(cache);
 }
 
-void reader_vouch(struct reader_cache *cache, uint64_t until_ns, bool has_gap)
-{
-        for (uint32_t i = cache->n_keys - cache->n_ttl; has_gap && i < cache->n_keys; i++) {
-                if (!MUTANT(TTL_GAP_KEPT)) {
-                        reader_kill(cache, i);
-                }
-        }
-        cache->vouched_ns = until_ns;
-}
-
 bool reader_get_begin(const struct reader_cache *cache, uint32_t key, struct reader_get *ret_get)
 {
         if (!cache->has_page || !cache->entries[key].is_present) {

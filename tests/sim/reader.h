@@ -75,9 +75,6 @@ static inline bool reader_is_ttl(const struct reader_cache *cache, uint32_t key)
 /* Is it time to look whether the page is still the node's? */
 bool reader_look_is_due(const struct reader_cache *cache, uint64_t coarse_mono_ns);
 
-/* It is until then; if there was a gap, what the TTL region has stored is dead. */
-void reader_vouch(struct reader_cache *cache, uint64_t until_ns, bool has_gap);
-
 /* A key is its number as one byte, and so is its tag. */
 uint8_t reader_tag(uint32_t key, uint32_t n_tags);
 

@@ -112,7 +112,7 @@ void spool_orphaned(struct node *node)
 void spool_begin(struct node *node)
 {
         memcpy(node->owed, node->kept, sizeof(node->owed));
-        node->is_taking = node->spool && !node->is_obituary;
+        node->is_taking = node->spool != NULL;
         if (node->is_taking) {
                 world_add(node->world, 0, EVENT_SPOOL, node->index, node->life, NULL);
         }
@@ -120,7 +120,7 @@ void spool_begin(struct node *node)
 
 void spool_event(struct node *node, uint64_t life)
 {
-        if (!node->is_up || node->life != life || node->is_obituary) {
+        if (!node->is_up || node->life != life) {
                 return;
         }
         if (!node_is_running(node)) {

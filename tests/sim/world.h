@@ -89,15 +89,11 @@ struct sim_page {
         uint32_t node;
         uint64_t life;
         uint64_t incarnation;
-        uint64_t closed_ns;        /* its meshd said goodbye; NEVER: it did not */
-        uint64_t ended_ns;         /* and ended */
-        uint64_t spoken_mono_ns;   /* when the latest such one ended, on the node's clock */
-        uint64_t obituary_mono_ns; /* when the first one began that spoke and served nobody */
-        bool is_paid;              /* another app has found a later one */
-        bool is_orphaned;          /* a later one has spoken for its apps */
+        uint64_t closed_ns; /* its meshd said goodbye; NEVER: it did not */
         /* Since when each node is declared gone or left here; NEVER: it is not. */
         uint64_t gone_ns[NODES_MAX];
-        uint32_t left; /* bits of those that left */
+        uint32_t parted; /* bits of those that were declared gone, and not LIVE here since */
+        uint32_t left;   /* bits of those that left */
         /* As the audit saw them last. */
         uint64_t apply_seq;
         uint64_t floor;
@@ -154,10 +150,9 @@ struct node {
         uint64_t stop_deadline_ns;
         bool is_goodbye;  /* was it said? */
         bool is_closed;   /* its log, in order */
-        bool is_obituary; /* it speaks for its predecessor, and serves nobody */
+        bool is_obituary; /* it speaks for its predecessor, and ends by itself */
         uint32_t n_stops; /* SIGSTOP */
         uint64_t life;
-        uint64_t live_ns; /* the first time; NEVER: not yet */
         uint64_t incarnation;
         uint32_t discovered;
         uint64_t core_size;
@@ -187,6 +182,7 @@ struct node {
         struct cmi_time called;        /* newest call of the core, as that saw it */
         uint64_t began_ns;             /* newest call */
         uint64_t forgot_ns[NODES_MAX]; /* newest "forget everything" because of each node */
+        uint64_t met_ns[NODES_MAX];    /* when this meshd first heard of each; NEVER: not yet */
         uint64_t awake_ns;             /* since when there was no long gap between two */
         uint64_t undisturbed_ns;       /* LIVE, and running without a pause, since */
 
@@ -269,6 +265,7 @@ struct sim_reader {
         struct cmi_time lease_end; /* of the page, when it began */
         struct sim_page *page;
         uint64_t gone_ns[NODES_MAX]; /* of the page, when it began */
+        uint32_t parted;             /* the same */
         struct reader_token token;
         uint64_t version;
 };
@@ -277,10 +274,9 @@ struct app {
         struct node *node;
         uint32_t index;
         uint64_t life;
-        bool is_attached;     /* to a running meshd, as far as it knows */
-        uint64_t attached_ns; /* the last time; on true time */
-        bool is_dropped;      /* as far as meshd knows */
-        uint64_t halted_ns;   /* stopped until then */
+        bool is_attached;   /* to a running meshd, as far as it knows */
+        bool is_dropped;    /* as far as meshd knows */
+        uint64_t halted_ns; /* stopped until then */
         uint64_t next_look_ns;
         bool was_live;      /* its node, since the page was mapped */
         uint64_t held_life; /* of the meshd that keeps the region's index for it */
@@ -303,7 +299,6 @@ struct acknowledged {
         uint64_t at_ns;
         uint64_t version;
         uint64_t held_ns; /* since when its intent was known; NEVER: it had none */
-        uint64_t live_ns; /* since when the origin's meshd was LIVE */
         uint32_t origin;
         uint32_t left; /* bits of nodes that had left, as far as the origin knew */
 };
@@ -313,7 +308,6 @@ struct held {
         uint64_t known_ns; /* since when others may know it */
         uint64_t from_ns;
         uint64_t until_ns;
-        uint64_t live_ns; /* since when the origin's meshd was LIVE */
         struct cmi_position place;
         uint32_t origin;
         uint32_t left;
@@ -455,7 +449,6 @@ bool node_is_running(const struct node *node); /* its meshd would take an event 
 bool node_is_serving(const struct node *node); /* and an app */
 void node_start(struct node *node);
 void node_start_for_dead(struct node *node); /* as an obituary */
-void node_orphan_pages(struct node *node);
 void node_start_later(struct node *node);
 void node_kill(struct node *node, bool is_log_lost);
 void node_crash(struct node *node);
