@@ -269,18 +269,29 @@ static void what_is_over_its_limit_is_refused(void)
         REFUSED(session_answer, -EBADMSG, {.text = "a line\nand another"});
 }
 
+/* Bytes, also those between members. */
+static bool is_zero(const void *object, size_t size)
+{
+        const unsigned char *bytes = object;
+
+        while (size > 0 && bytes[size - 1] == 0) {
+                size--;
+        }
+        return size == 0;
+}
+
 static void what_is_not_said_is_zero(void)
 {
-        static struct cmi_session_request request, none;
-        static struct cmi_session_answer answer, nothing;
+        static struct cmi_session_request request;
+        static struct cmi_session_answer answer;
         struct cmi_slice empty = cmi_slice("\x80", 1);
 
         memset(&request, 1, sizeof(request));
         memset(&answer, 1, sizeof(answer));
         g_assert_cmpint(cmi_session_request_decode(empty, &request), ==, 0);
-        g_assert_cmpint(memcmp(&request, &none, sizeof(none)), ==, 0);
+        g_assert_true(is_zero(&request, sizeof(request)));
         g_assert_cmpint(cmi_session_answer_decode(empty, &answer), ==, 0);
-        g_assert_cmpint(memcmp(&answer, &nothing, sizeof(nothing)), ==, 0);
+        g_assert_true(is_zero(&answer, sizeof(answer)));
 }
 
 int main(int argc, char **argv)
