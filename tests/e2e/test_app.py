@@ -24,7 +24,7 @@ def strike(source, node):
         time.sleep(source.uniform(0, 0.5))
         node.start()
     elif fault == 'stop':
-        node.stop()
+        node.wait_socket().stop()  # before that it cannot end in order
         node.start()
     else:
         node.pause()
