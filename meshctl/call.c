@@ -21,6 +21,13 @@ int call_open(struct call *call)
                         &call->channel, call->socket, deadline_ns, &call->progress, &call->problem);
 }
 
+void call_renew(struct call *call)
+{
+        uint32_t ms = call->arguments->timeout_ms;
+
+        call->deadline_ns = ms ? deadline_in_ms(ms) : DEADLINE_NEVER;
+}
+
 void call_pause(struct call *call, unsigned ms)
 {
         uint64_t until = deadline_in_ms(ms);

@@ -26,6 +26,9 @@ int call_open(struct call *call);
 /* The same, but wait for a meshd that is not there yet until the deadline. */
 int call_open_patiently(struct call *call);
 
+/* The run's time begins anew. */
+void call_renew(struct call *call);
+
 /* Wait a little, with progress, but not past the deadline. */
 void call_pause(struct call *call, unsigned ms);
 

@@ -68,14 +68,12 @@ static int flush(int status)
 
 static int run_once(struct call *call)
 {
-        const struct arguments *arguments = call->arguments;
         int status;
 
         call->problem = (struct problem){0};
-        call->deadline_ns = arguments->timeout_ms ? deadline_in_ms(arguments->timeout_ms)
-                                                  : DEADLINE_NEVER;
+        call_renew(call);
         progress_start(&call->progress, "waiting for meshd");
-        status = arguments->verb->run(call);
+        status = call->arguments->verb->run(call);
         progress_stop(&call->progress);
         return status;
 }

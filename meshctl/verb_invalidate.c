@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * invalidate: publish keys, tags or a whole region from the command line or standard
- * input. Each full batch is put into the stream before the next one is sent; the last one
- * waits as far as was asked for.
+ * input. Each full batch is put into the stream before the next one is sent; the last one, and
+ * what has come from standard input when that falls silent, waits as far as was asked for.
  */
 #include "meshctl/batch.h"
 #include "meshctl/deadline.h"
 #include "meshctl/document.h"
+#include "meshctl/lines.h"
 #include "meshctl/memory.h"
 #include "meshctl/target.h"
 #include "meshctl/verbs.h"
@@ -16,6 +17,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 struct work {
         struct call *call;
@@ -69,7 +71,8 @@ static void take_members(struct work *work)
         }
 }
 
-static int publish(struct work *work, enum cmi_wait wait)
+/* Send the batch, and take what is said about it. */
+static int send_batch(struct work *work, enum cmi_wait wait)
 {
         CM_CLEANUP(cmi_free_p) uint8_t *op = memory_got(malloc(CMI_OP_SIZE_MAX));
         struct call *call = work->call;
@@ -92,6 +95,25 @@ static int publish(struct work *work, enum cmi_wait wait)
                 status = problem_set(&call->problem, STATUS_FAILED,
                                 "use the meshctl that came with this meshd",
                                 "meshd's result cannot be read");
+        }
+        return status;
+}
+
+/* What comes from standard input may come for days: each operation has the time of a call, and
+ * finds a meshd that was restarted meanwhile. To publish it twice does no harm. */
+static int publish(struct work *work, enum cmi_wait wait)
+{
+        struct call *call = work->call;
+        int status;
+
+        if (arguments_has(call->arguments, "stdin")) {
+                call_renew(call);
+        }
+        status = send_batch(work, wait);
+        if (status == STATUS_UNREACHABLE && work->n_operations > 0) {
+                call->channel = channel_close(call->channel);
+                status = call_open_patiently(call);
+                status = status ? status : send_batch(work, wait);
         }
         if (status != 0) {
                 return status;
@@ -117,10 +139,17 @@ static int check_target(const struct work *work, uint64_t number, size_t len)
                         work->is_tags ? "tag" : "key", number, len, max, work->n_published);
 }
 
+/* Publish what was taken. */
+static int flush(struct work *work, enum cmi_wait wait)
+{
+        return work->batch->n > 0 ? publish(work, wait) : 0;
+}
+
 static int add(struct work *work, const char *data, size_t len)
 {
-        int status = check_target(work, work->n_targets + 1, len);
+        int status = len == 0 || len > CMI_KEY_MAX ? flush(work, CMI_WAIT_NODE) : 0;
 
+        status = status ? status : check_target(work, work->n_targets + 1, len);
         if (status != 0) {
                 return status;
         }
@@ -135,22 +164,36 @@ static int add(struct work *work, const char *data, size_t len)
         return 0;
 }
 
-static int add_lines(struct work *work)
+static int add_lines(struct work *work, struct lines *lines)
 {
-        CM_CLEANUP(cmi_free_p) char *line = NULL;
-        size_t capacity = 0;
-        ssize_t len;
+        struct cmi_slice line;
         int status = 0;
 
-        while (status == 0 && (len = getline(&line, &capacity, stdin)) > 0) {
-                status = add(work, line, (size_t)len - (line[len - 1] == '\n'));
-        }
-        if (status == 0 && ferror(stdin)) {
-                return problem_set(&work->call->problem, STATUS_FAILED, NULL,
-                                "standard input: %s; %" PRIu64 " before it were published",
-                                strerror(errno), work->n_published);
+        while (status == 0) {
+                int r = lines_next(lines, &line);
+
+                if (r == LINES_END) {
+                        return 0;
+                }
+                if (r < 0) {
+                        status = flush(work, CMI_WAIT_NODE);
+                        return status ? status
+                                      : problem_set(&work->call->problem, STATUS_FAILED, NULL,
+                                                        "standard input: %s; %" PRIu64
+                                                        " before it were published",
+                                                        strerror(-r), work->n_published);
+                }
+                status = r == LINES_LINE ? add(work, line.data, line.len) : flush(work, work->wait);
         }
         return status;
+}
+
+static int add_input(struct work *work)
+{
+        CM_CLEANUP(cmi_free_p) struct lines *lines = memory_got(calloc(1, sizeof(*lines)));
+
+        lines->fd = STDIN_FILENO;
+        return add_lines(work, lines);
 }
 
 static int add_all(struct work *work)
@@ -162,7 +205,7 @@ static int add_all(struct work *work)
                 status = add(work, arguments->operands[i], strlen(arguments->operands[i]));
         }
         if (status == 0 && arguments_has(arguments, "stdin")) {
-                status = add_lines(work);
+                status = add_input(work);
         }
         return status;
 }
@@ -261,6 +304,7 @@ static void print(const struct work *work, const struct output *output)
         }
 }
 
+/* That of the last operation is one of all: each member applies them in their order. */
 static int verdict(const struct work *work)
 {
         const struct cmi_result *result = &work->result;

@@ -70,6 +70,16 @@ expect_asked() {
         grep -qF -- "$1" "$socket.log" || { cat "$socket.log"; return 1; }
 }
 
+# the fake is asked this within 10 s
+until_asked() {
+        for ((i = 0; i < 1000; i++)); do
+                grep -qF -- "$1" "$socket.log" 2>/dev/null && return 0
+                sleep 0.01
+        done
+        cat "$socket.log"
+        return 1
+}
+
 # json EXPRESSION: evaluate in Python with the output as d
 json() {
         python3 -c 'import json, sys; d = json.loads(sys.argv[1]); sys.exit(0 if eval(sys.argv[2]) else 1)' "$output" "$1"

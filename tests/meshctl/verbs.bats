@@ -33,6 +33,47 @@ load fake
         [ "$(sed 's/.*n_keys=\([0-9]*\).*/\1/' "$socket.log" | grep -v ATTACH | awk '{ n += $1 } END { print n }')" -eq 25000 ]
 }
 
+@test "what comes from standard input is published when that falls silent" {
+        fake <<<'{"publish": {"outcome": 0, "position": 7, "applied": 2}}'
+        mkfifo "$BATS_TEST_TMPDIR/feed"
+        "$MESHCTL" --socket "$socket" invalidate --region r --stdin <"$BATS_TEST_TMPDIR/feed" >"$BATS_TEST_TMPDIR/out" 3>&- &
+        pids+=($!)
+        exec 7>"$BATS_TEST_TMPDIR/feed"
+        printf 'one\ntwo\nthr' >&7
+        until_asked 'PUBLISH wait=2 region=r n_keys=2 n_tags=0 whole=0 key=one'
+        printf 'ee\n' >&7
+        until_asked 'PUBLISH wait=2 region=r n_keys=1 n_tags=0 whole=0 key=three'
+        exec 7>&-
+        wait "${pids[-1]}"
+        grep -q applied "$BATS_TEST_TMPDIR/out"
+}
+
+@test "a feed outlives its meshd" {
+        fake <<<'{"publish": {"outcome": 0}}'
+        mkfifo "$BATS_TEST_TMPDIR/feed"
+        "$MESHCTL" --socket "$socket" invalidate --region r --stdin <"$BATS_TEST_TMPDIR/feed" >/dev/null 3>&- &
+        feed=$!
+        exec 7>"$BATS_TEST_TMPDIR/feed"
+        echo one >&7
+        until_asked 'key=one'
+        kill "${pids[-1]}"
+        rm -f "$socket"
+        fake <<<'{"publish": {"outcome": 0}}'
+        echo two >&7
+        until_asked 'key=two'
+        exec 7>&-
+        wait "$feed"
+}
+
+@test "a line that cannot be published does not take those before it along" {
+        fake <<<'{"publish": {"outcome": 0}}'
+        run --separate-stderr bash -c "printf 'a\nb\n\nc\n' | '$MESHCTL' --socket '$socket' invalidate --region r --stdin"
+        expect_status 64
+        expect_error 'key number 3 has 0 bytes'
+        expect_error '2 before it were published'
+        expect_asked 'PUBLISH wait=1 region=r n_keys=2'
+}
+
 @test "invalidate of an empty standard input publishes nothing" {
         fake <<<'{"publish": {"outcome": 0}}'
         run --separate-stderr bash -c "'$MESHCTL' --socket '$socket' invalidate --region r --stdin </dev/null"
