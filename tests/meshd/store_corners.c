@@ -80,6 +80,35 @@ static void play_ahead(struct play *play)
         rig_close(rig);
 }
 
+/* Two nodes count, in any order, and then a session comes that knows some of it. */
+static void play_counts(struct play *play)
+{
+        struct store_rig *rig = &play->rigs[0];
+        struct cmi_session session = rig_session(1, 1, 1);
+        uint64_t highest[3] = {0};
+        bool is_covered = true;
+
+        rig_open(rig);
+        rig_belong(&session, 9);
+        for (int i = 0; i < 4; i++) {
+                uint8_t node = (uint8_t)(1 + play_draw(play, 2));
+                uint64_t count = 1 + play_draw(play, 3);
+
+                rig_count(rig, rig_counts(9, node, count));
+                highest[node] = count > highest[node] ? count : highest[node];
+        }
+        for (uint8_t node = 1; node <= 2; node++) {
+                uint64_t known = 1 + play_draw(play, 3);
+
+                rig_carry(&session, node, known);
+                is_covered &= known >= highest[node];
+        }
+        rig_copy(rig, &session);
+        play_require(play, (rig_state(rig, 1) == STORE_STORED) == is_covered,
+                        "counts end whom they should not, or the other way round");
+        rig_close(rig);
+}
+
 /* More nodes count than there are places. */
 static void play_nodes(struct play *play)
 {
@@ -221,6 +250,7 @@ void play_corners(struct play *play)
         play_margin(play);
         play_room(play);
         play_ahead(play);
+        play_counts(play);
         play_nodes(play);
         play_lost_count(play);
         play_behind(play);
