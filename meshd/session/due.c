@@ -123,7 +123,7 @@ void due_entry(struct store *store, struct cmi_time now, struct entry *entry)
 /* Return: an enum store_due; STORE_CHECKED: it was too early, and is due again later. */
 static int expire_entry(struct store *store, struct cmi_time now, struct entry *entry)
 {
-        uint64_t again_ms;
+        uint64_t again_ms, again_ns;
 
         if (!entry->body) {
                 if (life_is_over(store, &entry->life, now)) {
@@ -143,7 +143,8 @@ static int expire_entry(struct store *store, struct cmi_time now, struct entry *
         }
         again_ms = later(cmi_session_touch_interval_ms(entry->body->idle_ttl_ms),
                         store->options.idle_again_ms);
-        due_set(store, &entry->due, now.mono_ns + cmi_ms(again_ms));
+        again_ns = now.mono_ns + cmi_ms(again_ms);
+        due_set(store, &entry->due, again_ns < end_ns(now, entry) ? again_ns : end_ns(now, entry));
         return STORE_IDLE;
 }
 
