@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * The session plane of one node: what becomes of a request of an app. It decides who may change a
+ * session, in which order changes are taken, when an answer may be given, and what it says. What
+ * two copies of a session come to, and what finds room, is decided in the store (store.h), which
+ * the plane owns. Pure as the core is: requests, events and the time go in; answers and stamps come
+ * out through a sink; memory comes from a callback. It opens no socket, reads no clock, and
+ * includes nothing of the core: meshd/bridge joins the two, in the daemon and in the simulator.
+ *
+ * So far it is the plane of a node that is alone with its sessions: this node is primary, owner and
+ * holder of every key. Members, posts and copies are added here; what is below stays.
+ *
+ * Time: each call carries the time at which it happened; mono_ns must not go back. One thread, that
+ * of the core. The sink is called from inside and must not call back. Each call takes a bounded
+ * time: walks do PLANE_STEPS steps, the rest is done in the next plane_tick().
+ *
+ * What a verb does (cmi_session_request_check() was asked before; `->` is the outcome):
+ *
+ * any       1. Unless view.is_live() it waits, as it came, until it is, or its time is over
+ *              -> CMI_E_UNCONFIRMED, and nothing has happened.
+ *           2. A record of another space is as absent: nothing in the answer may differ.
+ *           3. store outcomes: FULL_* -> CMI_E_FULL, text says which budget or limit; AHEAD
+ *              -> -EINVAL; BEHIND, FENCED -> CMI_E_UNCONFIRMED.
+ * CREATE    Epoch {1, this node, this incarnation}, holder this node. STORED, SAME -> 0; EXISTS
+ *           -> -EEXIST; DEAD, EXPIRED -> CMI_GONE. A max_end that is past or more than
+ *           CMI_SESSION_LIFE_MAX_MS ahead -> -EINVAL. The answer's token is view.token().
+ * GET       token is view.token(), asked *before* the store is. STORED -> 0, with the record;
+ *           CMI_E_UNCONFIRMED if it is older than request.expected. Unless CMI_SESSION_PEEK it
+ *           counts as a use (a TOUCH of age 0). Nothing alive there: what is kept in grace -> 0,
+ *           CMI_SESSION_READ_ONLY, token 0; else CMI_GONE.
+ * SAVE      In the record's epoch if this process opened it, else in {counter + 1, this node, this
+ *           incarnation}. STORED: sink.stamp(key), then -> 0 with the token that stamp() returned.
+ *           A tag of no bytes leaves the one that is there. SAME: 0; if the request is not the
+ *           record's newest one, something was saved over it since, and version, holder and token
+ *           are zero. CHANGED -> CMI_CONFLICT with the present record, its blob, and view.token().
+ *           STALE -> CMI_E_STALE. ABSENT, DEAD, EXPIRED -> CMI_E_READ_ONLY if it is kept in grace,
+ *           else CMI_GONE.
+ * TOUCH     STORED, SAME -> 0; STALE -> CMI_E_STALE; else CMI_GONE. age_ms is clamped to the
+ *           session's life.
+ * DESTROY   END for good, over any version; where nothing is known a blind tombstone, until
+ *           request.max_end_ms, or as late as a session that began now could end. Stamp, and drop
+ *           what is kept in grace. -> 0, whatever was there: it is dead. Of another space: 0, and
+ *           nothing happens.
+ * DESTROY_PRINCIPAL  store_principal_raise(), then sink.stamp(NULL): the store ends the sessions
+ *           one by one, but from here on it finds none of them, and no process keeps one. -> 0.
+ * ROTATE    1. The old one is a record of this version and holder, else as for SAVE; but if it is a
+ *              tombstone of a ROTATE, and the new one is a record with this request among its own,
+ *              it is a retry -> 0 with that.
+ *           2. CREATE the new one: max_end, idle_ttl, principal and tag of the old one where the
+ *              request has none. FULL -> CMI_E_FULL, EXISTS or DEAD -> -EEXIST; the old one stands.
+ *           3. END the old one (ROTATE) over the expected version: that is the commit. CHANGED: END
+ *              the new one for good -> CMI_CONFLICT.
+ *           4. stamp(old key). With grace_ms what it had is kept, read only. -> 0 with the new
+ *              one's head, without a blob, and view.token().
+ *
+ * Whatever ends by itself (store_sink.gone: max_end, principal; STORE_IDLE, which the plane turns
+ * into an END with reason IDLE, since it is the holder's node too) is stamped when it ends.
+ * Never is an answer given before the stamp that it implies.
+ */
+#include "base/bytes.h"
+#include "base/id.h"
+#include "base/time.h"
+#include "wire/session_local.h"
+
+#include "meshd/session/store.h"
+
+#define PLANE_STEPS 256                  /* of a walk in one call */
+#define PLANE_WAITS_MAX 4096             /* requests that wait; more: CMI_E_BUSY */
+#define PLANE_WAIT_BYTES_MAX (16u << 20) /* of their blobs, which are copied */
+#define PLANE_GRACES_MAX 256             /* old contents after a ROTATE; the oldest goes first */
+#define PLANE_GRACE_BYTES_MAX (4u << 20)
+#define PLANE_GRACE_MS_MAX 60000
+#define PLANE_TIMEOUT_MS 5000 /* of a request that names none */
+
+struct plane_options {
+        struct cmi_id node_id; /* not a temporary one: such a node has no plane */
+        uint64_t incarnation;  /* grows with each start, so that epochs are never opened twice */
+        /* Budgets, limits and times; memory and sink are not looked at. */
+        struct store_options store;
+};
+
+/* Who asked. client 0: an operator (meshctl). */
+struct plane_caller {
+        uint64_t client; /* names the connection, and never another one */
+        uint64_t id;     /* of the request on it */
+};
+
+enum plane_event_kind {
+        PLANE_EVENT_FULL =
+                        1, /* something was refused for lack of room; once until there was room */
+        PLANE_EVENT_LARGE = 2, /* a blob over the soft limit of 16 KiB was saved; once per space
+                                  and hour */
+};
+
+struct plane_event {
+        enum plane_event_kind kind;
+        struct cmi_id space;
+        char text[CMI_LOCAL_TEXT_MAX + 1]; /* which limit, and how large it is */
+};
+
+struct plane_sink {
+        void *context;
+        /*
+         * The answer to a request, once. May come before plane_request() returns. Text, tag and
+         * blob are borrowed for the call. Not called any more for a client that was cancelled.
+         */
+        void (*answer)(void *context, const struct plane_caller *caller,
+                        const struct cmi_session_answer *answer);
+        /*
+         * Copies that processes of this node keep are dead from now on: of this key, or with NULL
+         * of all. Return: the apply_seq of the stamp; what is true now may be kept under it.
+         */
+        uint64_t (*stamp)(void *context, const struct cmi_id *key);
+        void (*event)(void *context, const struct plane_event *event); /* NULL: nobody listens */
+};
+
+/* What the plane asks of the mesh when it decides: what is answered holds within the call only. */
+struct plane_view {
+        void *context;
+        bool (*is_live)(void *context); /* does this node serve: is its core LIVE? */
+        /* apply_seq of this node's page, now; 0 if nothing may be kept under it. */
+        uint64_t (*token)(void *context);
+};
+
+struct plane;
+
+/**
+ * plane_new() - make a plane with an empty store
+ * @ret_plane: to be ended by plane_free()
+ * @options:   copied
+ * @memory:    copied; for plane and store
+ * @sink:      copied
+ * @view:      copied
+ *
+ * Return: 0, -EINVAL (a budget, a zero id), -ENOMEM.
+ */
+int plane_new(struct plane **ret_plane, const struct plane_options *options,
+                const struct store_memory *memory, const struct plane_sink *sink,
+                const struct plane_view *view);
+
+/* Gives all memory back, without answers; takes NULL. Return: NULL. */
+struct plane *plane_free(struct plane *plane);
+
+/**
+ * plane_request() - an app, or an operator, asks for something
+ * @caller:  for the answer
+ * @request: checked; borrowed for the call. Its blob is not looked at
+ * @blob:    the whole of it; blob_len bytes, borrowed for the call
+ *
+ * Return: 0: there was or will be one answer, within the request's timeout; CMI_E_BUSY:
+ *         too many wait, there is no answer, and nothing has happened.
+ */
+int plane_request(struct plane *plane, struct cmi_time now, const struct plane_caller *caller,
+                const struct cmi_session_request *request, struct cmi_slice blob);
+
+/* This client is gone: what waits for it is dropped, and was not done. */
+void plane_cancel(struct plane *plane, uint64_t client);
+
+/**
+ * plane_changed() - view.is_live() may answer otherwise now
+ *
+ * What waited for it is done within the following plane_tick()s.
+ */
+void plane_changed(struct plane *plane, struct cmi_time now);
+
+/* Do what is due: requests that waited or whose time is over, ends, grace. Call it each turn. */
+void plane_tick(struct plane *plane, struct cmi_time now);
+
+/* When plane_tick() has something to do: mono; 0: at once; UINT64_MAX: never. */
+uint64_t plane_timeout_ns(const struct plane *plane);
+
+/* Looking on, for verbs and counters */
+
+struct plane_counters {
+        /* By enum cmi_session_verb: asked, and done (outcome 0). */
+        uint64_t n_asked[CMI_SESSION_ROTATE + 1];
+        uint64_t n_done[CMI_SESSION_ROTATE + 1];
+        /* Of all verbs. */
+        uint64_t n_conflict, n_gone, n_stale, n_full, n_read_only, n_unconfirmed, n_busy, n_invalid;
+        uint64_t n_idle, n_ended; /* that ended by themselves: idle, max_end */
+        uint64_t n_large;         /* blobs over the soft limit */
+};
+
+struct plane_status {
+        struct store_status store;
+        struct plane_counters counters;
+        uint32_t n_waiting;
+        uint64_t waiting_bytes;
+        uint32_t n_graces;
+};
+
+void plane_status(const struct plane *plane, struct cmi_time now, struct plane_status *ret_status);
+
+/* For people: no content and no id. */
+struct plane_entry {
+        struct cmi_id key, space, principal;
+        struct cmi_session_version version;
+        struct cmi_session_holder holder;
+        uint64_t created_ms, max_end_ms, idle_ttl_ms, last_touch_ms;
+        uint64_t blob_len;
+        uint8_t tag[CMI_SESSION_TAG_MAX];
+        size_t tag_len;
+        uint64_t reason; /* enum cmi_tombstone_reason; 0: it is alive */
+};
+
+/* One key. Return: 0, STORE_ABSENT. */
+int plane_find(struct plane *plane, struct cmi_time now, const struct cmi_id *key,
+                struct plane_entry *ret_entry);
+
+/**
+ * plane_next() - walk the records that are alive, in the order of keys
+ * @cursor: as store_next(); its steps are set by the caller
+ *
+ * Return: an enum store_walk.
+ */
+int plane_next(struct plane *plane, struct cmi_time now, struct store_cursor *cursor,
+                struct plane_entry *ret_entry);
+
+/* The store itself, to be read by tests and the simulator. */
+struct store *plane_store(struct plane *plane);

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* What the files of the plane share. */
+#include "meshd/session/plane.h"
+#include "meshd/session/plane_mutant.h"
+
+#define PLANE_EXPIRES 64              /* store_expire() in one tick */
+#define PLANE_LARGE_BYTES (16u << 10) /* the soft limit of a blob */
+#define PLANE_LARGE_AGAIN_MS 3600000
+#define PLANE_FULL_AGAIN_MS 60000
+#define PLANE_FULLS (STORE_FULL_BLOCKED - STORE_FULL_RECORDS + 1)
+#define PLANE_RAISES_MAX 64 /* DESTROY_PRINCIPALs that are known when they are repeated */
+
+/* A request that waits until this node serves, with all that it borrowed. */
+struct wait {
+        struct wait *next, *prev;
+        struct plane_caller caller;
+        struct cmi_session_request request; /* its tag is in bytes */
+        uint64_t since_ns;
+        uint64_t deadline_ns;
+        size_t blob_len;
+        uint8_t bytes[]; /* tag, blob */
+};
+
+/* What a session had that was rotated. Nobody is told of the successor. */
+struct grace {
+        struct grace *next, *prev;
+        uint64_t until_ns;
+        struct cmi_id successor;    /* its id now: when that is gone, so is this */
+        struct cmi_session session; /* its tag is in bytes */
+        uint8_t bytes[];            /* tag, blob */
+};
+
+/* In the order in which they came. */
+struct waits {
+        struct wait *first, *last;
+        uint32_t n;
+        uint64_t bytes;  /* of blobs */
+        uint64_t due_ns; /* not after the first deadline */
+};
+
+struct graces {
+        struct grace *first, *last;
+        uint32_t n;
+        uint64_t bytes;
+};
+
+struct raise {
+        uint64_t request; /* 0: free */
+        struct cmi_id space, principal;
+};
+
+struct large {
+        struct cmi_id space; /* zero: free */
+        uint64_t told_ns;
+};
+
+/* Of one way to be full: told at most once until there was room, and once a minute. */
+struct full {
+        bool is_told;
+        uint64_t told_ns;
+};
+
+struct plane {
+        struct plane_options options; /* with the store's memory and sink */
+        struct plane_sink sink;
+        struct plane_view view;
+        struct store *store;
+        struct waits waits;
+        struct graces graces;
+        bool is_stirred; /* this node serves, and somebody waits */
+        struct plane_counters counters;
+        struct raise raises[PLANE_RAISES_MAX];
+        uint32_t next_raise;
+        struct large larges[STORE_SPACES_MAX];
+        struct full fulls[PLANE_FULLS];
+};
+
+/* One request, now that it is done. Everything is borrowed. */
+struct asked {
+        struct cmi_time now;
+        const struct plane_caller *caller;
+        const struct cmi_session_request *request;
+        struct cmi_slice blob;
+        uint64_t waited_ms; /* since it came */
+};
+
+static inline uint64_t plane_utc_ms(struct cmi_time now)
+{
+        return now.real_ns / CMI_NS_PER_MS;
+}
+
+/* A space as the store has it, and back. */
+static inline uint64_t plane_space(const struct cmi_id *space)
+{
+        uint64_t number;
+
+        memcpy(&number, space->bytes, sizeof(number));
+        return number;
+}
+
+static inline struct cmi_id plane_space_id(uint64_t number)
+{
+        struct cmi_id space = {{0}};
+
+        memcpy(space.bytes, &number, sizeof(number));
+        return space;
+}
+
+/* plane.c */
+void *plane_alloc(struct plane *plane, size_t size);
+void plane_release(struct plane *plane, void *memory, size_t size);
+void plane_do(struct plane *plane, const struct asked *asked);
+bool plane_is_live(struct plane *plane);
+uint64_t plane_token(struct plane *plane);
+/* Return: the token of what is true now; 0: it must not be kept. */
+uint64_t plane_stamp(struct plane *plane, const struct cmi_id *key);
+/* Is what is known of this key of another space? */
+bool plane_is_foreign(struct plane *plane, const struct asked *asked, const struct cmi_id *key);
+/* As store_find(), but what is of another space is absent. */
+int plane_look(struct plane *plane, const struct asked *asked, const struct cmi_id *key,
+                struct store_view *ret_view);
+/* In which this node orders the next version of a record. */
+struct cmi_session_epoch plane_epoch(const struct plane *plane, const struct store_view *view);
+uint64_t plane_life_max_ms(const struct plane *plane);
+
+/* waiting.c */
+/* Return: 0, CMI_E_BUSY. */
+int waiting_add(struct plane *plane, const struct asked *asked);
+/* Who waited for too long is told so. */
+void waiting_expire(struct plane *plane, struct cmi_time now);
+/* Do some, in order. */
+void waiting_run(struct plane *plane, struct cmi_time now);
+void waiting_drop(struct plane *plane, struct wait *wait);
+
+/* change.c */
+void change_create(struct plane *plane, const struct asked *asked);
+void change_get(struct plane *plane, const struct asked *asked);
+void change_save(struct plane *plane, const struct asked *asked);
+void change_touch(struct plane *plane, const struct asked *asked);
+/* Make a record of what the request brings, which has a max_end. Return: as store_merge();
+ * STORE_EXISTS also for one of another space. */
+int change_make(struct plane *plane, const struct asked *asked, const struct store_create *create);
+
+/* ending.c */
+void ending_destroy(struct plane *plane, const struct asked *asked);
+void ending_principal(struct plane *plane, const struct asked *asked);
+/* The store says that it is idle for too long. */
+void ending_idle(struct plane *plane, struct cmi_time now, const struct cmi_id *key);
+
+/* rotate.c */
+void rotate(struct plane *plane, const struct asked *asked);
+
+/* grace.c */
+/* A copy of it, not kept yet. Return: NULL: there is no memory, or nothing is to be kept. */
+struct grace *grace_new(struct plane *plane, const struct asked *asked,
+                const struct store_view *view, uint64_t grace_ms);
+struct grace *grace_free(struct plane *plane, struct grace *grace);
+/* @grace: of the key that was replaced by @successor; NULL: only for those before it. */
+void grace_keep(struct plane *plane, struct grace *grace, const struct cmi_id *key,
+                const struct cmi_id *successor);
+const struct grace *grace_find(
+                struct plane *plane, const struct asked *asked, const struct cmi_id *key);
+/* What this session had, under this id or an earlier one. */
+void grace_forget(struct plane *plane, const struct cmi_id *key);
+void grace_forget_principal(struct plane *plane, const struct cmi_id *principal);
+void grace_expire(struct plane *plane, struct cmi_time now);
+uint64_t grace_due_ns(const struct plane *plane);
+
+/* reply.c */
+void reply(struct plane *plane, const struct asked *asked, const struct cmi_session_answer *answer);
+/* With this outcome, and nothing else. */
+void reply_outcome(
+                struct plane *plane, const struct asked *asked, int64_t outcome, const char *text);
+/* 0: it is done. */
+void reply_done(struct plane *plane, const struct asked *asked);
+/* What the store refuses for its own reasons. */
+void reply_refused(struct plane *plane, const struct asked *asked, int r);
+/* There is nothing that could be changed. */
+void reply_missing(struct plane *plane, const struct asked *asked);
+/* The record, with its blob. */
+void reply_record(struct plane *plane, const struct asked *asked, int64_t outcome,
+                const struct store_view *view, uint64_t token);
+/* The request made a version of @key; told of it, unless another one came after it. */
+void reply_made(struct plane *plane, const struct asked *asked, const struct cmi_id *key,
+                uint64_t token);
+/* Another version is there, if any is. */
+void reply_conflict(struct plane *plane, const struct asked *asked, const struct cmi_id *key);
+void reply_grace(struct plane *plane, const struct asked *asked, const struct grace *grace);
+/* Something found room, with a blob of this length. */
+void reply_found_room(struct plane *plane, const struct asked *asked);
