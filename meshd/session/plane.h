@@ -22,13 +22,15 @@
  *           2. A record of another space is as absent: nothing in the answer may differ.
  *           3. store outcomes: FULL_* -> CMI_E_FULL, text says which budget or limit; AHEAD
  *              -> -EINVAL; BEHIND, FENCED -> CMI_E_UNCONFIRMED.
- * CREATE    Epoch {1, this node, this incarnation}, holder this node. STORED, SAME -> 0; EXISTS
- *           -> -EEXIST; DEAD, EXPIRED -> CMI_GONE. A max_end that is past or more than
- *           CMI_SESSION_LIFE_MAX_MS ahead -> -EINVAL. The answer's token is view.token().
+ * CREATE    Epoch {1, this node, this incarnation}, holder this node. STORED, SAME -> 0 (SAME: see
+ *           SAVE); EXISTS, or anything of another space -> -EEXIST; DEAD, EXPIRED -> CMI_GONE. A
+ *           max_end that is past or more than CMI_SESSION_LIFE_MAX_MS ahead -> -EINVAL. The
+ *           answer's token is view.token().
  * GET       token is view.token(), asked *before* the store is. STORED -> 0, with the record;
  *           CMI_E_UNCONFIRMED if it is older than request.expected. Unless CMI_SESSION_PEEK it
  *           counts as a use (a TOUCH of age 0). Nothing alive there: what is kept in grace -> 0,
  *           CMI_SESSION_READ_ONLY, token 0; else CMI_GONE.
+ *           A use is of when the request came, however long it waited.
  * SAVE      In the record's epoch if this process opened it, else in {counter + 1, this node, this
  *           incarnation}. STORED: sink.stamp(key), then -> 0 with the token that stamp() returned.
  *           A tag of no bytes leaves the one that is there. SAME: 0; if the request is not the
@@ -36,26 +38,31 @@
  *           are zero. CHANGED -> CMI_CONFLICT with the present record, its blob, and view.token().
  *           STALE -> CMI_E_STALE. ABSENT, DEAD, EXPIRED -> CMI_E_READ_ONLY if it is kept in grace,
  *           else CMI_GONE.
- * TOUCH     STORED, SAME -> 0; STALE -> CMI_E_STALE; else CMI_GONE. age_ms is clamped to the
- *           session's life.
+ * TOUCH     STORED, SAME -> 0; STALE -> CMI_E_STALE; else CMI_GONE.
  * DESTROY   END for good, over any version; where nothing is known a blind tombstone, until
  *           request.max_end_ms, or as late as a session that began now could end. Stamp, and drop
- *           what is kept in grace. -> 0, whatever was there: it is dead. Of another space: 0, and
+ *           what is kept in grace. -> 0, whatever was there: it is dead. Where nothing is known
+ *           and there is no room to write that down -> CMI_E_FULL. Of another space: 0, and
  *           nothing happens.
  * DESTROY_PRINCIPAL  store_principal_raise(), then sink.stamp(NULL): the store ends the sessions
  *           one by one, but from here on it finds none of them, and no process keeps one. -> 0.
+ *           Of whatever space they are: who hands it over hashes the space in. One of the last
+ *           PLANE_RAISES_MAX, repeated with its request number -> 0, and nothing happens.
  * ROTATE    1. The old one is a record of this version and holder, else as for SAVE; but if it is a
  *              tombstone of a ROTATE, and the new one is a record with this request among its own,
- *              it is a retry -> 0 with that.
+ *              it is a retry -> 0 with that (see SAVE).
  *           2. CREATE the new one: max_end, idle_ttl, principal and tag of the old one where the
  *              request has none. FULL -> CMI_E_FULL, EXISTS or DEAD -> -EEXIST; the old one stands.
  *           3. END the old one (ROTATE) over the expected version: that is the commit. CHANGED: END
  *              the new one for good -> CMI_CONFLICT.
- *           4. stamp(old key). With grace_ms what it had is kept, read only. -> 0 with the new
- *              one's head, without a blob, and view.token().
+ *           4. stamp(old key). With grace_ms what it had is kept, read only, for at most
+ *              PLANE_GRACE_MS_MAX, and until the session has ended under its new key; where there
+ *              is no memory it is not. -> 0 with the new one's head, without a blob, and
+ *              view.token().
  *
  * Whatever ends by itself (store_sink.gone: max_end, principal; STORE_IDLE, which the plane turns
- * into an END with reason IDLE, since it is the holder's node too) is stamped when it ends.
+ * into an END with reason IDLE, since it is the holder's node too, unless it does not serve or
+ * requests wait) is stamped when it ends.
  * Never is an answer given before the stamp that it implies.
  */
 #include "base/bytes.h"
@@ -72,6 +79,7 @@
 #define PLANE_GRACE_BYTES_MAX (4u << 20)
 #define PLANE_GRACE_MS_MAX 60000
 #define PLANE_TIMEOUT_MS 5000 /* of a request that names none */
+#define PLANE_RAISES_MAX 64   /* DESTROY_PRINCIPALs that are known when they are repeated */
 
 struct plane_options {
         struct cmi_id node_id; /* not a temporary one: such a node has no plane */

@@ -9,7 +9,6 @@
 #define PLANE_LARGE_AGAIN_MS 3600000
 #define PLANE_FULL_AGAIN_MS 60000
 #define PLANE_FULLS (STORE_FULL_BLOCKED - STORE_FULL_RECORDS + 1)
-#define PLANE_RAISES_MAX 64 /* DESTROY_PRINCIPALs that are known when they are repeated */
 
 /* A request that waits until this node serves, with all that it borrowed. */
 struct wait {

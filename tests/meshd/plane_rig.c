@@ -183,8 +183,10 @@ static struct cmi_session_request request(struct plane_rig *rig, uint64_t verb, 
 
 static void bring(struct cmi_session_request *request, const char *text)
 {
-        request->blob = cmi_slice(text, strlen(text));
-        request->blob_len = request->blob.len;
+        request->blob_len = strlen(text);
+        request->blob = cmi_slice(text, request->blob_len < CMI_SESSION_PART_MAX
+                                                        ? (size_t)request->blob_len
+                                                        : CMI_SESSION_PART_MAX);
         request->save_id = (struct cmi_id){{(uint8_t)request->request, 1}};
 }
 
@@ -249,8 +251,11 @@ int plane_rig_send_as(
 {
         const struct plane_caller caller = {client, request->request};
 
+        /* The whole of it lies where its first part does. */
         return plane_request(rig->plane, rig->now, &caller, request,
-                        cmi_session_has_blob(request->verb) ? request->blob : cmi_slice(NULL, 0));
+                        cmi_session_has_blob(request->verb)
+                                        ? cmi_slice(request->blob.data, (size_t)request->blob_len)
+                                        : cmi_slice(NULL, 0));
 }
 
 int plane_rig_send(struct plane_rig *rig, const struct cmi_session_request *request)
