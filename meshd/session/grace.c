@@ -54,19 +54,21 @@ struct grace *grace_free(struct plane *plane, struct grace *grace)
 }
 
 void grace_keep(struct plane *plane, struct grace *grace, const struct cmi_id *key,
-                const struct cmi_id *successor)
+                const struct cmi_session *successor)
 {
         struct graces *graces = &plane->graces;
 
         for (struct grace *g = graces->first; g; g = g->next) {
                 if (cmi_id_equal(&g->successor, key)) {
-                        g->successor = *successor;
+                        g->successor = successor->key;
+                        g->principal = successor->principal;
                 }
         }
         if (!grace) {
                 return;
         }
-        grace->successor = *successor;
+        grace->successor = successor->key;
+        grace->principal = successor->principal;
         grace->prev = graces->last;
         *(graces->last ? &graces->last->next : &graces->first) = grace;
         graces->last = grace;
@@ -77,6 +79,11 @@ void grace_keep(struct plane *plane, struct grace *grace, const struct cmi_id *k
         }
 }
 
+static bool is_over(const struct grace *grace, struct cmi_time now)
+{
+        return grace->until_ns <= now.mono_ns || grace->session.max_end_ms <= plane_utc_ms(now);
+}
+
 const struct grace *grace_find(
                 struct plane *plane, const struct asked *asked, const struct cmi_id *key)
 {
@@ -85,11 +92,7 @@ const struct grace *grace_find(
         for (const struct grace *grace = plane->graces.first; grace; grace = grace->next) {
                 if (cmi_id_equal(&grace->session.key, key) &&
                                 (grace->session.space == space || PLANE_MUTANT(SPACE_UNCHECKED))) {
-                        return grace->until_ns > asked->now.mono_ns &&
-                                                               grace->session.max_end_ms >
-                                                                               plane_utc_ms(asked->now)
-                                               ? grace
-                                               : NULL;
+                        return is_over(grace, asked->now) ? NULL : grace;
                 }
         }
         return NULL;
@@ -118,7 +121,8 @@ void grace_forget_principal(struct plane *plane, const struct cmi_id *principal)
         while (grace) {
                 struct grace *next = grace->next;
 
-                if (cmi_id_equal(&grace->session.principal, principal)) {
+                if (cmi_id_equal(&grace->session.principal, principal) ||
+                                cmi_id_equal(&grace->principal, principal)) {
                         grace_free(plane, grace);
                 }
                 grace = next;
@@ -132,7 +136,7 @@ void grace_expire(struct plane *plane, struct cmi_time now)
         while (grace) {
                 struct grace *next = grace->next;
 
-                if (grace->until_ns <= now.mono_ns) {
+                if (is_over(grace, now)) {
                         grace_free(plane, grace);
                 }
                 grace = next;

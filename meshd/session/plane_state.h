@@ -25,7 +25,8 @@ struct wait {
 struct grace {
         struct grace *next, *prev;
         uint64_t until_ns;
-        struct cmi_id successor;    /* its id now: when that is gone, so is this */
+        struct cmi_id successor;    /* its key now: when that is gone, so is this */
+        struct cmi_id principal;    /* whose it is now */
         struct cmi_session session; /* its tag is in bytes */
         uint8_t bytes[];            /* tag, blob */
 };
@@ -155,9 +156,9 @@ void rotate(struct plane *plane, const struct asked *asked);
 struct grace *grace_new(struct plane *plane, const struct asked *asked,
                 const struct store_view *view, uint64_t grace_ms);
 struct grace *grace_free(struct plane *plane, struct grace *grace);
-/* @grace: of the key that was replaced by @successor; NULL: only for those before it. */
+/* @grace: of the key that was replaced by that of @successor; NULL: only for those before it. */
 void grace_keep(struct plane *plane, struct grace *grace, const struct cmi_id *key,
-                const struct cmi_id *successor);
+                const struct cmi_session *successor);
 const struct grace *grace_find(
                 struct plane *plane, const struct asked *asked, const struct cmi_id *key);
 /* What this session had, under this id or an earlier one. */

@@ -121,6 +121,7 @@ static void commit(struct plane *plane, const struct asked *asked,
 {
         const struct cmi_session_request *request = asked->request;
         struct grace *grace = grace_of_old(plane, asked);
+        struct store_view new;
         const struct store_change change = {
                         .way = STORE_END,
                         .end = {request->key, *epoch, request->expected, CMI_TOMBSTONE_ROTATE, 0},
@@ -132,7 +133,11 @@ static void commit(struct plane *plane, const struct asked *asked,
                 lose(plane, asked, r);
                 return;
         }
-        grace_keep(plane, grace, &request->key, &request->new_key);
+        if (plane_look(plane, asked, &request->new_key, &new) == STORE_STORED) {
+                grace_keep(plane, grace, &request->key, &new.session);
+        } else {
+                grace_free(plane, grace);
+        }
         plane_stamp(plane, &request->key);
         reply_made(plane, asked, &request->new_key, plane_token(plane));
 }

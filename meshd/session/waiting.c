@@ -11,7 +11,7 @@ static size_t size_of(const struct wait *wait)
         return sizeof(*wait) + wait->request.tag.len + wait->blob_len;
 }
 
-/* Who waits borrows nothing: its tag and blob are copied, and what was decoded beside is dropped. */
+/* Who waits borrows nothing: its tag and blob are copied. */
 static void fill(struct wait *wait, const struct asked *asked)
 {
         const struct cmi_session_request *request = asked->request;

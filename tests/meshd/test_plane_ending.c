@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The session plane: rotation, what is kept in grace, logout everywhere, and what ends by itself. */
+/* The session plane: rotation, what is kept in grace, logout everywhere, what ends by itself. */
 #include "tests/meshd/plane_rig.h"
 
 #include <errno.h>
@@ -407,11 +407,22 @@ static void a_logout_everywhere_ends_what_is_there_and_nothing_later(void)
 
 static void a_logout_everywhere_ends_grace_too(void)
 {
+        struct cmi_session_request rotate;
+
         BEGIN;
         g_assert_cmpint(create_of(1, 4), ==, 0);
         g_assert_cmpint(rotate_with_grace(1, 2, "two", 5000), ==, 0);
         g_assert_cmpint(ASK(plane_rig_principal(&rig, 4)), ==, 0);
         g_assert_cmpint(GET(1), ==, CMI_GONE);
+        /* Also what it had before it was anybody's. */
+        g_assert_cmpint(CREATE(3, "anonymous"), ==, 0);
+        rotate = plane_rig_rotate(&rig, 3, 4, "logged in");
+        rotate.principal = (struct cmi_id){{4}};
+        rotate.grace_ms = 5000;
+        g_assert_cmpint(ASK(rotate), ==, 0);
+        g_assert_cmpint(GET(3), ==, 0);
+        g_assert_cmpint(ASK(plane_rig_principal(&rig, 4)), ==, 0);
+        g_assert_cmpint(GET(3), ==, CMI_GONE);
         END;
 }
 
