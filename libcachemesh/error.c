@@ -4,6 +4,7 @@
  * failure, and the log callback.
  */
 #include "libcachemesh/cache.h"
+#include "libcachemesh/cachemesh-session.h"
 #include "wire/local.h"
 
 #include <stdio.h>
@@ -32,6 +33,7 @@ static const struct {
                 {CMI_E_TOO_BIG, "the session is too large"},
                 {CMI_E_READ_ONLY, "the session's id was changed; it can be read only"},
                 {CMI_E_UNCONFIRMED, "no node that can be reached knows"},
+                {CM_E_SEALED, "no key opens the session, or it was tampered with"},
 };
 
 const char *cm_strerror(int error)

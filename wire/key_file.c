@@ -68,8 +68,7 @@ static bool has_key(const struct cmi_key_file *file, const uint8_t key[CMI_KEY_S
         return false;
 }
 
-/* Takes the next line off @text, without its end and the blanks before it. */
-static struct cmi_slice take_line(struct cmi_slice *text)
+struct cmi_slice cmi_key_file_line(struct cmi_slice *text)
 {
         const char *begin = (const char *)text->data;
         const char *end = text->len ? memchr(begin, '\n', text->len) : NULL;
@@ -125,13 +124,13 @@ int cmi_key_file_parse(struct cmi_slice text, struct cmi_key_file *ret_file, uin
         if (text.len > CMI_KEY_FILE_MAX) {
                 return -E2BIG;
         }
-        if (!cmi_slice_equal(take_line(&text), cmi_slice_str(head))) {
+        if (!cmi_slice_equal(cmi_key_file_line(&text), cmi_slice_str(head))) {
                 *ret_line = 1;
                 return -EPROTONOSUPPORT;
         }
         while (r == 0 && text.len > 0) {
                 n++;
-                r = read_line(&file, take_line(&text), &has_use);
+                r = read_line(&file, cmi_key_file_line(&text), &has_use);
         }
         if (r < 0) {
                 *ret_line = n;

@@ -43,6 +43,9 @@ int cmi_key_parse(struct cmi_slice hex, uint8_t ret_key[CMI_KEY_SIZE]);
 /* Write it: CMI_KEY_HEX_SIZE digits, and no NUL. */
 void cmi_key_format(const uint8_t key[CMI_KEY_SIZE], char ret_hex[CMI_KEY_HEX_SIZE]);
 
+/* Takes the next line off @text, without its end and the blanks before it. */
+struct cmi_slice cmi_key_file_line(struct cmi_slice *text);
+
 /**
  * cmi_key_file_parse() - read the text of a key file
  * @text:     the whole file

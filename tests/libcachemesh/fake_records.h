@@ -44,8 +44,8 @@ struct fake_sessions {
         pthread_mutex_t lock;
         pthread_cond_t changed;
         struct fake_meshd *meshd;
+        const char *path; /* of its socket; the test's */
         enum fake_sessions_fault fault;
-        unsigned n_left; /* of the fault */
         int64_t next_outcome;
         bool has_next_outcome;
         char next_text[64];

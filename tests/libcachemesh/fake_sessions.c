@@ -117,9 +117,7 @@ static void spoil(struct fake_sessions *sessions, struct cmi_session_answer *ans
 static void hang_up(struct fake_sessions *sessions, int fd)
 {
         shutdown(fd, SHUT_RDWR);
-        if (--sessions->n_left == 0) {
-                sessions->fault = FAKE_SESSIONS_OK;
-        }
+        sessions->fault = FAKE_SESSIONS_OK;
 }
 
 static void answer_whole(struct fake_sessions *sessions, struct fake_waiting *waiting)
@@ -134,7 +132,10 @@ static void answer_whole(struct fake_sessions *sessions, struct fake_waiting *wa
         if (sessions->fault == FAKE_SESSIONS_SILENT) {
                 return;
         }
-        if (sessions->fault == FAKE_SESSIONS_UNDONE) {
+        if (sessions->fault == FAKE_SESSIONS_DEAF) {
+                unlink(sessions->path);
+        }
+        if (sessions->fault == FAKE_SESSIONS_UNDONE || sessions->fault == FAKE_SESSIONS_DEAF) {
                 hang_up(sessions, waiting->fd);
                 return;
         }
@@ -173,10 +174,6 @@ static void receive_part(struct fake_sessions *sessions, int fd, const struct cm
         struct cmi_session_part part;
 
         g_assert_cmpint(cmi_session_part_decode(head->fields, &part), ==, 0);
-        if (sessions->fault == FAKE_SESSIONS_HALF) {
-                hang_up(sessions, fd);
-                return;
-        }
         for (guint i = 0; i < sessions->waiting->len; i++) {
                 struct fake_waiting *waiting = g_ptr_array_index(sessions->waiting, i);
 
@@ -235,6 +232,8 @@ struct fake_meshd *fake_sessions_start(struct fake_sessions *sessions, const cha
         meshd = fake_meshd_start(path, &script);
         pthread_mutex_lock(&sessions->lock);
         sessions->meshd = meshd;
+        sessions->path = path;
+        (void)fake_sessions_stamp(sessions, NULL); /* a token is above 0 */
         pthread_mutex_unlock(&sessions->lock);
         return meshd;
 }
@@ -243,7 +242,6 @@ void fake_sessions_fail(struct fake_sessions *sessions, enum fake_sessions_fault
 {
         pthread_mutex_lock(&sessions->lock);
         sessions->fault = fault;
-        sessions->n_left = fault == FAKE_SESSIONS_HALF ? 2 : 1;
         pthread_mutex_unlock(&sessions->lock);
 }
 

@@ -22,7 +22,7 @@ enum fake_sessions_fault {
         FAKE_SESSIONS_SILENT,    /* nothing is done or answered */
         FAKE_SESSIONS_UNDONE,    /* hang up when a request has come, and do nothing */
         FAKE_SESSIONS_UNTOLD,    /* do it, and hang up before the answer */
-        FAKE_SESSIONS_HALF,      /* hang up at the first SESSION_PART, twice */
+        FAKE_SESSIONS_DEAF,      /* hang up at a request, and take no new connection */
         FAKE_SESSIONS_UNKNOWN,   /* ERROR, as a meshd that knows none of this */
         FAKE_SESSIONS_TAMPERED,  /* a bit of each blob that is answered is another one */
         FAKE_SESSIONS_REPLAYED,  /* the answer to a GET has the blob of the version before */
@@ -30,7 +30,7 @@ enum fake_sessions_fault {
         FAKE_SESSIONS_NONSENSE,  /* an answer without a version */
 };
 
-/* From now on; UNDONE and UNTOLD are over after one request. */
+/* From now on; those that hang up are over after one request. */
 void fake_sessions_fail(struct fake_sessions *sessions, enum fake_sessions_fault fault);
 
 /* The outcome of the next request, which is not done. */

@@ -10,7 +10,7 @@ import tree
 from tap import Skip, expect, expect_equal, run
 
 PROGRAM_FOLDERS = ['meshd', 'meshctl', 'demo-app']
-LIBRARIES = 'libcachemesh/libcachemesh.so*'
+LIBRARIES = ['libcachemesh/libcachemesh.so*', 'libcachemesh/session/libcachemesh-session.so*']
 
 
 def faults(path, is_fortified):
@@ -36,7 +36,8 @@ def is_program(path):
 
 def shipped():
     programs = [f for folder in PROGRAM_FOLDERS for f in sorted(glob.glob(os.path.join(tree.BUILD, folder, '*')))]
-    libraries = [f for f in glob.glob(os.path.join(tree.BUILD, LIBRARIES)) if os.path.isfile(f) and not os.path.islink(f)]
+    found = [f for pattern in LIBRARIES for f in glob.glob(os.path.join(tree.BUILD, pattern))]
+    libraries = [f for f in found if os.path.isfile(f) and not os.path.islink(f)]
     return [(p, True) for p in programs if is_program(p)] + [(f, False) for f in libraries]
 
 

@@ -14,6 +14,8 @@ import tree
 from tap import Skip, expect, expect_equal, run
 
 HEADER = 'libcachemesh/cachemesh.h'
+SESSION_HEADER = 'libcachemesh/cachemesh-session.h'
+SESSION_SCRIPT = 'libcachemesh/session/libcachemesh-session.map'
 EXTENSION = 'libcachemesh/extension.h'
 PRIVATE = 'CACHEMESH_PRIVATE_0'
 SCRIPT = 'the version script'
@@ -70,11 +72,26 @@ def built_library():
     return found[0]
 
 
+def session_library():
+    found = glob.glob(os.path.join(tree.BUILD, 'libcachemesh', 'session', 'libcachemesh-session.so*'))
+    found = [f for f in found if os.path.isfile(f) and not os.path.islink(f)]
+    expect_equal(len(found), 1)
+    return found[0]
+
+
 def exports_version_script_and_header_agree():
     library = built_library()
     scripts = [f for f in tree.files() if re.fullmatch(r'libcachemesh/[^/]*\.(map|sym)', f)]
     expect_equal(len(scripts), 1)
     expect_equal(differences(tree.read(HEADER) + tree.read(EXTENSION), tree.read(scripts[0]), library), [])
+
+
+def the_same_holds_for_libcachemesh_session():
+    expect_equal(differences(tree.read(SESSION_HEADER), tree.read(SESSION_SCRIPT), session_library()), [])
+
+
+def libcachemesh_session_needs_libsodium_beside():
+    expect_equal(needed(session_library()) - LIBC, {'libcachemesh.so.0', 'libsodium.so.23'})
 
 
 def what_is_for_libcachemesh_session_only_has_a_version_of_its_own():
@@ -110,7 +127,7 @@ def compile_header(compiler, suffix, *flags):
     with tempfile.TemporaryDirectory() as directory:
         source = os.path.join(directory, 'user' + suffix)
         with open(source, 'w', encoding='utf-8') as f:
-            f.write(f'#include "{HEADER}"\nint main(void) {{ return cm_version()[0] == 0; }}\n')
+            f.write(f'#include "{SESSION_HEADER}"\n#include "{HEADER}"\nint main(void) {{ return cm_version()[0] == 0; }}\n')
         tree.output(compiler, *flags, '-Wall', '-Wextra', '-Werror', '-pedantic-errors', '-I', tree.ROOT,
                     '-fsyntax-only', source)
 
@@ -123,5 +140,7 @@ def the_header_is_cplusplus():
     compile_header('c++', '.cc', '-std=c++11')
 
 
-run([exports_version_script_and_header_agree, what_is_for_libcachemesh_session_only_has_a_version_of_its_own, each_side_that_differs_is_found, the_library_needs_libc_only,
-     a_library_that_needs_more_is_found, the_header_is_c99, the_header_is_cplusplus])
+run([exports_version_script_and_header_agree, the_same_holds_for_libcachemesh_session,
+     libcachemesh_session_needs_libsodium_beside, what_is_for_libcachemesh_session_only_has_a_version_of_its_own,
+     each_side_that_differs_is_found, the_library_needs_libc_only, a_library_that_needs_more_is_found, the_header_is_c99,
+     the_header_is_cplusplus])

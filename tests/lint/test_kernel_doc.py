@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-cachemesh.h is the reference of the C interface: each function has a comment that names its arguments and what it
+The public headers are the reference of the C interface: each function has a comment that names its arguments and what it
 returns, each type and constant one that says what it is.
 """
 import re
@@ -9,7 +9,7 @@ import re
 import tree
 from tap import expect, expect_equal, run
 
-HEADER = 'libcachemesh/cachemesh.h'
+HEADERS = ['libcachemesh/cachemesh.h', 'libcachemesh/cachemesh-session.h']
 COMMENT = r'(?:/\*\*(?P<comment>(?:(?!\*/).)*)\*/\n)?'
 FUNCTION = re.compile(COMMENT + r'CM_API\s+(?P<type>[\w\s]*?\**)(?P<name>cm_\w+)\((?P<arguments>[^;]*)\);', re.DOTALL)
 TYPE = re.compile(r'^' + COMMENT + r'(?P<kind>struct|enum|typedef|#define) (?P<rest>[^\n]*)', re.DOTALL | re.MULTILINE)
@@ -102,9 +102,10 @@ CM_API void cm_end(
 
 
 def everything_public_is_documented():
-    text = tree.read(HEADER)
-    expect(len(FUNCTION.findall(text)) == text.count('\nCM_API '), 'a function is not seen')
-    expect_equal(faults(text), [])
+    for header in HEADERS:
+        text = tree.read(header)
+        expect(len(FUNCTION.findall(text)) == text.count('\nCM_API '), f'a function of {header} is not seen')
+        expect_equal(faults(text), [])
 
 
 def each_gap_in_a_comment_is_found():

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reading and ending sessions by their ids.
+ *
+ * An id is looked up under the key that each index key makes of it, the used one first: all of them
+ * in this process, then all of them at meshd. A get that finds a copy costs neither a request nor a
+ * lock.
+ */
+#include "libcachemesh/session/space.h"
+#include "wire/session_keys.h"
+
+#include <errno.h>
+#include <sodium.h>
+
+struct keys {
+        uint32_t n;
+        struct cmi_id keys[CMI_INDEX_KEYS_MAX];
+};
+
+/* Return: 0; CM_GONE: it is no id. */
+static int make_keys(const struct cm_session_space *space, const char *id, struct keys *ret_keys)
+{
+        uint8_t bytes[CMI_SESSION_ID_BYTES];
+
+        if (cmi_session_id_parse(id, bytes) < 0) {
+                return CM_GONE;
+        }
+        ret_keys->n = cmi_ring_n_index(space->ring);
+        for (uint32_t i = 0; i < ret_keys->n; i++) {
+                cmi_session_key(space->ring, i, &space->key, bytes, &ret_keys->keys[i]);
+        }
+        sodium_memzero(bytes, sizeof(bytes));
+        return 0;
+}
+
+static int check_call(struct cm_session_space *space, const char *id, const void *options,
+                struct cm_session_call_options *ret_options)
+{
+        int r;
+
+        if (!space || !id) {
+                return cmi_ext_fail(-EINVAL, "there is no namespace, or no id");
+        }
+        r = cmi_ext_enter(space->cm);
+        if (r == 0) {
+                r = cmi_session_options_copy(ret_options, sizeof(*ret_options), options);
+        }
+        if (r == 0 && (ret_options->flags & ~CM_SESSION_PEEK)) {
+                r = cmi_ext_fail(-EINVAL, "unknown flags 0x%x", ret_options->flags);
+        }
+        if (r == 0 && (unsigned)ret_options->level > CM_SESSION_DISK) {
+                r = cmi_ext_fail(-EINVAL, "unknown level %d", (int)ret_options->level);
+        }
+        return r;
+}
+
+/* What is past its end is not served, though meshd has not stamped it yet. Return: as cm_get(). */
+static int find_copy(struct cm_session_space *space, const struct cmi_id *key,
+                struct cm_value *ret_value)
+{
+        int r = cm_get(space->copies, key->bytes, sizeof(key->bytes), ret_value);
+        const struct cmi_head *head = ret_value->data;
+
+        if (r == 0 && cmi_session_clock_ms(CLOCK_REALTIME_COARSE) >= head->max_end_ms) {
+                cm_release(ret_value);
+                return CM_MISS;
+        }
+        return r;
+}
+
+/* Return: 0, CM_MISS, or a failure. */
+static int get_copy(struct cm_session_space *space, const struct keys *keys, unsigned flags,
+                struct cm_session *ret_session)
+{
+        struct cm_value value = {0};
+        int r = CM_MISS;
+
+        for (uint32_t i = 0; i < keys->n && r == CM_MISS; i++) {
+                r = find_copy(space, &keys->keys[i], &value);
+        }
+        if (r == 0) {
+                if (!(flags & CM_SESSION_PEEK)) {
+                        cmi_session_tell_used(space, value.data);
+                }
+                cmi_session_show(ret_session, space, &value, 0);
+        }
+        return r;
+}
+
+static int fetch(struct cm_session_space *space, const struct cmi_id *key, unsigned flags,
+                uint64_t deadline_ns, struct cm_session *ret_session)
+{
+        struct cmi_session_request request = cmi_session_request(space, CMI_SESSION_GET);
+        struct cmi_reply reply;
+        int r;
+
+        request.key = *key;
+        request.flags = flags & CM_SESSION_PEEK ? CMI_SESSION_PEEK : 0;
+        r = cmi_session_ask(space, &request, cmi_slice(NULL, 0), deadline_ns, &reply);
+        if (r < 0) {
+                return r;
+        }
+        if (r == 0) {
+                r = cmi_session_take(space, key, &reply, ret_session);
+        } else if (r != CM_GONE) {
+                r = cmi_ext_fail(-EPROTO, "meshd answered a GET with %d", r);
+        }
+        cmi_reply_clear(&reply);
+        if (r == 0 && !(flags & CM_SESSION_PEEK)) {
+                cmi_session_set_told(space, key);
+        }
+        return r;
+}
+
+int cm_session_get(struct cm_session_space *space, const char *id,
+                const struct cm_session_call_options *options, struct cm_session *ret_session)
+{
+        struct cm_session_call_options copy;
+        struct keys keys;
+        uint64_t deadline_ns;
+        int r = cmi_session_check_empty(ret_session);
+
+        if (r == 0) {
+                r = check_call(space, id, options, &copy);
+        }
+        if (r == 0) {
+                r = make_keys(space, id, &keys);
+        }
+        if (r == 0) {
+                r = get_copy(space, &keys, copy.flags, ret_session);
+        }
+        if (r != CM_MISS) {
+                return r;
+        }
+        deadline_ns = cmi_ext_deadline_ns(space->cm, copy.timeout_ms);
+        r = CM_GONE;
+        for (uint32_t i = 0; i < keys.n && r == CM_GONE; i++) {
+                r = fetch(space, &keys.keys[i], copy.flags, deadline_ns, ret_session);
+        }
+        return r;
+}
+
+/* DESTROY or DESTROY_PRINCIPAL, filled but for the level. */
+static int ask_to_end(struct cm_session_space *space, struct cmi_session_request *request,
+                const struct cm_session_call_options *options, uint64_t deadline_ns)
+{
+        struct cmi_reply reply;
+        int r;
+
+        if (options->level != CM_SESSION_DEFAULT) {
+                request->level = options->level;
+        }
+        r = cmi_session_ask(space, request, cmi_slice(NULL, 0), deadline_ns, &reply);
+        if (r >= 0) {
+                cmi_reply_clear(&reply);
+        }
+        if (r > 0 && r != CM_PENDING) {
+                return r == CM_GONE ? 0 : cmi_ext_fail(-EPROTO, "meshd answered with %d", r);
+        }
+        return r;
+}
+
+/* How late anything of it could come, as far as it is known here. */
+static uint64_t known_end_ms(struct cm_session_space *space, const struct cmi_id *key)
+{
+        struct cm_value value = {0};
+        uint64_t end_ms = 0;
+
+        if (cm_get(space->copies, key->bytes, sizeof(key->bytes), &value) == 0) {
+                end_ms = ((const struct cmi_head *)value.data)->max_end_ms;
+        }
+        cm_release(&value);
+        return end_ms;
+}
+
+/* The first failure, else whether something is pending. */
+static int worse(int a, int b)
+{
+        return a < 0 || b == 0 ? a : b;
+}
+
+int cm_session_destroy(struct cm_session_space *space, const char *id,
+                const struct cm_session_call_options *options)
+{
+        struct cm_session_call_options copy;
+        struct keys keys = {0};
+        uint64_t deadline_ns;
+        int r = check_call(space, id, options, &copy);
+
+        if (r < 0) {
+                return r;
+        }
+        if (make_keys(space, id, &keys) != 0) {
+                return 0;
+        }
+        deadline_ns = cmi_ext_deadline_ns(space->cm, copy.timeout_ms);
+        for (uint32_t i = 0; i < keys.n && r >= 0; i++) {
+                struct cmi_session_request request =
+                                cmi_session_request(space, CMI_SESSION_DESTROY);
+
+                request.key = keys.keys[i];
+                request.max_end_ms = known_end_ms(space, &keys.keys[i]);
+                r = worse(r, ask_to_end(space, &request, &copy, deadline_ns));
+        }
+        return r;
+}
+
+int cm_session_destroy_principal(struct cm_session_space *space, const void *principal,
+                size_t principal_len, const struct cm_session_call_options *options)
+{
+        struct cm_session_call_options copy;
+        uint64_t deadline_ns;
+        int r;
+
+        if (!principal || principal_len == 0 || principal_len > CM_SESSION_PRINCIPAL_MAX) {
+                return cmi_ext_fail(
+                                -EINVAL, "a principal has 1 to %d bytes", CM_SESSION_PRINCIPAL_MAX);
+        }
+        r = check_call(space, "", options, &copy);
+        if (r < 0) {
+                return r;
+        }
+        deadline_ns = cmi_ext_deadline_ns(space->cm, copy.timeout_ms);
+        for (uint32_t i = 0; i < cmi_ring_n_index(space->ring) && r >= 0; i++) {
+                struct cmi_session_request request =
+                                cmi_session_request(space, CMI_SESSION_DESTROY_PRINCIPAL);
+
+                cmi_principal_key(space->ring, i, &space->key, cmi_slice(principal, principal_len),
+                                &request.principal);
+                r = worse(r, ask_to_end(space, &request, &copy, deadline_ns));
+        }
+        return r;
+}
