@@ -67,6 +67,16 @@ static uint64_t lead_ms(const struct cmi_connection *connection)
         return cmi_handle_options(connection->cm)->timeout_ms / 2;
 }
 
+/* And a call's patience with another process is half of what it has left: the rest is for its own
+ * load. */
+static uint64_t patience_ms(const struct cmi_share *share)
+{
+        uint64_t now_ns = cmi_connection_now_ns();
+
+        return now_ns < share->deadline_ns ? (share->deadline_ns - now_ns) / 2 / CMI_NS_PER_MS + 1
+                                           : 1;
+}
+
 static bool write_load(struct cmi_connection *connection, struct cmi_share *share)
 {
         struct cmi_load load = {
@@ -77,6 +87,7 @@ static bool write_load(struct cmi_connection *connection, struct cmi_share *shar
                         .lead_ms = lead_ms(connection),
                         .n_busy = share->n_busy,
                         .n_stale = share->n_stale,
+                        .patience_ms = patience_ms(share),
         };
         struct cmi_writer writer;
         size_t begin;

@@ -15,6 +15,7 @@ enum {
         LOAD_LEAD_MS = 5,
         LOAD_N_BUSY = 6,
         LOAD_N_STALE = 7,
+        LOAD_PATIENCE_MS = 8,
 };
 
 enum {
@@ -59,7 +60,7 @@ static void write_field_int(struct cmi_writer *writer, uint64_t key, int64_t val
 
 void cmi_load_write(struct cmi_writer *writer, const struct cmi_load *load)
 {
-        cmi_write_map(writer, 7);
+        cmi_write_map(writer, 8);
         cmi_write_field_uint(writer, LOAD_INDEX, load->index);
         cmi_write_field_uint(writer, LOAD_VERSION, load->version);
         write_field_bin(writer, LOAD_KEY, load->key);
@@ -67,12 +68,13 @@ void cmi_load_write(struct cmi_writer *writer, const struct cmi_load *load)
         cmi_write_field_uint(writer, LOAD_LEAD_MS, load->lead_ms);
         cmi_write_field_uint(writer, LOAD_N_BUSY, load->n_busy);
         cmi_write_field_uint(writer, LOAD_N_STALE, load->n_stale);
+        cmi_write_field_uint(writer, LOAD_PATIENCE_MS, load->patience_ms);
 }
 
 int cmi_load_decode(struct cmi_slice bytes, struct cmi_load *ret_load)
 {
         struct cmi_reader reader = cmi_reader(bytes);
-        struct cmi_fields fields = cmi_fields(&reader, LOAD_N_STALE);
+        struct cmi_fields fields = cmi_fields(&reader, LOAD_PATIENCE_MS);
         uint64_t key;
 
         *ret_load = (struct cmi_load){0};
@@ -98,6 +100,9 @@ int cmi_load_decode(struct cmi_slice bytes, struct cmi_load *ret_load)
                         break;
                 case LOAD_N_STALE:
                         ret_load->n_stale = cmi_read_uint(&reader, UINT64_MAX);
+                        break;
+                case LOAD_PATIENCE_MS:
+                        ret_load->patience_ms = cmi_read_uint(&reader, UINT64_MAX);
                         break;
                 }
         }

@@ -21,6 +21,7 @@ struct cmi_load {
         uint64_t lead_ms;     /* if granted: so much later somebody else may load as well */
         uint64_t n_busy;      /* calls of this app since its last LOAD that got no turn */
         uint64_t n_stale;     /* and those that were answered by an old value; both for people */
+        uint64_t patience_ms; /* if it waits: so long for one that loads; 0: as lead_ms */
 };
 
 enum cmi_load_outcome {

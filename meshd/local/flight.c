@@ -24,7 +24,8 @@ struct seat {
         uint64_t arrival; /* in the order of arrivals and beginnings */
         uint64_t began;   /* of its load; 0: it has not */
         uint64_t lead_ms;
-        uint64_t late_ns; /* when its lead is over */
+        uint64_t patience_ms;
+        uint64_t since_ns; /* that it waits or leads */
 };
 
 struct seat_list {
@@ -212,17 +213,17 @@ static void set_state(struct flights *flights, struct seat *seat, enum seat_stat
         list(flights, seat);
 }
 
-static uint64_t lead_of(const struct flight_ask *ask)
+static uint64_t in_bounds(uint64_t lead_ms)
 {
-        if (ask->lead_ms > FLIGHT_LEAD_MAX_MS) {
+        if (lead_ms > FLIGHT_LEAD_MAX_MS) {
                 return FLIGHT_LEAD_MAX_MS;
         }
-        return ask->lead_ms > FLIGHT_LEAD_MIN_MS ? ask->lead_ms : FLIGHT_LEAD_MIN_MS;
+        return lead_ms > FLIGHT_LEAD_MIN_MS ? lead_ms : FLIGHT_LEAD_MIN_MS;
 }
 
 /* It waits; who is to lead is decided afterwards. */
 static struct seat *new_seat(struct flights *flights, struct flight_guest *guest,
-                const struct flight_ask *ask, struct flight *flight)
+                const struct flight_ask *ask, struct flight *flight, uint64_t now_ns)
 {
         struct seat *seat = calloc(1, sizeof(*seat));
 
@@ -233,7 +234,9 @@ static struct seat *new_seat(struct flights *flights, struct flight_guest *guest
         seat->flight = flight;
         seat->request = ask->request;
         seat->arrival = ask->arrival ? ask->arrival : flights_next(flights);
-        seat->lead_ms = lead_of(ask);
+        seat->lead_ms = in_bounds(ask->lead_ms);
+        seat->patience_ms = ask->patience_ms ? in_bounds(ask->patience_ms) : seat->lead_ms;
+        seat->since_ns = now_ns;
         seat->next_of_guest = guest->seats;
         guest->seats = seat;
         guest->n_seats++;
@@ -267,14 +270,14 @@ static void grant(struct flights *flights, struct seat *seat, uint64_t now_ns)
 {
         set_state(flights, seat, SEAT_LEADS);
         seat->began = flights_next(flights);
-        seat->late_ns = now_ns + cmi_ms(seat->lead_ms);
+        seat->since_ns = now_ns;
         tell(flights, seat, CMI_LOAD_GRANTED);
 }
 
-static void grant_next(struct flights *flights, struct flight *flight, uint64_t now_ns)
+static void grant_next(struct flights *flights, struct seat *next, uint64_t now_ns)
 {
         flights->n_handed_over++;
-        grant(flights, first_waiting(flight), now_ns);
+        grant(flights, next, now_ns);
 }
 
 /* To one who waits, when the load that began at @began has ended. */
@@ -319,7 +322,7 @@ int flights_ask(struct flights *flights, struct flight_guest *guest, const struc
                 return -ENOSPC;
         }
         flight = find_or_add(flights, ask->name);
-        seat = flight ? new_seat(flights, guest, ask, flight) : NULL;
+        seat = flight ? new_seat(flights, guest, ask, flight, now_ns) : NULL;
         if (!seat) {
                 if (flight && is_empty(flight)) {
                         free_flight(flights, flight);
@@ -340,7 +343,7 @@ static void leave(struct flights *flights, struct seat *seat, uint64_t now_ns)
 
         free_seat(flights, seat);
         if (!leader_of(flight) && first_waiting(flight)) {
-                grant_next(flights, flight, now_ns);
+                grant_next(flights, first_waiting(flight), now_ns);
         }
         if (is_empty(flight)) {
                 free_flight(flights, flight);
@@ -382,13 +385,37 @@ void flights_leave(struct flights *flights, struct flight_guest *guest, uint64_t
 
 /* Time */
 
+/* The patience is for each that leads anew: else all who wait would be told to load, one after the
+ * other, once the first one is late. */
+static bool has_waited(const struct seat *seat, const struct seat *leader, uint64_t now_ns)
+{
+        uint64_t since_ns = seat->since_ns > leader->since_ns ? seat->since_ns : leader->since_ns;
+
+        return now_ns >= since_ns + cmi_ms(seat->patience_ms);
+}
+
+/* Who is to load beside the leader; NULL: nobody. */
+static struct seat *successor(const struct flight *flight, uint64_t now_ns)
+{
+        const struct seat *leader = leader_of(flight);
+        struct seat *seat = first_waiting(flight);
+
+        if (seat && now_ns >= leader->since_ns + cmi_ms(leader->lead_ms)) {
+                return seat;
+        }
+        while (seat && !has_waited(seat, leader, now_ns)) {
+                seat = seat->next;
+        }
+        return seat;
+}
+
 static void hand_over(struct flights *flights, struct flight *flight, uint64_t now_ns)
 {
-        struct seat *leader = leader_of(flight);
+        struct seat *next = successor(flight, now_ns);
 
-        if (first_waiting(flight) && now_ns >= leader->late_ns) {
-                set_state(flights, leader, SEAT_LATE);
-                grant_next(flights, flight, now_ns);
+        if (next) {
+                set_state(flights, leader_of(flight), SEAT_LATE);
+                grant_next(flights, next, now_ns);
         }
 }
 

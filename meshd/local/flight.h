@@ -7,14 +7,16 @@
  *
  * A client's part in a flight is a seat:
  *
- *   WAITS  another one loads         -> LEADS  the one that did has left, or is late
- *   LEADS  it loads                  -> LATE   its time is over, and somebody waits for it
+ *   WAITS  another one loads         -> LEADS  the one that did has left, or is late; or this one
+ *                                               has waited for it as long as it may
+ *   LEADS  it loads                  -> LATE   its time is over, or that of one who waits for it
  *   LATE   it still loads, or hangs; what it finds is still of use
  *   any    -> gone                   its load has ended, it was given what it waits for, or its
  *                                    client has left
  *
  * Of a flight at most one seat LEADS, and one does as long as any WAITS: so no key is blocked for
- * longer than one lead, whoever hangs or dies. A flight ends with its last seat.
+ * longer than one lead, whoever hangs or dies. Nor does the patience of the one that hangs bind who
+ * waits: each has its own. A flight ends with its last seat.
  *
  * One thread. All times are nanoseconds of one monotonic clock.
  */
@@ -25,7 +27,7 @@
 #define FLIGHT_SEATS_OF_GUEST 256 /* of one */
 #define FLIGHT_LEAD_MIN_MS 10
 #define FLIGHT_LEAD_MAX_MS 600000
-#define FLIGHT_TURN_MS 100  /* how exactly times are kept */
+#define FLIGHT_TURN_MS 50   /* how exactly times are kept */
 #define FLIGHT_ALIVE_MS 250 /* how often who waits is told that it still does */
 
 struct seat;
@@ -63,9 +65,10 @@ uint64_t flights_last(const struct flights *flights);
 
 struct flight_ask {
         const struct load_name *name;
-        uint64_t request; /* id of the LOAD */
-        uint64_t arrival; /* of who asks again, at most flights_last(); 0: it comes now */
-        uint64_t lead_ms; /* how long it is trusted, should it lead */
+        uint64_t request;     /* id of the LOAD */
+        uint64_t arrival;     /* of who asks again, at most flights_last(); 0: it comes now */
+        uint64_t lead_ms;     /* how long it is trusted, should it lead */
+        uint64_t patience_ms; /* how long it waits for one that leads; 0: lead_ms */
 };
 
 /**

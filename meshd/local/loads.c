@@ -131,7 +131,11 @@ static bool give_kept(struct loads *loads, struct guest *guest, uint64_t request
 static void take_seat(struct loads *loads, struct guest *guest, uint64_t request,
                 const struct cmi_load *load, const struct load_name *name)
 {
-        struct flight_ask ask = {name, request, load->arrival, load->lead_ms};
+        struct flight_ask ask = {.name = name,
+                        .request = request,
+                        .arrival = load->arrival,
+                        .lead_ms = load->lead_ms,
+                        .patience_ms = load->patience_ms};
         int r = flights_ask(loads->flights, &guest->flight, &ask, now());
 
         if (r < 0) {

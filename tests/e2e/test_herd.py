@@ -107,6 +107,18 @@ def who_waits_for_a_process_that_hangs_loads_itself_when_half_the_timeout_is_ove
         first.kill()
 
 
+def one_that_hangs_and_has_much_time_costs_another_process_half_of_its_own():
+    with Mesh(LEASE_MS) as mesh:
+        node, _ = mesh.start(2)
+        first, clerk = open_apps(mesh, [node], 2, timeout_ms=120000)
+        second, = open_apps(mesh, [node], 1, timeout_ms=4000)
+        load_and_wait(node, clerk, first, second)
+        first.pause()
+        expect_equal(second.receive()['rc'], 0)
+        expect_equal(node.stats()['loads_handed_over'], 1)
+        first.kill()
+
+
 def one_that_hangs_keeps_nobody_from_a_later_load():
     with herd(4, timeout_ms=4000) as (node, first, second, third, clerk):
         load_and_wait(node, clerk, first, second)
@@ -275,6 +287,7 @@ if __name__ == '__main__':
          without_the_option_each_process_loads_for_itself,
          who_waits_for_a_process_that_dies_loads_itself,
          who_waits_for_a_process_that_hangs_loads_itself_when_half_the_timeout_is_over,
+         one_that_hangs_and_has_much_time_costs_another_process_half_of_its_own,
          one_that_hangs_keeps_nobody_from_a_later_load,
          who_replaces_one_that_hangs_is_replaced_too_when_it_dies,
          who_waits_for_another_process_takes_no_turn,

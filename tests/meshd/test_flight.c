@@ -116,7 +116,7 @@ static void another_user_region_version_or_key_is_another_load(
         names[2].index = 9;
         names[3].version = 9;
         for (unsigned i = 0; i < 5; i++) {
-                struct flight_ask ask = {&names[i], i + 1, 0, LEAD_MS};
+                struct flight_ask ask = {&names[i], i + 1, 0, LEAD_MS, 0};
 
                 g_assert_cmpint(flights_ask(rig->flights, &rig->guests[0], &ask, rig->now_ns), ==,
                                 CMI_LOAD_GRANTED);
@@ -138,6 +138,48 @@ static void one_that_takes_too_long_is_joined_by_the_first_that_waits(
         rig_pass(rig, FLIGHT_TURN_MS);
         rig_expect(rig, "c1:load");
         g_assert_cmpuint(flights_n_handed_over(rig->flights), ==, 2);
+}
+
+static void ask_with_patience(struct flight_rig *rig, char guest, uint64_t lead_ms, uint64_t ms)
+{
+        struct load_name name = rig_name("k");
+        struct flight_ask ask = {
+                        .name = &name, .request = 1, .lead_ms = lead_ms, .patience_ms = ms};
+
+        flights_ask(rig->flights, &rig->guests[guest - 'a'], &ask, rig->now_ns);
+}
+
+/* a is a batch job, b as well; c and d have users that wait. */
+static void a_leader_with_much_time_binds_nobody_who_has_little(
+                struct flight_rig *rig, gconstpointer unused)
+{
+        ask_with_patience(rig, 'a', 60 * LEAD_MS, 60 * LEAD_MS);
+        ask_with_patience(rig, 'b', 60 * LEAD_MS, 60 * LEAD_MS);
+        rig_pass(rig, 10 * LEAD_MS);
+        ask_with_patience(rig, 'c', LEAD_MS, 200);
+        ask_with_patience(rig, 'd', LEAD_MS, 200);
+        rig_hush(rig);
+        rig_pass(rig, 199);
+        rig_expect(rig, "");
+        rig_pass(rig, FLIGHT_TURN_MS);
+        rig_expect(rig, "c1:load");
+        /* d has waited as long, but not for c. */
+        rig_pass(rig, FLIGHT_TURN_MS);
+        rig_expect(rig, "");
+        rig_end(rig, 'c', 1, CMI_LOADED_VALUE);
+        rig_expect(rig, "b1:new-value d1:new-value");
+}
+
+static void who_waits_is_as_patient_as_trusted_unless_it_says_more(
+                struct flight_rig *rig, gconstpointer unused)
+{
+        ask_with_patience(rig, 'a', 60 * LEAD_MS, 0);
+        ask_with_patience(rig, 'b', LEAD_MS, 0);
+        rig_hush(rig);
+        rig_pass(rig, LEAD_MS - 1);
+        rig_expect(rig, "");
+        rig_pass(rig, FLIGHT_TURN_MS);
+        rig_expect(rig, "b1:load");
 }
 
 static void nobody_is_late_as_long_as_nobody_waits(struct flight_rig *rig, gconstpointer unused)
@@ -231,10 +273,10 @@ static void how_long_one_is_trusted_has_bounds(struct flight_rig *rig, gconstpoi
 
         for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
                 struct load_name name = rig_name("k");
-                struct flight_ask first = {&name, 1, 0, cases[i].lead_ms};
+                struct flight_ask first = {&name, 1, 0, cases[i].lead_ms, 0};
 
                 flights_ask(rig->flights, &rig->guests[0], &first, rig->now_ns);
-                rig_ask(rig, 'b', 1, "k");
+                ask_with_patience(rig, 'b', LEAD_MS, UINT64_MAX);
                 rig_hush(rig);
                 rig_pass(rig, cases[i].late_ms - 1);
                 rig_expect(rig, "");
@@ -272,7 +314,7 @@ static void there_are_so_many_seats_and_no_more(struct flight_rig *rig, gconstpo
         struct flights *flights = rig->flights;
 
         for (unsigned i = 0; i < FLIGHT_SEATS_MAX; i++) {
-                struct flight_ask ask = {&name, i, 0, LEAD_MS};
+                struct flight_ask ask = {&name, i, 0, LEAD_MS, 0};
 
                 g_assert_cmpint(flights_ask(flights, &crowd[i / FLIGHT_SEATS_OF_GUEST], &ask, 0),
                                 ==, i == 0 ? CMI_LOAD_GRANTED : CMI_LOAD_WAIT);
@@ -304,6 +346,8 @@ int main(int argc, char **argv)
         CASE(who_waits_and_leaves_changes_nothing_for_the_others);
         CASE(another_user_region_version_or_key_is_another_load);
         CASE(one_that_takes_too_long_is_joined_by_the_first_that_waits);
+        CASE(a_leader_with_much_time_binds_nobody_who_has_little);
+        CASE(who_waits_is_as_patient_as_trusted_unless_it_says_more);
         CASE(nobody_is_late_as_long_as_nobody_waits);
         CASE(a_late_value_is_still_handed_on);
         CASE(a_late_error_is_nobodys_since_another_one_loads);

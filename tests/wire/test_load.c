@@ -10,6 +10,7 @@ MESSAGE(load, {
                               .lead_ms = 2500,
                               .n_busy = 1,
                               .n_stale = 2,
+                              .patience_ms = 100,
               })
 MESSAGE(load_state, {
                                     .outcome = CMI_LOAD_VALUE,
