@@ -235,6 +235,23 @@ const struct verb verbs[] = {
                                 .run = verb_intents,
                 },
                 {
+                                .name = "sessions",
+                                .operands = "[show KEY | destroy KEY]",
+                                .operands_max = 2,
+                                .timeout_ms = ANSWER_MS,
+                                .is_watchable = true,
+                                .summary = "sessions that this node holds",
+                                .help = "KEY is the 32 hex digits of the first column: a hash of "
+                                        "the id, which meshd does not know. No content is\n"
+                                        "shown, since only the apps can open it. LEFT: until it "
+                                        "ends whatever happens. destroy ends one for good.\n"
+                                        "Exit status 1: this node knows no such session, or holds "
+                                        "none at all.\n",
+                                .flags = {{"limit", 0, FLAG_NEEDS_VALUE, "N",
+                                                "rows at most (default 1000)"}},
+                                .run = verb_sessions,
+                },
+                {
                                 .name = "spool",
                                 .operands = "",
                                 .timeout_ms = ANSWER_MS,

@@ -16,6 +16,7 @@ int verb_stats(struct call *call);
 int verb_regions(struct call *call);
 int verb_clients(struct call *call);
 int verb_intents(struct call *call);
+int verb_sessions(struct call *call);
 int verb_version(struct call *call);
 int verb_links(struct call *call);
 int verb_ping(struct call *call);

@@ -293,6 +293,7 @@ static int make_loop(struct daemon *daemon, struct fault *fault)
         loop->local = &daemon->local;
         loop->inquiries = daemon->service.inquiries;
         loop->loads = daemon->service.loads;
+        loop->sessions = daemon->service.sessions;
         if (loop_init(loop) < 0) {
                 return fault_set(fault, FAULT_FAILED, -ENOMEM, "No memory for the loop.");
         }

@@ -73,6 +73,7 @@ static int find_timeout(struct loop *loop, int max_ms)
         ms = shorter(ms, loop->links_ms);
         ms = shorter(ms, inquiry_timeout_ms(loop->inquiries));
         ms = shorter(ms, loads_timeout_ms(loop->loads));
+        ms = shorter(ms, sessions_timeout_ms(loop->sessions, clock_read_ns(CLOCK_MONOTONIC)));
         return shorter(ms, uv_ms);
 }
 
@@ -197,6 +198,7 @@ void loop_turn(struct loop *loop, int max_ms)
         inquiry_turn(loop->inquiries, clock_now());
         loads_turn(loop->loads, clock_read_ns(CLOCK_MONOTONIC));
         core_tick(loop->core, clock_now());
+        sessions_turn(loop->sessions, clock_now());
         inquiry_note(loop->inquiries);
         local_flush(loop->local);
         turn_ns = clock_read_ns(CLOCK_MONOTONIC) - woken_ns;

@@ -9,6 +9,7 @@
 #include "meshd/core/core.h"
 #include "meshd/local/loads.h"
 #include "meshd/local/local.h"
+#include "meshd/local/sessions.h"
 #include "meshd/mesh/discover.h"
 #include "meshd/mesh/link.h"
 #include "meshd/verbs/inquiry.h"
@@ -29,6 +30,7 @@ struct loop {
         struct local *local;
         struct inquiries *inquiries;
         struct loads *loads;
+        struct sessions *sessions;
         struct discover *discover; /* NULL once it has stopped */
         zmq_pollitem_t *items;
         int router_fd; /* readable when the socket's thread has left word: to be drained then */

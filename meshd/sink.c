@@ -4,6 +4,7 @@
 #include "meshd/events.h"
 #include "meshd/io/clock.h"
 #include "meshd/io/logger.h"
+#include "meshd/local/sessions.h"
 #include "meshd/verbs/history.h"
 #include "meshd/verbs/monitor.h"
 
@@ -52,6 +53,9 @@ static void on_event(void *context, const struct core_event *event)
                 if (r < 0) {
                         logger(LOGGER_WARNING, "state.unstored", L_TEXT("error", strerror(-r)));
                 }
+        }
+        if (daemon->service.sessions) {
+                sessions_event(daemon->service.sessions, event);
         }
         if (daemon->service.history) {
                 history_event(daemon->service.history, event);

@@ -6,6 +6,7 @@
 #include "meshd/io/logger.h"
 #include "meshd/local/client_limit.h"
 #include "meshd/local/loads.h"
+#include "meshd/local/sessions.h"
 #include "meshd/verbs/inquiry.h"
 #include "meshd/verbs/monitor.h"
 #include "meshd/verbs/verbs.h"
@@ -379,6 +380,10 @@ static int on_request(void *context, struct client *client, struct cmi_slice pay
                 return loads_ask(service->loads, guest, &head);
         case CMI_LOCAL_LOADED:
                 return loads_end(service->loads, guest, &head);
+        case CMI_LOCAL_SESSION:
+                return sessions_ask(service->sessions, guest, &head);
+        case CMI_LOCAL_SESSION_PART:
+                return sessions_part(service->sessions, guest, &head);
         default:
                 service_error(client, head.id, -EOPNOTSUPP, "meshd does not know this request");
                 return 0;
@@ -409,6 +414,7 @@ static void on_closed(void *context, struct client *client)
         }
         cancel_waits(service, guest);
         loads_cancel(service->loads, guest);
+        sessions_cancel(service->sessions, guest);
         inquiry_cancel(service->inquiries, guest);
         monitor_unsubscribe(service->monitor, guest);
         verb_keys_cancel(service, guest);
@@ -451,7 +457,8 @@ int service_init(struct service *service)
 {
         service->waits = calloc(CORE_WAITS_MAX, sizeof(*service->waits));
         service->answer = malloc(SERVICE_ANSWER_MAX + CMI_LOCAL_PREFIX_SIZE);
-        if (!service->waits || !service->answer || loads_new(&service->loads, service) < 0) {
+        if (!service->waits || !service->answer || loads_new(&service->loads, service) < 0 ||
+                        sessions_new(&service->sessions, service) < 0) {
                 service_deinit(service);
                 return -ENOMEM;
         }
@@ -469,4 +476,5 @@ void service_deinit(struct service *service)
         service->waits = NULL;
         service->answer = NULL;
         service->loads = loads_free(service->loads);
+        service->sessions = sessions_free(service->sessions);
 }

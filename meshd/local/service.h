@@ -46,6 +46,8 @@ struct guest {
         struct guest_region *regions;
         struct subscription *subscription; /* NULL: none; of monitor.h */
         struct flight_guest flight;        /* loads that it takes part in; of loads.h */
+        uint32_t n_joined;                 /* sessions whose blobs have not come whole; of */
+        size_t joined_bytes;               /* sessions.h, as this */
 };
 
 /* Options of a region, from the first of the clients that have it open. */
@@ -83,6 +85,7 @@ struct service {
         struct monitor *monitor;
         struct history *history;
         struct loads *loads;
+        struct sessions *sessions;
         struct service_region regions[CMI_PAGE_REGIONS];
         struct region_quota *quotas; /* of them, by user */
         struct service_wait *waits;  /* CORE_WAITS_MAX */

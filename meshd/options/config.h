@@ -54,6 +54,9 @@ struct config {
         uint64_t tag_slots;
         uint64_t session_slots;
         uint64_t log_bytes;
+        uint64_t session_bytes;     /* for sessions */
+        uint64_t session_key_bytes; /* for what is kept of ended ones, and of principals */
+        uint64_t session_limit;     /* of one principal; 0: any number */
         bool is_new_identity;
         bool is_obituary;
         bool is_check;

@@ -5,6 +5,7 @@
 #include "meshd/core/core.h"
 #include "meshd/io/logger.h"
 #include "meshd/options/host.h"
+#include "meshd/session/store.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -65,6 +66,14 @@ const struct option options[] = {
                 {"log-bytes", OPTION_NUMBER, OFFSET(log_bytes), LOG_SIZE_MAX, LOG_SIZE_MIN,
                                 "16777216", "N",
                                 "of the stream's file: how far others may fall behind"},
+                {"session-bytes", OPTION_NUMBER, OFFSET(session_bytes), UINT64_C(1) << 40,
+                                STORE_MEMORY_MIN, "268435456", "N",
+                                "for sessions; when they are used up, new ones are refused"},
+                {"session-key-bytes", OPTION_NUMBER, OFFSET(session_key_bytes), UINT64_C(1) << 40,
+                                STORE_MEMORY_MIN, "67108864", "N",
+                                "for what is remembered of sessions that have ended"},
+                {"session-limit", OPTION_NUMBER, OFFSET(session_limit), UINT32_MAX, 0, "0", "N",
+                                "sessions of one principal; 0: any number"},
                 {"lease-ms", OPTION_NUMBER, OFFSET(lease_ms), 60000, 50, "1000", "MS",
                                 "a cut-off node serves no longer than this; equal on all nodes"},
                 {"gone-ms", OPTION_NUMBER, OFFSET(gone_ms), 3600000, 100, NULL, "MS",

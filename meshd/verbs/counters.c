@@ -2,8 +2,10 @@
 #include "meshd/verbs/counters.h"
 
 #include "meshd/daemon.h"
+#include "meshd/io/clock.h"
 #include "meshd/io/logger.h"
 #include "meshd/local/loads.h"
+#include "meshd/local/sessions.h"
 
 #define WRITE(document, from, name) document_uint((document), #name, (from)->name)
 #define WRITE_AS(document, prefix, from, name)                                                     \
@@ -92,6 +94,7 @@ void counters_write(const struct daemon *daemon, struct document *document)
         write_core(daemon, document);
         write_local(&daemon->local.counters, document);
         loads_write_counters(daemon->service.loads, document);
+        sessions_write_counters(daemon->service.sessions, clock_now(), document);
         WRITE_AS(document, "mesh", links, received);
         WRITE_AS(document, "mesh", links, malformed);
         WRITE_AS(document, "mesh", links, accepted);

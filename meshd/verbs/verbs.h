@@ -41,6 +41,11 @@ void verb_key_remove(const struct question *question);
 /* The guest is gone: the change that it asked for goes on, and is told to nobody. */
 void verb_keys_cancel(struct service *service, const struct guest *guest);
 
+/* verb_sessions.c: what sessions this node holds. */
+void verb_sessions(const struct question *question);
+void verb_session(const struct question *question);
+void verb_session_destroy(const struct question *question);
+
 /* verb_why.c: would a cached entry of this key be served on this node, and if not, what stands in
  * the way. What is in the apps' caches it does not know, but which token an entry would need. */
 void verb_why(const struct question *question);

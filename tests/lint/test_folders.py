@@ -27,14 +27,16 @@ BESIDE = {('libcachemesh/cachemesh-session.h', 'cachemesh.h')}
 PURE_FOLDERS = {
     'meshd/core': {'base', 'wire', 'meshd/core'},
     'meshd/session': {'base', 'wire', 'meshd/session', 'meshd/core/mutant.h'},
+    'meshd/bridge': {'base', 'wire', 'meshd/session', 'meshd/core', 'meshd/bridge'},
 }
 # The shell's own layers: the ground sees nothing of what stands on it, and other nodes' links know nothing of apps. The top may see
 # all; of it only the verbs see something.
 SHELL_FOLDERS = {
     'meshd/io': {'base', 'wire', 'meshd/io', 'meshd/core/mutant.h'},
-    'meshd/options': {'base', 'wire', 'discovery', 'meshd/core', 'meshd/io', 'meshd/options'},
+    'meshd/options': {'base', 'wire', 'discovery', 'meshd/core', 'meshd/session/store.h', 'meshd/io', 'meshd/options'},
     'meshd/mesh': {'base', 'wire', 'discovery', 'meshd/core', 'meshd/io', 'meshd/options', 'meshd/mesh'},
-    'meshd/local': {'base', 'wire', 'meshd/core', 'meshd/io', 'meshd/options', 'meshd/mesh', 'meshd/local', 'meshd/verbs'},
+    'meshd/local': {'base', 'wire', 'meshd/bridge', 'meshd/core', 'meshd/session', 'meshd/io', 'meshd/options', 'meshd/mesh',
+                    'meshd/local', 'meshd/verbs'},
 }
 PURE_FILES = {
     'discovery/address_filter', 'discovery/beacon', 'discovery/candidate', 'discovery/candidate_dial', 'discovery/candidate_slots',

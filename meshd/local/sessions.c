@@ -1,0 +1,511 @@
+/* SPDX-License-Identifier: MIT */
+#include "meshd/local/sessions.h"
+
+#include "base/cleanup.h"
+#include "meshd/io/clock.h"
+#include "meshd/io/logger.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OPERATOR 0 /* as a client of the plane: guests count from 1 */
+#define NO_PLANE "this node has a temporary id, so it holds no sessions: give it a --state-dir"
+
+/* A SESSION whose blob has not come whole. */
+struct joined {
+        struct joined *previous, *next;
+        struct guest *guest;
+        uint64_t id;
+        struct cmi_session_request request; /* its tag is ours, its blob is not used */
+        uint8_t tag[CMI_SESSION_TAG_MAX];
+        uint64_t end_ns;
+        size_t n_bytes;
+        uint8_t bytes[]; /* request.blob_len */
+};
+
+struct sessions {
+        struct service *service;
+        struct bridge bridge;
+        struct guest *asking; /* whose request is with the plane just now */
+        int64_t outcome;      /* of what an operator has asked for */
+        struct joined *joined;
+        size_t joined_bytes;
+        uint64_t n_parts_ignored;
+};
+
+/* Answers */
+
+static void send_answer(struct sessions *sessions, struct guest *guest, uint64_t id,
+                const struct cmi_session_answer *answer)
+{
+        size_t begin;
+        struct cmi_writer writer =
+                        service_begin(sessions->service, CMI_LOCAL_SESSION_ANSWER, id, &begin);
+
+        cmi_session_answer_write(&writer, answer);
+        service_send(guest->client, &writer, begin, id);
+}
+
+static void refuse(struct sessions *sessions, struct guest *guest, uint64_t id, int outcome,
+                const char *text)
+{
+        struct cmi_session_answer answer = {.outcome = outcome};
+
+        snprintf(answer.text, sizeof(answer.text), "%s", text);
+        send_answer(sessions, guest, id, &answer);
+}
+
+/* Most requests are answered before the plane returns; only who had to wait is looked for. */
+static struct guest *find_guest(const struct sessions *sessions, uint64_t number)
+{
+        struct client *client = sessions->service->local->clients;
+
+        if (sessions->asking && sessions->asking->number == number) {
+                return sessions->asking;
+        }
+        while (client) {
+                struct guest *guest = client->guest;
+
+                if (guest && guest->number == number) {
+                        return guest;
+                }
+                client = client->next;
+        }
+        return NULL;
+}
+
+static void on_answer(void *context, const struct plane_caller *caller,
+                const struct cmi_session_answer *answer)
+{
+        struct sessions *sessions = context;
+        struct guest *guest;
+
+        if (caller->client == OPERATOR) {
+                sessions->outcome = answer->outcome;
+                return;
+        }
+        guest = find_guest(sessions, caller->client);
+
+        if (guest) {
+                send_answer(sessions, guest, caller->id, answer);
+        }
+}
+
+static void on_event(void *context, const struct plane_event *event)
+{
+        switch (event->kind) {
+        case PLANE_EVENT_FULL:
+                logger(LOGGER_WARNING, "session.full", L_TEXT("msg", event->text));
+                return;
+        case PLANE_EVENT_LARGE:
+                logger(LOGGER_WARNING, "session.large", L_TEXT("msg", event->text));
+                return;
+        }
+}
+
+static uint64_t on_stamp(void *context, const struct cmi_id *key)
+{
+        struct sessions *sessions = context;
+
+        return bridge_stamp(&sessions->bridge, key);
+}
+
+/* Life */
+
+static void *take_memory(void *context, size_t size)
+{
+        (void)context;
+        return malloc(size);
+}
+
+static void give_memory(void *context, void *memory, size_t size)
+{
+        (void)context;
+        (void)size;
+        free(memory);
+}
+
+static int make_plane(struct sessions *sessions)
+{
+        const struct config *config = sessions->service->config;
+        const struct plane_options options = {
+                        .node_id = sessions->service->state->id,
+                        .incarnation = sessions->service->state->incarnation,
+                        .store = {.record_bytes = config->session_bytes,
+                                        .key_bytes = config->session_key_bytes,
+                                        .principal_sessions = (uint32_t)config->session_limit},
+        };
+        const struct store_memory memory = {.alloc = take_memory, .free = give_memory};
+        const struct plane_sink sink = {
+                        .context = sessions,
+                        .answer = on_answer,
+                        .stamp = on_stamp,
+                        .event = on_event,
+        };
+        struct plane_view view = bridge_view(&sessions->bridge);
+
+        return plane_new(&sessions->bridge.plane, &options, &memory, &sink, &view);
+}
+
+int sessions_new(struct sessions **ret_sessions, struct service *service)
+{
+        struct sessions *sessions = calloc(1, sizeof(*sessions));
+        int r = 0;
+
+        if (!sessions) {
+                return -ENOMEM;
+        }
+        sessions->service = service;
+        sessions->bridge.core = service->core;
+        if (!service->state->is_temporary) {
+                r = make_plane(sessions);
+        }
+        if (r < 0) {
+                free(sessions);
+                return r;
+        }
+        *ret_sessions = sessions;
+        return 0;
+}
+
+static void drop(struct sessions *sessions, struct joined *joined)
+{
+        if (joined->previous) {
+                joined->previous->next = joined->next;
+        } else {
+                sessions->joined = joined->next;
+        }
+        if (joined->next) {
+                joined->next->previous = joined->previous;
+        }
+        sessions->joined_bytes -= joined->request.blob_len;
+        joined->guest->n_joined--;
+        joined->guest->joined_bytes -= joined->request.blob_len;
+        free(joined);
+}
+
+struct sessions *sessions_free(struct sessions *sessions)
+{
+        if (sessions) {
+                while (sessions->joined) {
+                        drop(sessions, sessions->joined);
+                }
+                plane_free(sessions->bridge.plane);
+        }
+        free(sessions);
+        return NULL;
+}
+
+struct plane *sessions_plane(struct sessions *sessions, const char **ret_reason)
+{
+        if (!sessions->bridge.plane) {
+                *ret_reason = NO_PLANE;
+        }
+        return sessions->bridge.plane;
+}
+
+/* Requests */
+
+static void hand_over(struct sessions *sessions, struct guest *guest, uint64_t id,
+                const struct cmi_session_request *request, struct cmi_slice blob)
+{
+        const struct plane_caller caller = {guest->number, id};
+        int r;
+
+        sessions->asking = guest;
+        r = plane_request(sessions->bridge.plane, clock_now(), &caller, request, blob);
+        sessions->asking = NULL;
+        if (r != 0) {
+                refuse(sessions, guest, id, r, "too many requests of sessions wait");
+        }
+}
+
+/* Sessions of one user do not exist for another: neither may find, change or end them. */
+static struct cmi_id make_space(const struct cmi_id *space, uid_t uid)
+{
+        struct cmi_id mine;
+        char user[32];
+        int n = snprintf(user, sizeof(user), "uid %lu", (unsigned long)uid);
+
+        crypto_generichash(mine.bytes, sizeof(mine.bytes), (const unsigned char *)user, (size_t)n,
+                        space->bytes, sizeof(space->bytes));
+        return mine;
+}
+
+static bool has_room(const struct sessions *sessions, const struct guest *guest, uint64_t n_bytes)
+{
+        return guest->n_joined < SESSIONS_JOINED_MAX &&
+               guest->joined_bytes + n_bytes <= SESSIONS_JOINED_BYTES_MAX &&
+               sessions->joined_bytes + n_bytes <= SESSIONS_JOINED_BYTES_ALL;
+}
+
+static uint64_t timeout_ms(const struct cmi_session_request *request)
+{
+        uint64_t ms = request->timeout_ms ? request->timeout_ms : PLANE_TIMEOUT_MS;
+
+        return ms < CMI_SESSION_TIMEOUT_MAX_MS ? ms : CMI_SESSION_TIMEOUT_MAX_MS;
+}
+
+/* The first part has come with the request; what follows goes behind it. */
+static void join(struct sessions *sessions, struct guest *guest, uint64_t id,
+                const struct cmi_session_request *request)
+{
+        struct joined *joined = NULL;
+
+        if (has_room(sessions, guest, request->blob_len)) {
+                joined = calloc(1, sizeof(*joined) + request->blob_len);
+        }
+        if (!joined) {
+                refuse(sessions, guest, id, CMI_E_BUSY, "too many long sessions are on their way");
+                return;
+        }
+        joined->guest = guest;
+        joined->id = id;
+        joined->request = *request;
+        memcpy(joined->tag, request->tag.data, request->tag.len);
+        joined->request.tag.data = joined->tag;
+        joined->request.blob = (struct cmi_slice){0};
+        joined->end_ns = clock_read_ns(CLOCK_MONOTONIC) + cmi_ms(timeout_ms(request));
+        memcpy(joined->bytes, request->blob.data, request->blob.len);
+        joined->n_bytes = request->blob.len;
+        joined->next = sessions->joined;
+        if (joined->next) {
+                joined->next->previous = joined;
+        }
+        sessions->joined = joined;
+        sessions->joined_bytes += request->blob_len;
+        guest->n_joined++;
+        guest->joined_bytes += request->blob_len;
+}
+
+static const char *find_fault(const struct cmi_session_request *request, int *ret_outcome)
+{
+        *ret_outcome = cmi_session_request_check(request);
+        if (*ret_outcome == CMI_E_TOO_BIG) {
+                return "the session is too long";
+        }
+        if (*ret_outcome < 0) {
+                return "a field of the request is missing or senseless";
+        }
+        if (request->level == CMI_SESSION_DISK) {
+                *ret_outcome = -EOPNOTSUPP;
+                return "this node keeps no sessions on disk";
+        }
+        return NULL;
+}
+
+int sessions_ask(struct sessions *sessions, struct guest *guest, const struct cmi_local_head *head)
+{
+        struct cmi_session_request request;
+        const char *why;
+        int outcome;
+        int r = cmi_session_request_decode(head->fields, &request);
+
+        if (r < 0) {
+                return r;
+        }
+        if (!sessions->bridge.plane) {
+                refuse(sessions, guest, head->id, -EOPNOTSUPP, NO_PLANE);
+                return 0;
+        }
+        why = find_fault(&request, &outcome);
+        if (why) {
+                refuse(sessions, guest, head->id, outcome, why);
+                return 0;
+        }
+        request.space = make_space(&request.space, guest->client->uid);
+        if (cmi_session_has_blob(request.verb) && request.blob.len < request.blob_len) {
+                join(sessions, guest, head->id, &request);
+        } else {
+                hand_over(sessions, guest, head->id, &request, request.blob);
+        }
+        return 0;
+}
+
+static struct joined *find_joined(
+                const struct sessions *sessions, const struct guest *guest, uint64_t id)
+{
+        struct joined *joined = guest->n_joined > 0 ? sessions->joined : NULL;
+
+        while (joined && (joined->guest != guest || joined->id != id)) {
+                joined = joined->next;
+        }
+        return joined;
+}
+
+/* All of it has come. What the parts have taken of its time is gone. */
+static void complete(struct sessions *sessions, struct joined *joined)
+{
+        uint64_t now_ns = clock_read_ns(CLOCK_MONOTONIC);
+
+        if (now_ns >= joined->end_ns) {
+                return; /* sessions_turn() says so */
+        }
+        joined->request.timeout_ms = (joined->end_ns - now_ns + CMI_NS_PER_MS - 1) / CMI_NS_PER_MS;
+        hand_over(sessions, joined->guest, joined->id, &joined->request,
+                        cmi_slice(joined->bytes, joined->n_bytes));
+        drop(sessions, joined);
+}
+
+int sessions_part(struct sessions *sessions, struct guest *guest, const struct cmi_local_head *head)
+{
+        struct cmi_session_part part;
+        struct joined *joined;
+        int r = cmi_session_part_decode(head->fields, &part);
+
+        if (r < 0) {
+                return r;
+        }
+        joined = find_joined(sessions, guest, part.id);
+        if (!joined) {
+                sessions->n_parts_ignored++;
+                return 0;
+        }
+        if (part.offset != joined->n_bytes ||
+                        part.bytes.len > joined->request.blob_len - joined->n_bytes) {
+                return -EBADMSG;
+        }
+        memcpy(joined->bytes + joined->n_bytes, part.bytes.data, part.bytes.len);
+        joined->n_bytes += part.bytes.len;
+        if (joined->n_bytes == joined->request.blob_len) {
+                complete(sessions, joined);
+        }
+        return 0;
+}
+
+void sessions_cancel(struct sessions *sessions, struct guest *guest)
+{
+        struct joined *joined = guest->n_joined > 0 ? sessions->joined : NULL;
+
+        while (joined) {
+                struct joined *next = joined->next;
+
+                if (joined->guest == guest) {
+                        drop(sessions, joined);
+                }
+                joined = next;
+        }
+        if (sessions->bridge.plane) {
+                plane_cancel(sessions->bridge.plane, guest->number);
+        }
+}
+
+/* Looking on */
+
+int64_t sessions_destroy(struct sessions *sessions, struct cmi_time now, const struct cmi_id *key)
+{
+        const struct plane_caller caller = {.client = OPERATOR};
+        struct cmi_session_request request = {.verb = CMI_SESSION_DESTROY, .key = *key};
+        struct plane_entry entry;
+
+        if (plane_find(sessions->bridge.plane, now, key, &entry) != 0 || entry.reason != 0) {
+                return CMI_GONE;
+        }
+        request.space = entry.space;
+        request.max_end_ms = entry.max_end_ms;
+        randombytes_buf(&request.request, sizeof(request.request));
+        sessions->outcome = CMI_E_UNCONFIRMED;
+        if (plane_request(sessions->bridge.plane, now, &caller, &request, (struct cmi_slice){0}) !=
+                        0) {
+                return CMI_E_UNCONFIRMED;
+        }
+        plane_cancel(sessions->bridge.plane, OPERATOR); /* it does not wait */
+        return sessions->outcome;
+}
+
+void sessions_write_counters(
+                const struct sessions *sessions, struct cmi_time now, struct document *document)
+{
+        struct plane_status status = {0};
+        const struct plane_counters *counters = &status.counters;
+        static const char *const verbs[] = {[CMI_SESSION_CREATE] = "create",
+                        [CMI_SESSION_GET] = "get",
+                        [CMI_SESSION_SAVE] = "save",
+                        [CMI_SESSION_TOUCH] = "touch",
+                        [CMI_SESSION_DESTROY] = "destroy",
+                        [CMI_SESSION_DESTROY_PRINCIPAL] = "destroy_principal",
+                        [CMI_SESSION_ROTATE] = "rotate"};
+
+        if (sessions->bridge.plane) {
+                plane_status(sessions->bridge.plane, now, &status);
+        }
+        for (int i = CMI_SESSION_CREATE; i <= CMI_SESSION_ROTATE; i++) {
+                char name[64];
+
+                snprintf(name, sizeof(name), "sessions_asked_%s", verbs[i]);
+                document_uint(document, name, counters->n_asked[i]);
+                snprintf(name, sizeof(name), "sessions_done_%s", verbs[i]);
+                document_uint(document, name, counters->n_done[i]);
+        }
+        document_uint(document, "sessions_conflict", counters->n_conflict);
+        document_uint(document, "sessions_gone", counters->n_gone);
+        document_uint(document, "sessions_full", counters->n_full);
+        document_uint(document, "sessions_unconfirmed", counters->n_unconfirmed);
+        document_uint(document, "sessions_busy", counters->n_busy);
+        document_uint(document, "sessions_ended_idle", counters->n_idle);
+        document_uint(document, "sessions_ended", counters->n_ended);
+        document_uint(document, "sessions_held", status.store.n_records);
+        document_uint(document, "sessions_bytes", status.store.record_bytes);
+        document_uint(document, "sessions_key_bytes", status.store.key_bytes);
+        document_uint(document, "sessions_waiting", status.n_waiting);
+        document_uint(document, "sessions_joining_bytes", sessions->joined_bytes);
+        document_uint(document, "sessions_parts_ignored", sessions->n_parts_ignored);
+}
+
+/* The turn */
+
+void sessions_event(struct sessions *sessions, const struct core_event *event)
+{
+        bridge_event(&sessions->bridge, event);
+}
+
+static void end_late(struct sessions *sessions, uint64_t now_ns)
+{
+        struct joined *joined = sessions->joined;
+
+        while (joined) {
+                struct joined *next = joined->next;
+
+                if (now_ns >= joined->end_ns) {
+                        refuse(sessions, joined->guest, joined->id, CMI_E_TIMEOUT,
+                                        "the session did not come whole in time");
+                        drop(sessions, joined);
+                }
+                joined = next;
+        }
+}
+
+void sessions_turn(struct sessions *sessions, struct cmi_time now)
+{
+        end_late(sessions, now.mono_ns);
+        if (sessions->bridge.plane) {
+                bridge_tick(&sessions->bridge, now);
+        }
+}
+
+static uint64_t find_due_ns(const struct sessions *sessions)
+{
+        uint64_t due_ns = UINT64_MAX;
+
+        if (sessions->bridge.plane) {
+                due_ns = sessions->bridge.is_changed ? 0 : plane_timeout_ns(sessions->bridge.plane);
+        }
+        for (const struct joined *j = sessions->joined; j; j = j->next) {
+                due_ns = j->end_ns < due_ns ? j->end_ns : due_ns;
+        }
+        return due_ns;
+}
+
+int sessions_timeout_ms(const struct sessions *sessions, uint64_t now_ns)
+{
+        uint64_t due_ns = find_due_ns(sessions);
+
+        if (due_ns == UINT64_MAX || due_ns > now_ns + cmi_ms(INT_MAX / 2)) {
+                return -1;
+        }
+        return due_ns <= now_ns ? 0 : (int)((due_ns - now_ns + CMI_NS_PER_MS - 1) / CMI_NS_PER_MS);
+}

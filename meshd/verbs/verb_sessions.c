@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The queries about sessions. What is shown is what meshd has: hashes, times and sizes, no id and
+ * no content.
+ */
+#include "meshd/io/arguments.h"
+#include "meshd/io/logger.h"
+#include "meshd/local/sessions.h"
+#include "meshd/verbs/verbs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define KEY_DIGITS (2 * CMI_ID_SIZE)
+#define ROWS_DEFAULT 1000
+#define ROWS_MAX 2000 /* so many always fit into an answer */
+#define STEPS_MAX 4096
+
+static void format_hash(const struct cmi_id *hash, char ret_text[KEY_DIGITS + 1])
+{
+        for (int i = 0; i < CMI_ID_SIZE; i++) {
+                snprintf(ret_text + 2 * i, 3, "%02x", hash->bytes[i]);
+        }
+}
+
+static int digit(char c)
+{
+        return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static int parse_hash(struct cmi_slice text, struct cmi_id *ret_hash)
+{
+        const char *digits = text.data;
+        struct cmi_id hash;
+
+        if (text.len != KEY_DIGITS) {
+                return -EINVAL;
+        }
+        for (int i = 0; i < CMI_ID_SIZE; i++) {
+                int high = digit(digits[2 * i]);
+                int low = digit(digits[2 * i + 1]);
+
+                if (high < 0 || low < 0) {
+                        return -EINVAL;
+                }
+                hash.bytes[i] = (uint8_t)(high << 4 | low);
+        }
+        *ret_hash = hash;
+        return 0;
+}
+
+static const char *reason_text(uint64_t reason)
+{
+        switch ((enum cmi_tombstone_reason)reason) {
+        case CMI_TOMBSTONE_DESTROY:
+                return "destroyed";
+        case CMI_TOMBSTONE_ROTATE:
+                return "rotated";
+        case CMI_TOMBSTONE_IDLE:
+                return "idle";
+        case CMI_TOMBSTONE_PRINCIPAL:
+                return "principal";
+        }
+        return reason == 0 ? "alive" : "ended";
+}
+
+static void write_hash(struct document *document, const char *name, const struct cmi_id *hash)
+{
+        char text[KEY_DIGITS + 1] = "";
+
+        if (!cmi_id_is_zero(hash)) {
+                format_hash(hash, text);
+        }
+        document_text(document, name, text);
+}
+
+static uint64_t distance_ms(uint64_t from_ms, uint64_t to_ms)
+{
+        return to_ms > from_ms ? to_ms - from_ms : 0;
+}
+
+static void write_entry(struct document *document, const struct question *question,
+                const struct plane_entry *entry)
+{
+        uint64_t utc_ms = question->now.real_ns / CMI_NS_PER_MS;
+        char tag[4 * CMI_SESSION_TAG_MAX + 1] = "";
+        size_t n = 0;
+
+        for (size_t i = 0; i < entry->tag_len; i++) {
+                uint8_t byte = entry->tag[i];
+
+                n += (size_t)snprintf(tag + n, sizeof(tag) - n,
+                                byte >= ' ' && byte < 0x7f && byte != '\\' ? "%c" : "\\x%02x",
+                                byte);
+        }
+        write_hash(document, "key", &entry->key);
+        document_text(document, "state", reason_text(entry->reason));
+        write_hash(document, "space", &entry->space);
+        write_hash(document, "principal", &entry->principal);
+        document_text(document, "tag", tag);
+        document_uint(document, "bytes", entry->blob_len);
+        document_uint(document, "epoch", entry->version.epoch.counter);
+        document_uint(document, "seq", entry->version.seq);
+        document_uint(document, "age_ms", distance_ms(entry->created_ms, utc_ms));
+        document_uint(document, "idle_ms", distance_ms(entry->last_touch_ms, utc_ms));
+        document_uint(document, "idle_ttl_ms", entry->idle_ttl_ms);
+        document_uint(document, "left_ms", distance_ms(utc_ms, entry->max_end_ms));
+}
+
+static struct plane *find_plane(const struct question *question)
+{
+        const char *why = NULL;
+        struct plane *plane = sessions_plane(question->service->sessions, &why);
+
+        if (!plane) {
+                question_refuse(question, -EOPNOTSUPP, "%s", why);
+        }
+        return plane;
+}
+
+static void write_totals(struct document *document, const struct question *question,
+                const struct plane *plane)
+{
+        struct plane_status status;
+
+        plane_status(plane, question->now, &status);
+        document_uint(document, "n_sessions", status.store.n_records);
+        document_uint(document, "n_ended", status.store.n_keys - status.store.n_records);
+        document_uint(document, "record_bytes", status.store.record_bytes);
+        document_uint(document, "key_bytes", status.store.key_bytes);
+}
+
+/* From @cursor on, until there are enough, or this turn has done its share. */
+static void write_rows(struct document *document, const struct question *question,
+                struct plane *plane, struct store_cursor *cursor, uint64_t n_rows)
+{
+        struct plane_entry entry;
+        int r = STORE_GIVEN;
+
+        document_open_array(document, "sessions");
+        while (n_rows-- > 0) {
+                r = plane_next(plane, question->now, cursor, &entry);
+                if (r != STORE_GIVEN) {
+                        break;
+                }
+                document_open_map(document, NULL);
+                write_entry(document, question, &entry);
+                document_close(document);
+        }
+        document_close(document);
+        document_bool(document, "has_more", r != STORE_WALKED);
+        write_hash(document, "next", &cursor->at);
+}
+
+static void list(const struct question *question, struct plane *plane, struct store_cursor *cursor,
+                uint64_t n_rows)
+{
+        struct answer answer;
+
+        answer_begin(&answer, question, "sessions");
+        write_totals(&answer.document, question, plane);
+        write_rows(&answer.document, question, plane, cursor, n_rows);
+        answer_send(&answer, question);
+}
+
+void verb_sessions(const struct question *question)
+{
+        struct plane *plane = find_plane(question);
+        struct store_cursor cursor = {.steps = STEPS_MAX};
+        struct cmi_slice from = {0};
+        uint64_t n_rows = ROWS_DEFAULT;
+
+        memset(cursor.last.bytes, 0xff, sizeof(cursor.last.bytes));
+        if (!plane) {
+                return;
+        }
+        if (arguments_uint(question->arguments, "limit", ROWS_MAX, &n_rows) < 0 ||
+                        arguments_str(question->arguments, "from", KEY_DIGITS, &from) < 0 ||
+                        (from.len > 0 && parse_hash(from, &cursor.at) < 0)) {
+                question_refuse(question, -EINVAL, "want limit up to %d, and from: %d hex digits",
+                                ROWS_MAX, KEY_DIGITS);
+                return;
+        }
+        list(question, plane, &cursor, n_rows);
+}
+
+static int get_key(const struct question *question, struct cmi_id *ret_key)
+{
+        struct cmi_slice text = {0};
+
+        if (arguments_str(question->arguments, "key", KEY_DIGITS, &text) < 0 ||
+                        parse_hash(text, ret_key) < 0) {
+                question_refuse(question, -EINVAL, "want key: %d hex digits, as sessions tells it",
+                                KEY_DIGITS);
+                return -EINVAL;
+        }
+        return 0;
+}
+
+static void show(const struct question *question, struct plane *plane, const struct cmi_id *key)
+{
+        struct plane_entry entry;
+        struct answer answer;
+
+        if (plane_find(plane, question->now, key, &entry) != 0) {
+                question_refuse(question, -ENOENT, "this node knows no session with this key");
+                return;
+        }
+        answer_begin(&answer, question, "session");
+        write_entry(&answer.document, question, &entry);
+        answer_send(&answer, question);
+}
+
+void verb_session(const struct question *question)
+{
+        struct plane *plane = find_plane(question);
+        struct cmi_id key;
+
+        if (plane && get_key(question, &key) == 0) {
+                show(question, plane, &key);
+        }
+}
+
+void verb_session_destroy(const struct question *question)
+{
+        const struct client *client = question->guest->client;
+        struct plane *plane = find_plane(question);
+        struct cmi_id key;
+        int64_t outcome;
+
+        if (!plane || get_key(question, &key) < 0) {
+                return;
+        }
+        if (client->uid != 0 && client->uid != geteuid()) {
+                question_refuse(question, -EPERM,
+                                "only root and the user of meshd may end a session by its key");
+                return;
+        }
+        outcome = sessions_destroy(question->service->sessions, question->now, &key);
+        if (outcome == CMI_GONE) {
+                question_refuse(question, -ENOENT, "this node knows no session with this key");
+        } else if (outcome != 0) {
+                question_refuse(question, outcome, "this node cannot end it now: %s",
+                                outcome == CMI_E_FULL ? "no room to write it down"
+                                                      : "it is not live");
+        } else {
+                logger(LOGGER_INFO, "session.destroyed", L_UINT("uid", client->uid));
+                show(question, plane, &key);
+        }
+}
