@@ -24,6 +24,14 @@ static void log_expired(const struct core_event *event)
                         L_TEXT("msg", "a write did not end before its deadline"));
 }
 
+static void log_patience(const struct core_event *event)
+{
+        logger(LOGGER_WARNING, "peer.gone_ms", L_TEXT("peer", event->name),
+                        L_UINT("gone_ms", event->number),
+                        L_TEXT("msg", "its --gone-ms differs: set it equal on all nodes; until "
+                                      "then waits count with the smaller one"));
+}
+
 static void log_widened(const struct core_event *event)
 {
         logger(LOGGER_WARNING, "hold.widened", L_BYTES("region", event->region),
@@ -78,6 +86,9 @@ void events_log(const struct core_event *event)
                 return;
         case CORE_EVENT_EXPIRED:
                 log_expired(event);
+                return;
+        case CORE_EVENT_PATIENCE:
+                log_patience(event);
                 return;
         case CORE_EVENT_WIDENED:
                 log_widened(event);

@@ -81,6 +81,9 @@ struct cmi_hello {
         bool wants_answer;   /* send your HELLO again */
         bool has_intents;    /* write intents are open here: who has to join ours needs a RESET */
         bool wants_reset;    /* to join yours */
+        uint64_t gone_ms;    /* silence after which the sender drops a member; 0: not told */
+        bool is_live;        /* the sender serves */
+        bool has_no_room;    /* nor would the sender find a place for the receiver */
 };
 
 struct cmi_beat {

@@ -23,6 +23,9 @@ enum {
         HELLO_WANTS_ANSWER = 14,
         HELLO_HAS_INTENTS = 15,
         HELLO_WANTS_RESET = 16,
+        HELLO_GONE_MS = 17,
+        HELLO_IS_LIVE = 18,
+        HELLO_HAS_NO_ROOM = 19,
 };
 
 enum {
@@ -58,7 +61,7 @@ enum {
 
 void cmi_hello_write(struct cmi_writer *writer, const struct cmi_hello *hello)
 {
-        cmi_write_map(writer, 16);
+        cmi_write_map(writer, 19);
         cmi_write_field_uint(writer, HELLO_PROTOCOL_MIN, hello->protocol_min);
         cmi_write_field_uint(writer, HELLO_PROTOCOL_MAX, hello->protocol_max);
         cmi_write_field_text(writer, HELLO_NAME, hello->name);
@@ -76,6 +79,9 @@ void cmi_hello_write(struct cmi_writer *writer, const struct cmi_hello *hello)
         cmi_write_field_bool(writer, HELLO_WANTS_ANSWER, hello->wants_answer);
         cmi_write_field_bool(writer, HELLO_HAS_INTENTS, hello->has_intents);
         cmi_write_field_bool(writer, HELLO_WANTS_RESET, hello->wants_reset);
+        cmi_write_field_uint(writer, HELLO_GONE_MS, hello->gone_ms);
+        cmi_write_field_bool(writer, HELLO_IS_LIVE, hello->is_live);
+        cmi_write_field_bool(writer, HELLO_HAS_NO_ROOM, hello->has_no_room);
 }
 
 static void read_hello_field(struct cmi_reader *reader, uint64_t key, struct cmi_hello *hello)
@@ -130,13 +136,22 @@ static void read_hello_field(struct cmi_reader *reader, uint64_t key, struct cmi
         case HELLO_WANTS_RESET:
                 hello->wants_reset = cmi_read_bool(reader);
                 break;
+        case HELLO_GONE_MS:
+                hello->gone_ms = cmi_read_uint(reader, UINT64_MAX);
+                break;
+        case HELLO_IS_LIVE:
+                hello->is_live = cmi_read_bool(reader);
+                break;
+        case HELLO_HAS_NO_ROOM:
+                hello->has_no_room = cmi_read_bool(reader);
+                break;
         }
 }
 
 int cmi_hello_decode(struct cmi_slice body, struct cmi_hello *ret_hello)
 {
         struct cmi_reader reader = cmi_frame_body(body);
-        struct cmi_fields fields = cmi_fields(&reader, HELLO_WANTS_RESET);
+        struct cmi_fields fields = cmi_fields(&reader, HELLO_HAS_NO_ROOM);
         uint64_t key;
 
         memset(ret_hello, 0, sizeof(*ret_hello));

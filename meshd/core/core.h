@@ -31,6 +31,7 @@
 #define CORE_HOLDS_MAX 65536
 #define CORE_LINKS_SPARE 16 /* links that are dialled but not yet a member's */
 #define CORE_TEXT_MAX 128
+#define CORE_GONE_LEASES 2 /* nobody declares a member gone after a shorter silence than this */
 #define CORE_TRANSITIONS 8 /* changes of a member's state that are remembered */
 
 enum core_state {
@@ -64,7 +65,8 @@ struct core_options {
         uint32_t n_endpoints;
         uint32_t max_peers; /* 1 to CORE_PEERS_MAX */
         uint64_t lease_ns;  /* L */
-        uint64_t gone_ns;   /* silence after which a member is declared gone; at least 2 L */
+        uint64_t gone_ns;   /* silence after which a member is declared gone; at least
+                             * CORE_GONE_LEASES times L */
         uint64_t margin_ns;
         uint64_t drift_ppm; /* rho: clocks differ in rate by at most this */
         uint64_t start_ns;  /* shortest time from start to LIVE */
@@ -95,7 +97,8 @@ enum core_event_kind {
         CORE_EVENT_SELF,        /* a dialled endpoint is our own */
         CORE_EVENT_REGION,      /* a member has region number open with other options */
         CORE_EVENT_EXPIRED,     /* a write intent ended by its deadline; of a member, or own */
-        CORE_EVENT_WIDENED,     /* a region is held as a whole, since so much of it was held */
+        CORE_EVENT_PATIENCE, /* a member gives others up after number milliseconds, not as we do */
+        CORE_EVENT_WIDENED,  /* a region is held as a whole, since so much of it was held */
 };
 
 struct core_event {
@@ -420,6 +423,7 @@ struct core_member {
         bool counts_me;             /* and it says so */
         uint64_t heard_ns;          /* mono of the newest frame; 0: never */
         uint64_t rtt_ns;            /* 0: not measured */
+        uint64_t gone_ms;           /* silence after which it gives others up; 0: not told */
         uint64_t grant_end_ns;      /* mono; until when its newest grant lets us serve; 0: none */
         struct cmi_position newest; /* of its stream, as far as it told us */
         uint64_t applied;           /* here, of its stream */

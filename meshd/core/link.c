@@ -161,6 +161,8 @@ void hello_send(struct core *core, struct cmi_time now, struct link *link, struc
                         .wants_answer = wants_answer,
                         .has_intents = intent_count(core) > 0 ||
                                        hold_ends_latest(core) > now.mono_ns,
+                        .gone_ms = core->options.gone_ns / CMI_NS_PER_MS,
+                        .is_live = core->state == CORE_LIVE,
         };
 
         memcpy(hello.name, core->name, sizeof(hello.name));
@@ -273,6 +275,23 @@ static void new_incarnation(
         member_set_state(core, now, member, MEMBER_JOINING, "a new process of it said hello");
 }
 
+/* Waits count with it, see wait.c; people are told, since one of the two is a mistake. */
+static void compare_patience(struct core *core, struct member *member, uint64_t gone_ms)
+{
+        struct core_event event = {
+                        .kind = CORE_EVENT_PATIENCE,
+                        .id = member->id,
+                        .name = member->name,
+                        .number = gone_ms,
+        };
+
+        if (member->gone_ms != gone_ms && gone_ms != 0 &&
+                        gone_ms != core->options.gone_ns / CMI_NS_PER_MS) {
+                core->sink.event(core->sink.context, &event);
+        }
+        member->gone_ms = gone_ms;
+}
+
 static void describe(struct core *core, struct member *member, const struct cmi_hello *hello)
 {
         memcpy(member->software, hello->software, sizeof(member->software));
@@ -282,6 +301,7 @@ static void describe(struct core *core, struct member *member, const struct cmi_
                 memcpy(member->name, hello->name, sizeof(member->name));
                 member_sort(core);
         }
+        compare_patience(core, member, hello->gone_ms);
 }
 
 static bool is_advertised(const struct member *member, const struct cmi_endpoint *endpoint)

@@ -404,6 +404,7 @@ int core_member(const struct core *core, struct cmi_time now, uint32_t index,
                         .counts_me = member->counts_me,
                         .heard_ns = member->heard_ns,
                         .rtt_ns = member->rtt_ns,
+                        .gone_ms = member->gone_ms,
                         .grant_end_ns = member->grant.mono_ns
                                                         ? member->grant.mono_ns +
                                                                           core->options.lease_ns

@@ -50,6 +50,7 @@
         X(B3_ANSWERS_EARLY)        /* answers waits though it is not LIVE */                       \
         X(B4_AWAY_COUNTS)          /* time in which it did not run itself counts as silence */     \
         X(B5_UNCONFIRMED)          /* nobody could have dropped us */                              \
+        X(B5_OWN_GONE)             /* nobody gives us up before we would give it up */             \
         X(CANCEL_KEPT)             /* a wait whose client is gone stays */                         \
         /* of write intents */                                                                     \
         X(INTENT_FLAG_LOST)        /* any other stamp takes the flag away */                       \

@@ -55,6 +55,7 @@ struct member {
         uint32_t n_endpoints;
         enum member_state state;
         uint64_t state_since_ns;
+        uint64_t gone_ms; /* silence after which it declares others gone; 0: it tells none */
 
         uint32_t link;       /* NONE if none leads to it */
         bool is_confirmed;   /* this incarnation has echoed our link's token: our frames arrive */

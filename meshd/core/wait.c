@@ -156,13 +156,32 @@ static void lapse(struct core *core, struct member *member)
 }
 
 /*
+ * How long it surely counts us after a beat of ours that it has echoed. What it does is what it
+ * says; of one that says nothing, an older version, the shortest that any meshd accepts is taken.
+ */
+static uint64_t patience_ns(const struct core *core, const struct member *member)
+{
+        uint64_t own = core->options.gone_ns;
+        uint64_t its = CORE_GONE_LEASES * core->options.lease_ns;
+
+        if (MUTANT(B5_OWN_GONE)) {
+                return own;
+        }
+        if (member->gone_ms != 0 && member->gone_ms < NEVER / CMI_NS_PER_MS) {
+                its = member->gone_ms * CMI_NS_PER_MS;
+        }
+        return its < own ? its : own;
+}
+
+/*
  * Nothing proves that it serves only with our grant, unless it said so a short time ago; short on
  * both clocks, since it counts our silence while our host is suspended.
  */
 static bool is_confirmed(const struct core *core, const struct member *member, struct cmi_time now)
 {
-        uint64_t gone = core->options.gone_ns - core_drift_ns(core, core->options.gone_ns) -
-                        core->options.margin_ns;
+        uint64_t patience = patience_ns(core, member);
+        uint64_t less = core_drift_ns(core, patience) + core->options.margin_ns;
+        uint64_t gone = patience > less ? patience - less : 0;
 
         return MUTANT(B5_UNCONFIRMED) ||
                (member->counted.mono_ns != 0 && now.mono_ns < member->counted.mono_ns + gone &&

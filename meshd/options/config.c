@@ -195,7 +195,7 @@ static int check_together(const struct config *config, struct fault *fault)
 {
         const char *interface = config->interface;
 
-        if (config->gone_ms < 2 * config->lease_ms) {
+        if (config->gone_ms < CORE_GONE_LEASES * config->lease_ms) {
                 return fault_set(fault, FAULT_CONFIG, -EINVAL,
                                 "--gone-ms %llu: must be at least twice --lease-ms (%llu).",
                                 (unsigned long long)config->gone_ms,

@@ -83,6 +83,7 @@ static void on_event(void *context, const struct core_event *event)
         node->n_gaps += event->kind == CORE_EVENT_GAP;
         node->n_met += event->kind == CORE_EVENT_MET;
         node->n_differences += event->kind == CORE_EVENT_REGION;
+        node->n_patience += event->kind == CORE_EVENT_PATIENCE;
         node->n_widened += event->kind == CORE_EVENT_WIDENED;
         if (event->kind == CORE_EVENT_EXPIRED) {
                 node->n_expired++;
@@ -172,8 +173,9 @@ static void start(struct rig *rig, uint32_t number, const char *name, bool keeps
         for (uint32_t i = 0; i < options.n_endpoints; i++) {
                 options.endpoints[i] = endpoint_of(node, i);
         }
-        options.max_peers = 8;
+        options.max_peers = rig->max_peers[number] ? rig->max_peers[number] : 8;
         options.lease_ns = rig->lease_ns;
+        options.gone_ns = rig->gone_ns[number] ? rig->gone_ns[number] : 3 * rig->lease_ns;
         options.holds_max = rig->holds_max;
         options.intents = node->intents;
         log_open(&node->log, node->log_memory, LOG_SIZE, &options.node_id,

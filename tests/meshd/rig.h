@@ -37,6 +37,7 @@ struct rig_node {
         uint32_t n_forgot;
         uint32_t n_gaps;
         uint32_t n_differences;         /* of regions, told */
+        uint32_t n_patience;            /* members with another gone_ns, told */
         uint32_t n_widened;             /* holds, told */
         uint32_t n_expired;             /* intents, told */
         char expired[CMI_NAME_MAX + 1]; /* whose was the last one */
@@ -57,6 +58,8 @@ struct rig {
         uint32_t n_frames;
         uint64_t lease_ns;
         uint32_t holds_max;
+        uint64_t gone_ns[RIG_NODES];   /* of those that start from now on; 0: three leases */
+        uint32_t max_peers[RIG_NODES]; /* likewise; 0: more than there are nodes */
 };
 
 struct rig *rig_new(uint32_t n_nodes);

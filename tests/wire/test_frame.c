@@ -31,6 +31,9 @@ MESSAGE(hello, {
                                .wants_answer = true,
                                .has_intents = true,
                                .wants_reset = true,
+                               .gone_ms = 3000,
+                               .is_live = true,
+                               .has_no_room = true,
                })
 MESSAGE(beat, {
                               .clock = {5000000000, 1700000000000000000},
@@ -232,6 +235,8 @@ static void a_missing_field_is_zero(void)
         g_assert_cmpstr(hello.name, ==, "");
         g_assert_cmpuint(hello.newest.stream, ==, 0);
         g_assert_cmpuint(hello.n_endpoints, ==, 0);
+        g_assert_cmpuint(hello.gone_ms, ==, 0);
+        g_assert_false(hello.is_live || hello.has_no_room);
         memset(&beat, 1, sizeof(beat));
         g_assert_cmpint(cmi_beat_decode(cmi_slice("\x80", 1), &beat), ==, 0);
         g_assert_false(beat.is_grant);

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Options that differ between nodes, or change at a restart, though they should not: no wait says 0
+ * for that while somebody serves on.
+ */
+#include "tests/meshd/rig.h"
+
+#include <glib.h>
+
+static struct rig *formed_with_patience(uint64_t first_ms, uint64_t second_ms)
+{
+        struct rig *rig = rig_new(2);
+
+        rig->gone_ns[0] = cmi_ms(first_ms);
+        rig->gone_ns[1] = cmi_ms(second_ms);
+        rig_form(rig);
+        for (uint32_t i = 0; i < 2; i++) {
+                g_assert_cmpint(rig_state(rig, i), ==, CORE_LIVE);
+        }
+        return rig;
+}
+
+static void cut(struct rig *rig)
+{
+        rig->nodes[1].is_deaf = rig->nodes[1].is_mute = true;
+}
+
+static int outcome_of_wait(struct rig *rig, uint32_t node, uint64_t for_ms)
+{
+        uint32_t n_done = rig->nodes[node].n_done;
+
+        g_assert_cmpint(rig_publish(rig, node, "k", CMI_WAIT_MESH, 0), ==, 0);
+        rig_run(rig, for_ms);
+        g_assert_cmpuint(rig->nodes[node].n_done, ==, n_done + 1);
+        return rig->nodes[node].outcome.outcome;
+}
+
+/* b gives a up after 3 s and serves on; a would wait for 30 s before it did the same. */
+static void who_gives_us_up_sooner_than_we_do_is_unconfirmed_once_it_has(void)
+{
+        struct rig *rig = formed_with_patience(30000, 3000);
+
+        cut(rig);
+        rig_run(rig, 4000);
+        g_assert_true(rig_serves(rig, 1));
+        g_assert_cmpint(outcome_of_wait(rig, 0, 1100), ==, CMI_PARTIAL);
+        g_assert_cmpuint(rig->nodes[0].outcome.n_unconfirmed, ==, 1);
+        rig_free(rig);
+}
+
+static void who_cannot_have_given_us_up_yet_is_confirmed(void)
+{
+        struct rig *rig = formed_with_patience(30000, 3000);
+
+        cut(rig);
+        g_assert_cmpint(outcome_of_wait(rig, 0, 1100), ==, 0);
+        g_assert_cmpuint(rig->nodes[0].outcome.n_lapsed, ==, 1);
+        g_assert_false(rig_serves(rig, 1));
+        rig_free(rig);
+}
+
+static void that_it_differs_is_told_once_on_both_nodes(void)
+{
+        struct rig *rig = formed_with_patience(3000, 4000);
+        struct core_member member;
+
+        rig_run(rig, 2000);
+        g_assert_cmpuint(rig->nodes[0].n_patience, ==, 1);
+        g_assert_cmpuint(rig->nodes[1].n_patience, ==, 1);
+        g_assert_cmpint(core_member(rig->nodes[0].core, rig->now, 0, &member), ==, 0);
+        g_assert_cmpuint(member.gone_ms, ==, 4000);
+        rig_free(rig);
+        rig = formed_with_patience(3000, 3000);
+        g_assert_cmpuint(rig->nodes[0].n_patience, ==, 0);
+        rig_free(rig);
+}
+
+int main(int argc, char **argv)
+{
+        g_test_init(&argc, &argv, NULL);
+        g_test_set_nonfatal_assertions();
+        g_test_add_func("/unequal/gone/unconfirmed",
+                        who_gives_us_up_sooner_than_we_do_is_unconfirmed_once_it_has);
+        g_test_add_func("/unequal/gone/confirmed", who_cannot_have_given_us_up_yet_is_confirmed);
+        g_test_add_func("/unequal/gone/told", that_it_differs_is_told_once_on_both_nodes);
+        return g_test_run();
+}
