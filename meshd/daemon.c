@@ -156,6 +156,7 @@ static struct core_options make_core_options(const struct daemon *daemon, bool i
 {
         const struct config *config = daemon->config;
         struct core_options options = core_options_default();
+        uint64_t before_ms = state_dir_lease(&daemon->state);
 
         options.node_id = daemon->state.id;
         options.incarnation = daemon->state.incarnation;
@@ -170,6 +171,8 @@ static struct core_options make_core_options(const struct daemon *daemon, bool i
         options.start_ns = config->start_ms ? cmi_ms(config->start_ms) : options.start_ns;
         options.alone_ns = config->alone_ms ? cmi_ms(config->alone_ms) : options.alone_ns;
         options.is_clean = is_clean;
+        options.is_obituary = config->is_obituary;
+        options.before_ns = cmi_ms(before_ms < CORE_LEASE_MAX_MS ? before_ms : CORE_LEASE_MAX_MS);
         options.intents = (struct intent_memory *)((char *)daemon->log_file.memory +
                                                    config->log_bytes);
         return options;
@@ -355,6 +358,7 @@ static int start(struct daemon *daemon, struct fault *fault)
         r = r < 0 ? r : make_core(daemon, is_clean, fault);
         if (r == 0) {
                 tell_lost_intents(daemon);
+                sink_store_lease(daemon, log_lease_ns(&daemon->log) / CMI_NS_PER_MS);
         }
         r = r < 0 ? r : make_service(daemon, fault);
         r = r < 0 ? r : open_local(daemon, fault);

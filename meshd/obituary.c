@@ -53,7 +53,8 @@ static struct census count(const struct daemon *daemon)
 /* LIVE: the pause is over, and every member is heard in both directions or was given up. */
 static bool is_over(const struct daemon *daemon, uint64_t since_ns)
 {
-        uint64_t wait_ns = cmi_ms(daemon->config->lease_ms * 2 + GREETING_MS);
+        /* That of the dead one, if it was longer. */
+        uint64_t wait_ns = 2 * log_lease_ns(&daemon->log) + cmi_ms(GREETING_MS);
         uint64_t elapsed_ns = clock_read_ns(CLOCK_MONOTONIC) - since_ns;
         struct core_status status;
 

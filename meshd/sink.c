@@ -42,6 +42,15 @@ static void on_done(void *context, uint64_t cookie, const struct core_outcome *o
         }
 }
 
+void sink_store_lease(struct daemon *daemon, uint64_t lease_ms)
+{
+        int r = daemon->config->is_obituary ? 0 : state_dir_store_lease(&daemon->state, lease_ms);
+
+        if (r < 0) {
+                logger(LOGGER_WARNING, "state.unstored", L_TEXT("error", strerror(-r)));
+        }
+}
+
 static void on_event(void *context, const struct core_event *event)
 {
         struct daemon *daemon = context;
@@ -56,6 +65,9 @@ static void on_event(void *context, const struct core_event *event)
         }
         if (daemon->service.sessions) {
                 sessions_event(daemon->service.sessions, event);
+        }
+        if (event->kind == CORE_EVENT_STATE && !event->text[0]) {
+                sink_store_lease(daemon, daemon->config->lease_ms); /* live: older pages are over */
         }
         if (daemon->service.history) {
                 history_event(daemon->service.history, event);

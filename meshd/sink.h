@@ -8,3 +8,7 @@
 
 /* Borrows the daemon, whose links must be open; its other parts may come later and go earlier. */
 struct core_sink sink_make(struct daemon *daemon);
+
+/* The longest lease that apps may have, for a successor that does not find the stream's file, which
+ * tells it, too. An obituary serves none, and leaves it. */
+void sink_store_lease(struct daemon *daemon, uint64_t lease_ms);

@@ -30,6 +30,7 @@
 #define CORE_QUERIES_MAX 64
 #define CORE_HOLDS_MAX 65536
 #define CORE_LINKS_SPARE 16 /* links that are dialled but not yet a member's */
+#define CORE_LEASE_MAX_MS 60000
 #define CORE_TEXT_MAX 128
 #define CORE_GONE_LEASES 2 /* nobody declares a member gone after a shorter silence than this */
 #define CORE_TRANSITIONS 8 /* changes of a member's state that are remembered */
@@ -71,8 +72,10 @@ struct core_options {
         uint64_t drift_ppm; /* rho: clocks differ in rate by at most this */
         uint64_t start_ns;  /* shortest time from start to LIVE */
         uint64_t alone_ns;  /* the same for a node that met nobody */
+        uint64_t before_ns; /* longest lease of a page of before, if the log may not know; 0 */
         uint32_t holds_max; /* keys and tags held at a time; up to CORE_HOLDS_MAX */
         bool is_clean; /* the predecessor on this node ended its lease in order: no start pause */
+        bool is_obituary; /* serves no apps: what those of the predecessor may hold is still kept */
         /* Where open write intents outlive the process; borrowed for the core's life. NULL: in the
          * core's own memory, where they do not. */
         struct intent_memory *intents;

@@ -34,7 +34,8 @@ struct log_header {
         struct log_head heads[2];
         _Atomic uint64_t head_index;
         _Atomic uint64_t newest;
-        _Atomic uint64_t closed; /* 1: in order; 2 in files of before: not quite */
+        _Atomic uint64_t closed;   /* 1: in order; 2 in files of before: not quite */
+        _Atomic uint64_t lease_ns; /* 0: of a version that did not keep it */
 };
 
 static struct log_head *head(const struct log *log)
@@ -131,10 +132,15 @@ static bool scan(struct log *log)
         return true;
 }
 
+static bool is_readable(const struct log *log)
+{
+        return log->header->magic == LOG_MAGIC && log->header->version == LOG_VERSION;
+}
+
 static bool is_ours(const struct log *log, const struct cmi_id *node_id)
 {
-        return log->header->magic == LOG_MAGIC && log->header->version == LOG_VERSION &&
-               cmi_id_equal(&log->header->node_id, node_id) && log->header->stream != 0;
+        return is_readable(log) && cmi_id_equal(&log->header->node_id, node_id) &&
+               log->header->stream != 0;
 }
 
 /*
@@ -162,6 +168,9 @@ static void begin_stream(struct log *log, const struct cmi_id *node_id, uint64_t
 {
         struct log_header *header = log->header;
 
+        /* Another node's page is served to the same apps. */
+        uint64_t lease_ns = is_readable(log) ? log_lease_ns(log) : 0;
+
         /* Without the magic word it is no log, should the process die in here. */
         header->magic = 0;
         atomic_signal_fence(memory_order_seq_cst);
@@ -174,6 +183,7 @@ static void begin_stream(struct log *log, const struct cmi_id *node_id, uint64_t
         header->head_index = 0;
         header->newest = 0;
         header->closed = 0;
+        header->lease_ns = lease_ns;
         atomic_signal_fence(memory_order_seq_cst);
         header->magic = LOG_MAGIC;
         log->tail = 0;
@@ -235,6 +245,16 @@ uint64_t log_oldest(const struct log *log)
 struct cmi_position log_previous(const struct log *log)
 {
         return log->header->previous;
+}
+
+uint64_t log_lease_ns(const struct log *log)
+{
+        return atomic_load_explicit(&log->header->lease_ns, memory_order_relaxed);
+}
+
+void log_keep_lease(struct log *log, uint64_t lease_ns)
+{
+        atomic_store_explicit(&log->header->lease_ns, lease_ns, memory_order_release);
 }
 
 bool log_was_closed(const struct log *log)

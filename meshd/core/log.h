@@ -76,6 +76,15 @@ struct cmi_position log_previous(const struct log *log);
  */
 bool log_was_closed(const struct log *log);
 
+/*
+ * The longest lease that a page of an earlier process of this host may still hold, nanoseconds; 0:
+ * the memory does not tell. Kept also for another node and another stream: apps look at pages.
+ */
+uint64_t log_lease_ns(const struct log *log);
+
+/* From now on pages hold at most this. */
+void log_keep_lease(struct log *log, uint64_t lease_ns);
+
 /* What LOG_CREATED has cost. */
 enum log_loss log_loss(const struct log *log);
 

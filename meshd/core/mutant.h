@@ -45,6 +45,7 @@
         X(GOODBYE_BEFORE_LEASE)    /* the lease goes on after the goodbye */                       \
         X(GOODBYE_IN_PAUSE)        /* though the predecessor's page may still be served */         \
         X(B1_NO_START_PAUSE)                                                                       \
+        X(B1_OWN_LEASE)            /* the predecessor's lease was no longer than ours */           \
         X(PAUSE_COUNTS)            /* and "I count you" is said in it */                           \
         X(B2_WAIT_BY_STATE)        /* waits for members, not for running grants */                 \
         X(B3_ANSWERS_EARLY)        /* answers waits though it is not LIVE */                       \

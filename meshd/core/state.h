@@ -5,6 +5,7 @@
  * Nobody outside meshd/core includes it.
  *
  *   core.c    entry points, the turn (tick), own state
+ *   start.c   making it, and its start pause
  *   receive.c frames taken apart and handed on
  *   member.c  the member table, its states, member lists
  *   link.c    outgoing links, HELLO, sending a frame
@@ -304,14 +305,18 @@ static inline uint64_t core_drift_ns(const struct core *core, uint64_t ns)
 {
         return ns / 1000000 * core->options.drift_ppm;
 }
-/* The longest time that a grant given now may be used, on this node's clock: L(1+rho) + margin. */
-static inline uint64_t core_grant_ns(const struct core *core)
+/* How long a lease of this length may be used, on this node's clock: L(1+rho) + margin. */
+static inline uint64_t core_use_ns(const struct core *core, uint64_t lease_ns)
 {
         if (MUTANT(NO_DRIFT_MARGIN)) {
-                return core->options.lease_ns;
+                return lease_ns;
         }
-        return core->options.lease_ns + core_drift_ns(core, core->options.lease_ns) +
-               core->options.margin_ns;
+        return lease_ns + core_drift_ns(core, lease_ns) + core->options.margin_ns;
+}
+/* The longest time that a grant given now may be used. */
+static inline uint64_t core_grant_ns(const struct core *core)
+{
+        return core_use_ns(core, core->options.lease_ns);
 }
 
 /* member.c */

@@ -323,6 +323,31 @@ int state_dir_store_incarnation(struct state_dir *dir, uint64_t incarnation)
         return write_text(dir->fd, "incarnation", text);
 }
 
+uint64_t state_dir_lease(const struct state_dir *dir)
+{
+        char text[FILE_MAX];
+        char *end;
+        uint64_t lease_ms;
+
+        if (dir->fd < 0 || read_text(dir->fd, "lease", text) < 0 || text[0] < '0' ||
+                        text[0] > '9') {
+                return 0;
+        }
+        lease_ms = strtoull(text, &end, 10);
+        return *end == '\0' ? lease_ms : 0;
+}
+
+int state_dir_store_lease(struct state_dir *dir, uint64_t lease_ms)
+{
+        char text[24];
+
+        if (dir->fd < 0 || state_dir_lease(dir) == lease_ms) {
+                return 0;
+        }
+        snprintf(text, sizeof(text), "%" PRIu64 "\n", lease_ms);
+        return write_text(dir->fd, "lease", text);
+}
+
 void state_dir_close(struct state_dir *dir)
 {
         cmi_close_p(&dir->fd);

@@ -2,8 +2,9 @@
 #pragma once
 /*
  * The state directory: what a node must know again after a restart of its host. It holds "format"
- * (a version), "lock", "node_id", "incarnation" and "peers". This file decides who the node is: it
- * makes the node id and the incarnation. It leaves the content of "peers" to discovery/peer_file.h.
+ * (a version), "lock", "node_id", "incarnation", "lease" and "peers". This file decides who the node
+ * is: it makes the node id and the incarnation. It leaves the content of "peers" to
+ * discovery/peer_file.h.
  *
  * A directory that cannot be written (full, read-only, its parent missing) does not stop the
  * node: it takes an id made of machine-id, mesh and name, which is the same at the next
@@ -66,6 +67,22 @@ int state_dir_open(struct state_dir *ret_dir, const struct state_dir_options *op
  * Return: 0 (also without a directory) or the negative errno of the write.
  */
 int state_dir_store_incarnation(struct state_dir *dir, uint64_t incarnation);
+
+/**
+ * state_dir_lease() - the longest lease that apps of an earlier process may still hold
+ *
+ * For a process that finds no stream that would tell it.
+ *
+ * Return: milliseconds; 0 if none was stored, or what was cannot be read.
+ */
+uint64_t state_dir_lease(const struct state_dir *dir);
+
+/**
+ * state_dir_store_lease() - from now on it is this
+ *
+ * Return: 0 (also without a directory, or if it was so before) or the negative errno of the write.
+ */
+int state_dir_store_lease(struct state_dir *dir, uint64_t lease_ms);
 
 /* Close and unlock. */
 void state_dir_close(struct state_dir *dir);

@@ -74,7 +74,7 @@ const struct option options[] = {
                                 "for what is remembered of sessions that have ended"},
                 {"session-limit", OPTION_NUMBER, OFFSET(session_limit), UINT32_MAX, 0, "0", "N",
                                 "sessions of one principal; 0: any number"},
-                {"lease-ms", OPTION_NUMBER, OFFSET(lease_ms), 60000, 50, "1000", "MS",
+                {"lease-ms", OPTION_NUMBER, OFFSET(lease_ms), CORE_LEASE_MAX_MS, 50, "1000", "MS",
                                 "a cut-off node serves no longer than this; equal on all nodes"},
                 {"gone-ms", OPTION_NUMBER, OFFSET(gone_ms), 3600000, 100, NULL, "MS",
                                 "silence after which a node is gone; default: 3 leases"},

@@ -179,6 +179,22 @@ static enum log_loss loss_of(struct fixture *f, enum log_open_outcome outcome)
         return log_loss(&f->log);
 }
 
+/* Also by a new stream and another node: apps look at the page, whoever wrote it. */
+static void the_lease_of_before_is_kept_beyond_the_stream(struct fixture *f, gconstpointer data)
+{
+        static const struct cmi_id other = {{9}};
+
+        g_assert_cmpuint(log_lease_ns(&f->log), ==, 0);
+        log_keep_lease(&f->log, 12345);
+        g_assert_cmpint(log_open(&f->log, f->memory, SIZE, &node, 78), ==, LOG_CONTINUED);
+        g_assert_cmpuint(log_lease_ns(&f->log), ==, 12345);
+        g_assert_cmpint(log_open(&f->log, f->memory, SIZE, &other, 79), ==, LOG_CREATED);
+        g_assert_cmpuint(log_lease_ns(&f->log), ==, 12345);
+        memset(f->memory, 1, 8); /* nothing of a damaged header is believed */
+        g_assert_cmpint(log_open(&f->log, f->memory, SIZE, &other, 80), ==, LOG_CREATED);
+        g_assert_cmpuint(log_lease_ns(&f->log), ==, 0);
+}
+
 static void what_is_lost_is_told_and_why(struct fixture *f, gconstpointer data)
 {
         g_assert_cmpint(log_loss(&f->log), ==, LOG_LOST_NOTHING); /* it was all zero */
@@ -299,6 +315,7 @@ int main(int argc, char **argv)
         ADD("/log/continued", a_dead_process_leaves_a_log_that_is_continued);
         ADD("/log/closed", a_log_closed_in_order_says_so_once);
         ADD("/log/other", the_log_of_another_node_is_not_continued);
+        ADD("/log/lease", the_lease_of_before_is_kept_beyond_the_stream);
         ADD("/log/loss", what_is_lost_is_told_and_why);
         ADD("/log/damaged", a_damaged_log_is_replaced_or_whole);
         ADD("/log/torn", a_torn_append_leaves_the_log_before_or_after_it);

@@ -254,6 +254,23 @@ static void a_file_in_its_place_is_refused(struct place *place, gconstpointer un
         g_assert_cmpint(g_unlink(place->path), ==, 0);
 }
 
+static void a_lease_is_kept_for_the_next_process(struct place *place, gconstpointer unused)
+{
+        struct state_dir dir = {.fd = -1, .lock = -1};
+
+        g_assert_cmpint(state_dir_store_lease(&dir, 1000), ==, 0);
+        g_assert_cmpuint(state_dir_lease(&dir), ==, 0);
+        g_assert_cmpint(state_dir_open(&dir, &place->options, &place->fault), ==, STATE_DIR_OPENED);
+        g_assert_cmpuint(state_dir_lease(&dir), ==, 0);
+        g_assert_cmpint(state_dir_store_lease(&dir, 1000), ==, 0);
+        state_dir_close(&dir);
+        g_assert_cmpint(state_dir_open(&dir, &place->options, &place->fault), ==, STATE_DIR_OPENED);
+        g_assert_cmpuint(state_dir_lease(&dir), ==, 1000);
+        put(place->path, "lease", "1000 and more\n");
+        g_assert_cmpuint(state_dir_lease(&dir), ==, 0);
+        state_dir_close(&dir);
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -271,5 +288,6 @@ int main(int argc, char **argv)
         CASE(a_directory_that_others_may_write_to_is_refused_with_advice);
         CASE(an_incarnation_of_the_far_future_counts_as_none);
         CASE(a_file_in_its_place_is_refused);
+        CASE(a_lease_is_kept_for_the_next_process);
         return g_test_run();
 }

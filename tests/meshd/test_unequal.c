@@ -75,6 +75,64 @@ static void that_it_differs_is_told_once_on_both_nodes(void)
         rig_free(rig);
 }
 
+/* Both are killed, and come back with a tenth of the lease that apps may still have. */
+static void a_start_waits_for_a_longer_lease_of_its_predecessor(void)
+{
+        struct rig *rig = rig_new(2);
+
+        rig_form(rig);
+        rig_kill(rig, 0);
+        rig_kill(rig, 1);
+        rig->lease_ns /= 10;
+        rig_start(rig, 0, NULL, true);
+        rig_start(rig, 1, NULL, true);
+        rig_connect(rig, 0, 1);
+        g_assert_cmpint(rig_publish(rig, 0, "k", CMI_WAIT_NODE, 0), ==, 0);
+        rig_run(rig, 1005);
+        g_assert_cmpuint(rig->nodes[0].n_done, ==, 0);
+        rig_run(rig, 10);
+        g_assert_cmpuint(rig->nodes[0].n_done, ==, 1);
+        rig_free(rig);
+}
+
+/* Also when the one between them was killed in its pause; after that it is forgotten. */
+static void the_longest_lease_is_kept_until_a_pause_is_over(void)
+{
+        struct rig *rig = rig_new(1);
+
+        rig_start(rig, 0, NULL, true);
+        rig_run(rig, 100);
+        rig_kill(rig, 0);
+        rig->lease_ns /= 10;
+        rig_start(rig, 0, NULL, true);
+        g_assert_cmpuint(log_lease_ns(&rig->nodes[0].log), ==, 10 * rig->lease_ns);
+        rig_run(rig, 500);
+        rig_kill(rig, 0);
+        rig_start(rig, 0, NULL, true);
+        rig_run(rig, 1005);
+        g_assert_cmpuint(log_lease_ns(&rig->nodes[0].log), ==, 10 * rig->lease_ns);
+        rig_run(rig, 10);
+        g_assert_cmpuint(log_lease_ns(&rig->nodes[0].log), ==, rig->lease_ns);
+        rig_free(rig);
+}
+
+static void a_start_after_an_end_in_order_waits_for_no_lease(void)
+{
+        struct rig *rig = rig_new(1);
+
+        rig_start(rig, 0, NULL, true);
+        rig_run(rig, 2000);
+        core_stop(rig->nodes[0].core, rig->now);
+        g_assert_true(core_goodbye(rig->nodes[0].core, rig->now));
+        log_close(&rig->nodes[0].log);
+        rig_kill(rig, 0);
+        rig->lease_ns /= 10;
+        rig_start(rig, 0, NULL, true);
+        g_assert_false(core_defers(rig->nodes[0].core, rig->now, CMI_WAIT_NODE));
+        g_assert_cmpuint(log_lease_ns(&rig->nodes[0].log), ==, rig->lease_ns);
+        rig_free(rig);
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -83,5 +141,9 @@ int main(int argc, char **argv)
                         who_gives_us_up_sooner_than_we_do_is_unconfirmed_once_it_has);
         g_test_add_func("/unequal/gone/confirmed", who_cannot_have_given_us_up_yet_is_confirmed);
         g_test_add_func("/unequal/gone/told", that_it_differs_is_told_once_on_both_nodes);
+        g_test_add_func("/unequal/lease/pause",
+                        a_start_waits_for_a_longer_lease_of_its_predecessor);
+        g_test_add_func("/unequal/lease/kept", the_longest_lease_is_kept_until_a_pause_is_over);
+        g_test_add_func("/unequal/lease/clean", a_start_after_an_end_in_order_waits_for_no_lease);
         return g_test_run();
 }

@@ -166,6 +166,9 @@ static void perform(struct world *world, const struct act *act)
         case ACT_OBITUARY:
                 obituary_begin(node);
                 break;
+        case ACT_CONFIGURE:
+                uneven_configure(node, act);
+                break;
         case ACT_KINDS:
                 break;
         }

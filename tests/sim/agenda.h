@@ -28,6 +28,7 @@ enum event_kind {
         EVENT_LEAVE,    /* a meshd stops in order */
         EVENT_SPOOL,    /* a meshd takes what is in the spool */
         EVENT_OBITUARY, /* somebody speaks for a dead meshd */
+        EVENT_UNEVEN,   /* nodes restart with other options */
         EVENT_APP,      /* an app is killed or stopped */
         EVENT_HEAL,     /* a cut ends */
         EVENT_STAGE,    /* the run's next stage */

@@ -100,7 +100,7 @@ static void note_member(struct node *node, const struct core_event *event)
                 node->page->gone_ns[index] = left_ns(node, index);
                 break;
         case MEMBER_GONE:
-                if (world->now_ns - node->awake_ns < world->options.lease_ns * 9 / 10) {
+                if (world->now_ns - node->awake_ns < uneven_lease_ns(node) * 9 / 10) {
                         violation(world, "C8 %s: node%u is gone, but nobody listened", node->name,
                                         index);
                 }
@@ -124,6 +124,9 @@ void audit_event(void *context, const struct core_event *event)
         }
         if (event->kind == CORE_EVENT_FORGOT) {
                 note_forgot(node, event);
+        }
+        if (event->kind == CORE_EVENT_STATE && !event->text[0]) {
+                uneven_keep_lease(node, node->page->memory->lease_ns);
         }
         node_interruption(node);
         trace(world, "%s: event %d about '%s' number %llu: %s", node->name, (int)event->kind,

@@ -216,7 +216,7 @@ static void note_gap(struct node *node)
 {
         struct cmi_time now = node_clock(node);
         uint64_t awake = now.mono_ns - node->called.mono_ns;
-        uint64_t limit = node->world->options.lease_ns * 55 / 100;
+        uint64_t limit = uneven_lease_ns(node) * 55 / 100;
 
         if (awake > limit || now.real_ns > node->called.real_ns + awake + limit) {
                 node->awake_ns = node->world->now_ns;

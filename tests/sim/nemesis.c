@@ -362,6 +362,7 @@ void nemesis_heal_all(struct world *world)
                 }
         }
         for (uint32_t i = 0; i < world->options.n_nodes; i++) {
+                uneven_heal(&world->nodes[i]);
                 wake(&world->nodes[i]);
         }
 }

@@ -196,7 +196,7 @@ static struct sim_page *make_page(struct node *node)
 
         page->size = cmi_page_size(&geometry);
         page->memory = budget_allocate(page->size);
-        cmi_page_init(page->memory, &geometry, epoch, seed, world->options.lease_ns);
+        cmi_page_init(page->memory, &geometry, epoch, seed, uneven_lease_ns(node));
         page->view = cmi_page_view(page->memory);
         page->node = node->index;
         page->life = node->life;
@@ -220,14 +220,16 @@ static struct core_options core_options_for(struct node *node)
         result.software = "meshsim";
         result.endpoints[0] = network_endpoint(node->index);
         result.n_endpoints = 1;
-        result.max_peers = PEERS_MAX;
-        result.lease_ns = options->lease_ns;
-        result.gone_ns = options->gone_ns;
+        result.max_peers = uneven_max_peers(node);
+        result.lease_ns = uneven_lease_ns(node);
+        result.gone_ns = uneven_gone_ns(node);
         result.margin_ns = options->margin_ns;
         result.drift_ppm = options->drift_ppm;
-        result.start_ns = options->start_ns;
+        result.start_ns = options->start_ns * result.lease_ns / options->lease_ns;
         result.alone_ns = options->alone_ns;
         result.intents = node->intents;
+        result.is_obituary = node->is_obituary;
+        result.before_ns = node->disk_lease_ns;
         return result;
 }
 
@@ -342,6 +344,7 @@ static void start(struct node *node, bool is_obituary)
         sink.context = node;
         node->core = core_init(node->core_memory, &options, &sink, &node->page->view, &node->log,
                         node_clock(node));
+        uneven_keep_lease(node, log_lease_ns(&node->log));
         audit_started(node);
         remember_peers(node);
         spool_begin(node);

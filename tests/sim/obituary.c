@@ -37,7 +37,7 @@ static bool has_open_member(const struct node *node)
 bool obituary_is_over(const struct node *node)
 {
         const struct options *options = &node->world->options;
-        uint64_t most_ns = 3 * options->lease_ns + options->gone_ns;
+        uint64_t most_ns = 3 * options->lease_ns + uneven_gone_ns(node);
 
         return node->world->now_ns - node->obituary_ns >= most_ns ||
                (audit_is_live(node) && !has_open_member(node));

@@ -131,6 +131,7 @@ void operator_call(struct node *node, const struct act *act)
         case ACT_TEAR:
         case ACT_HALT:
         case ACT_OBITUARY:
+        case ACT_CONFIGURE:
         case ACT_KINDS:
                 break;
         }

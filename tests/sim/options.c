@@ -109,6 +109,24 @@ void options_draw_more(struct options *options, struct random *random)
         options->lag_ns = options->hold_ns * 3 / 4;
 }
 
+void options_draw_uneven(struct options *options, struct random *random)
+{
+        options->uneven_gone = (uint32_t)PICK(random, 0, 0, 3, 9);
+        options->uneven_lease = (uint32_t)PICK(random, 0, 0, 0, 0, 2, 4);
+        options->uneven_room = 0;
+        if (options->lease_ns < cmi_ms(400)) {
+                options->uneven_lease = 0;
+        }
+        if (options->uneven_lease > 0 &&
+                        options->latency_ns > options->lease_ns / options->uneven_lease / 20) {
+                options->latency_ns = options->lease_ns / options->uneven_lease / 20;
+                options->jitter_ns = options->latency_ns;
+        }
+        if (options->n_nodes < 3) {
+                options->uneven_room = 0;
+        }
+}
+
 /* As text */
 
 #define NUMBER(name)                                                                               \
@@ -134,6 +152,9 @@ static const struct {
                 NUMBER(has_shared_loads),
                 NUMBER(n_ttl),
                 NUMBER(has_spool),
+                NUMBER(uneven_gone),
+                NUMBER(uneven_lease),
+                NUMBER(uneven_room),
                 TIME(ttl),
                 TIME(hold),
                 TIME(lag),

@@ -34,8 +34,11 @@ struct options {
         uint32_t n_keys;
         uint32_t n_tags;
         uint32_t has_shared_loads; /* readers wait for another's load of the key */
-        uint32_t n_ttl;     /* of the keys, the last: of a region that is served by its TTL */
-        uint32_t has_spool; /* apps keep what no meshd takes beyond their own life */
+        uint32_t n_ttl;        /* of the keys, the last: of a region that is served by its TTL */
+        uint32_t uneven_gone;  /* gone_ns of a node is up to so many times more; 0: equal */
+        uint32_t uneven_lease; /* all nodes restart with a lease that is this part; 0: never */
+        uint32_t uneven_room;  /* nodes restart with room for too few members */
+        uint32_t has_spool;    /* apps keep what no meshd takes beyond their own life */
 
         uint64_t lease_ns;
         uint64_t gone_ns;
@@ -89,6 +92,9 @@ void options_draw(struct options *options, struct random *random);
 
 /* What came later, from another chance: a seed without any of it is the one that it always was. */
 void options_draw_more(struct options *options, struct random *random);
+
+/* What came later still. */
+void options_draw_uneven(struct options *options, struct random *random);
 
 /* Those that matter when acts are not drawn, one a line: "NAME VALUE". */
 void options_write(FILE *file, const struct options *options);

@@ -49,6 +49,7 @@ static const struct shape {
                 [ACT_QUIT] = {"quit", {{"app", false, NULL}}},
                 [ACT_HALT] = {"halt", {{"app", false, NULL}, {"for", true, NULL}}},
                 [ACT_OBITUARY] = {"obituary", {{0}}},
+                [ACT_CONFIGURE] = {"configure", {{"lease", false, NULL}, {"room", false, NULL}}},
 };
 
 void script_add(struct script *script, const struct act *act)

@@ -41,6 +41,7 @@ enum act_kind {
         ACT_QUIT,      /* an app dies and is started again */
         ACT_HALT,      /* an app: SIGSTOP */
         ACT_OBITUARY,  /* for a meshd that was killed */
+        ACT_CONFIGURE, /* what a node starts with from now on */
         ACT_KINDS,
 };
 
@@ -104,6 +105,9 @@ struct act {
                 struct {
                         int64_t app, for_ns;
                 } halt;
+                struct {
+                        int64_t lease, room; /* see uneven.c */
+                } configure;
         };
 };
 

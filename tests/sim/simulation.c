@@ -53,6 +53,8 @@ static void draw_chances(struct world *world)
 
 static void set_up(struct world *world, uint64_t seed)
 {
+        struct random uneven = chance(seed, 61);
+
         clean(world);
         world->seed = world->script ? world->script->seed : seed;
         world->n_played = 0;
@@ -70,6 +72,7 @@ static void set_up(struct world *world, uint64_t seed)
         } else {
                 options_draw(&world->options, &world->plan);
                 options_draw_more(&world->options, &world->more);
+                options_draw_uneven(&world->options, &uneven);
         }
         if (world->adjust) {
                 world->adjust(&world->options);
@@ -113,7 +116,8 @@ static uint64_t settle_ns(const struct world *world)
 {
         const struct options *options = &world->options;
 
-        return 3 * options->gone_ns + options->alone_ns + 20 * options->lease_ns + CMI_NS_PER_S;
+        return 3 * uneven_gone_most_ns(options) + options->alone_ns + 20 * options->lease_ns +
+               CMI_NS_PER_S;
 }
 
 static void stage_event(struct world *world)
@@ -127,6 +131,10 @@ static void stage_event(struct world *world)
                         if (!world->script) {
                                 world_add(world, options->ask_ns, EVENT_OPERATOR, 0, 0, NULL);
                                 world_add(world, 1, EVENT_FAULT, 0, 0, NULL);
+                                if (options->uneven_lease + options->uneven_room > 0) {
+                                        world_add(world, options->chaos_ns / 4, EVENT_UNEVEN, 0, 0,
+                                                        NULL);
+                                }
                                 if (options->quit_ns > 0) {
                                         world_add(world, options->quit_ns, EVENT_APP, 0, 0, NULL);
                                 }
@@ -279,6 +287,11 @@ static void app_due(struct world *world, const struct event *event)
         nemesis_app_event(world);
 }
 
+static void uneven_due(struct world *world, const struct event *event)
+{
+        uneven_event(world);
+}
+
 static void stopping_due(struct world *world, const struct event *event)
 {
         node_stopping_event(node_of(world, event), event->b);
@@ -338,6 +351,7 @@ static void (*const handlers[EVENT_KINDS])(struct world *world, const struct eve
                 [EVENT_SPOOL] = spool_due,
                 [EVENT_OBITUARY] = obituary_due,
                 [EVENT_APP] = app_due,
+                [EVENT_UNEVEN] = uneven_due,
                 [EVENT_WRITABLE] = network_writable_event,
                 [EVENT_TICK] = tick_due,
                 [EVENT_DISCOVER] = discover_due,
@@ -396,6 +410,7 @@ static struct random *chance_of(struct world *world, const struct event *event)
         case EVENT_LEAVE:
         case EVENT_OBITUARY:
         case EVENT_APP:
+        case EVENT_UNEVEN:
         case EVENT_COMMIT:
         case EVENT_OPERATOR:
         case EVENT_FAULT:

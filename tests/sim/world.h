@@ -27,6 +27,7 @@
 #include "tests/sim/options.h"
 #include "tests/sim/reader.h"
 #include "tests/sim/script.h"
+#include "tests/sim/uneven.h"
 
 #include <ucontext.h>
 
@@ -170,6 +171,9 @@ struct node {
         uint64_t owed[KEYS_MAX]; /* and were when this meshd began */
         uint64_t obituary_ns;    /* when it began */
         bool has_met[NODES_MAX]; /* on its disk */
+        uint64_t disk_lease_ns;  /* kept beyond the log */
+        uint32_t lease_part;     /* of options.lease_ns; 0: all of it */
+        uint32_t room;           /* for so many members; 0: for all */
         uint64_t tick_ns;        /* EVENT_TICK that counts */
         uint64_t tick_serial;
         bool is_turn_open;
