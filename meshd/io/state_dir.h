@@ -2,8 +2,9 @@
 #pragma once
 /*
  * The state directory: what a node must know again after a restart of its host. It holds "format"
- * (a version), "lock", "node_id", "incarnation", "lease" and "peers". This file decides who the node
- * is: it makes the node id and the incarnation. It leaves the content of "peers" to
+ * (a version), "lock", "node_id", "incarnation", "lease" and "peers". This file decides who the
+ * node is: it makes the node id and the incarnation. It leaves the content of "peers" to
+ * discovery/peer_file.h.
  * discovery/peer_file.h.
  *
  * A directory that cannot be written (full, read-only, its parent missing) does not stop the
