@@ -5,7 +5,6 @@
  * (a version), "lock", "node_id", "incarnation", "lease" and "peers". This file decides who the
  * node is: it makes the node id and the incarnation. It leaves the content of "peers" to
  * discovery/peer_file.h.
- * discovery/peer_file.h.
  *
  * A directory that cannot be written (full, read-only, its parent missing) does not stop the
  * node: it takes an id made of machine-id, mesh and name, which is the same at the next
