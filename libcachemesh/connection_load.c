@@ -6,7 +6,8 @@
  * not be told from what was loaded after.
  *
  * A meshd that works answers at once, be it with "wait", and repeats that a few times a second. One
- * that says nothing for longer is not waited for again before it says something.
+ * that says nothing for longer is not waited for again before it says something. A call that has
+ * little time waits for half of it: a meshd that is stopped shall not cost it the load.
  */
 #include "libcachemesh/connection.h"
 #include "wire/load.h"
@@ -14,6 +15,7 @@
 #include <errno.h>
 
 #define ANSWER_NS (500 * CMI_NS_PER_MS) /* for the first answer to a LOAD */
+#define HASTY_NS (10 * CMI_NS_PER_MS)   /* of a call that waits for nobody: a round trip */
 #define SILENCE_NS (2 * CMI_NS_PER_S)   /* between two, while waiting */
 
 /* A LOAD that was written, on its thread's stack. */
@@ -67,14 +69,26 @@ static uint64_t lead_ms(const struct cmi_connection *connection)
         return cmi_handle_options(connection->cm)->timeout_ms / 2;
 }
 
-/* And a call's patience with another process is half of what it has left: the rest is for its own
- * load. */
+/* And a call's patience is half of what it has left: the rest is for its own load. */
+static uint64_t half_of_rest_ns(const struct cmi_share *share, uint64_t now_ns)
+{
+        return now_ns < share->deadline_ns ? (share->deadline_ns - now_ns) / 2 : 0;
+}
+
 static uint64_t patience_ms(const struct cmi_share *share)
 {
-        uint64_t now_ns = cmi_connection_now_ns();
+        return half_of_rest_ns(share, cmi_connection_now_ns()) / CMI_NS_PER_MS + 1;
+}
 
-        return now_ns < share->deadline_ns ? (share->deadline_ns - now_ns) / 2 / CMI_NS_PER_MS + 1
-                                           : 1;
+/* With meshd, for the first answer. */
+static uint64_t answer_patience_ns(const struct cmi_share *share, uint64_t now_ns)
+{
+        uint64_t half_ns = half_of_rest_ns(share, now_ns);
+
+        if (share->is_hasty) {
+                return HASTY_NS;
+        }
+        return half_ns < ANSWER_NS ? half_ns : ANSWER_NS;
 }
 
 static bool write_load(struct cmi_connection *connection, struct cmi_share *share)
@@ -237,10 +251,10 @@ static int result(struct cmi_connection *connection, const struct cmi_asker *ask
 static int ask(struct cmi_connection *connection, struct cmi_asker *asker)
 {
         struct cmi_share *share = asker->share;
-        uint64_t answer_ns = cmi_connection_now_ns() + ANSWER_NS;
+        uint64_t now_ns = cmi_connection_now_ns();
         int r = 0;
 
-        if (!await_answer(connection, asker, answer_ns)) {
+        if (!await_answer(connection, asker, now_ns + answer_patience_ns(share, now_ns))) {
                 return no_answer(connection, share);
         }
         while (r == 0 && asker->is_answered && asker->outcome == CMI_LOAD_WAIT &&

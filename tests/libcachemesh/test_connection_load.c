@@ -16,6 +16,7 @@
 /* meshd's side of loads. */
 struct desk {
         _Atomic unsigned first_answer; /* enum cmi_load_outcome */
+        _Atomic bool is_silent;        /* no answers */
         _Atomic bool grants_late;      /* also what was given up, once */
         _Atomic unsigned n_asked;
         _Atomic unsigned n_ended;
@@ -42,7 +43,9 @@ static void on_other(void *context, int fd, const struct cmi_local_head *head)
 
         if (head->type == CMI_LOCAL_LOAD) {
                 atomic_fetch_add(&desk.n_asked, 1);
-                answer(fd, head->id, atomic_load(&desk.first_answer));
+                if (!atomic_load(&desk.is_silent)) {
+                        answer(fd, head->id, atomic_load(&desk.first_answer));
+                }
         } else if (head->type == CMI_LOCAL_LOADED) {
                 g_assert_cmpint(cmi_loaded_decode(head->fields, &loaded), ==, 0);
                 g_assert_cmpuint(loaded.load, <, LOADS_MAX);
@@ -68,15 +71,21 @@ static void start(struct fixture *f, enum cmi_load_outcome first_answer)
         fixture_start_region(f, &script);
 }
 
-static int ask(struct fixture *f, struct cmi_share *share, bool is_hasty)
+static int ask_within(
+                struct fixture *f, struct cmi_share *share, bool is_hasty, uint64_t timeout_ms)
 {
         *share = (struct cmi_share){
                         .region = &f->cm->regions[0],
                         .key = cmi_slice_str("k"),
-                        .deadline_ns = cmi_connection_now_ns() + 10 * CMI_NS_PER_S,
+                        .deadline_ns = cmi_connection_now_ns() + cmi_ms(timeout_ms),
                         .is_hasty = is_hasty,
         };
         return f->cm->ops->share_begin(f->cm, share);
+}
+
+static int ask(struct fixture *f, struct cmi_share *share, bool is_hasty)
+{
+        return ask_within(f, share, is_hasty, 10000);
 }
 
 static void end(struct fixture *f, const struct cmi_share *share, int error)
@@ -129,6 +138,29 @@ static void a_hasty_call_does_not_wait_and_gives_up(struct fixture *f, const voi
         g_assert_cmpint(ask(f, &share, true), ==, CM_E_BUSY);
         await_ended(f, 1);
         g_assert_cmpint(desk.outcomes[share.id], ==, CMI_LOADED_NOTHING);
+}
+
+/* Of a meshd that is stopped; 500 ms is what a call with time to spare grants it. */
+static void a_call_with_little_time_waits_less_for_an_answer(struct fixture *f, const void *unused)
+{
+        static const struct {
+                bool is_hasty;
+                uint64_t timeout_ms;
+        } cases[] = {{true, 10000}, {false, 20}};
+
+        start(f, CMI_LOAD_GRANTED);
+        atomic_store(&desk.is_silent, true);
+        for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+                uint64_t begin_ns = cmi_connection_now_ns();
+                struct cmi_share share;
+
+                cmi_connection(f->cm)->loads_stalled_at = 0; /* as after a word of meshd */
+                g_assert_cmpint(ask_within(f, &share, cases[i].is_hasty, cases[i].timeout_ms), ==,
+                                CMI_SHARE_ALONE);
+                g_assert_cmpuint(cmi_connection_now_ns() - begin_ns, <, 400 * CMI_NS_PER_MS);
+                g_assert_cmpuint(cmi_connection(f->cm)->loads_stalled_at, !=, 0);
+        }
+        await_ended(f, G_N_ELEMENTS(cases));
 }
 
 /* More than its socket and the buffer before it take. */
@@ -234,6 +266,7 @@ int main(int argc, char **argv)
         CASE(what_was_found_and_what_failed_is_told);
         CASE(the_error_of_another_process_is_the_calls);
         CASE(a_hasty_call_does_not_wait_and_gives_up);
+        CASE(a_call_with_little_time_waits_less_for_an_answer);
         CASE(what_finds_no_room_is_given_up_once_there_is_some);
         CASE(too_many_of_those_cost_the_connection);
         CASE(what_is_granted_too_late_is_given_up);
