@@ -121,6 +121,7 @@ static void commit(struct plane *plane, const struct asked *asked,
 {
         const struct cmi_session_request *request = asked->request;
         struct grace *grace = grace_of_old(plane, asked);
+        uint64_t token = plane_token(plane); /* before the change, as everywhere */
         struct store_view new;
         const struct store_change change = {
                         .way = STORE_END,
@@ -139,7 +140,7 @@ static void commit(struct plane *plane, const struct asked *asked,
                 grace_free(plane, grace);
         }
         plane_stamp(plane, &request->key);
-        reply_made(plane, asked, &request->new_key, plane_token(plane));
+        reply_made(plane, asked, &request->new_key, token);
 }
 
 void rotate(struct plane *plane, const struct asked *asked)

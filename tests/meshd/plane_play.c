@@ -147,30 +147,30 @@ static void on_answer(struct plane_rig *rig, const struct plane_caller *caller,
 }
 
 /* Between the making of a rotation's new session and its commit. */
-static void save_meanwhile(struct plane_rig *rig, size_t size)
+static void save_meanwhile(struct plane_rig *rig)
 {
         struct plane_play *play = rig->context;
         const struct play_request *asked = play->rotating;
         const struct play_session *old = &play->sessions[asked->key];
+        uint64_t request = UINT64_MAX - play->n_requests; /* never the same */
         struct store_change change = {.way = STORE_SAVE};
         struct store_view view;
 
-        (void)size;
         if (store_find(plane_store(rig->plane), rig->now, &asked->request.new_key, &view) !=
                         STORE_STORED) {
                 return;
         }
-        rig->on_alloc = NULL;
+        rig->on_token = NULL;
         change.save = (struct store_save){
                         .key = asked->request.key,
                         .expected = old->version,
                         .epoch = old->version.epoch,
                         .holder = old->holder,
                         .content = {cmi_slice_str("meanwhile"), .save_id = {{9}},
-                                        .request = UINT64_MAX},
+                                        .request = request},
         };
         if (store_merge(plane_store(rig->plane), rig->now, &change, NULL) == STORE_STORED) {
-                plane_model_save(play, asked->key, "meanwhile", UINT64_MAX);
+                plane_model_save(play, asked->key, "meanwhile", request);
                 play->stamps[asked->key] = ++rig->apply_seq;
         }
 }
@@ -272,7 +272,7 @@ static bool is_to_be_late(struct plane_play *play, const struct play_request *as
         const struct cmi_session_request *request = &asked->request;
         const struct play_session *old = &play->sessions[asked->key];
 
-        return request->verb == CMI_SESSION_ROTATE && request->grace_ms > 0 && play->rig.is_live &&
+        return request->verb == CMI_SESSION_ROTATE && play->rig.is_live &&
                request->max_end_ms == 0 && plane_model_is_alive(play, asked->key) &&
                cmi_id_equal(&old->space, &request->space) &&
                cmi_session_version_compare(&old->version, &request->expected) == 0 &&
@@ -304,10 +304,10 @@ static void ask(struct plane_play *play)
         play->n_requests++;
         if (is_to_be_late(play, asked)) {
                 play->rotating = asked;
-                play->rig.on_alloc = save_meanwhile;
+                play->rig.on_token = save_meanwhile;
         }
         send(play, index);
-        play->rig.on_alloc = NULL;
+        play->rig.on_token = NULL;
         play->rotating = NULL;
 }
 

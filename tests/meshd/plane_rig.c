@@ -9,9 +9,6 @@ static void *rig_alloc(void *context, size_t size)
         struct plane_rig *rig = context;
 
         rig->n_allocs++;
-        if (rig->on_alloc) {
-                rig->on_alloc(rig, size);
-        }
         if (rig->fail_at != 0 && (rig->n_allocs == rig->fail_at ||
                                                  (rig->fail_on && rig->n_allocs > rig->fail_at))) {
                 return NULL;
@@ -98,8 +95,11 @@ static bool is_live(void *context)
 
 static uint64_t token(void *context)
 {
-        const struct plane_rig *rig = context;
+        struct plane_rig *rig = context;
 
+        if (rig->on_token) {
+                rig->on_token(rig);
+        }
         return rig->is_live && !rig->is_pageless ? rig->apply_seq : 0;
 }
 

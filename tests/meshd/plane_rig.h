@@ -32,9 +32,9 @@ struct plane_rig {
         bool is_pageless; /* nothing may be kept */
         uint64_t apply_seq;
         uint64_t n_allocs, n_blocks, n_bytes;
-        uint64_t fail_at; /* the n-th allocation fails; 0: none */
-        bool fail_on;     /* and all after it */
-        void (*on_alloc)(struct plane_rig *rig, size_t size); /* NULL, or asked at each */
+        uint64_t fail_at;                        /* the n-th allocation fails; 0: none */
+        bool fail_on;                            /* and all after it */
+        void (*on_token)(struct plane_rig *rig); /* NULL, or called when the plane asks for it */
         void (*on_answer)(struct plane_rig *rig, const struct plane_caller *caller,
                         const struct cmi_session_answer *answer);
         void (*on_stamp)(struct plane_rig *rig, const struct cmi_id *key);

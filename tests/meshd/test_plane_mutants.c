@@ -9,7 +9,7 @@
 #include "tests/meshd/plane_play.h"
 #include "tests/wire/bytes.h"
 
-#define PLAYS_MAX 1000
+#define PLAYS_MAX 2000
 
 enum plane_mutant plane_mutant_chosen;
 enum session_mutant session_mutant_chosen;

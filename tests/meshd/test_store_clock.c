@@ -266,6 +266,22 @@ static void an_idle_record_is_told_of_and_stays(void)
         END;
 }
 
+static void an_idle_record_ends_at_its_end(void)
+{
+        struct cmi_session s = rig_session(1, 1, 1);
+        uint64_t idle_ms = 30 * RIG_MINUTE_MS + RIG_MINUTE_MS;
+
+        BEGIN;
+        s.max_end_ms = RIG_START_MS + idle_ms + 10000;
+        rig_create(&rig, &s);
+        rig_pass(&rig, idle_ms);
+        g_assert_cmpuint(rig_expire(&rig, STORE_IDLE), ==, 1);
+        rig_pass(&rig, 10000);
+        g_assert_cmpuint(rig_expire(&rig, STORE_ENDED), ==, 1);
+        g_assert_cmpuint(rig.n_gone, ==, 1);
+        END;
+}
+
 static void due_times_come_in_order_among_thousands(void)
 {
         uint64_t last_ns = 0;
@@ -315,6 +331,7 @@ int main(int argc, char **argv)
         CASE(nothing_lives_past_its_end_and_no_copy_makes_it_younger);
         CASE(an_older_version_with_a_later_end_does_not_come_after_the_newer);
         CASE(an_idle_record_is_told_of_and_stays);
+        CASE(an_idle_record_ends_at_its_end);
         CASE(due_times_come_in_order_among_thousands);
         return g_test_run();
 }
