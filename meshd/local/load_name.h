@@ -17,5 +17,6 @@ struct load_name {
         struct cmi_slice key; /* borrowed */
 };
 
+/* Other numbers in each process: who chooses keys cannot choose where in a table they go. */
 uint64_t load_name_hash(const struct load_name *name);
 bool load_name_equal(const struct load_name *a, const struct load_name *b);

@@ -2,8 +2,10 @@
 /* What was loaded lately: whose it is, how long it is given, what goes when it is too much. */
 #include "meshd/local/kept.h"
 
+#define XXH_INLINE_ALL
 #include <glib.h>
 #include <string.h>
+#include <xxhash.h>
 
 struct rig {
         struct cmi_page *page;
@@ -201,6 +203,29 @@ static void keys_and_records_may_hold_any_bytes(void)
         rig_free(&rig);
 }
 
+/* Keys that one would choose who knows how XXH3 goes, and all of a name. */
+static void chosen_keys_do_not_meet_in_one_chain(void)
+{
+        bool is_taken[4096] = {false};
+        unsigned n_chosen = 0;
+        unsigned n_chains = 0;
+
+        for (unsigned i = 0; n_chosen < 64; i++) {
+                g_autofree char *key = g_strdup_printf("%u", i);
+                struct load_name name = name_of(key);
+                uint64_t seed = name.index ^ (uint64_t)name.uid << 32 ^ name.version * 31;
+
+                if (XXH3_64bits_withSeed(key, strlen(key), seed) % 4096 == 0) {
+                        uint64_t chain = load_name_hash(&name) % 4096;
+
+                        n_chains += !is_taken[chain];
+                        is_taken[chain] = true;
+                        n_chosen++;
+                }
+        }
+        g_assert_cmpuint(n_chains, >, 32);
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -212,5 +237,6 @@ int main(int argc, char **argv)
         CASE(who_could_not_use_it_takes_it_away);
         CASE(beyond_the_bound_the_oldest_go);
         CASE(keys_and_records_may_hold_any_bytes);
+        CASE(chosen_keys_do_not_meet_in_one_chain);
         return g_test_run();
 }
