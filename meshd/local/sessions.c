@@ -236,6 +236,18 @@ static struct cmi_id make_space(const struct cmi_id *space, uid_t uid)
         return mine;
 }
 
+/* The plane counts by principal alone: somebody's in another space is another one. */
+static struct cmi_id make_principal(const struct cmi_id *principal, const struct cmi_id *space)
+{
+        struct cmi_id mine = *principal;
+
+        if (!cmi_id_is_zero(principal)) {
+                crypto_generichash(mine.bytes, sizeof(mine.bytes), principal->bytes,
+                                sizeof(principal->bytes), space->bytes, sizeof(space->bytes));
+        }
+        return mine;
+}
+
 static bool has_room(const struct sessions *sessions, const struct guest *guest, uint64_t n_bytes)
 {
         return guest->n_joined < SESSIONS_JOINED_MAX &&
@@ -318,6 +330,7 @@ int sessions_ask(struct sessions *sessions, struct guest *guest, const struct cm
                 return 0;
         }
         request.space = make_space(&request.space, guest->client->uid);
+        request.principal = make_principal(&request.principal, &request.space);
         if (cmi_session_has_blob(request.verb) && request.blob.len < request.blob_len) {
                 join(sessions, guest, head->id, &request);
         } else {

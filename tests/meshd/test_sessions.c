@@ -130,6 +130,24 @@ static void a_session_is_made_read_and_ended(void)
         tear_down(visitor);
 }
 
+static void a_logout_everywhere_is_one_of_its_space(void)
+{
+        struct visitor *visitor = set_up();
+        struct cmi_session_request create = create_of(1, 5);
+        struct cmi_session_request end = request_of(CMI_SESSION_DESTROY_PRINCIPAL, 0);
+        struct cmi_session_request get = request_of(CMI_SESSION_GET, 1);
+
+        create.principal.bytes[0] = end.principal.bytes[0] = 9;
+        g_assert_cmpint(ask(visitor, &create).outcome, ==, 0);
+        end.space.bytes[0]++;
+        g_assert_cmpint(ask(visitor, &end).outcome, ==, 0);
+        g_assert_cmpint(ask(visitor, &get).outcome, ==, 0);
+        end.space.bytes[0]--;
+        g_assert_cmpint(ask(visitor, &end).outcome, ==, 0);
+        g_assert_cmpint(ask(visitor, &get).outcome, ==, CMI_GONE);
+        tear_down(visitor);
+}
+
 static void a_change_stamps_the_page_before_it_is_answered(void)
 {
         struct visitor *visitor = set_up();
@@ -307,6 +325,7 @@ int main(int argc, char **argv)
         g_test_set_nonfatal_assertions();
 #define TEST(name) g_test_add_func("/sessions/" #name, name)
         TEST(a_session_is_made_read_and_ended);
+        TEST(a_logout_everywhere_is_one_of_its_space);
         TEST(a_change_stamps_the_page_before_it_is_answered);
         TEST(a_long_blob_is_joined_from_its_parts);
         TEST(a_part_out_of_order_ends_the_connection);
