@@ -7,29 +7,32 @@
  * lock.
  */
 #include "libcachemesh/session/space.h"
-#include "wire/session_keys.h"
 
 #include <errno.h>
 #include <sodium.h>
 
-struct keys {
-        uint32_t n;
-        struct cmi_id keys[CMI_INDEX_KEYS_MAX];
-};
-
 /* Return: 0; CM_GONE: it is no id. */
-static int make_keys(const struct cm_session_space *space, const char *id, struct keys *ret_keys)
+static int make_keys(struct cm_session_space *space, const char *id, struct cmi_keys *ret_keys)
 {
         uint8_t bytes[CMI_SESSION_ID_BYTES];
+        size_t len = strnlen(id, CMI_SESSION_ID_CHARS + 1);
 
+        if (len < CMI_SESSION_ID_CHARS ||
+                        (id[CMI_SESSION_ID_CHARS] != '\0' && id[CMI_SESSION_ID_CHARS] != '.')) {
+                return CM_GONE;
+        }
+        if (cmi_memo_find(&space->memo, id, ret_keys)) {
+                return 0;
+        }
         if (cmi_session_id_parse(id, bytes) < 0) {
                 return CM_GONE;
         }
-        ret_keys->n = cmi_ring_n_index(space->ring);
-        for (uint32_t i = 0; i < ret_keys->n; i++) {
+        *ret_keys = (struct cmi_keys){0};
+        for (uint32_t i = 0; i < cmi_ring_n_index(space->ring); i++) {
                 cmi_session_key(space->ring, i, &space->key, bytes, &ret_keys->keys[i]);
         }
         sodium_memzero(bytes, sizeof(bytes));
+        cmi_memo_set(&space->memo, id, ret_keys);
         return 0;
 }
 
@@ -69,13 +72,13 @@ static int find_copy(struct cm_session_space *space, const struct cmi_id *key,
 }
 
 /* Return: 0, CM_MISS, or a failure. */
-static int get_copy(struct cm_session_space *space, const struct keys *keys, unsigned flags,
+static int get_copy(struct cm_session_space *space, const struct cmi_keys *keys, unsigned flags,
                 struct cm_session *ret_session)
 {
         struct cm_value value = {0};
         int r = CM_MISS;
 
-        for (uint32_t i = 0; i < keys->n && r == CM_MISS; i++) {
+        for (uint32_t i = 0; i < cmi_ring_n_index(space->ring) && r == CM_MISS; i++) {
                 r = find_copy(space, &keys->keys[i], &value);
         }
         if (r == 0) {
@@ -116,7 +119,7 @@ int cm_session_get(struct cm_session_space *space, const char *id,
                 const struct cm_session_call_options *options, struct cm_session *ret_session)
 {
         struct cm_session_call_options copy;
-        struct keys keys;
+        struct cmi_keys keys;
         uint64_t deadline_ns;
         int r = cmi_session_check_empty(ret_session);
 
@@ -134,7 +137,7 @@ int cm_session_get(struct cm_session_space *space, const char *id,
         }
         deadline_ns = cmi_ext_deadline_ns(space->cm, copy.timeout_ms);
         r = CM_GONE;
-        for (uint32_t i = 0; i < keys.n && r == CM_GONE; i++) {
+        for (uint32_t i = 0; i < cmi_ring_n_index(space->ring) && r == CM_GONE; i++) {
                 r = fetch(space, &keys.keys[i], copy.flags, deadline_ns, ret_session);
         }
         return r;
@@ -183,7 +186,7 @@ int cm_session_destroy(struct cm_session_space *space, const char *id,
                 const struct cm_session_call_options *options)
 {
         struct cm_session_call_options copy;
-        struct keys keys = {0};
+        struct cmi_keys keys = {0};
         uint64_t deadline_ns;
         int r = check_call(space, id, options, &copy);
 
@@ -194,7 +197,7 @@ int cm_session_destroy(struct cm_session_space *space, const char *id,
                 return 0;
         }
         deadline_ns = cmi_ext_deadline_ns(space->cm, copy.timeout_ms);
-        for (uint32_t i = 0; i < keys.n && r >= 0; i++) {
+        for (uint32_t i = 0; i < cmi_ring_n_index(space->ring) && r >= 0; i++) {
                 struct cmi_session_request request =
                                 cmi_session_request(space, CMI_SESSION_DESTROY);
 

@@ -171,6 +171,7 @@ struct cm_session_space *cm_session_space_close(struct cm_session_space *space)
 {
         if (space) {
                 cmi_ring_close(space->ring);
+                sodium_memzero(&space->memo, sizeof(space->memo));
                 cmi_ext_deallocate(space->cm, space, sizeof(*space));
         }
         return NULL;

@@ -6,7 +6,7 @@
  */
 #include "libcachemesh/cachemesh-session.h"
 #include "libcachemesh/extension.h"
-#include "libcachemesh/session/seal.h"
+#include "libcachemesh/session/memo.h"
 
 #include <stdatomic.h>
 #include <time.h>
@@ -27,6 +27,7 @@ struct cm_session_space {
         /* When meshd was told last that a session is used: half of it is the key's, half the time.
          * Another key in its place costs a message too many, nothing else. */
         _Atomic uint64_t told[CMI_SESSION_TOLD_SLOTS];
+        struct cmi_memo memo;
 };
 
 /* What is kept of a session before its data. */
