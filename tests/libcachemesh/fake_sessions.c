@@ -233,7 +233,7 @@ struct fake_meshd *fake_sessions_start(struct fake_sessions *sessions, const cha
         pthread_mutex_lock(&sessions->lock);
         sessions->meshd = meshd;
         sessions->path = path;
-        (void)fake_sessions_stamp(sessions, NULL); /* a token is above 0 */
+        (void)fake_sessions_stamp(sessions, &(struct cmi_id){{0}}); /* a token is above 0 */
         pthread_mutex_unlock(&sessions->lock);
         return meshd;
 }
