@@ -42,6 +42,7 @@ struct guest {
         uint64_t published;
         uint32_t n_waits;
         uint32_t n_inquiries;
+        uint32_t n_vigils;
         uint32_t n_regions;
         struct guest_region *regions;
         struct subscription *subscription; /* NULL: none; of monitor.h */

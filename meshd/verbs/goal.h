@@ -2,7 +2,7 @@
 #pragma once
 /*
  * Goals: what the verb wait waits for, whether it is so now, and how far it is.
- * inquiry.h does the waiting.
+ * vigil.h does the waiting.
  */
 #include "meshd/core/core.h"
 

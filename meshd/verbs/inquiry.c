@@ -50,6 +50,9 @@ struct inquiries *inquiries_free(struct inquiries *inquiries)
         for (int i = 0; inquiries && i < INQUIRIES_MAX; i++) {
                 release(inquiries, &inquiries->slots[i]);
         }
+        if (inquiries) {
+                vigils_cancel(&inquiries->vigils, NULL);
+        }
         free(inquiries);
         return NULL;
 }
@@ -61,6 +64,7 @@ void inquiry_cancel(struct inquiries *inquiries, const struct guest *guest)
                         release(inquiries, &inquiries->slots[i]);
                 }
         }
+        vigils_cancel(&inquiries->vigils, guest);
 }
 
 /* Beginning */
@@ -185,8 +189,8 @@ static int begin_ping(struct inquiry *inquiry, const struct question *question)
         return r;
 }
 
-static int begin(struct inquiries *inquiries, struct inquiry *inquiry,
-                const struct question *question, enum inquiry_kind kind)
+static int read_deadline(
+                const struct question *question, enum inquiry_kind kind, uint64_t *ret_deadline_ns)
 {
         static const uint64_t timeouts_ms[] = {[INQUIRY_LINKS] = 1000,
                         [INQUIRY_PING] = 1000,
@@ -199,10 +203,23 @@ static int begin(struct inquiries *inquiries, struct inquiry *inquiry,
                         0) {
                 return -EINVAL;
         }
+        *ret_deadline_ns = question->now.mono_ns + cmi_ms(timeout_ms);
+        return 0;
+}
+
+static int begin(struct inquiries *inquiries, struct inquiry *inquiry,
+                const struct question *question, enum inquiry_kind kind)
+{
+        uint64_t deadline_ns;
+        int r = read_deadline(question, kind, &deadline_ns);
+
+        if (r < 0) {
+                return r;
+        }
         inquiry->question = *question;
         inquiry->question.arguments = cmi_slice(NULL, 0);
         inquiry->kind = kind;
-        inquiry->deadline_ns = question->now.mono_ns + cmi_ms(timeout_ms);
+        inquiry->deadline_ns = deadline_ns;
         question->guest->n_inquiries++;
         inquiries->n_active++;
         switch (kind) {
@@ -215,9 +232,20 @@ static int begin(struct inquiries *inquiries, struct inquiry *inquiry,
         case INQUIRY_KEY:
                 return key_holders_begin(inquiry, question);
         case INQUIRY_WAIT:
-                return goal_read(&inquiry->goal, question->arguments, inquiries->service->core);
+                break; /* a vigil */
         }
         return -EINVAL;
+}
+
+static void begin_vigil(struct inquiries *inquiries, const struct question *question)
+{
+        uint64_t deadline_ns;
+
+        if (read_deadline(question, INQUIRY_WAIT, &deadline_ns) < 0) {
+                question_refuse(question, -EINVAL, "an argument is missing or out of range");
+                return;
+        }
+        vigil_begin(&inquiries->vigils, question, deadline_ns);
 }
 
 void inquiry_begin(struct inquiries *inquiries, const struct question *question,
@@ -226,6 +254,10 @@ void inquiry_begin(struct inquiries *inquiries, const struct question *question,
         int i = 0;
         int r;
 
+        if (kind == INQUIRY_WAIT) {
+                begin_vigil(inquiries, question);
+                return;
+        }
         while (i < INQUIRIES_MAX && inquiries->slots[i].question.guest) {
                 i++;
         }
@@ -428,8 +460,7 @@ static void finish(struct inquiries *inquiries, struct inquiry *inquiry, struct 
 {
         static const char *const schemas[] = {[INQUIRY_LINKS] = "links",
                         [INQUIRY_PING] = "ping",
-                        [INQUIRY_TRACE] = "trace",
-                        [INQUIRY_WAIT] = "wait"};
+                        [INQUIRY_TRACE] = "trace"};
         const struct question question = inquiry->question;
         struct answer answer;
         struct document *document = &answer.document;
@@ -439,11 +470,8 @@ static void finish(struct inquiries *inquiries, struct inquiry *inquiry, struct 
                 write_links(inquiries, inquiry, document);
         } else if (inquiry->kind == INQUIRY_PING) {
                 write_ping(inquiry, document);
-        } else if (inquiry->kind == INQUIRY_TRACE) {
-                trace_write(inquiries, inquiry, document, now);
         } else {
-                document_text(document, "for", goal_text(&inquiry->goal));
-                document_age_ms(document, "waited_ms", inquiry->question.now.mono_ns, now.mono_ns);
+                trace_write(inquiries, inquiry, document, now);
         }
         release(inquiries, inquiry);
         answer_send(&answer, &question);
@@ -465,15 +493,6 @@ static void finish_key(struct inquiries *inquiries, struct inquiry *inquiry)
         }
 }
 
-static void refuse_wait(
-                struct inquiries *inquiries, const struct inquiry *inquiry, struct cmi_time now)
-{
-        char text[GOAL_TEXT_MAX];
-
-        goal_describe(&inquiry->goal, inquiries->service->core, now, text);
-        question_refuse(&inquiry->question, CMI_E_TIMEOUT, "%s", text);
-}
-
 static bool has_open_targets(const struct inquiry *inquiry)
 {
         for (uint32_t i = 0; i < inquiry->n_targets; i++) {
@@ -489,15 +508,6 @@ static void turn_one(struct inquiries *inquiries, struct inquiry *inquiry, struc
 {
         bool is_over = now.mono_ns >= inquiry->deadline_ns;
 
-        if (inquiry->kind == INQUIRY_WAIT) {
-                if (goal_is_reached(&inquiry->goal, inquiries->service->core, now)) {
-                        finish(inquiries, inquiry, now);
-                } else if (is_over) {
-                        refuse_wait(inquiries, inquiry, now);
-                        release(inquiries, inquiry);
-                }
-                return;
-        }
         if (inquiry->kind == INQUIRY_TRACE && !trace_turn(inquiries, inquiry, now)) {
                 return;
         }
@@ -522,6 +532,7 @@ void inquiry_turn(struct inquiries *inquiries, struct cmi_time now)
                         turn_one(inquiries, &inquiries->slots[i], now);
                 }
         }
+        vigils_turn(&inquiries->vigils, now);
 }
 
 void inquiry_note(struct inquiries *inquiries)
@@ -538,5 +549,5 @@ void inquiry_note(struct inquiries *inquiries)
 
 int inquiry_timeout_ms(const struct inquiries *inquiries)
 {
-        return inquiries->n_active > 0 ? INQUIRY_TICK_MS : -1;
+        return inquiries->n_active > 0 || inquiries->vigils.n > 0 ? INQUIRY_TICK_MS : -1;
 }

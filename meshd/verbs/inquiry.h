@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Queries that take time: links, ping and key_use ask other nodes, wait watches this one. Each ends
- * by itself at its deadline, with what is known by then. Other nodes are asked a few at a time,
- * since the core has a bound on open queries; nothing is asked from inside the core's callbacks,
- * but in inquiry_turn().
+ * Queries that take time: links, ping and key_use ask other nodes; wait watches this one, which
+ * vigil.h does. Each ends by itself at its deadline, with what is known by then. Other nodes are
+ * asked a few at a time, since the core has a bound on open queries; nothing is asked from inside
+ * the core's callbacks, but in inquiry_turn().
  */
 #include "meshd/verbs/question.h"
 
-#define INQUIRIES_MAX 16       /* at once */
+#define INQUIRIES_MAX 16       /* at once, that ask other nodes */
 #define INQUIRY_QUERIES_MAX 48 /* open between nodes, of all of them */
 #define INQUIRY_TIMEOUT_MAX_MS 600000
 #define INQUIRY_TICK_MS 10
@@ -24,7 +24,7 @@ enum inquiry_kind {
 struct inquiries;
 
 /**
- * inquiries_new() - room for INQUIRIES_MAX
+ * inquiries_new() - room for INQUIRIES_MAX, and for what waits
  * @service: for answers and the core; borrowed
  *
  * Return: 0, -ENOMEM.

@@ -4,8 +4,8 @@
  * What the files behind inquiry.h share: one inquiry and whom it asks. inquiry.c has what all kinds
  * have in common, trace.c what a trace has beside that.
  */
-#include "meshd/verbs/goal.h"
 #include "meshd/verbs/inquiry.h"
+#include "meshd/verbs/vigil.h"
 
 /* Times are of this node's monotonic clock; 0: not yet. */
 struct target_trace {
@@ -69,7 +69,6 @@ struct inquiry {
         struct target *targets; /* for LINKS the first one is this node */
         char *cells;            /* n_targets rows of n_targets characters */
         uint32_t *by_id;        /* targets in the order of their ids */
-        struct goal goal;       /* WAIT */
         struct inquiry_trace trace;
         char key[KEY_RING_FINGERPRINT_SIZE]; /* KEY: that is to be used */
 };
@@ -77,6 +76,7 @@ struct inquiry {
 struct inquiries {
         struct service *service;
         struct inquiry slots[INQUIRIES_MAX];
+        struct vigils vigils; /* WAIT: they need no slot */
         uint32_t n_active;
         uint32_t n_open; /* queries between nodes */
 };

@@ -2,6 +2,7 @@
 /*
  * What the parts of the shell do together, seen from outside.
  */
+#include "meshd/verbs/vigil.h"
 #include "tests/meshd/pair.h"
 
 #include <errno.h>
@@ -254,6 +255,37 @@ static void more_questions_at_once_than_may_be_are_refused(void)
         pair_tear_down();
 }
 
+/* As many services of a host do that start at once; and none is in the way of a question. */
+static void any_number_waits_for_a_node_and_questions_are_answered_meanwhile(void)
+{
+        struct visitor *visitors[INQUIRIES_MAX + 4];
+        struct visitor *last;
+
+        pair_set_up(2);
+        last = new_client(0);
+        is_up[1] = false; /* so that it does not catch up meanwhile */
+        visitor_publish(last, "k", CMI_WAIT_NODE);
+        visitor_expect(last, CMI_LOCAL_RESULT, last->id);
+        for (size_t i = 0; i < G_N_ELEMENTS(visitors); i++) {
+                visitors[i] = new_client(0);
+                visitor_ask(visitors[i], CMI_LOCAL_QUERY, "wait", "for", "caught-up");
+        }
+        for (int i = 0; i < VIGILS_OF_GUEST; i++) {
+                visitor_ask(last, CMI_LOCAL_QUERY, "wait", "for", "caught-up");
+        }
+        visitor_ask(last, CMI_LOCAL_QUERY, "wait", "for", "caught-up");
+        visitor_expect_error(last, last->id, CMI_E_BUSY);
+        visitor_ask(last, CMI_LOCAL_QUERY, "ping", NULL, NULL);
+        visitor_expect(last, CMI_LOCAL_ANSWER, last->id);
+        visitor_free(last); /* its vigils end with it */
+        is_up[1] = true;
+        for (size_t i = 0; i < G_N_ELEMENTS(visitors); i++) {
+                visitor_expect(visitors[i], CMI_LOCAL_ANSWER, visitors[i]->id);
+                visitor_free(visitors[i]);
+        }
+        pair_tear_down();
+}
+
 static void a_monitor_sees_both_nodes_operations_and_hides_their_keys(void)
 {
         struct visitor *monitor;
@@ -503,6 +535,8 @@ int main(int argc, char **argv)
                         a_stranger_on_the_mesh_port_is_counted_and_changes_nothing);
         g_test_add_func("/daemon/end", a_clean_end_says_goodbye_and_the_stream_goes_on_after_it);
         g_test_add_func("/daemon/questions", more_questions_at_once_than_may_be_are_refused);
+        g_test_add_func("/daemon/vigils",
+                        any_number_waits_for_a_node_and_questions_are_answered_meanwhile);
         g_test_add_func("/daemon/forget", a_gone_node_can_be_forgotten_by_hand);
         g_test_add_func("/daemon/reserve",
                         beyond_a_users_share_meshctl_is_served_and_apps_are_told);
