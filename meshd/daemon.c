@@ -54,7 +54,34 @@ static int open_state(struct daemon *daemon, struct fault *fault)
         return r < 0 ? r : 0;
 }
 
-static void tell_lost_stream(const struct daemon *daemon)
+/* An incarnation is the time of a start; what the host has lost when it went down is no news. */
+static bool had_stream_since_boot(const struct daemon *daemon)
+{
+        uint64_t up_ms = clock_read_ns(CLOCK_BOOTTIME) / CMI_NS_PER_MS;
+        uint64_t now_ms = clock_read_ns(CLOCK_REALTIME) / CMI_NS_PER_MS;
+
+        return !daemon->config->is_new_identity && daemon->state.previous > now_ms - up_ms;
+}
+
+/* Return: why there is nothing to be gone on with, and nothing that is damaged; NULL: all is well,
+ * or log_open() knows more. */
+static const char *reason_of_file(const struct daemon *daemon, int opened)
+{
+        if (daemon->log_file.dropped != 0) {
+                return "it has another length: it was cut, or --log-bytes has changed";
+        }
+        if (daemon->log_file.fd < 0 || opened != LOG_CREATED ||
+                        log_loss(&daemon->log) != LOG_LOST_NOTHING) {
+                return NULL;
+        }
+        if (!daemon->log_file.is_new) {
+                return "it is empty";
+        }
+        return had_stream_since_boot(daemon) ? "it is gone" : NULL;
+}
+
+/* @opened: by log_open() */
+static void tell_lost_stream(const struct daemon *daemon, int opened)
 {
         static const char *const reasons[] = {
                         [LOG_LOST_DAMAGED] = "it is damaged",
@@ -62,10 +89,10 @@ static void tell_lost_stream(const struct daemon *daemon)
                         [LOG_LOST_NODE] = "it is of another node: this one has a new identity",
         };
         enum log_loss loss = log_loss(&daemon->log);
-        const char *reason = reasons[loss];
+        const char *reason = reason_of_file(daemon, opened);
 
-        if (daemon->log_file.dropped != 0) {
-                reason = "it has another length: it was cut, or --log-bytes has changed";
+        if (!reason) {
+                reason = reasons[loss];
         }
         if (reason) {
                 logger(LOGGER_WARNING, "stream.lost", L_TEXT("path", daemon->log_file.path),
@@ -108,7 +135,7 @@ static int open_log(struct daemon *daemon, struct fault *fault)
         r = log_open(&daemon->log, daemon->log_file.memory, config->log_bytes, &daemon->state.id,
                         stream | 1);
         if (r >= 0) {
-                tell_lost_stream(daemon);
+                tell_lost_stream(daemon, r);
         }
         return r < 0 ? fault_set(fault, FAULT_FAILED, r, "Stream log: %s.", strerror(-r)) : r;
 }

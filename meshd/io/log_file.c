@@ -93,11 +93,19 @@ static int map_again(struct log_file *file, int locked_fd)
         return fd < 0 ? -errno : map(file, fd);
 }
 
+static int open_or_make(struct log_file *file)
+{
+        int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+        int fd = open(file->path, flags);
+
+        file->is_new = fd < 0 && errno == ENOENT;
+        return file->is_new ? open(file->path, flags | O_CREAT, 0600) : fd;
+}
+
 static int open_file(struct log_file *file, struct fault *fault)
 {
         const char *path = file->path;
-        CM_CLEANUP(cmi_close_p)
-        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+        CM_CLEANUP(cmi_close_p) int fd = open_or_make(file);
         int r;
 
         if (fd < 0) {

@@ -18,6 +18,7 @@ struct log_file {
         void *memory;
         size_t size;
         size_t dropped; /* length of what was there, if that was another one; 0: none */
+        bool is_new;    /* no file was there, not even an empty one */
         char path[LOG_FILE_PATH_MAX];
         char why[256]; /* why it is anonymous */
 };

@@ -264,6 +264,7 @@ static void raise_incarnation(struct state_dir *dir, uint64_t unix_ms)
         uint64_t stored = load_incarnation(dir, unix_ms);
         int r;
 
+        dir->previous = stored;
         dir->incarnation = stored >= unix_ms ? stored + 1 : unix_ms;
         r = state_dir_store_incarnation(dir, dir->incarnation);
         if (r < 0 && !dir->why[0]) {

@@ -26,6 +26,7 @@ struct state_dir {
         const char *path;
         struct cmi_id id;
         uint64_t incarnation;
+        uint64_t previous; /* incarnation: when the one before was started, as Unix ms; 0: none */
         bool is_temporary; /* the id is not stored */
         char why[256];     /* why it, or the incarnation, is not stored; "" if all is well */
         char damage[128];  /* why a file that was there is not gone on with; "" if all is well */

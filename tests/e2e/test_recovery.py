@@ -122,6 +122,15 @@ def what_is_lost_with_a_stream_file_is_told():
             expect_equal(len(lines), 1)
             expect(all(word in lines[0] for word in ('level=warning', path, words)), lines)
         expect_equal(restart(node, path, 0, b''), [])
+        for data, n_bytes in ((b'', 0), (b'\0', os.path.getsize(path))):
+            lines = restart(node, path, None, data * n_bytes)
+            expect_equal(len(lines), 1)
+            expect('it is empty' in lines[0], lines)
+        expect_equal(restart(node, path, 0, b''), [])
+        node.kill()
+        os.unlink(path)
+        node.start().wait_socket()
+        expect_equal(read_text(node.log).count('it is gone'), 1)
 
 
 def a_lost_state_directory_makes_a_new_node_that_the_mesh_takes_in():

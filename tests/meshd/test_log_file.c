@@ -59,10 +59,12 @@ static void what_had_another_length_begins_empty_and_says_so(
         g_assert_cmpint(open_log(fixture, &file, &fault), ==, LOG_FILE_OPENED);
         g_assert_cmpstr(file.path, ==, fixture->path);
         g_assert_cmpuint(file.dropped, ==, 0);
+        g_assert_true(file.is_new);
         strcpy(file.memory, "what was written");
         log_file_close(&file);
         g_assert_cmpint(open_log(fixture, &file, &fault), ==, LOG_FILE_OPENED);
         g_assert_cmpuint(file.dropped, ==, 0);
+        g_assert_false(file.is_new);
         log_file_close(&file);
         g_assert_cmpint(truncate(fixture->path, 300), ==, 0);
         g_assert_cmpint(open_log(fixture, &file, &fault), ==, LOG_FILE_OPENED);
