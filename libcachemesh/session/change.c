@@ -200,7 +200,7 @@ int cm_session_create(struct cm_session_space *space, const void *data, size_t l
                 const struct cm_session_create_options *options, char *ret_id,
                 struct cm_session *ret_session)
 {
-        struct cm_session_create_options copy;
+        struct cm_session_create_options copy = {0};
         uint64_t deadline_ns;
         int r;
 
@@ -294,7 +294,7 @@ static int change(struct cm_session *session, struct cmi_session_request *reques
 int cm_session_save(struct cm_session *session, const void *data, size_t len,
                 const struct cm_session_call_options *options)
 {
-        struct cm_session_call_options copy;
+        struct cm_session_call_options copy = {0};
         struct cmi_session_request request;
         struct cm_session_space *space;
         struct cmi_id key;
@@ -345,7 +345,7 @@ static int rotate(struct cm_session *session, struct cmi_slice data,
 int cm_session_rotate(struct cm_session *session, const void *data, size_t len,
                 const struct cm_session_create_options *options, char *ret_id)
 {
-        struct cm_session_create_options copy;
+        struct cm_session_create_options copy = {0};
         struct cmi_slice content = cmi_slice(data, len);
         uint64_t deadline_ns;
         int r = check_writable(session);

@@ -118,8 +118,8 @@ static int fetch(struct cm_session_space *space, const struct cmi_id *key, unsig
 int cm_session_get(struct cm_session_space *space, const char *id,
                 const struct cm_session_call_options *options, struct cm_session *ret_session)
 {
-        struct cm_session_call_options copy;
-        struct cmi_keys keys;
+        struct cm_session_call_options copy = {0};
+        struct cmi_keys keys = {0};
         uint64_t deadline_ns;
         int r = cmi_session_check_empty(ret_session);
 
@@ -185,7 +185,7 @@ static int worse(int a, int b)
 int cm_session_destroy(struct cm_session_space *space, const char *id,
                 const struct cm_session_call_options *options)
 {
-        struct cm_session_call_options copy;
+        struct cm_session_call_options copy = {0};
         struct cmi_keys keys = {0};
         uint64_t deadline_ns;
         int r = check_call(space, id, options, &copy);
@@ -211,7 +211,7 @@ int cm_session_destroy(struct cm_session_space *space, const char *id,
 int cm_session_destroy_principal(struct cm_session_space *space, const void *principal,
                 size_t principal_len, const struct cm_session_call_options *options)
 {
-        struct cm_session_call_options copy;
+        struct cm_session_call_options copy = {0};
         uint64_t deadline_ns;
         int r;
 

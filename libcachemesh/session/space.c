@@ -145,7 +145,7 @@ static int new_space(struct cm *cm, const char *name,
 int cm_session_space_open(struct cm_session_space **ret_space, struct cm *cm, const char *name,
                 const struct cm_session_space_options *options)
 {
-        struct cm_session_space_options copy;
+        struct cm_session_space_options copy = {0};
         int r;
 
         if (!ret_space || !cm || !name || !*name || !cmi_text_is_clean(cmi_slice_str(name))) {
