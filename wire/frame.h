@@ -82,7 +82,7 @@ struct cmi_hello {
         bool has_intents;    /* write intents are open here: who has to join ours needs a RESET */
         bool wants_reset;    /* to join yours */
         uint64_t gone_ms;    /* silence after which the sender drops a member; 0: not told */
-        bool is_live;        /* the sender serves */
+        bool is_live;        /* apps may be served there, by this process or one of before */
         bool has_no_room;    /* nor would the sender find a place for the receiver */
 };
 

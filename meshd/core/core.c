@@ -68,6 +68,7 @@ static void set_state(
                 return;
         }
         core->state = state;
+        core->was_live = core->was_live || state == CORE_LIVE;
         core->live_since_ns = state == CORE_LIVE ? now.mono_ns : 0;
         cmi_page_set_state(&core->page, state == CORE_LIVE       ? CMI_PAGE_LIVE
                                         : state == CORE_STOPPING ? CMI_PAGE_CLOSED
@@ -87,6 +88,9 @@ static const char *obstacle(const struct core *core, struct cmi_time now)
 
         if (core->refused_ns != 0 && now.mono_ns - core->refused_ns < REFUSED_NS) {
                 return core->reason;
+        }
+        if (room_is_short(core, now)) {
+                return ROOM_REASON;
         }
         if (now.mono_ns < core->started_ns + core->options.start_ns ||
                         now.mono_ns < core->pause_end_ns) {
@@ -148,7 +152,8 @@ static void come_back(struct core *core, struct cmi_time now)
         }
 }
 
-/* Another node has our identity: what is said to us may be meant for it. */
+/* Another node has our identity, and what is said to us may be meant for it; or one does not know
+ * us and we do not know it, though both were live. */
 void core_step_down(struct core *core, struct cmi_time now)
 {
         if (core->state == CORE_LIVE) {

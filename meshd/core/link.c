@@ -162,7 +162,8 @@ void hello_send(struct core *core, struct cmi_time now, struct link *link, struc
                         .has_intents = intent_count(core) > 0 ||
                                        hold_ends_latest(core) > now.mono_ns,
                         .gone_ms = core->options.gone_ns / CMI_NS_PER_MS,
-                        .is_live = core->state == CORE_LIVE,
+                        .is_live = room_is_served(core, now),
+                        .has_no_room = !member && !room_is_left(core),
         };
 
         memcpy(hello.name, core->name, sizeof(hello.name));
@@ -387,6 +388,18 @@ static void set_cursor(struct core *core, struct member *member, const struct cm
         }
 }
 
+/* If it is live this node yields, and tells people why; else the other one does. */
+static void refuse_for_room(struct core *core, struct cmi_time now,
+                const struct cmi_frame_header *header, const struct cmi_hello *hello)
+{
+        if (hello->is_live) {
+                room_missed(core, now, &header->source);
+                return;
+        }
+        room_settled(core, &header->source);
+        refusal_tell(core, now, header, hello, CMI_REFUSED_FULL, 0, "max_peers is reached here");
+}
+
 void hello_receive(struct core *core, struct cmi_time now, uint64_t connection,
                 const struct cmi_frame_header *header, const struct cmi_hello *hello)
 {
@@ -413,8 +426,7 @@ void hello_receive(struct core *core, struct cmi_time now, uint64_t connection,
                 member = member_add(core, now, &header->source, hello->name);
         }
         if (!member) {
-                refusal_tell(core, now, header, hello, CMI_REFUSED_FULL, 0,
-                                "max_peers is reached here");
+                refuse_for_room(core, now, header, hello);
                 return;
         }
         if (header->source_incarnation > member->incarnation) {

@@ -74,6 +74,7 @@ struct member *member_add(
                         member->name[c] = name[c];
                 }
                 member_sort(core);
+                room_settled(core, id);
                 wait_forget_member(core, member); /* no wait that is open is for it */
                 region_options_forget_member(core, member);
                 return member;
@@ -327,7 +328,10 @@ void member_list_receive(struct core *core, struct cmi_time now, struct member *
                 }
                 met = member_add(core, now, &entry->id, entry->name);
                 if (!met) {
-                        return;
+                        if (entry->state == MEMBER_LIVE || entry->state == MEMBER_SILENT) {
+                                room_missed(core, now, &entry->id);
+                        }
+                        continue;
                 }
                 memcpy(met->endpoints, entry->endpoints, sizeof(met->endpoints));
                 met->n_endpoints = entry->n_endpoints;
@@ -347,6 +351,7 @@ int core_remember(struct core *core, struct cmi_time now, const struct cmi_id *i
                 member = member_add(core, now, id, name);
         }
         if (!member) {
+                room_missed(core, now, id);
                 return -ENOSPC;
         }
         if (member->n_endpoints == 0) {

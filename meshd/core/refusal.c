@@ -83,6 +83,9 @@ void refusal_receive(struct core *core, struct cmi_time now, const struct cmi_id
                 raise_incarnation(core, now, source, refusal);
         } else {
                 take_refusal(core, now, source, refusal->reason);
+                if (refusal->code == CMI_REFUSED_FULL) {
+                        core_step_down(core, now);
+                }
         }
 }
 
@@ -119,6 +122,10 @@ bool refusal_is_due(struct core *core, struct cmi_time now, const struct cmi_fra
                         (other && other->incarnation < header->source_incarnation)) {
                 refusal_tell(core, now, header, hello, CMI_REFUSED_NAME, 0,
                                 "a live node has this name; choose another --name");
+        } else if (hello->has_no_room && core->state == CORE_LIVE &&
+                        !(member && member->is_confirmed)) {
+                refusal_tell(core, now, header, hello, CMI_REFUSED_FULL, 0,
+                                "its max_peers is reached, and it has no place for this node");
         } else {
                 return false;
         }

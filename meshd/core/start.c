@@ -121,6 +121,7 @@ static uint64_t begin_pause(struct core *core)
 
         for (uint32_t i = 0; i < 2 && !core->options.is_clean && !MUTANT(B1_OWN_LEASE); i++) {
                 longest = before[i] > longest ? before[i] : longest;
+                core->has_predecessor = core->has_predecessor || before[i] > 0;
         }
         /* Nobody had a longer one: a damaged number. */
         longest = longest < cmi_ms(CORE_LEASE_MAX_MS) ? longest : cmi_ms(CORE_LEASE_MAX_MS);

@@ -9,6 +9,7 @@
  *   receive.c frames taken apart and handed on
  *   member.c  the member table, its states, member lists
  *   link.c    outgoing links, HELLO, sending a frame
+ *   room.c    nodes for which the member table has no place
  *   refusal.c REFUSE: who is refused, and being refused
  *   detour.c  other addresses of a member whose link is not answered
  *   stream.c  operations from and to other nodes: NACK, RESET, GOODBYE
@@ -211,6 +212,14 @@ struct intent_table {
         uint64_t marks[CORE_INTENTS_MAX]; /* of the RESET that told it last */
 };
 
+#define STRANGERS_MAX 16
+
+/* A live node that has no place in the table. */
+struct stranger {
+        struct cmi_id id;
+        uint64_t live_ns; /* when it was last said to be; 0: none */
+};
+
 struct core {
         struct core_options options;
         char name[CMI_NAME_MAX + 1];
@@ -230,12 +239,16 @@ struct core {
         uint64_t alone_until_ns;
         uint64_t refused_ns; /* the newest refusal; 0: none */
         struct cmi_id refused_by;
+        struct stranger strangers[STRANGERS_MAX];
+        uint64_t strangers_ns;                  /* newest one that is not among them; 0: all are */
         uint64_t own_tokens[CMI_ENDPOINTS_MAX]; /* of our newest links to ourselves */
         uint32_t n_own_tokens;
         struct cmi_time last_call;
         uint64_t tick_due_ns;      /* when the last turn asked for the next one */
         uint64_t longest_delay_ns; /* past that, since the last beats */
         bool is_pause_over;
+        bool was_live;
+        bool has_predecessor; /* that did not end in order, and whose page apps may look at */
         struct cmi_time lease_end;
         uint64_t random;
         uint64_t n_hellos;
@@ -383,6 +396,17 @@ void refusal_send(struct core *core, struct link *link);
 void refusal_receive(struct core *core, struct cmi_time now, const struct cmi_id *source,
                 const struct cmi_refuse *refusal);
 bool refusal_is_far_ahead(struct cmi_time now, uint64_t incarnation);
+
+/* room.c */
+#define ROOM_REASON "a live node finds no room here: raise --max-peers, equal on all nodes"
+/* This node is live, and has no place in the table: this node steps down. */
+void room_missed(struct core *core, struct cmi_time now, const struct cmi_id *id);
+/* It has one, or says that it is not live. */
+void room_settled(struct core *core, const struct cmi_id *id);
+bool room_is_short(const struct core *core, struct cmi_time now);
+bool room_is_left(const struct core *core);
+/* May apps here be served anything, by this page or one of before? */
+bool room_is_served(const struct core *core, struct cmi_time now);
 
 /* detour.c */
 void detour_tick(struct core *core, struct cmi_time now, struct member *member);

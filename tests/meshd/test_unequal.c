@@ -133,6 +133,76 @@ static void a_start_after_an_end_in_order_waits_for_no_lease(void)
         rig_free(rig);
 }
 
+/* n0 has room for one other, and comes last. */
+static struct rig *formed_without_room(void)
+{
+        struct rig *rig = rig_new(3);
+
+        rig->max_peers[0] = 1;
+        rig_start(rig, 1, NULL, true);
+        rig_start(rig, 2, NULL, true);
+        rig_connect(rig, 1, 2);
+        rig_run(rig, 2500);
+        g_assert_cmpint(rig_state(rig, 2), ==, CORE_LIVE);
+        rig_start(rig, 0, NULL, true);
+        rig_connect(rig, 0, 1);
+        return rig;
+}
+
+static void a_node_without_room_for_a_live_one_is_not_live_and_says_why(void)
+{
+        struct rig *rig = formed_without_room();
+        struct core_status status;
+
+        rig_run(rig, 100);
+        rig_connect(rig, 0, 2);
+        rig_connect(rig, 2, 0);
+        rig_run(rig, 6000);
+        core_status(rig->nodes[0].core, &status);
+        g_assert_cmpint(status.state, ==, CORE_JOINING);
+        g_assert_true(strstr(status.reason, "max") != NULL);
+        g_assert_true(rig_serves(rig, 1) && rig_serves(rig, 2));
+        g_assert_cmpint(rig_publish(rig, 0, "k", CMI_WAIT_MESH, 500), ==, 0);
+        rig_run(rig, 600);
+        g_assert_cmpint(rig->nodes[0].outcome.outcome, ==, CMI_PENDING);
+        rig_free(rig);
+}
+
+/* It hears of it from n1 alone. */
+static void also_of_one_that_only_others_can_reach(void)
+{
+        struct rig *rig = formed_without_room();
+
+        rig_run(rig, 6000);
+        g_assert_cmpint(rig_state(rig, 0), ==, CORE_JOINING);
+        g_assert_cmpint(rig_state(rig, 2), ==, CORE_LIVE);
+        rig_free(rig);
+}
+
+static void a_full_mesh_goes_on_when_one_more_comes(void)
+{
+        struct rig *rig = rig_new(3);
+        struct core_status status;
+
+        for (uint32_t i = 0; i < 3; i++) {
+                rig->max_peers[i] = 1;
+        }
+        rig_start(rig, 0, NULL, true);
+        rig_start(rig, 1, NULL, true);
+        rig_connect(rig, 0, 1);
+        rig_run(rig, 2500);
+        rig_start(rig, 2, NULL, true);
+        rig_connect(rig, 2, 0);
+        rig_connect(rig, 2, 1);
+        rig_connect(rig, 1, 2);
+        rig_run(rig, 6000);
+        g_assert_true(rig_serves(rig, 0) && rig_serves(rig, 1));
+        core_status(rig->nodes[2].core, &status);
+        g_assert_cmpint(status.state, ==, CORE_JOINING);
+        g_assert_true(g_str_has_prefix(status.reason, "refused"));
+        rig_free(rig);
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -145,5 +215,9 @@ int main(int argc, char **argv)
                         a_start_waits_for_a_longer_lease_of_its_predecessor);
         g_test_add_func("/unequal/lease/kept", the_longest_lease_is_kept_until_a_pause_is_over);
         g_test_add_func("/unequal/lease/clean", a_start_after_an_end_in_order_waits_for_no_lease);
+        g_test_add_func("/unequal/room/short",
+                        a_node_without_room_for_a_live_one_is_not_live_and_says_why);
+        g_test_add_func("/unequal/room/unreached", also_of_one_that_only_others_can_reach);
+        g_test_add_func("/unequal/room/full", a_full_mesh_goes_on_when_one_more_comes);
         return g_test_run();
 }

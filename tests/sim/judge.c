@@ -9,7 +9,8 @@
  * C2  A hit at t returns every version that was published one lease length before t, counted on the
  *     reader's clock; also when the publisher died at once. Exempt are versions published by a node
  *     that was at that time declared gone (or had left, or was never met) by the reader's meshd,
- *     and was so still when the read began: bounded regions do not promise those.
+ *     and was so still when the read began: bounded regions do not promise those. Nor what a node
+ *     published that is not LIVE and has no place in the reader's table: it waits in its log.
  * C3  A process never hits an older version than it has hit, stored, or announced itself (C4).
  * C13 While an intent is open that every node has confirmed, nobody serves its keys; a version that
  *     its owner commits meanwhile counts as acknowledged from the commit on, whatever becomes of
@@ -301,6 +302,8 @@ static void check_staleness(struct world *world, const struct sim_reader *reader
 
                 if (!is_unheld(reader, v) &&
                                 version->published_ns + lease_ns + CMI_NS_PER_US < world->now_ns &&
+                                !uneven_is_left_out(reader->app->node,
+                                                &world->nodes[version->origin]) &&
                                 reader->gone_ns[version->origin] > version->published_ns &&
                                 reader->page->gone_ns[version->origin] > version->published_ns) {
                         violation(world,

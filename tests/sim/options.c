@@ -113,7 +113,6 @@ void options_draw_uneven(struct options *options, struct random *random)
 {
         options->uneven_gone = (uint32_t)PICK(random, 0, 0, 3, 9);
         options->uneven_lease = (uint32_t)PICK(random, 0, 0, 0, 0, 2, 4);
-        options->uneven_room = 0;
         if (options->lease_ns < cmi_ms(400)) {
                 options->uneven_lease = 0;
         }
@@ -121,9 +120,6 @@ void options_draw_uneven(struct options *options, struct random *random)
                         options->latency_ns > options->lease_ns / options->uneven_lease / 20) {
                 options->latency_ns = options->lease_ns / options->uneven_lease / 20;
                 options->jitter_ns = options->latency_ns;
-        }
-        if (options->n_nodes < 3) {
-                options->uneven_room = 0;
         }
 }
 

@@ -107,6 +107,18 @@ void uneven_event(struct world *world)
                         EVENT_UNEVEN, 0, 0, NULL);
 }
 
+bool uneven_is_left_out(const struct node *node, const struct node *other)
+{
+        struct core_member member;
+
+        for (uint32_t i = 0; core_member(node->core, node_clock(node), i, &member) == 0; i++) {
+                if (cmi_id_equal(&member.id, &other->id)) {
+                        return false;
+                }
+        }
+        return !other->is_up || !audit_is_live(other);
+}
+
 void uneven_heal(struct node *node)
 {
         if (node->room > 0) {

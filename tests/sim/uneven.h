@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 struct act;
@@ -15,4 +16,6 @@ uint64_t uneven_gone_most_ns(const struct options *options); /* of all */
 void uneven_configure(struct node *node, const struct act *act);
 void uneven_keep_lease(struct node *node, uint64_t lease_ns); /* on the disk */
 void uneven_event(struct world *world);
+/* Has @node no room for @other, which is not LIVE? */
+bool uneven_is_left_out(const struct node *node, const struct node *other);
 void uneven_heal(struct node *node);
