@@ -16,7 +16,7 @@
 
 #define LARGE 200000
 #define CALL_MS 2000
-#define ATTEMPTS 8
+#define ATTEMPTS 2
 
 /* What the handle's allocator has given, and when it gives no more. */
 struct memory {
