@@ -78,8 +78,8 @@ def each_cause_of_forgetting_is_explained():
 
 def each_reason_of_a_lost_stream_is_explained():
     text = code('meshd/daemon.c')
-    text = function('tell_lost_stream', text) + function('tell_lost_intents', text)
-    texts = re.findall(r'(?:= |"error", )"([^"]+)"', text)
+    text = ''.join(function(name, text) for name in ('reason_of_file', 'tell_lost_stream', 'tell_lost_intents'))
+    texts = re.findall(r'(?:= |return |"error", |\? )"([^"]+)"', text)
     expect_equal(in_code(page_cells('The stream was lost', TROUBLE).replace('`error`', '')), sorted(texts))
 
 
