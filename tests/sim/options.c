@@ -111,7 +111,7 @@ void options_draw_more(struct options *options, struct random *random)
 
 void options_draw_uneven(struct options *options, struct random *random)
 {
-        options->uneven_gone = (uint32_t)PICK(random, 0, 0, 3, 9);
+        options->uneven_gone = (uint32_t)PICK(random, 0, 0, 0, 0, 0, 3, 9);
         options->uneven_lease = (uint32_t)PICK(random, 0, 0, 0, 0, 2, 4);
         if (options->lease_ns < cmi_ms(400)) {
                 options->uneven_lease = 0;

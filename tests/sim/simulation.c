@@ -53,7 +53,7 @@ static void draw_chances(struct world *world)
 
 static void set_up(struct world *world, uint64_t seed)
 {
-        struct random uneven = chance(seed, 61);
+        struct random uneven = chance(seed, 62);
 
         clean(world);
         world->seed = world->script ? world->script->seed : seed;
