@@ -84,6 +84,27 @@ void cmi_hello_write(struct cmi_writer *writer, const struct cmi_hello *hello)
         cmi_write_field_bool(writer, HELLO_HAS_NO_ROOM, hello->has_no_room);
 }
 
+static void read_hello_flag(struct cmi_reader *reader, uint64_t key, struct cmi_hello *hello)
+{
+        switch (key) {
+        case HELLO_WANTS_ANSWER:
+                hello->wants_answer = cmi_read_bool(reader);
+                break;
+        case HELLO_HAS_INTENTS:
+                hello->has_intents = cmi_read_bool(reader);
+                break;
+        case HELLO_WANTS_RESET:
+                hello->wants_reset = cmi_read_bool(reader);
+                break;
+        case HELLO_IS_LIVE:
+                hello->is_live = cmi_read_bool(reader);
+                break;
+        case HELLO_HAS_NO_ROOM:
+                hello->has_no_room = cmi_read_bool(reader);
+                break;
+        }
+}
+
 static void read_hello_field(struct cmi_reader *reader, uint64_t key, struct cmi_hello *hello)
 {
         switch (key) {
@@ -127,23 +148,15 @@ static void read_hello_field(struct cmi_reader *reader, uint64_t key, struct cmi
         case HELLO_MEMBERS:
                 hello->members = cmi_read_uint(reader, UINT64_MAX);
                 break;
-        case HELLO_WANTS_ANSWER:
-                hello->wants_answer = cmi_read_bool(reader);
-                break;
-        case HELLO_HAS_INTENTS:
-                hello->has_intents = cmi_read_bool(reader);
-                break;
-        case HELLO_WANTS_RESET:
-                hello->wants_reset = cmi_read_bool(reader);
-                break;
         case HELLO_GONE_MS:
                 hello->gone_ms = cmi_read_uint(reader, UINT64_MAX);
                 break;
+        case HELLO_WANTS_ANSWER:
+        case HELLO_HAS_INTENTS:
+        case HELLO_WANTS_RESET:
         case HELLO_IS_LIVE:
-                hello->is_live = cmi_read_bool(reader);
-                break;
         case HELLO_HAS_NO_ROOM:
-                hello->has_no_room = cmi_read_bool(reader);
+                read_hello_flag(reader, key, hello);
                 break;
         }
 }

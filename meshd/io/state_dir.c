@@ -326,7 +326,7 @@ int state_dir_store_incarnation(struct state_dir *dir, uint64_t incarnation)
 
 uint64_t state_dir_lease(const struct state_dir *dir)
 {
-        char text[FILE_MAX];
+        char text[FILE_MAX] = "";
         char *end;
         uint64_t lease_ms;
 

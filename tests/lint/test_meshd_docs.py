@@ -60,6 +60,7 @@ def each_reason_why_a_node_is_not_live_is_explained():
     reasons = re.findall(r'return "([^"]+)"', function('obstacle', text))
     reasons += re.findall(r'set_state\(core, now, CORE_JOINING, "([^"]+)"', text)
     reasons += [found + '...' for found in re.findall(r'core_text\(core->reason, "(refused: )"', code('meshd/core/refusal.c'))]
+    reasons += [found + '...' for found in re.findall(r'ROOM_REASON "([^:"]+: )', code('meshd/core/state.h'))]
     expect_equal(in_code(page_cells('This node is not live', TROUBLE)), sorted(set(reasons)))
 
 
