@@ -147,7 +147,8 @@ static int flush(struct work *work, enum cmi_wait wait)
 
 static int add(struct work *work, const char *data, size_t len)
 {
-        int status = len == 0 || len > CMI_KEY_MAX ? flush(work, CMI_WAIT_NODE) : 0;
+        size_t max = work->is_tags ? CMI_TAG_MAX : CMI_KEY_MAX;
+        int status = len == 0 || len > max ? flush(work, CMI_WAIT_NODE) : 0;
 
         status = status ? status : check_target(work, work->n_targets + 1, len);
         if (status != 0) {
