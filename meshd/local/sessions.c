@@ -17,7 +17,7 @@
 
 /* A SESSION whose blob has not come whole. */
 struct joined {
-        struct joined *previous, *next;
+        struct joined *next;
         struct guest *guest;
         uint64_t id;
         struct cmi_session_request request; /* its tag is ours, its blob is not used */
@@ -31,6 +31,7 @@ struct sessions {
         struct service *service;
         struct bridge bridge;
         struct guest *asking; /* whose request is with the plane just now */
+        bool is_partial;      /* and it is not done by being done here */
         int64_t outcome;      /* of what an operator has asked for */
         struct joined *joined;
         size_t joined_bytes;
@@ -89,8 +90,10 @@ static void on_answer(void *context, const struct plane_caller *caller,
                 return;
         }
         guest = find_guest(sessions, caller->client);
-
-        if (guest) {
+        if (guest && sessions->is_partial && answer->outcome == 0) {
+                refuse(sessions, guest, caller->id, CMI_E_UNCONFIRMED,
+                                "ended on this node; this version does not tell the others");
+        } else if (guest) {
                 send_answer(sessions, guest, caller->id, answer);
         }
 }
@@ -161,7 +164,8 @@ int sessions_new(struct sessions **ret_sessions, struct service *service)
         }
         sessions->service = service;
         sessions->bridge.core = service->core;
-        if (!service->state->is_temporary) {
+        /* An obituary ends as soon as it was heard, and with it all that it had taken. */
+        if (!service->state->is_temporary && !service->config->is_obituary) {
                 r = make_plane(sessions);
         }
         if (r < 0) {
@@ -174,14 +178,12 @@ int sessions_new(struct sessions **ret_sessions, struct service *service)
 
 static void drop(struct sessions *sessions, struct joined *joined)
 {
-        if (joined->previous) {
-                joined->previous->next = joined->next;
-        } else {
-                sessions->joined = joined->next;
+        struct joined **at = &sessions->joined;
+
+        while (*at != joined) {
+                at = &(*at)->next;
         }
-        if (joined->next) {
-                joined->next->previous = joined->previous;
-        }
+        *at = joined->next;
         sessions->joined_bytes -= joined->request.blob_len;
         joined->guest->n_joined--;
         joined->guest->joined_bytes -= joined->request.blob_len;
@@ -219,6 +221,7 @@ static void hand_over(struct sessions *sessions, struct guest *guest, uint64_t i
         sessions->asking = guest;
         r = plane_request(sessions->bridge.plane, clock_now(), &caller, request, blob);
         sessions->asking = NULL;
+        sessions->is_partial = false;
         if (r != 0) {
                 refuse(sessions, guest, id, r, "too many requests of sessions wait");
         }
@@ -285,9 +288,6 @@ static void join(struct sessions *sessions, struct guest *guest, uint64_t id,
         memcpy(joined->bytes, request->blob.data, request->blob.len);
         joined->n_bytes = request->blob.len;
         joined->next = sessions->joined;
-        if (joined->next) {
-                joined->next->previous = joined;
-        }
         sessions->joined = joined;
         sessions->joined_bytes += request->blob_len;
         guest->n_joined++;
@@ -310,6 +310,33 @@ static const char *find_fault(const struct cmi_session_request *request, int *re
         return NULL;
 }
 
+/* Each node holds its own sessions: what this one does not know may live on another one. */
+static bool is_elsewhere(const struct sessions *sessions, const struct cmi_session_request *request,
+                const struct core_status *status)
+{
+        struct plane_entry entry;
+
+        return request->verb == CMI_SESSION_DESTROY && status->n_members > 0 &&
+               plane_find(sessions->bridge.plane, clock_now(), &request->key, &entry) != 0;
+}
+
+/* Return: why this node cannot say that it is ended; NULL: it can, or is_partial says how far. */
+static const char *find_doubt(struct sessions *sessions, const struct cmi_session_request *request)
+{
+        bool is_of_all = request->verb == CMI_SESSION_DESTROY_PRINCIPAL;
+        struct core_status status;
+
+        core_status(sessions->service->core, &status);
+        sessions->is_partial = is_of_all && status.n_members > 0;
+        if (is_of_all && status.state != CORE_LIVE) {
+                return "this node is not live";
+        }
+        return is_elsewhere(sessions, request, &status)
+                               ? "this node does not know it, and other nodes are not asked in "
+                                 "this version"
+                               : NULL;
+}
+
 int sessions_ask(struct sessions *sessions, struct guest *guest, const struct cmi_local_head *head)
 {
         struct cmi_session_request request;
@@ -327,6 +354,11 @@ int sessions_ask(struct sessions *sessions, struct guest *guest, const struct cm
         why = find_fault(&request, &outcome);
         if (why) {
                 refuse(sessions, guest, head->id, outcome, why);
+                return 0;
+        }
+        why = find_doubt(sessions, &request);
+        if (why) {
+                refuse(sessions, guest, head->id, CMI_E_UNCONFIRMED, why);
                 return 0;
         }
         request.space = make_space(&request.space, guest->client->uid);

@@ -4,7 +4,7 @@
  * key ring is SOCKET.keys, made by the first one. One command a line, one answer a line:
  *
  *   state                            mode=
- *   create DATA [PRINCIPAL]          rc= id=
+ *   create DATA [PRINCIPAL [TAG]]    rc= id=
  *   get ID                           rc= len= data=
  *   save ID DATA                     rc= data=       over what a get says now
  *   hold ID | commit DATA            rc= data=       a get; and a save over what it said
@@ -32,11 +32,13 @@ static void tell(int rc, const struct cm_session *session)
                         session->data ? (const char *)session->data : "");
 }
 
-static void do_create(const char *data, const char *principal)
+static void do_create(const char *data, const char *principal, const char *tag)
 {
         const struct cm_session_create_options options = {.size = sizeof(options),
                         .principal = principal,
-                        .principal_len = principal ? strlen(principal) : 0};
+                        .principal_len = principal ? strlen(principal) : 0,
+                        .tag = tag,
+                        .tag_len = tag ? strlen(tag) : 0};
         char id[CM_SESSION_ID_SIZE] = "-";
         int rc = cm_session_create(space, data, strlen(data), &options, id, NULL);
 
@@ -159,7 +161,7 @@ static void run(char *line)
         if (n == 1 && strcmp(words[0], "state") == 0) {
                 do_state();
         } else if (n >= 2 && strcmp(words[0], "create") == 0) {
-                do_create(words[1], words[2]);
+                do_create(words[1], words[2], words[3]);
         } else if (n == 2 && strcmp(words[0], "get") == 0) {
                 do_get(words[1]);
         } else if (n == 3 && strcmp(words[0], "save") == 0) {

@@ -51,6 +51,19 @@ static void hello_misses_hits_and_misses_again(gconstpointer has_meshd)
                         "miss: loading\n");
 }
 
+static void a_session_is_made_changed_and_ended(void)
+{
+        g_autofree char *output = NULL;
+        g_autofree char *keys = g_strdup_printf("%s.keys", node.socket);
+        g_autofree char *name = g_strdup_printf("login' '%s", keys);
+        int status;
+
+        output = run(name, node.socket, NULL, &status);
+        g_assert_cmpint(status, ==, 0);
+        g_assert_cmpstr(output, ==, "log in first\ncart: cart: book pen\nlog in first\n");
+        unlink(keys);
+}
+
 static void a_tag_and_a_batch_end_what_was_made_of_the_changed_rows(gconstpointer has_meshd)
 {
         g_autofree char *output = NULL;
@@ -162,6 +175,7 @@ int main(int argc, char **argv)
         g_test_add_data_func("/examples/threads/meshd", "", threads_see_nothing_stale);
         g_test_add_func("/examples/herd",
                         a_herd_costs_few_queries_and_an_outage_leaves_the_last_values);
+        g_test_add_func("/examples/login", a_session_is_made_changed_and_ended);
         g_test_add_func("/examples/prefork", forked_workers_invalidate_for_each_other);
         g_test_add_func("/examples/epoll_loop", the_loop_tells_events_and_invalidates);
         g_test_add_func("/examples/half_way", a_write_that_dies_half_way_is_healed);
