@@ -104,13 +104,14 @@ static int send_batch(struct work *work, enum cmi_wait wait)
 static int publish(struct work *work, enum cmi_wait wait)
 {
         struct call *call = work->call;
+        bool is_feed = arguments_has(call->arguments, "stdin");
         int status;
 
-        if (arguments_has(call->arguments, "stdin")) {
+        if (is_feed) {
                 call_renew(call);
         }
         status = send_batch(work, wait);
-        if (status == STATUS_UNREACHABLE && work->n_operations > 0) {
+        if (status == STATUS_UNREACHABLE && is_feed) {
                 call->channel = channel_close(call->channel);
                 status = call_open_patiently(call);
                 status = status ? status : send_batch(work, wait);

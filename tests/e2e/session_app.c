@@ -144,9 +144,11 @@ static void do_principal(const char *name)
 
 static void do_state(void)
 {
-        struct cm_state state;
-        int rc = cm_state(cm, &state);
+        struct cm_state state = {0};
+        int rc;
 
+        cm_dispatch(cm); /* nobody else connects for an app that only asks */
+        rc = cm_state(cm, &state);
         printf("rc=%d mode=%s\n", rc, state.mode == CM_LIVE ? "live" : "other");
 }
 

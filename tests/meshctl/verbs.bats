@@ -56,7 +56,8 @@ load fake
         exec 7>"$BATS_TEST_TMPDIR/feed"
         echo one >&7
         until_asked 'key=one'
-        kill "${pids[-1]}"
+        # also right between the question and its answer
+        kill -9 "${pids[-1]}"
         rm -f "$socket"
         fake <<<'{"publish": {"outcome": 0}}'
         echo two >&7
