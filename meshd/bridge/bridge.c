@@ -18,7 +18,7 @@ static uint64_t token(void *context)
 {
         const struct bridge *bridge = context;
 
-        return is_live(context) ? core_apply_seq(bridge->core) : 0;
+        return is_live(context) ? atomic_load(&bridge->page.page->apply_seq) : 0;
 }
 
 struct plane_view bridge_view(struct bridge *bridge)
@@ -26,13 +26,22 @@ struct plane_view bridge_view(struct bridge *bridge)
         return (struct plane_view){.context = bridge, .is_live = is_live, .token = token};
 }
 
+/* What processes of this node keep is stamped without an operation, since only they keep any. All
+ * of them: by their region, if any app has it open. */
 uint64_t bridge_stamp(void *context, const struct cmi_id *key)
 {
         const struct bridge *bridge = context;
+        struct cmi_slice all = cmi_slice(CMI_SESSION_REGION, strlen(CMI_SESSION_REGION));
+        uint64_t seq = cmi_page_begin(&bridge->page);
+        uint32_t region;
 
-        return key ? core_stamp_session(bridge->core, key)
-                   : core_stamp_region(bridge->core,
-                                     cmi_slice(CMI_SESSION_REGION, strlen(CMI_SESSION_REGION)));
+        if (key) {
+                cmi_page_stamp_session(&bridge->page, key->bytes, seq);
+        } else if (core_region_find(bridge->core, all, &region) == 0) {
+                cmi_page_stamp_region(&bridge->page, region, seq);
+        }
+        cmi_page_publish(&bridge->page, seq);
+        return seq;
 }
 
 void bridge_event(struct bridge *bridge, const struct core_event *event)

@@ -10,11 +10,14 @@
  */
 #include "meshd/core/core.h"
 #include "meshd/session/plane.h"
+#include "wire/page.h"
 
 struct bridge {
-        struct core *core;   /* borrowed */
-        struct plane *plane; /* borrowed; NULL until it was made, with bridge_view() */
-        bool is_changed;     /* the plane is to be told */
+        struct core *core; /* borrowed */
+        struct cmi_page_view
+                        page; /* the core's own: sessions are stamped in it, in the same thread */
+        struct plane *plane;  /* borrowed; NULL until it was made, with bridge_view() */
+        bool is_changed;      /* the plane is to be told */
 };
 
 /* For core_sink.event: notes what the plane has to know. */
@@ -24,6 +27,6 @@ void bridge_event(struct bridge *bridge, const struct core_event *event);
 void bridge_tick(struct bridge *bridge, struct cmi_time now);
 
 /* plane_view and plane_sink.stamp of a plane whose core this is; context is the bridge, of which
- * only core needs to be set then. */
+ * only core and page need to be set then. */
 struct plane_view bridge_view(struct bridge *bridge);
 uint64_t bridge_stamp(void *context, const struct cmi_id *key);

@@ -67,32 +67,6 @@ void apply_forget(struct core *core, const struct member *member, const char *re
         core_emit(core, CORE_EVENT_FORGOT, member, reason);
 }
 
-uint64_t core_stamp_session(struct core *core, const struct cmi_id *key)
-{
-        uint64_t seq = cmi_page_begin(&core->page);
-
-        cmi_page_stamp_session(&core->page, key->bytes, seq);
-        cmi_page_publish(&core->page, seq);
-        return seq;
-}
-
-uint64_t core_stamp_region(struct core *core, struct cmi_slice name)
-{
-        uint32_t region = region_find(core, name);
-        uint64_t seq = cmi_page_begin(&core->page);
-
-        if (region != NONE) {
-                cmi_page_stamp_region(&core->page, region, seq);
-        }
-        cmi_page_publish(&core->page, seq);
-        return seq;
-}
-
-uint64_t core_apply_seq(const struct core *core)
-{
-        return atomic_load(&core->page.page->apply_seq);
-}
-
 static void apply_invalidate(struct core *core, const struct cmi_op *op)
 {
         uint32_t region = region_find(core, op->region);

@@ -310,28 +310,6 @@ bool core_region_differs(const struct core *core, uint32_t index, uint32_t *curs
 /* What the page says at that index, see cmi_page_owner(). */
 uint64_t core_region_owner(const struct core *core, uint32_t index);
 
-/* Sessions: what processes of this node keep of them is stamped without an operation, since only
- * they keep any. */
-
-/**
- * core_stamp_session() - what is kept of one session is dead from now on
- * @key: of the session
- *
- * Return: the apply_seq of the stamp.
- */
-uint64_t core_stamp_session(struct core *core, const struct cmi_id *key);
-
-/**
- * core_stamp_region() - what is kept of a whole region is dead from now on
- * @name: of the region; one that nobody has open has nothing to stamp
- *
- * Return: the apply_seq, raised in any case.
- */
-uint64_t core_stamp_region(struct core *core, struct cmi_slice name);
-
-/* apply_seq of the own page: a token of now. */
-uint64_t core_apply_seq(const struct core *core);
-
 /* Queries between nodes */
 
 /**

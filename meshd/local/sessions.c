@@ -164,6 +164,7 @@ int sessions_new(struct sessions **ret_sessions, struct service *service)
         }
         sessions->service = service;
         sessions->bridge.core = service->core;
+        sessions->bridge.page = cmi_page_view(service->page->page);
         /* An obituary ends as soon as it was heard, and with it all that it had taken. */
         if (!service->state->is_temporary && !service->config->is_obituary) {
                 r = make_plane(sessions);

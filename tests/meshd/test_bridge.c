@@ -24,11 +24,12 @@ static void a_stamp_kills_what_was_kept_of_the_session_before(void)
 
         rig_start(rig, 0, NULL, true);
         bridge.core = rig->nodes[0].core;
-        token = core_apply_seq(bridge.core);
+        bridge.page = cmi_page_view(rig->nodes[0].page);
+        token = bridge.page.page->apply_seq;
         seq = bridge_stamp(&bridge, &key);
         g_assert_cmpuint(seq, >, token);
         g_assert_cmpuint(session_stamp(rig), ==, seq);
-        g_assert_cmpuint(core_apply_seq(bridge.core), ==, seq);
+        g_assert_cmpuint(bridge.page.page->apply_seq, ==, seq);
         rig_free(rig);
 }
 
@@ -41,6 +42,7 @@ static void a_stamp_of_all_is_one_of_the_region(void)
 
         rig_start(rig, 0, NULL, true);
         bridge.core = rig->nodes[0].core;
+        bridge.page = cmi_page_view(rig->nodes[0].page);
         /* No process keeps any. */
         g_assert_cmpuint(bridge_stamp(&bridge, NULL), >, 0);
         g_assert_cmpint(core_region(bridge.core, cmi_slice_str(CMI_SESSION_REGION), &index), ==, 0);
@@ -58,12 +60,13 @@ static void nothing_may_be_kept_before_the_node_serves(void)
 
         rig_start(rig, 0, NULL, true);
         bridge.core = rig->nodes[0].core;
+        bridge.page = cmi_page_view(rig->nodes[0].page);
         bridge_stamp(&bridge, &key);
         g_assert_false(view.is_live(view.context));
         g_assert_cmpuint(view.token(view.context), ==, 0);
         rig_run(rig, 20000);
         g_assert_true(view.is_live(view.context));
-        g_assert_cmpuint(view.token(view.context), ==, core_apply_seq(bridge.core));
+        g_assert_cmpuint(view.token(view.context), ==, bridge.page.page->apply_seq);
         rig_free(rig);
 }
 
