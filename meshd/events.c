@@ -39,6 +39,14 @@ static void log_widened(const struct core_event *event)
                                       "its hold_ms is over"));
 }
 
+static void log_member(const struct core_event *event)
+{
+        logger(member_level(event->to), "peer.state", L_TEXT("peer", event->name),
+                        L_ID("id", &event->id), L_TEXT("from", core_member_state_text(event->from)),
+                        L_TEXT("to", core_member_state_text(event->to)),
+                        L_TEXT("msg", event->text));
+}
+
 void events_log(const struct core_event *event)
 {
         switch (event->kind) {
@@ -47,11 +55,7 @@ void events_log(const struct core_event *event)
                                 L_TEXT("msg", event->text[0] ? event->text : "live"));
                 return;
         case CORE_EVENT_MEMBER:
-                logger(member_level(event->to), "peer.state", L_TEXT("peer", event->name),
-                                L_ID("id", &event->id),
-                                L_TEXT("from", core_member_state_text(event->from)),
-                                L_TEXT("to", core_member_state_text(event->to)),
-                                L_TEXT("msg", event->text));
+                log_member(event);
                 return;
         case CORE_EVENT_FORGOT:
                 log_about(LOGGER_INFO, "cache.forgotten", event);
