@@ -25,13 +25,13 @@ def member(node):
 class Place:
     """One node and two apps for all cases that do them no harm."""
     mesh = None
+    apps = ()
 
     @classmethod
     def pair(cls):
-        if not cls.mesh.nodes:
-            node, = cls.mesh.start(1)
-            cls.apps = member(node), member(node)
-        return (cls.mesh.nodes[0], *cls.apps)
+        node, = cls.mesh.nodes or cls.mesh.start(1)
+        cls.apps = cls.apps or (member(node), member(node))
+        return (node, *cls.apps)
 
 
 def a_session_is_of_all_processes_and_outlives_them():

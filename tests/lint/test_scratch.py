@@ -12,13 +12,21 @@ from tap import expect, expect_equal, run
 
 DEADLINE_S = 30
 OLD_S = 3600
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 WAIT = 'scratch_start bash -c "echo >$TMPDIR/file; echo \\$\\$; sleep 1000"; wait'
 
 
+def heed_signals():
+    for number in ENDING:
+        signal.signal(number, signal.SIG_DFL)
+
+
 def start(base, script):
-    """A run in its own group of processes, with all that is temporary below base; it may say something in a line."""
+    """A run in its own group of processes, with all that is temporary below base; it may say something in a line. Its signals
+    are not ignored: a shell cannot trap what it was started without, as by nohup."""
     return subprocess.Popen(['bash', '-c', f'set -euo pipefail; . tests/scratch.sh; scratch_begin; {script}'], cwd=tree.ROOT,
-                            env={**os.environ, 'TMPDIR': base}, stdout=subprocess.PIPE, text=True, start_new_session=True)
+                            env={**os.environ, 'TMPDIR': base}, stdout=subprocess.PIPE, text=True, start_new_session=True,
+                            preexec_fn=heed_signals)
 
 
 def end(process):
@@ -51,7 +59,7 @@ def a_run_leaves_nothing_and_keeps_its_status():
 
 
 def a_run_that_is_ended_ends_its_jobs_and_leaves_nothing():
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in ENDING:
         with place() as base:
             process = start(base, WAIT)
             job = int(process.stdout.readline())
