@@ -4,30 +4,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-static void *rig_alloc(void *context, size_t size)
-{
-        struct plane_rig *rig = context;
-
-        rig->n_allocs++;
-        if (rig->fail_at != 0 && (rig->n_allocs == rig->fail_at ||
-                                                 (rig->fail_on && rig->n_allocs > rig->fail_at))) {
-                return NULL;
-        }
-        rig->n_blocks++;
-        rig->n_bytes += size;
-        return malloc(size);
-}
-
-static void rig_free(void *context, void *memory, size_t size)
-{
-        struct plane_rig *rig = context;
-
-        assert(rig->n_blocks > 0 && rig->n_bytes >= size);
-        rig->n_blocks--;
-        rig->n_bytes -= size;
-        free(memory);
-}
-
 static void note(struct plane_rig *rig, const struct plane_act *act)
 {
         if (rig->n_acts < PLANE_RIG_ACTS_MAX) {
@@ -118,7 +94,7 @@ void plane_rig_init(struct plane_rig *rig)
 
 int plane_rig_start(struct plane_rig *rig)
 {
-        const struct store_memory memory = {rig, rig_alloc, rig_free};
+        const struct store_memory memory = {&rig->memory, counted_alloc, counted_free};
         const struct plane_sink sink = {rig, on_answer, on_stamp, on_event};
         const struct plane_view view = {rig, is_live, token};
 
@@ -138,7 +114,7 @@ void plane_rig_open(struct plane_rig *rig)
 void plane_rig_close(struct plane_rig *rig)
 {
         rig->plane = plane_free(rig->plane);
-        assert(rig->n_blocks == 0 && rig->n_bytes == 0);
+        assert(rig->memory.n_blocks == 0 && rig->memory.n_bytes == 0);
         free(rig->blob);
         rig->blob = NULL;
 }

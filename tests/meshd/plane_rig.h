@@ -5,6 +5,7 @@
  * down in the order in which it came.
  */
 #include "meshd/session/plane.h"
+#include "tests/meshd/counted.h"
 
 #define PLANE_RIG_START_MS UINT64_C(1700000000000)
 #define PLANE_RIG_ACTS_MAX 8192
@@ -31,9 +32,7 @@ struct plane_rig {
         bool is_live;
         bool is_pageless; /* nothing may be kept */
         uint64_t apply_seq;
-        uint64_t n_allocs, n_blocks, n_bytes;
-        uint64_t fail_at;                        /* the n-th allocation fails; 0: none */
-        bool fail_on;                            /* and all after it */
+        struct counted memory;
         void (*on_token)(struct plane_rig *rig); /* NULL, or called when the plane asks for it */
         void (*on_answer)(struct plane_rig *rig, const struct plane_caller *caller,
                         const struct cmi_session_answer *answer);

@@ -39,7 +39,8 @@ static void play_room(struct play *play)
                 rig_end(rig, &session, CMI_TOMBSTONE_DESTROY);
         }
         play_require(play,
-                        rig->n_bytes <= options.key_bytes + store_status(rig->store, rig->now)
+                        rig->memory.n_bytes <=
+                                        options.key_bytes + store_status(rig->store, rig->now)
                                                                             .fixed_bytes,
                         "a budget was exceeded");
         for (int round = 0; round < 2; round++) {

@@ -2,33 +2,8 @@
 #include "tests/meshd/store_rig.h"
 
 #include <assert.h>
-#include <stdlib.h>
 
 static uint8_t blob_bytes[CMI_SESSION_BLOB_MAX];
-
-static void *rig_alloc(void *context, size_t size)
-{
-        struct store_rig *rig = context;
-
-        rig->n_allocs++;
-        if (rig->fail_at != 0 && (rig->n_allocs == rig->fail_at ||
-                                                 (rig->fail_on && rig->n_allocs > rig->fail_at))) {
-                return NULL;
-        }
-        rig->n_blocks++;
-        rig->n_bytes += size;
-        return malloc(size);
-}
-
-static void rig_free(void *context, void *memory, size_t size)
-{
-        struct store_rig *rig = context;
-
-        assert(rig->n_blocks > 0 && rig->n_bytes >= size);
-        rig->n_blocks--;
-        rig->n_bytes -= size;
-        free(memory);
-}
 
 static void on_gone(void *context, const struct cmi_session *session, enum store_gone why)
 {
@@ -56,7 +31,7 @@ static void on_conflict(void *context, const struct cmi_session *winner,
 struct store_options rig_options(struct store_rig *rig)
 {
         return (struct store_options){
-                        .memory = {rig, rig_alloc, rig_free},
+                        .memory = {&rig->memory, counted_alloc, counted_free},
                         .sink = {rig, on_gone, on_conflict},
                         .record_bytes = 4u << 20,
                         .key_bytes = 1u << 20,
@@ -84,7 +59,7 @@ void rig_open(struct store_rig *rig)
 void rig_close(struct store_rig *rig)
 {
         rig->store = store_free(rig->store);
-        assert(rig->n_blocks == 0 && rig->n_bytes == 0);
+        assert(rig->memory.n_blocks == 0 && rig->memory.n_bytes == 0);
 }
 
 void rig_pass(struct store_rig *rig, uint64_t ms)

@@ -5,6 +5,7 @@
  * sessions, tombstones and counts that tests put into it.
  */
 #include "meshd/session/store.h"
+#include "tests/meshd/counted.h"
 
 #define RIG_START_MS UINT64_C(1700000000000)
 #define RIG_HOUR_MS UINT64_C(3600000)
@@ -14,11 +15,7 @@
 struct store_rig {
         struct store *store;
         struct cmi_time now;
-        uint64_t n_allocs; /* asked for */
-        uint64_t fail_at;  /* the number of one that gets nothing; 0: none */
-        bool fail_on;      /* and all after it */
-        uint64_t n_blocks; /* that are out */
-        uint64_t n_bytes;
+        struct counted memory;
         struct store_result result; /* of the last change */
         uint32_t n_gone;
         enum store_gone gone_why;

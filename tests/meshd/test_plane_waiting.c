@@ -424,14 +424,14 @@ static void lack_memory(bool is_for_ever)
                 int r;
 
                 plane_rig_init(&rig);
-                rig.fail_at = at;
-                rig.fail_on = is_for_ever;
+                rig.memory.fail_at = at;
+                rig.memory.fail_on = is_for_ever;
                 r = plane_rig_start(&rig);
                 if (r == 0) {
                         do_all();
-                        rig.fail_at = 0;
+                        rig.memory.fail_at = 0;
                         g_assert_cmpint(CREATE(9, "room again"), ==, 0);
-                        n_allocs = rig.n_allocs < at ? 0 : n_allocs;
+                        n_allocs = rig.memory.n_allocs < at ? 0 : n_allocs;
                 } else {
                         g_assert_cmpint(r, ==, -ENOMEM);
                 }
@@ -453,7 +453,7 @@ static void without_memory_nobody_waits(void)
 {
         BEGIN;
         live(false);
-        rig.fail_at = rig.n_allocs + 1;
+        rig.memory.fail_at = rig.memory.n_allocs + 1;
         g_assert_cmpint(send_create(1, 1, "one"), ==, CMI_E_BUSY);
         g_assert_cmpint(send_create(1, 1, "one"), ==, 0);
         END;

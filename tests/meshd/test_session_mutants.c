@@ -1,14 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Plants each bug of meshd/session/mutant.h, and wants it found by random plays: plays that find
- * nothing prove nothing. The program's arguments are the names that the build knows, so that none
- * is left out of either list.
- */
+/* Each bug of meshd/session/mutant.h is found by the store's plays. */
 #include "meshd/session/mutant.h"
+#include "tests/meshd/mutant_suite.h"
 #include "tests/meshd/store_play.h"
-#include "tests/wire/bytes.h"
-
-#define PLAYS_MAX 800
 
 enum session_mutant session_mutant_chosen;
 enum mutant mutant_chosen;
@@ -19,47 +13,21 @@ static const char *const names[] = {
 #undef MUTANT_NAME
 };
 
-static void is_found(gconstpointer data)
+static void choose(unsigned bug)
 {
-        uint64_t seed = (uint64_t)test_seed() * 8;
-        const char *broken = NULL;
-        uint64_t n = 0;
-
-        session_mutant_chosen = (enum session_mutant)GPOINTER_TO_UINT(data);
-        while (!broken && n < PLAYS_MAX) {
-                broken = store_play(seed + n++);
-        }
-        session_mutant_chosen = SESSION_MUTANT_NONE;
-        g_test_message("play %" G_GUINT64_FORMAT ": %s", n, broken ? broken : "not found");
-        g_assert_nonnull(broken);
-}
-
-static void nothing_is_found_without_one(void)
-{
-        uint64_t seed = (uint64_t)test_seed() * 8;
-
-        for (uint64_t i = 0; i < 40; i++) {
-                g_assert_cmpstr(store_play(seed + i), ==, NULL);
-        }
+        session_mutant_chosen = (enum session_mutant)bug;
 }
 
 int main(int argc, char **argv)
 {
-        g_test_init(&argc, &argv, NULL);
-        g_test_set_nonfatal_assertions();
-        g_assert_cmpint(argc, ==, G_N_ELEMENTS(names));
-        for (guint i = 1; i < G_N_ELEMENTS(names); i++) {
-                g_autofree char *name = g_ascii_strdown(names[i], -1);
-                g_autofree char *path = g_strdup_printf("/session_mutants/%s_is_found", name);
-                gboolean is_known = FALSE;
+        const struct mutant_suite suite = {
+                        .name = "session_mutants",
+                        .names = names,
+                        .n_names = sizeof(names) / sizeof(names[0]),
+                        .choose = choose,
+                        .play = store_play,
+                        .plays_max = 800,
+        };
 
-                for (int k = 1; k < argc; k++) {
-                        is_known |= strcmp(argv[k], name) == 0;
-                }
-                g_assert_true(is_known);
-                g_test_add_data_func(path, GUINT_TO_POINTER(i), is_found);
-        }
-        g_test_add_func("/session_mutants/nothing_is_found_without_one",
-                        nothing_is_found_without_one);
-        return g_test_run();
+        return mutant_suite_run(&suite, argc, argv);
 }

@@ -232,9 +232,9 @@ static void a_takeover_needs_no_new_version_and_no_second_blob(void)
         BEGIN;
         rig_copy(&rig, &s);
         taken.holder = rig_holder(7, 2);
-        n_allocs = rig.n_allocs;
+        n_allocs = rig.memory.n_allocs;
         g_assert_cmpint(rig_bare(&rig, &taken), ==, STORE_STORED);
-        g_assert_cmpuint(rig.n_allocs, ==, n_allocs);
+        g_assert_cmpuint(rig.memory.n_allocs, ==, n_allocs);
         g_assert_cmpint(rig_copy(&rig, &s), ==, STORE_SAME);
         g_assert_cmpint(rig_get(&rig, 1).holder.node.bytes[0], ==, 7);
         g_assert_cmpuint(rig_get(&rig, 1).holder.no, ==, 2);

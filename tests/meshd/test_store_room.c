@@ -82,8 +82,8 @@ static void a_session_always_has_room_for_its_own_tombstone(void)
         g_assert_cmpint(r, ==, STORE_FULL_KEYS);
         s = rig_session(n, 1, 1); /* there is a reserve for what others destroy */
         g_assert_cmpint(rig_end(&rig, &s, CMI_TOMBSTONE_DESTROY), ==, STORE_STORED);
-        rig.fail_at = rig.n_allocs + 1;
-        rig.fail_on = true;
+        rig.memory.fail_at = rig.memory.n_allocs + 1;
+        rig.memory.fail_on = true;
         for (uint32_t i = 0; i < n - 1; i++) {
                 s = rig_session(i, 1, 1);
                 g_assert_cmpint(rig_end(&rig, &s, CMI_TOMBSTONE_DESTROY), ==, STORE_STORED);
@@ -300,7 +300,7 @@ static void budgets_that_cannot_work_are_refused(void)
         options = rig_options(&rig);
         options.key_bytes = STORE_MEMORY_MIN - 1;
         g_assert_cmpint(rig_open_with(&rig, &options), ==, -EINVAL);
-        g_assert_cmpuint(rig.n_allocs, ==, 0);
+        g_assert_cmpuint(rig.memory.n_allocs, ==, 0);
 }
 
 /* Memory that is not there */
@@ -352,18 +352,19 @@ static void the_nth_allocation_fails_and_nothing_is_lost_or_comes_back(void)
                         struct store_options options;
                         int r;
 
-                        rig = (struct store_rig){.fail_at = at, .fail_on = fails_on != 0};
+                        rig = (struct store_rig){
+                                        .memory = {.fail_at = at, .fail_on = fails_on != 0}};
                         options = rig_options(&rig);
                         r = rig_open_with(&rig, &options);
                         if (r != 0) {
                                 g_assert_cmpint(r, ==, -ENOMEM);
-                                g_assert_cmpuint(rig.n_blocks, ==, 0);
+                                g_assert_cmpuint(rig.memory.n_blocks, ==, 0);
                                 n_all = at + 1;
                                 continue;
                         }
                         play_changes();
-                        n_all = rig.n_allocs;
-                        rig.fail_at = 0;
+                        n_all = rig.memory.n_allocs;
+                        rig.memory.fail_at = 0;
                         check_changes();
                         END;
                 }
