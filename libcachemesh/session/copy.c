@@ -26,7 +26,7 @@ int cmi_session_check_held(const struct cm_session *session)
 void cmi_session_show(struct cm_session *session, struct cm_session_space *space,
                 struct cm_value *value, uint64_t n_copies)
 {
-        const struct cmi_head *head = value->data;
+        const struct cmi_copy_head *head = value->data;
 
         cm_session_release(session);
         session->data = head + 1;
@@ -61,7 +61,7 @@ void cm_session_release(struct cm_session *session)
         session->size = size;
 }
 
-int cmi_session_keep(struct cm_session_space *space, const struct cmi_head *head,
+int cmi_session_keep(struct cm_session_space *space, const struct cmi_copy_head *head,
                 struct cm_token token, struct cmi_slice data, uint64_t n_copies,
                 struct cm_session *ret_session)
 {
@@ -105,7 +105,7 @@ void cmi_session_set_told(struct cm_session_space *space, const struct cmi_id *k
 }
 
 /* One that meshd cannot be told now is told by a use an eighth of the interval later. */
-void cmi_session_tell_used(struct cm_session_space *space, const struct cmi_head *head)
+void cmi_session_tell_used(struct cm_session_space *space, const struct cmi_copy_head *head)
 {
         uint64_t interval_ms = cmi_session_touch_interval_ms(head->idle_ttl_ms);
         uint64_t now_ms = cmi_session_clock_ms(CLOCK_MONOTONIC_COARSE);

@@ -6,7 +6,7 @@ union words {
         uint64_t words[CMI_MEMO_WORDS];
         struct {
                 char id[CMI_SESSION_ID_CHARS];
-                struct cmi_keys keys;
+                struct cmi_lookup keys;
         } named;
 };
 
@@ -23,7 +23,7 @@ static size_t slot_of(const char *id)
 
 /* Each word is read after the version before it and before the one after it, by the order of
  * acquiring loads; writers release in the same order. */
-bool cmi_memo_find(const struct cmi_memo *memo, const char *id, struct cmi_keys *ret_keys)
+bool cmi_memo_find(const struct cmi_memo *memo, const char *id, struct cmi_lookup *ret_keys)
 {
         size_t number = slot_of(id);
         uint64_t version = atomic_load_explicit(&memo->slots[number].version, memory_order_acquire);
@@ -48,7 +48,7 @@ bool cmi_memo_find(const struct cmi_memo *memo, const char *id, struct cmi_keys 
         return true;
 }
 
-void cmi_memo_set(struct cmi_memo *memo, const char *id, const struct cmi_keys *keys)
+void cmi_memo_set(struct cmi_memo *memo, const char *id, const struct cmi_lookup *keys)
 {
         size_t number = slot_of(id);
         _Atomic uint64_t *version = &memo->slots[number].version;

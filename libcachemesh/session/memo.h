@@ -16,7 +16,7 @@
 #define CMI_MEMO_WORDS (CMI_MEMO_ID_WORDS + CMI_INDEX_KEYS_MAX * CMI_ID_SIZE / 8)
 
 /* By the used index key, then by the other. */
-struct cmi_keys {
+struct cmi_lookup {
         struct cmi_id keys[CMI_INDEX_KEYS_MAX];
 };
 
@@ -28,5 +28,5 @@ struct cmi_memo {
 };
 
 /* @id: CMI_SESSION_ID_CHARS characters. Return: whether @ret_keys was found. */
-bool cmi_memo_find(const struct cmi_memo *memo, const char *id, struct cmi_keys *ret_keys);
-void cmi_memo_set(struct cmi_memo *memo, const char *id, const struct cmi_keys *keys);
+bool cmi_memo_find(const struct cmi_memo *memo, const char *id, struct cmi_lookup *ret_keys);
+void cmi_memo_set(struct cmi_memo *memo, const char *id, const struct cmi_lookup *keys);

@@ -147,7 +147,7 @@ void cmi_reply_clear(struct cmi_reply *reply)
         cmi_ext_answer_clear(&reply->raw);
 }
 
-int cmi_session_tell(struct cm_session_space *space, const struct cmi_head *head)
+int cmi_session_tell(struct cm_session_space *space, const struct cmi_copy_head *head)
 {
         struct cmi_session_request request = {
                         .verb = CMI_SESSION_TOUCH,
@@ -163,10 +163,10 @@ int cmi_session_tell(struct cm_session_space *space, const struct cmi_head *head
                                 : cmi_ext_tell(space->cm, cmi_slice(fields, writer.len));
 }
 
-struct cmi_head cmi_session_head_of(
+struct cmi_copy_head cmi_session_head_of(
                 const struct cmi_id *key, const struct cmi_session_answer *answer)
 {
-        struct cmi_head head = {
+        struct cmi_copy_head head = {
                         .key = *key,
                         .version = answer->version,
                         .holder = answer->holder,
@@ -214,7 +214,7 @@ int cmi_session_take(struct cm_session_space *space, const struct cmi_id *key,
                 const struct cmi_reply *reply, struct cm_session *ret_session)
 {
         const struct cmi_session_answer *answer = &reply->answer;
-        struct cmi_head head = cmi_session_head_of(key, answer);
+        struct cmi_copy_head head = cmi_session_head_of(key, answer);
         size_t len = answer->blob.len - CMI_SEAL_OVERHEAD;
         uint8_t *data;
         int r;

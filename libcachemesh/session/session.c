@@ -12,7 +12,7 @@
 #include <sodium.h>
 
 /* Return: 0; CM_GONE: it is no id. */
-static int make_keys(struct cm_session_space *space, const char *id, struct cmi_keys *ret_keys)
+static int make_keys(struct cm_session_space *space, const char *id, struct cmi_lookup *ret_keys)
 {
         uint8_t bytes[CMI_SESSION_ID_BYTES];
         size_t len = strnlen(id, CMI_SESSION_ID_CHARS + 1);
@@ -27,7 +27,7 @@ static int make_keys(struct cm_session_space *space, const char *id, struct cmi_
         if (cmi_session_id_parse(id, bytes) < 0) {
                 return CM_GONE;
         }
-        *ret_keys = (struct cmi_keys){0};
+        *ret_keys = (struct cmi_lookup){0};
         for (uint32_t i = 0; i < cmi_ring_n_index(space->ring); i++) {
                 cmi_session_key(space->ring, i, &space->key, bytes, &ret_keys->keys[i]);
         }
@@ -62,7 +62,7 @@ static int find_copy(struct cm_session_space *space, const struct cmi_id *key,
                 struct cm_value *ret_value)
 {
         int r = cm_get(space->copies, key->bytes, sizeof(key->bytes), ret_value);
-        const struct cmi_head *head = ret_value->data;
+        const struct cmi_copy_head *head = ret_value->data;
 
         if (r == 0 && cmi_session_clock_ms(CLOCK_REALTIME_COARSE) >= head->max_end_ms) {
                 cm_release(ret_value);
@@ -72,7 +72,7 @@ static int find_copy(struct cm_session_space *space, const struct cmi_id *key,
 }
 
 /* Return: 0, CM_MISS, or a failure. */
-static int get_copy(struct cm_session_space *space, const struct cmi_keys *keys, unsigned flags,
+static int get_copy(struct cm_session_space *space, const struct cmi_lookup *keys, unsigned flags,
                 struct cm_session *ret_session)
 {
         struct cm_value value = {0};
@@ -119,7 +119,7 @@ int cm_session_get(struct cm_session_space *space, const char *id,
                 const struct cm_session_call_options *options, struct cm_session *ret_session)
 {
         struct cm_session_call_options copy = {0};
-        struct cmi_keys keys = {0};
+        struct cmi_lookup keys = {0};
         uint64_t deadline_ns;
         int r = cmi_session_check_empty(ret_session);
 
@@ -170,7 +170,7 @@ static uint64_t known_end_ms(struct cm_session_space *space, const struct cmi_id
         uint64_t end_ms = 0;
 
         if (cm_get(space->copies, key->bytes, sizeof(key->bytes), &value) == 0) {
-                end_ms = ((const struct cmi_head *)value.data)->max_end_ms;
+                end_ms = ((const struct cmi_copy_head *)value.data)->max_end_ms;
         }
         cm_release(&value);
         return end_ms;
@@ -186,7 +186,7 @@ int cm_session_destroy(struct cm_session_space *space, const char *id,
                 const struct cm_session_call_options *options)
 {
         struct cm_session_call_options copy = {0};
-        struct cmi_keys keys = {0};
+        struct cmi_lookup keys = {0};
         uint64_t deadline_ns;
         int r = check_call(space, id, options, &copy);
 

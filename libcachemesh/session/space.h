@@ -31,7 +31,7 @@ struct cm_session_space {
 };
 
 /* What is kept of a session before its data. */
-struct cmi_head {
+struct cmi_copy_head {
         struct cmi_id key;
         struct cmi_session_version version; /* none: it was saved over meanwhile */
         struct cmi_session_holder holder;
@@ -43,7 +43,7 @@ struct cmi_head {
         uint8_t tag[CMI_SESSION_TAG_MAX];
 };
 
-_Static_assert(sizeof(struct cmi_head) % 16 == 0, "data is aligned to 16");
+_Static_assert(sizeof(struct cmi_copy_head) % 16 == 0, "data is aligned to 16");
 
 /* space.c */
 
@@ -55,9 +55,9 @@ uint64_t cmi_session_clock_ms(clockid_t clock);
 
 /* copy.c */
 
-static inline const struct cmi_head *cmi_session_head(const struct cm_session *session)
+static inline const struct cmi_copy_head *cmi_session_head(const struct cm_session *session)
 {
-        return (const struct cmi_head *)(uintptr_t)session->opaque[3];
+        return (const struct cmi_copy_head *)(uintptr_t)session->opaque[3];
 }
 
 static inline struct cm_session_space *cmi_session_space(const struct cm_session *session)
@@ -83,13 +83,13 @@ void cmi_session_show(struct cm_session *session, struct cm_session_space *space
  *
  * Return: 0, -ENOMEM.
  */
-int cmi_session_keep(struct cm_session_space *space, const struct cmi_head *head,
+int cmi_session_keep(struct cm_session_space *space, const struct cmi_copy_head *head,
                 struct cm_token token, struct cmi_slice data, uint64_t n_copies,
                 struct cm_session *ret_session);
 
 /* The session is used: meshd knows it from a request, or is told now if it is due. */
 void cmi_session_set_told(struct cm_session_space *space, const struct cmi_id *key);
-void cmi_session_tell_used(struct cm_session_space *space, const struct cmi_head *head);
+void cmi_session_tell_used(struct cm_session_space *space, const struct cmi_copy_head *head);
 
 /* request.c */
 
@@ -118,7 +118,7 @@ int cmi_session_ask(struct cm_session_space *space, struct cmi_session_request *
 void cmi_reply_clear(struct cmi_reply *reply);
 
 /* TOUCH. Return: as cmi_ext_tell(). */
-int cmi_session_tell(struct cm_session_space *space, const struct cmi_head *head);
+int cmi_session_tell(struct cm_session_space *space, const struct cmi_copy_head *head);
 
 /**
  * cmi_session_take() - show the record that an answer brought
@@ -130,7 +130,7 @@ int cmi_session_take(struct cm_session_space *space, const struct cmi_id *key,
                 const struct cmi_reply *reply, struct cm_session *ret_session);
 
 /* What an answer says, without its blob. */
-struct cmi_head cmi_session_head_of(
+struct cmi_copy_head cmi_session_head_of(
                 const struct cmi_id *key, const struct cmi_session_answer *answer);
 
 /* Under which token what an answer says may be kept; zeroed if not. */

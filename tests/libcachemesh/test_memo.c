@@ -10,7 +10,7 @@
 
 static struct cmi_memo memo;
 
-static void make(unsigned n, char ret_id[CMI_SESSION_ID_CHARS + 1], struct cmi_keys *ret_keys)
+static void make(unsigned n, char ret_id[CMI_SESSION_ID_CHARS + 1], struct cmi_lookup *ret_keys)
 {
         g_snprintf(ret_id, CMI_SESSION_ID_CHARS + 1, "%08u%024u", n % 3, n); /* three slots */
         memset(ret_keys, (int)n, sizeof(*ret_keys));
@@ -19,8 +19,8 @@ static void make(unsigned n, char ret_id[CMI_SESSION_ID_CHARS + 1], struct cmi_k
 static void what_was_set_is_found_until_another_takes_its_place(void)
 {
         char ids[2][CMI_SESSION_ID_CHARS + 1];
-        struct cmi_keys keys[2];
-        struct cmi_keys found;
+        struct cmi_lookup keys[2];
+        struct cmi_lookup found;
 
         make(1, ids[0], &keys[0]);
         make(4, ids[1], &keys[1]);
@@ -39,7 +39,7 @@ static void an_empty_slot_has_no_id_of_zeros(void)
 {
         static struct cmi_memo empty;
         static const char id[CMI_SESSION_ID_CHARS + 1];
-        struct cmi_keys found;
+        struct cmi_lookup found;
 
         g_assert_false(cmi_memo_find(&empty, id, &found));
 }
@@ -50,8 +50,8 @@ static void *use(void *data)
 
         for (unsigned i = first; i < first + ROUNDS; i++) {
                 char id[CMI_SESSION_ID_CHARS + 1];
-                struct cmi_keys keys;
-                struct cmi_keys found;
+                struct cmi_lookup keys;
+                struct cmi_lookup found;
 
                 make(i % IDS, id, &keys);
                 if (cmi_memo_find(&memo, id, &found)) {

@@ -139,10 +139,10 @@ static void make_id(struct cm_session_space *space, char ret_id[CM_SESSION_ID_SI
 
 /* What was written is what is there: show it with what the answer says. */
 static int keep_written(struct cm_session_space *space, const struct cmi_id *key,
-                const struct cmi_reply *reply, const struct cmi_head *old, struct cmi_slice data,
-                struct cm_session *session)
+                const struct cmi_reply *reply, const struct cmi_copy_head *old,
+                struct cmi_slice data, struct cm_session *session)
 {
-        struct cmi_head head = cmi_session_head_of(key, &reply->answer);
+        struct cmi_copy_head head = cmi_session_head_of(key, &reply->answer);
 
         if (head.max_end_ms == 0 && old) { /* it was saved over since */
                 head = *old;
@@ -234,7 +234,7 @@ int cm_session_create(struct cm_session_space *space, const void *data, size_t l
 /* May what is held be written over? */
 static int check_writable(const struct cm_session *session)
 {
-        const struct cmi_head *head;
+        const struct cmi_copy_head *head;
         int r = cmi_session_check_held(session);
 
         if (r == 0) {
@@ -258,7 +258,7 @@ static int change(struct cm_session *session, struct cmi_session_request *reques
                 const struct cmi_id *key, struct cmi_slice data, uint64_t deadline_ns)
 {
         struct cm_session_space *space = cmi_session_space(session);
-        struct cmi_head old = *cmi_session_head(session);
+        struct cmi_copy_head old = *cmi_session_head(session);
         CM_CLEANUP(clear_sealed) struct sealed sealed = {0};
         static const struct cmi_session_version none;
         struct cmi_reply reply;
