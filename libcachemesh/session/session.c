@@ -4,12 +4,15 @@
  *
  * An id is looked up under the key that each index key makes of it, the used one first: all of them
  * in this process, then all of them at meshd. A get that finds a copy costs neither a request nor a
- * lock.
+ * lock. What ends a session is asked under all of them.
  */
 #include "libcachemesh/session/space.h"
 
 #include <errno.h>
 #include <sodium.h>
+#include <stdio.h>
+
+#define DETAIL_SIZE 256 /* of a failure's text */
 
 /* Return: 0; CM_GONE: it is no id. */
 static int make_keys(struct cm_session_space *space, const char *id, struct cmi_lookup *ret_keys)
@@ -176,16 +179,51 @@ static uint64_t known_end_ms(struct cm_session_space *space, const struct cmi_id
         return end_ms;
 }
 
-/* The first failure, else whether something is pending. */
-static int worse(int a, int b)
+static int destroy(struct cm_session_space *space, const struct cmi_id *key, uint64_t end_ms,
+                const struct cm_session_call_options *options, uint64_t deadline_ns)
 {
-        return a < 0 || b == 0 ? a : b;
+        struct cmi_session_request request = cmi_session_request(space, CMI_SESSION_DESTROY);
+
+        request.key = *key;
+        request.max_end_ms = end_ms;
+        return ask_to_end(space, &request, options, deadline_ns);
+}
+
+/* What the requests under all index keys came to: each is asked, whatever another one says, since
+ * any of them may be the one that counts. The worst outcome is told, with its words. */
+struct verdict {
+        int worst;
+        char detail[DETAIL_SIZE];
+};
+
+/* What may be done goes before what is not: "nothing has happened" is to be believed. */
+static int rank(int r)
+{
+        if (r >= 0) {
+                return r > 0 ? 1 : 0;
+        }
+        return r == CM_E_TIMEOUT ? 3 : 2;
+}
+
+static void add_outcome(struct verdict *verdict, int r)
+{
+        if (rank(r) > rank(verdict->worst)) {
+                verdict->worst = r;
+                snprintf(verdict->detail, sizeof(verdict->detail), "%s", cm_error_detail(NULL));
+        }
+}
+
+static int tell(const struct verdict *verdict)
+{
+        return verdict->worst < 0 ? cmi_ext_fail(verdict->worst, "%s", verdict->detail)
+                                  : verdict->worst;
 }
 
 int cm_session_destroy(struct cm_session_space *space, const char *id,
                 const struct cm_session_call_options *options)
 {
         struct cm_session_call_options copy = {0};
+        struct verdict verdict = {0};
         struct cmi_lookup keys = {0};
         uint64_t deadline_ns;
         int r = check_call(space, id, options, &copy);
@@ -197,21 +235,24 @@ int cm_session_destroy(struct cm_session_space *space, const char *id,
                 return 0;
         }
         deadline_ns = cmi_ext_deadline_ns(space->cm, copy.timeout_ms);
-        for (uint32_t i = 0; i < cmi_ring_n_index(space->ring) && r >= 0; i++) {
-                struct cmi_session_request request =
-                                cmi_session_request(space, CMI_SESSION_DESTROY);
+        for (uint32_t i = 0; i < cmi_ring_n_index(space->ring); i++) {
+                uint64_t end_ms = known_end_ms(space, &keys.keys[i]);
 
-                request.key = keys.keys[i];
-                request.max_end_ms = known_end_ms(space, &keys.keys[i]);
-                r = worse(r, ask_to_end(space, &request, &copy, deadline_ns));
+                if (end_ms != 0) { /* made under this index key, so there is none under others */
+                        return destroy(space, &keys.keys[i], end_ms, &copy, deadline_ns);
+                }
         }
-        return r;
+        for (uint32_t i = 0; i < cmi_ring_n_index(space->ring); i++) {
+                add_outcome(&verdict, destroy(space, &keys.keys[i], 0, &copy, deadline_ns));
+        }
+        return tell(&verdict);
 }
 
 int cm_session_destroy_principal(struct cm_session_space *space, const void *principal,
                 size_t principal_len, const struct cm_session_call_options *options)
 {
         struct cm_session_call_options copy = {0};
+        struct verdict verdict = {0};
         uint64_t deadline_ns;
         int r;
 
@@ -224,13 +265,13 @@ int cm_session_destroy_principal(struct cm_session_space *space, const void *pri
                 return r;
         }
         deadline_ns = cmi_ext_deadline_ns(space->cm, copy.timeout_ms);
-        for (uint32_t i = 0; i < cmi_ring_n_index(space->ring) && r >= 0; i++) {
+        for (uint32_t i = 0; i < cmi_ring_n_index(space->ring); i++) {
                 struct cmi_session_request request =
                                 cmi_session_request(space, CMI_SESSION_DESTROY_PRINCIPAL);
 
                 cmi_principal_key(space->ring, i, &space->key, cmi_slice(principal, principal_len),
                                 &request.principal);
-                r = worse(r, ask_to_end(space, &request, &copy, deadline_ns));
+                add_outcome(&verdict, ask_to_end(space, &request, &copy, deadline_ns));
         }
-        return r;
+        return tell(&verdict);
 }

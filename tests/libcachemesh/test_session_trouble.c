@@ -230,12 +230,17 @@ static void rewrite_keys(struct fixture *f, const char *seal, const char *index)
                         f->keys, text, -1, G_FILE_SET_CONTENTS_CONSISTENT, 0600, NULL));
 }
 
+/* f->other uses new keys from now on, and accepts those of f->space. */
+static void change_keys(struct fixture *f)
+{
+        rewrite_keys(f, "abababababababababababababababababababababababababababababababab",
+                        "cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd");
+        cm_session_space_close(f->other);
+        f->other = fixture_space(f, f->other_cm);
+}
+
 static void sessions_outlive_a_change_of_keys(struct fixture *f, const void *unused)
 {
-        static const char seal[] =
-                        "abababababababababababababababababababababababababababababababab";
-        static const char index[] =
-                        "cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd";
         struct cm_session_create_options options = {
                         .size = sizeof(options), .principal = "alice", .principal_len = 5};
         struct cm_session session = {.size = sizeof(session)};
@@ -245,9 +250,7 @@ static void sessions_outlive_a_change_of_keys(struct fixture *f, const void *unu
                 g_assert_cmpint(cm_session_create(f->space, "old", 3, &options, ids[i], NULL), ==,
                                 0);
         }
-        rewrite_keys(f, seal, index);
-        cm_session_space_close(f->other);
-        f->other = fixture_space(f, f->other_cm);
+        change_keys(f);
         g_assert_cmpint(cm_session_get(f->other, ids[0], NULL, &session), ==, 0);
         fixture_expect(&session, "old");
         g_assert_cmpint(cm_session_save(&session, "new", 3, NULL), ==, 0);
@@ -261,6 +264,45 @@ static void sessions_outlive_a_change_of_keys(struct fixture *f, const void *unu
         g_assert_cmpint(cm_session_destroy(f->other, ids[0], NULL), ==, 0);
         g_assert_cmpint(cm_session_get(f->other, ids[0], NULL, &session), ==, CM_GONE);
         g_assert_cmpint(cm_session_destroy_principal(f->other, "alice", 5, NULL), ==, 0);
+        g_assert_cmpuint(fake_sessions_n_alive(f->sessions), ==, 0);
+        cm_session_release(&session);
+}
+
+/* It lives under the key that is asked last, and the first one's answer is no reason to stop. */
+static void what_ends_a_session_is_asked_under_each_index_key(struct fixture *f, const void *unused)
+{
+        struct cm_session_create_options options = {
+                        .size = sizeof(options), .principal = "alice", .principal_len = 5};
+        char id[CM_SESSION_ID_SIZE];
+
+        change_keys(f);
+        fixture_create(f, "old", id);
+        fake_sessions_answer_next(f->sessions, CM_E_FULL, "no room for tombstones");
+        g_assert_cmpint(cm_session_destroy(f->other, id, NULL), ==, CM_E_FULL);
+        g_assert_cmpstr(cm_error_detail(NULL), ==, "no room for tombstones");
+        g_assert_cmpuint(fake_sessions_n_asked(f->sessions, CMI_SESSION_DESTROY), ==, 2);
+        g_assert_cmpuint(fake_sessions_n_alive(f->sessions), ==, 0);
+
+        g_assert_cmpint(cm_session_create(f->space, "old", 3, &options, id, NULL), ==, 0);
+        fake_sessions_answer_next(f->sessions, CM_E_FULL, "no room for counts");
+        g_assert_cmpint(cm_session_destroy_principal(f->other, "alice", 5, NULL), ==, CM_E_FULL);
+        g_assert_cmpstr(cm_error_detail(NULL), ==, "no room for counts");
+        g_assert_cmpuint(fake_sessions_n_alive(f->sessions), ==, 0);
+        fake_sessions_answer_next(f->sessions, CM_PENDING, "");
+        g_assert_cmpint(cm_session_destroy_principal(f->other, "alice", 5, NULL), ==, CM_PENDING);
+}
+
+/* Of which there is a copy here lives under one key: the other one is not written down as ended. */
+static void the_end_of_a_known_session_is_asked_once(struct fixture *f, const void *unused)
+{
+        struct cm_session session = {.size = sizeof(session)};
+        char id[CM_SESSION_ID_SIZE];
+
+        change_keys(f);
+        fixture_create(f, "old", id);
+        g_assert_cmpint(cm_session_get(f->other, id, NULL, &session), ==, 0);
+        g_assert_cmpint(cm_session_destroy(f->other, id, NULL), ==, 0);
+        g_assert_cmpuint(fake_sessions_n_asked(f->sessions, CMI_SESSION_DESTROY), ==, 1);
         g_assert_cmpuint(fake_sessions_n_alive(f->sessions), ==, 0);
         cm_session_release(&session);
 }
@@ -281,5 +323,7 @@ int main(int argc, char **argv)
         CASE(threads_lose_no_save);
         CASE(a_child_goes_on_with_what_it_inherits);
         CASE(sessions_outlive_a_change_of_keys);
+        CASE(what_ends_a_session_is_asked_under_each_index_key);
+        CASE(the_end_of_a_known_session_is_asked_once);
         return g_test_run();
 }
