@@ -28,7 +28,9 @@
  * ret_ argument on failure. Every function may be called from any thread at any time, but one
  * struct cm_session belongs to one thread at a time. A forked child goes on with the parent's
  * spaces, and may read and release what was got before the fork. Beside what its comment lists, a
- * call may fail with -EINVAL (an argument), -ENOMEM and CM_E_FORKED.
+ * call may fail with -EINVAL (an argument), -ENOMEM and CM_E_FORKED. After -ENOMEM nothing has
+ * happened, and an object is as it was: what a change needs of memory to show what it has done, it
+ * takes before it asks meshd. Only a call that ends sessions may have ended some of them.
  *
  * Every call ends by its deadline, whatever meshd does: cm_session_call_options.timeout_ms, else
  * the handle's.
@@ -310,7 +312,8 @@ CM_API int cm_session_destroy_principal(struct cm_session_space *space, const vo
  *
  * The old id ends, and never leads to the new one or to what it has; with grace_ms it shows what it
  * had for a while. One winner, as with saves. On anything but 0 there is no new session, but after
- * CM_E_TIMEOUT there may be one that nobody knows, and the old one may be gone.
+ * CM_E_TIMEOUT there may be one that nobody knows, and the old one may be gone: get the old one,
+ * and if that is CM_GONE, log in anew.
  *
  * Return: 0, CM_CONFLICT, and as cm_session_save() otherwise.
  */

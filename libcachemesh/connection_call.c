@@ -129,10 +129,14 @@ void cmi_connection_call_answer(
         if (!call || call->waiter.is_done) {
                 return; /* of one that has given up, or that nobody waits for */
         }
-        copy = cmi_handle_allocate(connection->cm, 16, head->fields.len);
-        if (!copy) {
-                cmi_waiter_finish(&call->waiter, -ENOMEM);
-                return;
+        copy = call->call->room;
+        if (!copy || head->fields.len > call->call->room_size) {
+                copy = cmi_handle_allocate(connection->cm, 16, head->fields.len);
+                if (!copy) {
+                        cmi_waiter_finish(&call->waiter, -ENOMEM);
+                        return;
+                }
+                call->answer->memory = copy;
         }
         memcpy(copy, head->fields.data, head->fields.len);
         call->answer->fields = cmi_slice(copy, head->fields.len);

@@ -79,11 +79,13 @@ int cmi_ext_call(struct cm *cm, const struct cmi_ext_call *call, struct cmi_ext_
 
 void cmi_ext_answer_clear(struct cmi_ext_answer *answer)
 {
-        if (answer && answer->fields.data) {
-                cmi_handle_deallocate(answer->cm, (void *)(uintptr_t)answer->fields.data,
-                                answer->fields.len);
-                *answer = (struct cmi_ext_answer){0};
+        if (!answer) {
+                return;
         }
+        if (answer->memory) {
+                cmi_handle_deallocate(answer->cm, answer->memory, answer->fields.len);
+        }
+        *answer = (struct cmi_ext_answer){0};
 }
 
 int cmi_ext_tell(struct cm *cm, struct cmi_slice fields)
@@ -106,8 +108,48 @@ int cmi_ext_copies(struct cm *cm, size_t budget_bytes, struct cm_region **ret_re
         return cm->ops->call ? cmi_region_open_sessions(ret_region, cm, budget_bytes) : refuse();
 }
 
+static size_t entry_size(size_t value_len)
+{
+        struct cmi_entry head = {0};
+
+        cmi_entry_set_lengths(&head, sizeof(struct cmi_id), value_len);
+        return cmi_entry_size(&head);
+}
+
+/* With a pin that is free: nobody else takes one of this thread's. */
+int cmi_ext_copies_reserve(
+                struct cm_region *region, size_t value_len, struct cmi_ext_room *ret_room)
+{
+        struct cmi_ext_room room = {.cm = region->cm, .size = entry_size(value_len)};
+        struct cmi_thread *thread = NULL;
+        int r = cmi_handle_join(region->cm, &thread);
+
+        if (r < 0) {
+                return r;
+        }
+        if (cmi_pin_slot(thread, region->id)) {
+                room.memory = cmi_handle_allocate(room.cm, CMI_ENTRY_ALIGN, room.size);
+        }
+        if (!room.memory) {
+                return -ENOMEM;
+        }
+        *ret_room = room;
+        return 0;
+}
+
+void cmi_ext_room_clear(struct cmi_ext_room *room)
+{
+        if (room && room->memory) {
+                cmi_handle_deallocate(room->cm, room->memory, room->size);
+        }
+        if (room) {
+                *room = (struct cmi_ext_room){0};
+        }
+}
+
 int cmi_ext_copies_put(struct cm_region *region, const struct cmi_id *key, struct cm_token token,
-                struct cmi_slice first, struct cmi_slice rest, struct cm_value *ret_value)
+                struct cmi_slice first, struct cmi_slice rest, struct cmi_ext_room *room,
+                struct cm_value *ret_value)
 {
         struct cmi_put put = {
                         .key = cmi_slice(key->bytes, sizeof(key->bytes)),
@@ -115,8 +157,10 @@ int cmi_ext_copies_put(struct cm_region *region, const struct cmi_id *key, struc
                         .value = rest,
                         .loaded_ds = cmi_now_ds(),
                         .token = token,
+                        .spare = cmi_slice(room ? room->memory : NULL, room ? room->size : 0),
         };
         struct cmi_thread *thread = NULL;
+        struct cmi_entry *entry;
         struct cmi_pin *pin = NULL;
         int r = cmi_handle_join(region->cm, &thread);
 
@@ -127,8 +171,12 @@ int cmi_ext_copies_put(struct cm_region *region, const struct cmi_id *key, struc
         if (!pin) {
                 return -ENOMEM;
         }
+        entry = atomic_load_explicit(&pin->entry, memory_order_relaxed);
+        if (room && (void *)entry == room->memory) {
+                room->memory = NULL;
+        }
         memset(ret_value, 0, sizeof(*ret_value));
-        cmi_value_set(ret_value, pin, atomic_load_explicit(&pin->entry, memory_order_relaxed));
+        cmi_value_set(ret_value, pin, entry);
         cmi_count(thread, region, region->id, r == 0 ? CMI_COUNT_PUT : CMI_COUNT_REFUSED);
         return r == 0 ? 0 : CM_REFUSED;
 }

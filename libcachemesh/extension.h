@@ -48,6 +48,9 @@ struct cmi_ext_call {
         struct cmi_slice fields;
         struct cmi_slice rest; /* of the blob: sent after it in SESSION_PARTs; empty: none */
         uint64_t deadline_ns;  /* CLOCK_MONOTONIC */
+        /* Where an answer is put that fits, so that it needs no memory; NULL: there is none. */
+        void *room;
+        size_t room_size;
 };
 
 /* Zero it before the first use; cmi_ext_answer_clear() makes it reusable. */
@@ -55,7 +58,9 @@ struct cmi_ext_answer {
         struct cmi_slice fields; /* for cmi_session_answer_decode(), which borrows from it */
         /* Of the page whose meshd has answered; see cmi_ext_token(). */
         struct cm_token token;
-        struct cm *cm; /* whose memory fields is; the library's own */
+        /* The library's own: memory that fields is in, unless it is in the call's room. */
+        void *memory;
+        struct cm *cm;
 };
 
 /**
@@ -74,8 +79,9 @@ struct cmi_ext_answer {
  *         deadline, and nothing has happened; -ECONNRESET: the connection ended, and it may or may
  *         not be done; CM_E_TIMEOUT: no answer by the deadline, likewise; -EOPNOTSUPP: a meshd that
  *         knows no sessions, or a CM_OPEN_STANDALONE handle; CM_E_BUSY: a thousand calls of this
- *         handle wait already; -ENOMEM, also when there is none for the answer; CM_E_FORKED;
- *         another negative code with which meshd refused it. All but 0 with a detail.
+ *         handle wait already; -ENOMEM: nothing has happened, or there was an answer that does not
+ *         fit into the call's room; CM_E_FORKED; another negative code with which meshd refused it.
+ *         All but 0 with a detail.
  */
 CM_API int cmi_ext_call(
                 struct cm *cm, const struct cmi_ext_call *call, struct cmi_ext_answer *ret_answer);
@@ -113,6 +119,27 @@ static inline struct cm_token cmi_ext_token(const struct cmi_ext_answer *answer,
  */
 CM_API int cmi_ext_copies(struct cm *cm, size_t budget_bytes, struct cm_region **ret_region);
 
+/* Memory for one put to come. Zero it before the first use. */
+struct cmi_ext_room {
+        struct cm *cm;
+        void *memory;
+        size_t size;
+};
+
+/**
+ * cmi_ext_copies_reserve() - take what a put needs, before it is known that there is one
+ * @region:    of cmi_ext_copies()
+ * @value_len: of all that it will bring
+ * @ret_room:  for cmi_ext_copies_put(), by this thread, and then for cmi_ext_room_clear()
+ *
+ * Return: 0, -ENOMEM, CM_E_FORKED.
+ */
+CM_API int cmi_ext_copies_reserve(
+                struct cm_region *region, size_t value_len, struct cmi_ext_room *ret_room);
+
+/* Give back what is left of it; zeroed ones are allowed. */
+CM_API void cmi_ext_room_clear(struct cmi_ext_room *room);
+
 /**
  * cmi_ext_copies_put() - keep a session, and pin it
  * @region:    of cmi_ext_copies()
@@ -120,14 +147,15 @@ CM_API int cmi_ext_copies(struct cm *cm, size_t budget_bytes, struct cm_region *
  * @token:     from cmi_ext_token(); a zeroed one: it is not kept, only pinned
  * @first:     the value's first bytes
  * @rest:      and what follows them
+ * @room:      NULL, or of cmi_ext_copies_reserve() for a value of this length
  * @ret_value: pinned, as by a hit; for cm_release(). Aligned to 16
  *
  * What cannot be kept is pinned all the same, in memory beside the region's budget until it is
  * released.
  *
  * Return: 0: pinned and kept; CM_REFUSED: pinned, but not kept: the token is too old, something
- *         newer is there, or there is no room; -ENOMEM: neither.
+ *         newer is there, or there is no room; -ENOMEM: neither, and never with @room.
  */
 CM_API int cmi_ext_copies_put(struct cm_region *region, const struct cmi_id *key,
                 struct cm_token token, struct cmi_slice first, struct cmi_slice rest,
-                struct cm_value *ret_value);
+                struct cmi_ext_room *room, struct cm_value *ret_value);

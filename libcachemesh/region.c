@@ -222,7 +222,9 @@ static int prepare(struct cm_region *region, const struct cmi_mapping *mapping, 
         }
         if (r != 0 && is_load) {
                 head->entry.flags |= CMI_ENTRY_DETACHED;
-                *ret_memory = cmi_handle_allocate(region->cm, CMI_ENTRY_ALIGN, size);
+                *ret_memory = put->spare.len == size ? (void *)(uintptr_t)put->spare.data
+                                                     : cmi_handle_allocate(region->cm,
+                                                                       CMI_ENTRY_ALIGN, size);
                 return *ret_memory ? r : -ENOMEM;
         }
         return r;

@@ -18,6 +18,9 @@ struct cmi_put {
         uint32_t loaded_ds; /* see struct cmi_entry */
         uint64_t age_ms;    /* of its TTL that is over already */
         struct cm_token token;
+        /* Memory of the handle for an entry that is not stored, taken before; empty, or of exactly
+         * its size. It is the entry's if that is where it lies. */
+        struct cmi_slice spare;
 };
 
 /**

@@ -13,11 +13,12 @@
 #define EARLY_END_MS                                                                               \
         1000 /* meshd's clock was read a little earlier: it shall not see over 7 days */
 
-/* A sealed session on its way. */
+/* A sealed session on its way, and memory to show it in: once it is written nothing may fail. */
 struct sealed {
         struct cm_session_space *space;
         uint8_t *blob;
         size_t len;
+        struct cmi_ext_room room;
 };
 
 static void clear_sealed(struct sealed *sealed)
@@ -25,6 +26,7 @@ static void clear_sealed(struct sealed *sealed)
         if (sealed->blob) {
                 cmi_ext_deallocate(sealed->space->cm, sealed->blob, sealed->len);
         }
+        cmi_ext_room_clear(&sealed->room);
 }
 
 static void warn_of_size(struct cm_session_space *space, size_t len)
@@ -66,7 +68,7 @@ static int seal(struct cm_session_space *space, const struct cmi_id *key,
         }
         cmi_seal(space->ring, &bound, data, blob);
         request->save_id = bound.save_id;
-        *ret_sealed = (struct sealed){space, blob, data.len + CMI_SEAL_OVERHEAD};
+        *ret_sealed = (struct sealed){space, blob, data.len + CMI_SEAL_OVERHEAD, {0}};
         warn_of_size(space, data.len);
         return 0;
 }
@@ -137,23 +139,40 @@ static void make_id(struct cm_session_space *space, char ret_id[CM_SESSION_ID_SI
         }
 }
 
-/* What was written is what is there: show it with what the answer says. */
-static int keep_written(struct cm_session_space *space, const struct cmi_id *key,
-                const struct cmi_reply *reply, const struct cmi_copy_head *old,
-                struct cmi_slice data, struct cm_session *session)
+/* It was saved over since, so that the answer does not say what was written: what was asked for. */
+static struct cmi_copy_head head_of_request(const struct cmi_session_request *request,
+                const struct cmi_id *key, const struct cmi_copy_head *old)
 {
-        struct cmi_copy_head head = cmi_session_head_of(key, &reply->answer);
+        struct cmi_copy_head head = *old;
 
-        if (head.max_end_ms == 0 && old) { /* it was saved over since */
-                head = *old;
-                head.version = (struct cmi_session_version){0};
+        head.key = *key;
+        head.version = (struct cmi_session_version){0};
+        if (request->verb == CMI_SESSION_ROTATE) {
+                head.created_ms = cmi_session_clock_ms(CLOCK_REALTIME);
         }
-        if (head.max_end_ms == 0) {
+        if (request->max_end_ms > 0) {
+                head.max_end_ms = request->max_end_ms;
+        }
+        if (request->idle_ttl_ms > 0) {
+                head.idle_ttl_ms = request->idle_ttl_ms;
+        }
+        if (request->tag.len > 0) {
+                head.tag_len = request->tag.len;
+                memcpy(head.tag, request->tag.data, request->tag.len);
+        }
+        return head;
+}
+
+/* What was written is what is there: show it. */
+static int keep_written(struct sealed *sealed, const struct cmi_copy_head *head,
+                const struct cmi_reply *reply, struct cmi_slice data, struct cm_session *session)
+{
+        if (head->max_end_ms == 0) {
                 return cmi_ext_fail(-EPROTO, "meshd answered without a session");
         }
-        cmi_session_set_told(space, key);
-        return cmi_session_keep(space, &head, cmi_session_token_of(reply), data,
-                        reply->answer.n_copies, session);
+        cmi_session_set_told(sealed->space, &head->key);
+        return cmi_session_keep(sealed->space, head, cmi_session_token_of(reply), data,
+                        reply->answer.n_copies, &sealed->room, session);
 }
 
 static int unexpected(int r)
@@ -168,6 +187,7 @@ static int create(struct cm_session_space *space, struct cmi_slice data,
         static const struct cmi_session_version none;
         struct cmi_session_request request = cmi_session_request(space, CMI_SESSION_CREATE);
         CM_CLEANUP(clear_sealed) struct sealed sealed = {0};
+        struct cmi_copy_head head;
         char id[CM_SESSION_ID_SIZE];
         struct cmi_reply reply;
         int r;
@@ -179,16 +199,18 @@ static int create(struct cm_session_space *space, struct cmi_slice data,
         }
         make_id(space, id, &request.key);
         r = seal(space, &request.key, &none, data, &request, &sealed);
+        if (r == 0 && ret_session) {
+                r = cmi_session_reserve(space, data.len, &sealed.room);
+        }
         if (r == 0) {
                 r = cmi_session_ask(space, &request, cmi_slice(sealed.blob, sealed.len),
                                 deadline_ns, &reply);
         }
-        if (r < 0) {
-                return r;
+        if (r >= 0) {
+                head = cmi_session_head_of(&request.key, &reply.answer);
+                r = r > 0 ? unexpected(r) : keep_written(&sealed, &head, &reply, data, ret_session);
+                cmi_reply_clear(&reply);
         }
-        r = r > 0 ? unexpected(r)
-                  : keep_written(space, &request.key, &reply, NULL, data, ret_session);
-        cmi_reply_clear(&reply);
         if (r == 0) {
                 memcpy(ret_id, id, sizeof(id));
         }
@@ -261,6 +283,7 @@ static int change(struct cm_session *session, struct cmi_session_request *reques
         struct cmi_copy_head old = *cmi_session_head(session);
         CM_CLEANUP(clear_sealed) struct sealed sealed = {0};
         static const struct cmi_session_version none;
+        struct cmi_copy_head head;
         struct cmi_reply reply;
         int r;
 
@@ -269,6 +292,9 @@ static int change(struct cm_session *session, struct cmi_session_request *reques
         request->holder = old.holder;
         r = seal(space, key, request->verb == CMI_SESSION_SAVE ? &old.version : &none, data,
                         request, &sealed);
+        if (r == 0) {
+                r = cmi_session_reserve(space, data.len, &sealed.room);
+        }
         if (r == 0) {
                 r = cmi_session_ask(space, request, cmi_slice(sealed.blob, sealed.len), deadline_ns,
                                 &reply);
@@ -280,7 +306,11 @@ static int change(struct cm_session *session, struct cmi_session_request *reques
                 return r;
         }
         if (r == 0) {
-                r = keep_written(space, key, &reply, &old, data, session);
+                head = cmi_session_head_of(key, &reply.answer);
+                if (head.max_end_ms == 0) {
+                        head = head_of_request(request, key, &old);
+                }
+                r = keep_written(&sealed, &head, &reply, data, session);
         } else if (r == CM_CONFLICT) {
                 r = cmi_session_take(space, &old.key, &reply, session);
                 r = r < 0 ? r : CM_CONFLICT;

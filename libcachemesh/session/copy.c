@@ -61,13 +61,20 @@ void cm_session_release(struct cm_session *session)
         session->size = size;
 }
 
+int cmi_session_reserve(struct cm_session_space *space, size_t len, struct cmi_ext_room *ret_room)
+{
+        int r = cmi_ext_copies_reserve(space->copies, sizeof(struct cmi_copy_head) + len, ret_room);
+
+        return r == -ENOMEM ? cmi_ext_fail(r, "no memory for a session") : r;
+}
+
 int cmi_session_keep(struct cm_session_space *space, const struct cmi_copy_head *head,
                 struct cm_token token, struct cmi_slice data, uint64_t n_copies,
-                struct cm_session *ret_session)
+                struct cmi_ext_room *room, struct cm_session *ret_session)
 {
         struct cm_value value = {0};
         int r = cmi_ext_copies_put(space->copies, &head->key, token, cmi_slice(head, sizeof(*head)),
-                        data, &value);
+                        data, room, &value);
 
         if (r < 0) {
                 return ret_session ? cmi_ext_fail(r, "no memory for a session") : 0;

@@ -115,12 +115,16 @@ int cmi_session_ask(struct cm_session_space *space, struct cmi_session_request *
                 struct cmi_slice blob, uint64_t deadline_ns, struct cmi_reply *ret_reply)
 {
         size_t n = blob.len < CMI_SESSION_PART_MAX ? blob.len : CMI_SESSION_PART_MAX;
-        struct cmi_ext_call call = {.deadline_ns = deadline_ns};
+        struct cmi_ext_call call = {
+                        .deadline_ns = deadline_ns,
+                        .room = ret_reply->room,
+                        .room_size = sizeof(ret_reply->room),
+        };
         uint8_t few[FIELDS_MAX];
         void *many = NULL;
         int r;
 
-        *ret_reply = (struct cmi_reply){0};
+        ret_reply->raw = (struct cmi_ext_answer){0};
         request->blob_len = blob.len;
         request->blob = cmi_slice(blob.data, n);
         call.rest = cmi_slice((const uint8_t *)blob.data + n, blob.len - n);
@@ -230,7 +234,7 @@ int cmi_session_take(struct cm_session_space *space, const struct cmi_id *key,
         r = unseal(space, key, answer, data);
         if (r == 0) {
                 r = cmi_session_keep(space, &head, cmi_session_token_of(reply),
-                                cmi_slice(data, len), 0, ret_session);
+                                cmi_slice(data, len), 0, NULL, ret_session);
         }
         sodium_memzero(data, len);
         cmi_ext_deallocate(space->cm, data, len + 1);

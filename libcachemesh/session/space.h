@@ -75,17 +75,22 @@ int cmi_session_check_held(const struct cm_session *session);
 void cmi_session_show(struct cm_session *session, struct cm_session_space *space,
                 struct cm_value *value, uint64_t n_copies);
 
+/* What cmi_session_keep() needs of memory for so many bytes, before anything has happened. Return:
+ * 0, -ENOMEM with a detail, CM_E_FORKED. */
+int cmi_session_reserve(struct cm_session_space *space, size_t len, struct cmi_ext_room *ret_room);
+
 /**
  * cmi_session_keep() - make a copy, and show it
  * @token:       under which it may be kept; zeroed: not at all
  * @data:        of the session; may be a part of what @ret_session shows
+ * @room:        NULL, or of cmi_session_reserve() for as many bytes
  * @ret_session: NULL: nobody wants to see it, and there is no failure
  *
- * Return: 0, -ENOMEM.
+ * Return: 0, and without @room -ENOMEM.
  */
 int cmi_session_keep(struct cm_session_space *space, const struct cmi_copy_head *head,
                 struct cm_token token, struct cmi_slice data, uint64_t n_copies,
-                struct cm_session *ret_session);
+                struct cmi_ext_room *room, struct cm_session *ret_session);
 
 /* The session is used: meshd knows it from a request, or is told now if it is due. */
 void cmi_session_set_told(struct cm_session_space *space, const struct cmi_id *key);
@@ -93,10 +98,13 @@ void cmi_session_tell_used(struct cm_session_space *space, const struct cmi_copy
 
 /* request.c */
 
-/* An answer, and what it borrows from. */
+#define CMI_REPLY_ROOM 1024 /* any answer without a blob fits */
+
+/* An answer, and what it borrows from: it must not be moved. */
 struct cmi_reply {
         struct cmi_ext_answer raw;
         struct cmi_session_answer answer;
+        uint8_t room[CMI_REPLY_ROOM];
 };
 
 /* A request of this space with a random number; the rest is zero. */
@@ -111,7 +119,8 @@ struct cmi_session_request cmi_session_request(
  * @ret_reply:   filled if the return is not negative; for cmi_reply_clear()
  *
  * Return: the answer's outcome, or a failure, each negative one with a detail. CM_E_TIMEOUT as soon
- *         as it may have been done.
+ *         as it may have been done. What is done is told without memory: after -ENOMEM nothing has
+ *         happened.
  */
 int cmi_session_ask(struct cm_session_space *space, struct cmi_session_request *request,
                 struct cmi_slice blob, uint64_t deadline_ns, struct cmi_reply *ret_reply);

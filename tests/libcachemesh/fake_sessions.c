@@ -108,6 +108,9 @@ static void spoil(struct fake_sessions *sessions, struct cmi_session_answer *ans
         if (sessions->fault == FAKE_SESSIONS_TOKENLESS) {
                 answer->token = 0;
         }
+        if (sessions->fault == FAKE_SESSIONS_CURT && answer->outcome == 0) {
+                *answer = (struct cmi_session_answer){.n_copies = 1};
+        }
         if (sessions->fault == FAKE_SESSIONS_NONSENSE) {
                 answer->version = (struct cmi_session_version){0};
                 answer->blob = cmi_slice("", 0);

@@ -28,6 +28,7 @@ enum fake_sessions_fault {
         FAKE_SESSIONS_REPLAYED,  /* the answer to a GET has the blob of the version before */
         FAKE_SESSIONS_TOKENLESS, /* nothing may be kept */
         FAKE_SESSIONS_NONSENSE,  /* an answer without a version */
+        FAKE_SESSIONS_CURT, /* what is done is told without a record: it was saved over since */
 };
 
 /* From now on; those that hang up are over after one request. */

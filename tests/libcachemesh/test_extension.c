@@ -340,7 +340,7 @@ static int put(struct cm_region *region, uint64_t n, struct cm_token token, cons
         struct cmi_id key = key_of(n);
         struct cm_value value = {0};
         int r = cmi_ext_copies_put(region, &key, token, cmi_slice("0123456789abcdef", 16),
-                        cmi_slice_str(text), &value);
+                        cmi_slice_str(text), NULL, &value);
 
         g_assert_cmpint(r, >=, 0);
         g_assert_cmpuint(value.len, ==, 16 + strlen(text));

@@ -2,8 +2,8 @@
 /*
  * Memory that runs out anywhere: an app goes through the life of a session again and again, each
  * time with another allocation of its handle refused, once or from there on. Each call succeeds, or
- * says -ENOMEM (or what follows from meshd not being told); nothing leaks; and with memory again
- * the same space works.
+ * says -ENOMEM (or what follows from meshd not being told), and then nothing has happened; nothing
+ * leaks; and with memory again the same space works.
  */
 #include "tests/libcachemesh/fake_sessions.h"
 
@@ -23,6 +23,7 @@ struct memory {
         _Atomic int64_t n_left;
         _Atomic bool is_for_ever;
         _Atomic bool has_refused;
+        bool is_unsure; /* a call of this life may have been done, and has said so */
         _Atomic int64_t n_blocks;
 };
 
@@ -86,6 +87,7 @@ static bool is_to_be_tried_again(struct memory *memory, int r, int attempt)
         }
         g_assert_true(memory->has_refused);
         g_assert_true(r == -ENOMEM || r == -ENOTCONN || r == CM_E_TIMEOUT);
+        memory->is_unsure |= r == CM_E_TIMEOUT;
         if (attempt == ATTEMPTS) {
                 memory->is_for_ever = false;
         }
@@ -106,25 +108,25 @@ static void expect(const struct cm_session *session, const void *data, size_t le
         g_assert_cmpmem(session->data, session->len, data, len);
 }
 
-/* A save that failed may be done: then the next one finds it. */
+/* A save that has timed out may be done: then the next one finds it. */
 static void save(struct fixture *f, struct cm_session *session, const void *data, size_t len)
 {
         int r;
 
         do {
                 TRY(r, cm_session_save(session, data, len, NULL));
-        } while (r == CM_CONFLICT);
+        } while (r == CM_CONFLICT && f->memory.is_unsure);
         g_assert_cmpint(r, ==, 0);
         expect(session, data, len);
 }
 
-/* Return: false if it failed after it was done, so that the session is gone. */
+/* Return: false if one that has timed out was done, so that the session is gone. */
 static bool rotate(struct fixture *f, struct cm_session *session, char ret_id[CM_SESSION_ID_SIZE])
 {
         int r;
 
         TRY(r, cm_session_rotate(session, "rotated", 7, NULL, ret_id));
-        g_assert_true(r == 0 || (r == CM_GONE && f->memory.has_refused));
+        g_assert_true(r == 0 || (r == CM_GONE && f->memory.is_unsure));
         if (r == 0) {
                 expect(session, "rotated", 7);
         }
@@ -139,8 +141,10 @@ static void live(struct fixture *f, struct cm_session_space *space)
         char id[CM_SESSION_ID_SIZE];
         int r;
 
+        f->memory.is_unsure = false;
         TRY(r, cm_session_create(space, "created", 7, &options, id, &session));
         g_assert_cmpint(r, ==, 0);
+        g_assert_true(fake_sessions_n_alive(f->sessions) == 1 || f->memory.is_unsure);
         expect(&session, "created", 7);
         TRY(r, cm_session_get(space, id, NULL, &session));
         g_assert_cmpint(r, ==, 0);
@@ -205,7 +209,7 @@ static void try_all(struct fixture *f, bool is_for_ever)
                 n++;
         }
         g_test_message("%" G_GINT64_FORMAT " allocations refused, one after the other", n);
-        g_assert_cmpint(n, >, 30);
+        g_assert_cmpint(n, >, 20);
 }
 
 static void any_allocation_may_be_refused_once(struct fixture *f, const void *unused)

@@ -103,6 +103,35 @@ static void a_save_that_may_be_done_is_not_told_as_undone(struct fixture *f, con
         cm_session_release(&session);
 }
 
+/* As of a retry, when somebody has used the new id already. */
+static void what_was_saved_over_since_shows_what_was_asked_for(
+                struct fixture *f, const void *unused)
+{
+        struct cm_session_create_options options = {
+                        .size = sizeof(options), .life_ms = 7200000, .tag = "old", .tag_len = 3};
+        struct cm_session session = {.size = sizeof(session)};
+        uint64_t end_ms = (uint64_t)g_get_real_time() / 1000 + 3600000;
+        char id[CM_SESSION_ID_SIZE];
+
+        g_assert_cmpint(cm_session_create(f->space, "1", 1, &options, id, &session), ==, 0);
+        options.life_ms = 3600000;
+        options.idle_ms = 60000;
+        options.tag = "newer";
+        options.tag_len = 5;
+        fake_sessions_fail(f->sessions, FAKE_SESSIONS_CURT);
+        g_assert_cmpint(cm_session_rotate(&session, "2", 1, &options, id), ==, 0);
+        fixture_expect(&session, "2");
+        g_assert_cmpuint(session.end_ms, >=, end_ms);
+        g_assert_cmpuint(session.end_ms, <, end_ms + 1800000);
+        g_assert_cmpuint(session.idle_ms, ==, 60000);
+        g_assert_cmpmem(session.tag, session.tag_len, "newer", 5);
+        g_assert_cmpint(cm_session_save(&session, "3", 1, NULL), ==, CM_E_STALE);
+        fake_sessions_fail(f->sessions, FAKE_SESSIONS_OK);
+        g_assert_cmpint(cm_session_get(f->space, id, NULL, &session), ==, 0);
+        g_assert_cmpint(cm_session_save(&session, "3", 1, NULL), ==, 0);
+        cm_session_release(&session);
+}
+
 static void a_meshd_that_has_forgotten_all_is_believed(struct fixture *f, const void *unused)
 {
         struct cm_session session = {.size = sizeof(session)};
@@ -319,6 +348,7 @@ int main(int argc, char **argv)
         CASE(without_meshd_each_says_so);
         CASE(what_was_done_before_the_connection_ended_is_not_done_twice);
         CASE(a_save_that_may_be_done_is_not_told_as_undone);
+        CASE(what_was_saved_over_since_shows_what_was_asked_for);
         CASE(a_meshd_that_has_forgotten_all_is_believed);
         CASE(threads_lose_no_save);
         CASE(a_child_goes_on_with_what_it_inherits);
