@@ -109,6 +109,7 @@ int cmi_ring_open(const char *path, struct cmi_ring **ret_ring)
         if (ring) {
                 *ring = (struct cmi_ring){.keys = keys};
                 name_keys(ring);
+                randombytes_buf(ring->memo_secret, sizeof(ring->memo_secret));
                 (void)sodium_mprotect_readonly(ring);
                 *ret_ring = ring;
         }
@@ -125,6 +126,11 @@ struct cmi_ring *cmi_ring_close(struct cmi_ring *ring)
 uint32_t cmi_ring_n_index(const struct cmi_ring *ring)
 {
         return ring->keys.n_index;
+}
+
+const void *cmi_ring_memo_secret(const struct cmi_ring *ring)
+{
+        return ring->memo_secret;
 }
 
 int cm_session_keys_new(const char *path)

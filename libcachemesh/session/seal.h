@@ -20,8 +20,9 @@
  * (16)]: XChaCha20-Poly1305 (IETF), random nonce. The name is the first bytes of H(sealing key;
  * "name"). Associated data is "cachemesh session 1", session key (16), base version (counter 8,
  * opener 16, incarnation 8, seq 8, writer 16; big endian; zeros at a CREATE and a ROTATE), save id
- * (16). Opening also asks that the base is below the version with which it came: a blob of this key
- * cannot be passed off as an older or a later one than its writer saw.
+ * (16). Opening also asks that the base is below the version with which it came: a blob cannot be
+ * passed off as one of another key, nor as the version that its writer saw or an older one. That it
+ * is the newest one is what meshd says: any later version may come with it.
  */
 #include "base/bytes.h"
 #include "wire/session_local.h"
@@ -45,6 +46,9 @@ struct cmi_ring *cmi_ring_close(struct cmi_ring *ring);
 
 /* How many index keys: 1 or 2. An id is looked up with each of them, the used one (0) first. */
 uint32_t cmi_ring_n_index(const struct cmi_ring *ring);
+
+/* For cmi_memo_mark(). */
+const void *cmi_ring_memo_secret(const struct cmi_ring *ring);
 
 void cmi_space_key(struct cmi_slice name, struct cmi_id *ret_space);
 

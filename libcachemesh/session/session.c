@@ -19,12 +19,14 @@ static int make_keys(struct cm_session_space *space, const char *id, struct cmi_
 {
         uint8_t bytes[CMI_SESSION_ID_BYTES];
         size_t len = strnlen(id, CMI_SESSION_ID_CHARS + 1);
+        struct cmi_memo_mark mark;
 
         if (len < CMI_SESSION_ID_CHARS ||
                         (id[CMI_SESSION_ID_CHARS] != '\0' && id[CMI_SESSION_ID_CHARS] != '.')) {
                 return CM_GONE;
         }
-        if (cmi_memo_find(&space->memo, id, ret_keys)) {
+        mark = cmi_memo_mark(cmi_ring_memo_secret(space->ring), id);
+        if (cmi_memo_find(&space->memo, &mark, ret_keys)) {
                 return 0;
         }
         if (cmi_session_id_parse(id, bytes) < 0) {
@@ -35,7 +37,7 @@ static int make_keys(struct cm_session_space *space, const char *id, struct cmi_
                 cmi_session_key(space->ring, i, &space->key, bytes, &ret_keys->keys[i]);
         }
         sodium_memzero(bytes, sizeof(bytes));
-        cmi_memo_set(&space->memo, id, ret_keys);
+        cmi_memo_set(&space->memo, &mark, ret_keys);
         return 0;
 }
 

@@ -7,7 +7,6 @@
 #include "wire/text.h"
 
 #include <errno.h>
-#include <sodium.h>
 #include <stdlib.h>
 
 #define COPIES_DEFAULT ((size_t)64 << 20)
@@ -171,7 +170,6 @@ struct cm_session_space *cm_session_space_close(struct cm_session_space *space)
 {
         if (space) {
                 cmi_ring_close(space->ring);
-                sodium_memzero(&space->memo, sizeof(space->memo));
                 cmi_ext_deallocate(space->cm, space, sizeof(*space));
         }
         return NULL;

@@ -10,38 +10,65 @@
 
 static struct cmi_memo memo;
 
-static void make(unsigned n, char ret_id[CMI_SESSION_ID_CHARS + 1], struct cmi_lookup *ret_keys)
+/* In one of three slots. */
+static void make(unsigned n, struct cmi_memo_mark *ret_mark, struct cmi_lookup *ret_keys)
 {
-        g_snprintf(ret_id, CMI_SESSION_ID_CHARS + 1, "%08u%024u", n % 3, n); /* three slots */
+        *ret_mark = (struct cmi_memo_mark){n % 3, n};
         memset(ret_keys, (int)n, sizeof(*ret_keys));
 }
 
 static void what_was_set_is_found_until_another_takes_its_place(void)
 {
-        char ids[2][CMI_SESSION_ID_CHARS + 1];
+        struct cmi_memo_mark marks[2];
         struct cmi_lookup keys[2];
         struct cmi_lookup found;
 
-        make(1, ids[0], &keys[0]);
-        make(4, ids[1], &keys[1]);
-        g_assert_false(cmi_memo_find(&memo, ids[0], &found));
-        cmi_memo_set(&memo, ids[0], &keys[0]);
-        g_assert_true(cmi_memo_find(&memo, ids[0], &found));
+        make(1, &marks[0], &keys[0]);
+        make(4, &marks[1], &keys[1]);
+        g_assert_false(cmi_memo_find(&memo, &marks[0], &found));
+        cmi_memo_set(&memo, &marks[0], &keys[0]);
+        g_assert_true(cmi_memo_find(&memo, &marks[0], &found));
         g_assert_cmpmem(&found, sizeof(found), &keys[0], sizeof(keys[0]));
-        g_assert_false(cmi_memo_find(&memo, ids[1], &found));
-        cmi_memo_set(&memo, ids[1], &keys[1]);
-        g_assert_false(cmi_memo_find(&memo, ids[0], &found));
-        g_assert_true(cmi_memo_find(&memo, ids[1], &found));
+        g_assert_false(cmi_memo_find(&memo, &marks[1], &found));
+        cmi_memo_set(&memo, &marks[1], &keys[1]);
+        g_assert_false(cmi_memo_find(&memo, &marks[0], &found));
+        g_assert_true(cmi_memo_find(&memo, &marks[1], &found));
         g_assert_cmpmem(&found, sizeof(found), &keys[1], sizeof(keys[1]));
 }
 
-static void an_empty_slot_has_no_id_of_zeros(void)
+static void an_empty_slot_has_no_mark_of_zeros(void)
 {
         static struct cmi_memo empty;
-        static const char id[CMI_SESSION_ID_CHARS + 1];
+        static const struct cmi_memo_mark mark;
         struct cmi_lookup found;
 
-        g_assert_false(cmi_memo_find(&empty, id, &found));
+        g_assert_false(cmi_memo_find(&empty, &mark, &found));
+}
+
+/* Any of its characters, and any byte of the secret that is used. */
+static void a_mark_depends_on_the_whole_id_and_on_the_secret(void)
+{
+        uint8_t secret[CMI_MEMO_SECRET_SIZE];
+        char id[] = "ABCDEFGHabcdefgh01234567-_-_zyxw";
+        struct cmi_memo_mark first;
+        struct cmi_memo_mark next;
+
+        for (size_t i = 0; i < sizeof(secret); i++) {
+                secret[i] = (uint8_t)(i * 37 + 11);
+        }
+        first = cmi_memo_mark(secret, id);
+        for (size_t i = 0; i < CMI_SESSION_ID_CHARS; i++) {
+                id[i] ^= 1;
+                next = cmi_memo_mark(secret, id);
+                g_assert_true(next.low != first.low && next.high != first.high);
+                id[i] ^= 1;
+                secret[i] ^= 1;
+                next = cmi_memo_mark(secret, id);
+                g_assert_true(next.low != first.low && next.high != first.high);
+                secret[i] ^= 1;
+        }
+        next = cmi_memo_mark(secret, id);
+        g_assert_true(next.low == first.low && next.high == first.high);
 }
 
 static void *use(void *data)
@@ -49,15 +76,15 @@ static void *use(void *data)
         unsigned first = GPOINTER_TO_UINT(data);
 
         for (unsigned i = first; i < first + ROUNDS; i++) {
-                char id[CMI_SESSION_ID_CHARS + 1];
+                struct cmi_memo_mark mark;
                 struct cmi_lookup keys;
                 struct cmi_lookup found;
 
-                make(i % IDS, id, &keys);
-                if (cmi_memo_find(&memo, id, &found)) {
+                make(i % IDS, &mark, &keys);
+                if (cmi_memo_find(&memo, &mark, &found)) {
                         g_assert_cmpmem(&found, sizeof(found), &keys, sizeof(keys));
                 } else {
-                        cmi_memo_set(&memo, id, &keys);
+                        cmi_memo_set(&memo, &mark, &keys);
                 }
         }
         return NULL;
@@ -76,14 +103,15 @@ static void threads_never_find_the_keys_of_another_id(void)
         }
 }
 
+#define CASE(name) g_test_add_func("/memo/" #name, name)
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
         g_test_set_nonfatal_assertions();
-        g_test_add_func("/memo/what_was_set_is_found_until_another_takes_its_place",
-                        what_was_set_is_found_until_another_takes_its_place);
-        g_test_add_func("/memo/an_empty_slot_has_no_id_of_zeros", an_empty_slot_has_no_id_of_zeros);
-        g_test_add_func("/memo/threads_never_find_the_keys_of_another_id",
-                        threads_never_find_the_keys_of_another_id);
+        CASE(what_was_set_is_found_until_another_takes_its_place);
+        CASE(an_empty_slot_has_no_mark_of_zeros);
+        CASE(a_mark_depends_on_the_whole_id_and_on_the_secret);
+        CASE(threads_never_find_the_keys_of_another_id);
         return g_test_run();
 }
