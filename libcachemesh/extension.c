@@ -47,6 +47,11 @@ void cmi_ext_deallocate(struct cm *cm, void *memory, size_t size)
         cmi_handle_deallocate(cm, memory, size);
 }
 
+uint64_t cmi_ext_clock_ns(clockid_t clock)
+{
+        return cmi_clock_ns(clock);
+}
+
 uint64_t cmi_ext_deadline_ns(struct cm *cm, uint32_t timeout_ms)
 {
         return cmi_clock_ns(CLOCK_MONOTONIC) + cmi_timeout(cm, timeout_ms) * UINT64_C(1000000);

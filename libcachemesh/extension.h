@@ -19,6 +19,8 @@
 #include "libcachemesh/cachemesh.h"
 #include "wire/session_local.h"
 
+#include <time.h>
+
 #ifdef __cplusplus
 #error "for libcachemesh-session only"
 #endif
@@ -37,6 +39,9 @@ CM_API void cmi_ext_log(struct cm *cm, enum cm_log_level level, const char *form
 /* The handle's memory: @alignment 16, 32 or 64. NULL: there is none. */
 CM_API void *cmi_ext_allocate(struct cm *cm, size_t alignment, size_t size);
 CM_API void cmi_ext_deallocate(struct cm *cm, void *memory, size_t size);
+
+/* A clock, in nanoseconds: the library's only way to read one. */
+CM_API uint64_t cmi_ext_clock_ns(clockid_t clock);
 
 /* The deadline of a call that begins now, CLOCK_MONOTONIC; for 0 by the handle's timeout. */
 CM_API uint64_t cmi_ext_deadline_ns(struct cm *cm, uint32_t timeout_ms);

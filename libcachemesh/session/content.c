@@ -75,12 +75,13 @@ static int seal(struct cm_session_space *space, const struct cmi_id *key,
 
 static int check_create(const struct cm_session_create_options *options)
 {
-        if ((unsigned)options->level > CM_SESSION_DISK) {
-                return cmi_ext_fail(-EINVAL, "unknown level %d", (int)options->level);
+        int r = cmi_session_check_level(options->level);
+
+        if (r == 0) {
+                r = cmi_session_check_times(options->life_ms, options->idle_ms);
         }
-        if (options->life_ms > CM_SESSION_LIFE_MS_MAX ||
-                        options->idle_ms > CM_SESSION_LIFE_MS_MAX) {
-                return cmi_ext_fail(-EINVAL, "a session lives for 7 days at most");
+        if (r < 0) {
+                return r;
         }
         if (options->principal_len > CM_SESSION_PRINCIPAL_MAX ||
                         (options->principal_len > 0 && !options->principal)) {
@@ -333,8 +334,8 @@ int cm_session_save(struct cm_session *session, const void *data, size_t len,
         if (r == 0) {
                 r = cmi_session_options_copy(&copy, sizeof(copy), options);
         }
-        if (r == 0 && (copy.flags != 0 || (unsigned)copy.level > CM_SESSION_DISK)) {
-                r = cmi_ext_fail(-EINVAL, "unknown level or flags");
+        if (r == 0) {
+                r = cmi_session_check_call(&copy, 0);
         }
         if (r == 0) {
                 r = check_data(data, len);

@@ -50,12 +50,10 @@ void cmi_session_id_make(char ret_id[CMI_SESSION_ID_CHARS])
 
 int cmi_session_id_parse(const char *id, uint8_t ret_bytes[CMI_SESSION_ID_BYTES])
 {
-        size_t len = strnlen(id, CMI_SESSION_ID_CHARS + 1);
         const char *end = NULL;
         size_t n = 0;
 
-        if (len < CMI_SESSION_ID_CHARS ||
-                        (id[CMI_SESSION_ID_CHARS] != '\0' && id[CMI_SESSION_ID_CHARS] != '.')) {
+        if (!cmi_session_id_has_form(id)) {
                 return -EINVAL;
         }
         /* 32 characters are 24 bytes without a bit to spare, so there is one way to write them. */

@@ -26,18 +26,10 @@ struct cmi_session_request cmi_session_request(
         return request;
 }
 
-static uint64_t now_ns(void)
-{
-        struct timespec now;
-
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
-}
-
 static uint64_t left_ms(uint64_t deadline_ns)
 {
-        uint64_t now = now_ns();
-        uint64_t ms = deadline_ns > now ? (deadline_ns - now) / 1000000 : 0;
+        uint64_t now = cmi_ext_clock_ns(CLOCK_MONOTONIC);
+        uint64_t ms = deadline_ns > now ? (deadline_ns - now) / CMI_NS_PER_MS : 0;
 
         ms -= ms / 8 < EARLY_MS ? ms / 8 : EARLY_MS;
         if (ms > CMI_SESSION_TIMEOUT_MAX_MS) {
@@ -103,7 +95,7 @@ static int repeat(struct cm_session_space *space, struct cmi_session_request *re
                         break;
                 }
                 may_be_done |= r == -ECONNRESET && request->verb != CMI_SESSION_GET;
-        } while (r == -ECONNRESET && now_ns() < call->deadline_ns);
+        } while (r == -ECONNRESET && cmi_ext_clock_ns(CLOCK_MONOTONIC) < call->deadline_ns);
         if (r == -ECONNRESET) {
                 return cmi_ext_fail(CM_E_TIMEOUT, "the connection to meshd ended, and it was not "
                                                   "back in time");

@@ -55,6 +55,13 @@ void cmi_space_key(struct cmi_slice name, struct cmi_id *ret_space);
 /* A new id: CMI_SESSION_ID_CHARS characters, no NUL. */
 void cmi_session_id_make(char ret_id[CMI_SESSION_ID_CHARS]);
 
+/* Is it as long as an id, with or without a route? Any text that ends. */
+static inline bool cmi_session_id_has_form(const char *id)
+{
+        return strnlen(id, CMI_SESSION_ID_CHARS) == CMI_SESSION_ID_CHARS &&
+               (id[CMI_SESSION_ID_CHARS] == '\0' || id[CMI_SESSION_ID_CHARS] == '.');
+}
+
 /* Return: 0, -EINVAL (no id). */
 int cmi_session_id_parse(const char *id, uint8_t ret_bytes[CMI_SESSION_ID_BYTES]);
 

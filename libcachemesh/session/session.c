@@ -18,11 +18,9 @@
 static int make_keys(struct cm_session_space *space, const char *id, struct cmi_lookup *ret_keys)
 {
         uint8_t bytes[CMI_SESSION_ID_BYTES];
-        size_t len = strnlen(id, CMI_SESSION_ID_CHARS + 1);
         struct cmi_memo_mark mark;
 
-        if (len < CMI_SESSION_ID_CHARS ||
-                        (id[CMI_SESSION_ID_CHARS] != '\0' && id[CMI_SESSION_ID_CHARS] != '.')) {
+        if (!cmi_session_id_has_form(id)) {
                 return CM_GONE;
         }
         mark = cmi_memo_mark(cmi_ring_memo_secret(space->ring), id);
@@ -53,13 +51,7 @@ static int check_call(struct cm_session_space *space, const char *id, const void
         if (r == 0) {
                 r = cmi_session_options_copy(ret_options, sizeof(*ret_options), options);
         }
-        if (r == 0 && (ret_options->flags & ~CM_SESSION_PEEK)) {
-                r = cmi_ext_fail(-EINVAL, "unknown flags 0x%x", ret_options->flags);
-        }
-        if (r == 0 && (unsigned)ret_options->level > CM_SESSION_DISK) {
-                r = cmi_ext_fail(-EINVAL, "unknown level %d", (int)ret_options->level);
-        }
-        return r;
+        return r == 0 ? cmi_session_check_call(ret_options, CM_SESSION_PEEK) : r;
 }
 
 /* What is past its end is not served, though meshd has not stamped it yet. Return: as cm_get(). */

@@ -29,14 +29,6 @@ _Static_assert(CM_SESSION_TAG_MAX == CMI_SESSION_TAG_MAX &&
 _Static_assert(CM_SESSION_ID_SIZE == CMI_SESSION_ID_CHARS + 1 + CM_SESSION_ROUTE_MAX + 1,
                 "an id with its route");
 
-uint64_t cmi_session_clock_ms(clockid_t clock)
-{
-        struct timespec now;
-
-        clock_gettime(clock, &now);
-        return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 int cmi_session_options_copy(void *ours, size_t our_size, const void *theirs)
 {
         const unsigned char *bytes = theirs;
@@ -59,6 +51,28 @@ int cmi_session_options_copy(void *ours, size_t our_size, const void *theirs)
         return 0;
 }
 
+int cmi_session_check_level(enum cm_session_level level)
+{
+        return (unsigned)level <= CM_SESSION_DISK
+                               ? 0
+                               : cmi_ext_fail(-EINVAL, "unknown level %d", (int)level);
+}
+
+int cmi_session_check_times(uint64_t life_ms, uint64_t idle_ms)
+{
+        return life_ms <= CM_SESSION_LIFE_MS_MAX && idle_ms <= CM_SESSION_LIFE_MS_MAX
+                               ? 0
+                               : cmi_ext_fail(-EINVAL, "a session lives for 7 days at most");
+}
+
+int cmi_session_check_call(const struct cm_session_call_options *options, unsigned flags_known)
+{
+        if (options->flags & ~flags_known) {
+                return cmi_ext_fail(-EINVAL, "unknown flags 0x%x", options->flags);
+        }
+        return cmi_session_check_level(options->level);
+}
+
 static bool is_route(const char *route)
 {
         size_t len = strnlen(route, CM_SESSION_ROUTE_MAX + 1);
@@ -76,15 +90,16 @@ static bool is_route(const char *route)
 
 static int check_options(struct cm_session_space_options *options)
 {
-        if (options->level < CM_SESSION_DEFAULT || options->level > CM_SESSION_DISK) {
-                return cmi_ext_fail(-EINVAL, "unknown level %d", (int)options->level);
+        int r = cmi_session_check_level(options->level);
+
+        if (r == 0) {
+                r = cmi_session_check_times(options->life_ms, options->idle_ms);
+        }
+        if (r < 0) {
+                return r;
         }
         if (options->life_ms == 0) {
                 options->life_ms = CM_SESSION_LIFE_MS_DEFAULT;
-        }
-        if (options->life_ms > CM_SESSION_LIFE_MS_MAX ||
-                        options->idle_ms > CM_SESSION_LIFE_MS_MAX) {
-                return cmi_ext_fail(-EINVAL, "a session lives for 7 days at most");
         }
         if (options->copies_bytes == 0) {
                 options->copies_bytes = COPIES_DEFAULT;

@@ -4,12 +4,12 @@
  * A namespace in memory, and what its parts share: copies (copy.c), requests (request.c). Any
  * thread; nothing in it changes after it was opened but what is atomic.
  */
+#include "base/time.h"
 #include "libcachemesh/cachemesh-session.h"
 #include "libcachemesh/extension.h"
 #include "libcachemesh/session/memo.h"
 
 #include <stdatomic.h>
-#include <time.h>
 
 #define CMI_SESSION_TOLD_SLOTS 4096
 #define CMI_SESSION_WARN_SIZE 16384 /* a session from here on is warned of */
@@ -51,7 +51,15 @@ _Static_assert(sizeof(struct cmi_copy_head) % 16 == 0, "data is aligned to 16");
  * Return: 0 or -EINVAL, with a detail. */
 int cmi_session_options_copy(void *ours, size_t our_size, const void *theirs);
 
-uint64_t cmi_session_clock_ms(clockid_t clock);
+static inline uint64_t cmi_session_clock_ms(clockid_t clock)
+{
+        return cmi_ext_clock_ns(clock) / CMI_NS_PER_MS;
+}
+
+/* Options that several calls have. Return: 0 or -EINVAL, with a detail. */
+int cmi_session_check_level(enum cm_session_level level);
+int cmi_session_check_times(uint64_t life_ms, uint64_t idle_ms);
+int cmi_session_check_call(const struct cm_session_call_options *options, unsigned flags_known);
 
 /* copy.c */
 
