@@ -16,7 +16,7 @@ import time
 
 from peers import Peers, die_with_parent
 
-NAMES = ['hit', 'load', 'latency', 'instructions', 'wait', 'rate', 'throughput', 'idle', 'memcached']
+NAMES = ['hit', 'session', 'load', 'latency', 'instructions', 'wait', 'rate', 'throughput', 'idle', 'memcached']
 NAMES_ON_REQUEST = ['scale', 'lab']
 RECEIVERS = [1, 3, 7]
 PROGRAM_S = 120
@@ -309,6 +309,14 @@ def measure_hit(suite, rounds):
         suite.summary(what + 'floor in huge pages', run['floor_huge_ns'], 'ns')
         suite.summary(what + 'hit / floor in huge pages', run['ratio_huge'], 'x')
         suite.summary(what + 'two threads / one', run['two_threads_over_one'], 'x', '>= 1.9', at_least(1.9))
+
+
+def measure_session(suite, rounds):
+    """A session that this process has a copy of, beside a hit of the cache on the same handle."""
+    seen = suite.run('session_get', *suite.daemons()[1::2], rounds, 5 if suite.is_quick else 400)
+    for name in ('floor', 'hit', 'session'):
+        suite.summary(f'get of a session: {name}', seen[name + '_ns'], 'ns')
+    suite.summary('get of a session / hit', seen['ratio'], 'x', '<= 2', at_most(2))
 
 
 def measure_load(suite, rounds):

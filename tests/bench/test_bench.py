@@ -70,6 +70,11 @@ def keys_of_batches_and_single_calls_are_counted_at_the_receivers():
         expect(seen['keys'] > 0 and seen['per_s'] > 0, f'{seen}')
 
 
+def a_get_of_a_session_is_measured_beside_a_hit():
+    seen = measure('session_get', MESHD, MESHCTL, '1', '4')
+    expect(all(seen[name]['median'] > 0 for name in ('floor_ns', 'hit_ns', 'session_ns', 'ratio')), f'{seen}')
+
+
 def each_way_of_a_shared_load_is_measured():
     seen = measure('load', MESHD, MESHCTL, '20')
     expect(all(0 < seen[kind + '_p50_us'] <= seen[kind + '_p99_us'] < 5e6 for kind in ('plain', 'led', 'kept', 'handed')),
@@ -151,7 +156,7 @@ def a_benchmark_that_is_ended_leaves_nothing_behind():
 
 
 def a_wrong_command_line_is_refused():
-    for arguments in (['latency'], ['latency', 'unix', '--hosts', 'nowhere'], ['latency', 'pigeon'], ['throughput', 'unix'], ['idle'], ['load'], ['memcached']):
+    for arguments in (['latency'], ['latency', 'unix', '--hosts', 'nowhere'], ['latency', 'pigeon'], ['throughput', 'unix'], ['idle'], ['load'], ['session_get'], ['memcached']):
         done = subprocess.run([os.path.join(PROGRAMS, 'bench_' + arguments[0]), *arguments[1:]],
                               capture_output=True, text=True, timeout=60, check=False)
         expect_equal(done.returncode, 1)
@@ -164,6 +169,7 @@ run([
     a_fixed_rate_is_measured,
     a_waiting_call_is_measured,
     keys_of_batches_and_single_calls_are_counted_at_the_receivers,
+    a_get_of_a_session_is_measured_beside_a_hit,
     each_way_of_a_shared_load_is_measured,
     hits_are_measured_with_one_thread_and_two,
     instructions_are_counted_or_it_is_said_why_not,
