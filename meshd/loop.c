@@ -190,7 +190,7 @@ void loop_turn(struct loop *loop, int max_ms)
                 uv_run(&loop->poller->uv, UV_RUN_NOWAIT);
         }
         links_check(loop->links, woken_ns);
-        local_resume(loop->local);
+        local_serve(loop->local);
         if (loop->discover) {
                 discover_turn(loop->discover);
         }

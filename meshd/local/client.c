@@ -94,6 +94,7 @@ void client_drop(struct client *client)
         local->handler.closed(local->handler.context, client);
         client->is_dropped = true;
         set_held_messages(client, false);
+        rota_leave(&local->rota, &client->seat);
         /* libuv lets go of the descriptor's number before somebody else can get it. */
         uv_close((uv_handle_t *)&client->poll, on_client_closed);
         close(client->fd);
@@ -270,25 +271,32 @@ static void drop_garbage(struct client *client, int error)
         client_drop(client);
 }
 
-/* Keeps what is not handled yet, in a buffer of just that size: an idle client has none. */
+/* Keeps what is not handled yet, in a buffer of just that size: an idle client has none. Messages
+ * that are handled turn by turn are not moved each time. */
 static void keep(struct client *client, const uint8_t *bytes, size_t n)
 {
-        free(client->in);
-        client->in = NULL;
-        client->n_in = 0;
+        uint8_t *in = NULL;
+
+        if (client->has_held && client->n_in > 0 && bytes + n == client->in + client->n_in) {
+                client->in_at = client->n_in - n;
+                return;
+        }
         if (n > 0) {
-                client->in = malloc(n);
-                if (!client->in) {
+                in = malloc(n);
+                if (!in) {
                         client_tell_no_memory(client->pid, client->uid);
                         client_drop(client);
                         return;
                 }
-                memcpy(client->in, bytes, n);
-                client->n_in = n;
+                memcpy(in, bytes, n);
         }
+        free(client->in);
+        client->in = in;
+        client->in_at = 0;
+        client->n_in = n;
 }
 
-/* Takes one message off the scratch buffer. Return: its bytes, 0 if it is not complete,
+/* Takes one message off these bytes. Return: its bytes, 0 if it is not complete,
  * -errno for garbage. */
 static int64_t handle_one(struct client *client, const uint8_t *at, size_t n)
 {
@@ -306,31 +314,34 @@ static int64_t handle_one(struct client *client, const uint8_t *at, size_t n)
         return r < 0 ? r : used;
 }
 
-/* Handles all whole messages in the scratch buffer, or those until it must stop. */
-static void handle(struct client *client, size_t n)
+/* Handles all whole messages in these bytes, or those until it must stop. */
+static void handle(struct client *client, const uint8_t *bytes, size_t n)
 {
         struct local *local = client->local;
         size_t at = 0;
         int64_t used = 1;
+        bool has_time = true;
 
         set_held_messages(client, false);
         while (!client->is_dropped && at < n && used > 0) {
                 if (!local->handler.is_writable(local->handler.context)) {
                         local->is_held = true;
                 }
-                if (is_held(client)) {
+                if (is_held(client) || !has_time) {
                         set_held_messages(client, true);
                         break;
                 }
-                used = handle_one(client, local->scratch + at, n - at);
+                used = handle_one(client, bytes + at, n - at);
                 if (used < 0) {
                         drop_garbage(client, (int)used);
                 } else {
                         at += (size_t)used;
+                        has_time = rota_charge(&local->rota, &client->seat);
                 }
         }
         if (!client->is_dropped) {
-                keep(client, local->scratch + at, n - at);
+                keep(client, bytes + at, n - at);
+                client_resume(client); /* only now: whoever is dropped stands in no line */
                 client_watch(client);
         }
 }
@@ -338,7 +349,7 @@ static void handle(struct client *client, size_t n)
 /* Many clients that send at once share a turn evenly, so that it stays short. */
 static size_t read_limit(const struct local *local)
 {
-        size_t share = LOCAL_TURN_MAX / (local->n_readers_before + 1);
+        size_t share = LOCAL_TURN_MAX / local->n_in_line;
 
         if (share > LOCAL_READ_MAX) {
                 return LOCAL_READ_MAX;
@@ -349,21 +360,12 @@ static size_t read_limit(const struct local *local)
 static void read_client(struct client *client)
 {
         struct local *local = client->local;
-        size_t n_before = client->n_in;
+        size_t n_before = client->n_in - client->in_at;
         ssize_t n;
 
-        if (is_held(client)) {
-                client_watch(client);
-                return;
-        }
         if (n_before > 0) {
-                memcpy(local->scratch, client->in, n_before);
+                memcpy(local->scratch, client->in + client->in_at, n_before);
         }
-        if (client->has_held) {
-                handle(client, n_before);
-                return;
-        }
-        local->n_readers++;
         n = recv(client->fd, local->scratch + n_before, read_limit(local), MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
                 return;
@@ -374,7 +376,7 @@ static void read_client(struct client *client)
         }
         client->bytes_in += (uint64_t)n;
         local->counters.bytes_in += (uint64_t)n;
-        handle(client, n_before + (size_t)n);
+        handle(client, local->scratch, n_before + (size_t)n);
 }
 
 static void on_client_ready(uv_poll_t *handle, int status, int events)
@@ -389,15 +391,25 @@ static void on_client_ready(uv_poll_t *handle, int status, int events)
                 client_touch(client);
         }
         if (events & UV_READABLE) {
-                read_client(client);
+                rota_join(&client->local->rota, &client->seat);
         }
 }
 
 void client_resume(struct client *client)
 {
         if (client->has_held && !client->is_dropped && !is_held(client)) {
-                memcpy(client->local->scratch, client->in, client->n_in);
-                handle(client, client->n_in);
+                rota_join(&client->local->rota, &client->seat);
+        }
+}
+
+void client_serve(struct client *client)
+{
+        if (is_held(client)) {
+                client_watch(client);
+        } else if (client->has_held) {
+                handle(client, client->in + client->in_at, client->n_in - client->in_at);
+        } else {
+                read_client(client);
         }
 }
 
@@ -412,6 +424,7 @@ struct client *client_new(struct local *local, int fd, const struct ucred *peer,
                 return NULL;
         }
         client->local = local;
+        client->seat.owner = client;
         client->fd = fd;
         client->pid = peer->pid;
         client->uid = peer->uid;

@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 
 #include "meshd/io/poller.h"
+#include "meshd/local/rota.h"
 
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -24,8 +25,9 @@ struct client {
         uid_t uid;
         uint64_t opened_ns;
         uint64_t progress_ns; /* when it last took bytes, or had none to take */
-        uint8_t *in;          /* begun or held back messages */
-        size_t n_in;
+        struct rota_seat seat;
+        uint8_t *in; /* begun or held back messages, from in_at to n_in */
+        size_t in_at, n_in;
         uint8_t *out;
         size_t n_out, n_sent, out_capacity;
         uint64_t bytes_in, bytes_out, requests;
@@ -35,7 +37,7 @@ struct client {
         bool is_reserved; /* beyond the shares: see client_limit.h */
         bool is_dirty;
         bool is_known; /* set by the handler after the first good request */
-        bool has_held; /* whole messages may lie in in */
+        bool has_held; /* whole messages may lie in in: nothing is read before they are handled */
         void *guest;   /* of the handler */
 };
 
@@ -81,8 +83,11 @@ void client_watch(struct client *client);
 /* A line in the log: this process was disconnected for lack of memory. */
 void client_tell_no_memory(pid_t pid, uid_t uid);
 
-/* Handle what was held back, if requests are taken again. */
+/* Stand in line with what was held back, if requests are taken again. */
 void client_resume(struct client *client);
+
+/* It is this one's time: handle what was held back, or else what it sends; may drop it. */
+void client_serve(struct client *client);
 
 /* Let the handler add what it has, and send; may drop it. */
 void client_flush(struct client *client, uint64_t now_ns);

@@ -23,10 +23,13 @@ static void free_dropped(struct local *local)
         }
 }
 
-void local_resume(struct local *local)
+static uint64_t read_ns(void)
 {
-        struct client *next;
+        return clock_read_ns(CLOCK_MONOTONIC);
+}
 
+static void resume(struct local *local)
+{
         if (local->is_held && !local->is_stopped &&
                         local->handler.is_writable(local->handler.context)) {
                 local->is_held = false;
@@ -34,9 +37,26 @@ void local_resume(struct local *local)
                         client_watch(client);
                 }
         }
-        for (struct client *client = local->clients; client && local->n_held > 0; client = next) {
-                next = client->next;
-                client_resume(client);
+        if (local->n_held > 0) {
+                for (struct client *client = local->clients; client; client = client->next) {
+                        client_resume(client);
+                }
+        }
+}
+
+void local_serve(struct local *local)
+{
+        struct rota_seat *seat;
+
+        resume(local);
+        local->n_in_line = local->rota.n;
+        rota_begin(&local->rota);
+        while ((seat = rota_next(&local->rota))) {
+                client_serve(seat->owner);
+        }
+        if (local->rota.n > 0) {
+                local->counters.cut_turns++;
+                local->poller->is_changed = true;
         }
 }
 
@@ -44,8 +64,6 @@ void local_flush(struct local *local)
 {
         uint64_t now_ns = clock_read_ns(CLOCK_MONOTONIC);
 
-        local->n_readers_before = local->n_readers;
-        local->n_readers = 0;
         while (local->dirty) {
                 struct client *client = local->dirty;
 
@@ -204,6 +222,7 @@ int local_open(struct local *local, struct poller *poller, uint32_t max_clients,
         local->poller = poller;
         local->max_clients = max_clients;
         local->handler = *handler;
+        local->rota.read_ns = read_ns;
         if (!local->scratch || uv_timer_init(&poller->uv, &local->timer) < 0 ||
                         uv_poll_init(&poller->uv, &local->poll, local->file.fd) < 0) {
                 return -ENOMEM;

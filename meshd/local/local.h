@@ -5,11 +5,11 @@
  * written is client.h's; what a message means is decided by the handler (service.h).
  *
  * Bounds: connections in all and of one user (client_limit.h); bytes read in one turn of the loop
- * from one client; bytes that wait for a client to read them. A client that reads slowly is not
- * read from; one that takes nothing at all for a while, or lets more pile up than is allowed, is
- * disconnected. A message that cannot be cut or that the handler calls malformed ends its
- * connection, and is counted. No control buffer is given when receiving, so no descriptor can be
- * smuggled in.
+ * from one client; the time that all requests have in one turn (rota.h); bytes that wait for a
+ * client to read them. A client that reads slowly is not read from; one that takes nothing at all
+ * for a while, or lets more pile up than is allowed, is disconnected. A message that cannot be cut
+ * or that the handler calls malformed ends its connection, and is counted. No control buffer is
+ * given when receiving, so no descriptor can be smuggled in.
  *
  * One thread. Clients are freed at the end of the turn in which they were dropped, not before.
  */
@@ -51,6 +51,7 @@ struct local_counters {
         uint64_t garbage; /* connections closed for what they sent */
         uint64_t closed_overflow, closed_stalled, closed_silent;
         uint64_t bytes_in, bytes_out, requests;
+        uint64_t cut_turns; /* that ended before everybody was served */
 };
 
 struct local {
@@ -64,8 +65,9 @@ struct local {
         uv_poll_t poll;
         uv_timer_t timer;
         uint32_t n_clients, max_clients;
-        uint32_t n_held;                      /* clients with held back messages */
-        uint32_t n_readers, n_readers_before; /* in this turn and in the last one */
+        uint32_t n_held;    /* clients with held back messages */
+        uint32_t n_in_line; /* clients that want to be served, at the begin of this turn */
+        struct rota rota;
         struct client *clients, *dirty, *dropped;
         uint8_t *scratch;
         struct local_handler handler;
@@ -84,8 +86,9 @@ struct local {
 int local_open(struct local *local, struct poller *poller, uint32_t max_clients,
                 const struct local_handler *handler);
 
-/* Take requests again that were held back; call it each turn, before core_tick(). */
-void local_resume(struct local *local);
+/* Take requests, for as long as a turn's time is; call it each turn, before core_tick(). What is
+ * left makes the next turn come at once. */
+void local_serve(struct local *local);
 
 /* Send what has gathered; call it at the end of each turn. */
 void local_flush(struct local *local);

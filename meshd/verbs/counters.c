@@ -67,6 +67,7 @@ static void write_local(const struct local_counters *local, struct document *doc
         WRITE_AS(document, "local", local, bytes_in);
         WRITE_AS(document, "local", local, bytes_out);
         WRITE_AS(document, "local", local, requests);
+        WRITE_AS(document, "local", local, cut_turns);
 }
 
 static void write_discovery(const struct discover *discover, struct document *document)

@@ -19,6 +19,8 @@ struct history {
         uint64_t last_seq;  /* of the newest entry with an effect */
         uint64_t n_entries; /* ever noted; the newest HISTORY_OPERATIONS are kept */
         uint64_t n_targets;
+        uint64_t by_seq[HISTORY_OPERATIONS]; /* the newest of each chain, counted from 1; 0: none */
+        uint64_t by_number[HISTORY_OPERATIONS];
         struct history_entry entries[HISTORY_OPERATIONS];
         uint64_t targets[HISTORY_TARGETS];
 };
@@ -68,6 +70,34 @@ static void note_targets(struct history *history, enum cmi_page_kind kind, struc
         }
 }
 
+static size_t chain_of_seq(uint64_t seq)
+{
+        return XXH3_64bits(&seq, sizeof(seq)) & OPERATION_MASK;
+}
+
+static size_t chain_of_number(const char *source, uint64_t number)
+{
+        return XXH3_64bits_withSeed(source, strnlen(source, HISTORY_SOURCE_MAX), number) &
+               OPERATION_MASK;
+}
+
+/* Of the newest entry, once its stamp and its number are known. */
+static void index_newest(struct history *history, struct history_entry *entry)
+{
+        uint64_t *chain;
+
+        if (entry->seq != 0) {
+                chain = &history->by_seq[chain_of_seq(entry->seq)];
+                entry->older_seq = *chain;
+                *chain = history->n_entries;
+        }
+        if (entry->number != 0) {
+                chain = &history->by_number[chain_of_number(entry->source, entry->number)];
+                entry->older_number = *chain;
+                *chain = history->n_entries;
+        }
+}
+
 /* apply_seq is already that of the operation. If it has not grown, the operation was about a region
  * that nobody has open here. */
 void history_applied(struct history *history, const char *source, uint64_t number,
@@ -88,6 +118,7 @@ void history_applied(struct history *history, const char *source, uint64_t numbe
         note_targets(history, CMI_PAGE_KEY, op->keys, op->n_keys);
         note_targets(history, CMI_PAGE_TAG, op->tags, op->n_tags);
         history->last_seq = seq;
+        index_newest(history, entry);
 }
 
 void history_expired(struct history *history, const char *source, const struct cmi_op *op)
@@ -106,6 +137,7 @@ void history_forgot(struct history *history, const char *source, const char *tex
         entry->kind = CMI_OP_ALL;
         snprintf(entry->text, sizeof(entry->text), "%s", text);
         history->last_seq = entry->seq;
+        index_newest(history, entry);
 }
 
 void history_event(struct history *history, const struct core_event *event)
@@ -123,32 +155,35 @@ uint32_t history_n_entries(const struct history *history)
                                                        : HISTORY_OPERATIONS;
 }
 
+/* The entry that was the @nth, from 1. NULL: there is none, or its place has a newer one. */
+static const struct history_entry *entry_of(const struct history *history, uint64_t nth)
+{
+        return nth == 0 || history->n_entries - nth >= HISTORY_OPERATIONS
+                               ? NULL
+                               : &history->entries[(nth - 1) & OPERATION_MASK];
+}
+
 /* The newest one first: "everything was forgotten" is noted before the operation that said so. */
 const struct history_entry *history_find(const struct history *history, uint64_t seq)
 {
-        for (uint32_t i = 0; seq != 0 && i < history_n_entries(history); i++) {
-                const struct history_entry *entry =
-                                &history->entries[(history->n_entries - 1 - i) & OPERATION_MASK];
+        const struct history_entry *entry = entry_of(history, history->by_seq[chain_of_seq(seq)]);
 
-                if (entry->seq == seq) {
-                        return entry;
-                }
+        while (entry && entry->seq != seq) {
+                entry = entry_of(history, entry->older_seq);
         }
-        return NULL;
+        return entry;
 }
 
 const struct history_entry *history_find_number(
                 const struct history *history, const char *source, uint64_t number)
 {
-        for (uint32_t i = 0; number != 0 && i < history_n_entries(history); i++) {
-                const struct history_entry *entry =
-                                &history->entries[(history->n_entries - 1 - i) & OPERATION_MASK];
+        const struct history_entry *entry =
+                        entry_of(history, history->by_number[chain_of_number(source, number)]);
 
-                if (entry->number == number && strcmp(entry->source, source) == 0) {
-                        return entry;
-                }
+        while (entry && (entry->number != number || strcmp(entry->source, source) != 0)) {
+                entry = entry_of(history, entry->older_number);
         }
-        return NULL;
+        return entry;
 }
 
 enum history_hit history_is_about(const struct history *history, const struct history_entry *entry,

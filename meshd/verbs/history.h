@@ -6,6 +6,8 @@
  * this key". Keys and tags are kept as hashes. It is a ring: what is older is not known any more,
  * and is said to be so. Nothing depends on it but `why` and `trace`.
  *
+ * Stamps and numbers are found by hash: any user may ask, as often as he likes.
+ *
  * One thread.
  */
 #include "meshd/core/core.h"
@@ -25,6 +27,8 @@ struct history_entry {
         uint32_t n_keys;
         uint32_t n_tags;
         uint64_t first_target; /* of all that were ever noted */
+        uint64_t older_seq;    /* of history.c: the next older one of its chain, */
+        uint64_t older_number; /* counted from 1 */
         char source[HISTORY_SOURCE_MAX + 1];
         char text[CORE_TEXT_MAX]; /* why everything was forgotten; "" for an operation */
 };

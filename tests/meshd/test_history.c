@@ -85,6 +85,62 @@ static void what_is_older_than_the_ring_is_not_known(void)
         history_free(history);
 }
 
+/* The newest one with this stamp or of this number, looked for in what was noted. */
+static uint64_t newest_with(const GArray *noted, uint64_t wanted)
+{
+        for (guint i = 0; i < noted->len && i < HISTORY_OPERATIONS; i++) {
+                if (g_array_index(noted, uint64_t, noted->len - 1 - i) == wanted) {
+                        return noted->len - i;
+                }
+        }
+        return 0;
+}
+
+/* Three rounds of the ring; stamps leave gaps, some have none; sources share their numbers. */
+static void each_stamp_and_number_finds_what_a_walk_would(void)
+{
+        static const char *const sources[] = {"n1", "n2", "n3"};
+        struct history *history = start();
+        g_autoptr(GArray) stamps = g_array_new(false, false, sizeof(uint64_t));
+        g_autoptr(GArray) numbers = g_array_new(false, false, sizeof(uint64_t));
+        g_autoptr(GRand) random = g_rand_new_with_seed(7);
+
+        for (uint64_t i = 1; i <= 3 * HISTORY_OPERATIONS; i++) {
+                uint64_t step = (uint64_t)g_rand_int_range(random, 0, 4);
+                uint64_t stamp = 0;
+                uint64_t place;
+
+                apply_seq += step;
+                stamp = step > 0 || i == 1 ? apply_seq : 0;
+                place = 3 * (i / 3 % 1000) + i % 3; /* numbers come again, as of a new stream */
+                apply(history, sources[i % 3], 1 + i / 3 % 1000, "k", 1);
+                g_array_append_val(stamps, stamp);
+                g_array_append_val(numbers, place);
+        }
+        for (uint64_t seq = 1; seq <= apply_seq; seq++) {
+                const struct history_entry *entry = history_find(history, seq);
+                uint64_t nth = newest_with(stamps, seq);
+
+                g_assert_true((entry == NULL) == (nth == 0));
+                if (entry) {
+                        g_assert_cmpuint(entry->seq, ==, seq);
+                        g_assert_cmpstr(entry->source, ==, sources[nth % 3]);
+                        g_assert_cmpuint(entry->number, ==, 1 + nth / 3 % 1000);
+                }
+        }
+        for (uint64_t place = 0; place < 3300; place++) {
+                const struct history_entry *entry =
+                                history_find_number(history, sources[place % 3], 1 + place / 3);
+                uint64_t nth = newest_with(numbers, place);
+
+                g_assert_true((entry == NULL) == (nth == 0));
+                if (entry) {
+                        g_assert_cmpuint(entry->seq, ==, g_array_index(stamps, uint64_t, nth - 1));
+                }
+        }
+        history_free(history);
+}
+
 static void an_operation_may_outlive_its_targets(void)
 {
         struct history *history = start();
@@ -119,6 +175,7 @@ int main(int argc, char **argv)
         g_test_add_func("/history/stamp", a_stamp_leads_to_its_operation);
         g_test_add_func("/history/no_effect", an_operation_without_effect_has_no_stamp);
         g_test_add_func("/history/old", what_is_older_than_the_ring_is_not_known);
+        g_test_add_func("/history/walk", each_stamp_and_number_finds_what_a_walk_would);
         g_test_add_func("/history/targets", an_operation_may_outlive_its_targets);
         g_test_add_func("/history/forgot", forgetting_is_found_by_the_floor_with_its_cause);
         return g_test_run();

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The local socket against clients that misbehave. A handler counts the messages; one that begins
- * with 'B' is malformed to it, 'E' is echoed, 'F' makes it answer with 64 KiB.
+ * with 'B' is malformed to it, 'E' is echoed, 'F' makes it answer with 64 KiB, and 'S' takes five
+ * milliseconds, by a clock that the test may set.
  */
 #include "meshd/local/local.h"
 
@@ -20,6 +21,7 @@
 
 #define DEADLINE_US (5 * G_USEC_PER_SEC)
 #define MAX_CLIENTS 8
+#define SLOW_NS (5 * CMI_NS_PER_MS)
 
 struct rig {
         char *directory;
@@ -29,6 +31,13 @@ struct rig {
         int n_opened, n_closed, n_requests, n_flushed;
         bool is_writable;
 };
+
+static uint64_t slow_clock_ns;
+
+static uint64_t read_slow_clock(void)
+{
+        return slow_clock_ns;
+}
 
 static int on_opened(void *context, struct client *client)
 {
@@ -50,6 +59,8 @@ static int on_request(void *context, struct client *client, struct cmi_slice pay
                 client_send(client, payload);
         } else if (kind == 'F') {
                 client_send(client, cmi_slice(fill, sizeof(fill)));
+        } else if (kind == 'S') {
+                slow_clock_ns += SLOW_NS;
         }
         return kind == 'B' ? -EBADMSG : 0;
 }
@@ -87,7 +98,7 @@ static void set_up(struct rig *rig, gconstpointer unused)
 static void turn(struct rig *rig)
 {
         uv_run(&rig->poller.uv, UV_RUN_NOWAIT);
-        local_resume(&rig->local);
+        local_serve(&rig->local);
         local_flush(&rig->local);
 }
 
@@ -206,6 +217,85 @@ static void one_client_cannot_take_a_whole_turn(struct rig *rig, gconstpointer u
         rig->n_requests = 0;
         turn(rig);
         g_assert_cmpint(rig->n_requests, <=, LOCAL_READ_MAX / 5 + 1);
+}
+
+/* As many as fit into a turn's time, and the one that ends it. */
+#define SLOW_A_TURN (ROTA_TURN_NS / SLOW_NS)
+
+static void expensive_requests_wait_for_the_next_turn_and_none_is_lost(
+                struct rig *rig, gconstpointer unused)
+{
+        const int n_each = 40, n_fds = 3;
+        int fds[3], n_before, n_turns = 0;
+
+        rig->local.rota.read_ns = read_slow_clock;
+        for (int i = 0; i < n_fds; i++) {
+                fds[i] = dial(rig);
+                for (int k = 0; k < n_each; k++) {
+                        say(fds[i], "S", 1);
+                }
+        }
+        TURN_UNTIL(rig, rig->n_opened == n_fds);
+        do {
+                n_before = rig->n_requests;
+                turn(rig);
+                g_assert_cmpint(rig->n_requests - n_before, <=, SLOW_A_TURN);
+                for (const struct client *client = rig->local.clients; client;
+                                client = client->next) {
+                        /* Round after round: nobody is more than one ahead. */
+                        g_assert_cmpuint(client->requests + 2, >=,
+                                        (uint64_t)rig->n_requests / (uint64_t)n_fds);
+                }
+                /* The next turn does not wait for somebody to say more. */
+                g_assert_true(rig->n_requests == n_fds * n_each || rig->poller.is_changed);
+                rig->poller.is_changed = false;
+        } while (rig->n_requests < n_fds * n_each && n_turns++ < 1000);
+        g_assert_cmpint(rig->n_requests, ==, n_fds * n_each);
+        g_assert_cmpuint(rig->local.counters.cut_turns, >, 0);
+        say(fds[0], "E", 1);
+        TURN_UNTIL(rig, rig->n_requests == n_fds * n_each + 1);
+        for (int i = 0; i < n_fds; i++) {
+                close(fds[i]);
+        }
+}
+
+/* Whole messages, a begun one and what comes later, while each turn has time for a few only. */
+static void what_is_held_goes_on_with_what_comes_later(struct rig *rig, gconstpointer unused)
+{
+        CM_CLEANUP(cmi_close_p) int fd = dial(rig);
+        static const char begun[] = "\2\0\0\0E", rest[] = "x";
+        char echoed[3] = "";
+
+        rig->local.rota.read_ns = read_slow_clock;
+        for (int i = 0; i < 10; i++) {
+                say(fd, "S", 1);
+        }
+        g_assert_cmpint(send(fd, begun, sizeof(begun) - 1, MSG_NOSIGNAL), ==, sizeof(begun) - 1);
+        TURN_UNTIL(rig, rig->n_requests == 10);
+        g_assert_cmpint(send(fd, rest, sizeof(rest) - 1, MSG_NOSIGNAL), ==, sizeof(rest) - 1);
+        say(fd, "S", 1);
+        TURN_UNTIL(rig, rig->n_requests == 12);
+        TURN_UNTIL(rig, recv(fd, echoed, sizeof(echoed) - 1, MSG_DONTWAIT | MSG_PEEK) == 2);
+        g_assert_cmpstr(echoed, ==, "Ex");
+        g_assert_cmpuint(rig->local.n_held, ==, 0);
+        g_assert_cmpuint(rig->local.rota.n, ==, 0);
+}
+
+static void a_client_that_goes_while_it_is_in_line_is_forgotten(
+                struct rig *rig, gconstpointer unused)
+{
+        CM_CLEANUP(cmi_close_p) int fd = dial(rig);
+
+        rig->local.rota.read_ns = read_slow_clock;
+        for (int i = 0; i < 20; i++) {
+                say(fd, "S", 1);
+        }
+        TURN_UNTIL(rig, rig->n_requests > 0);
+        g_assert_cmpuint(rig->local.rota.n, ==, 1);
+        client_drop(rig->local.clients);
+        g_assert_cmpuint(rig->local.rota.n, ==, 0);
+        g_assert_cmpuint(rig->local.n_held, ==, 0);
+        TURN_UNTIL(rig, rig->n_closed == 1 && is_closed(fd));
 }
 
 static void requests_wait_while_the_core_takes_none_and_none_is_lost(
@@ -470,6 +560,9 @@ int main(int argc, char **argv)
         CASE(a_length_of_zero_or_too_much_ends_the_connection);
         CASE(what_the_handler_calls_malformed_ends_the_connection);
         CASE(one_client_cannot_take_a_whole_turn);
+        CASE(expensive_requests_wait_for_the_next_turn_and_none_is_lost);
+        CASE(what_is_held_goes_on_with_what_comes_later);
+        CASE(a_client_that_goes_while_it_is_in_line_is_forgotten);
         CASE(requests_wait_while_the_core_takes_none_and_none_is_lost);
         CASE(a_client_that_does_not_read_is_held_and_loses_nothing);
         CASE(a_client_that_lets_too_much_pile_up_is_dropped);
