@@ -18,8 +18,8 @@
  *
  * The path may lead to a file that has another name by now, or none: it was mounted alone, and its
  * meshd's successor made a new one. Then nothing is proven, either. What cannot be seen from here
- * is a path that leads elsewhere as a whole, by a chroot(). And a relative one, so for that there
- * is no 2.
+ * is a path that leads elsewhere as a whole, by a chroot(), and a successor that was given another
+ * path (docs/explanation/connection.md has it). And a relative one, so for that there is no 2.
  */
 #include "libcachemesh/connection.h"
 

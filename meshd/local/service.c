@@ -80,19 +80,54 @@ static void send_result(struct client *client, uint64_t id, uint64_t position,
 
 /* Waits */
 
+/* Connections are few, and nobody is over his user's share before so many wait in all. */
+static bool is_user_over_share(const struct service *service, uid_t uid)
+{
+        uint32_t n = 0;
+
+        if (service->n_waits < SERVICE_WAITS_USER_MAX) {
+                return false;
+        }
+        for (const struct client *client = service->local->clients; client; client = client->next) {
+                const struct guest *guest = client->guest;
+
+                n += guest && client->uid == uid ? guest->n_waits : 0;
+        }
+        return n >= SERVICE_WAITS_USER_MAX;
+}
+
+/* Return: whether one more may wait; if not, the client was told which limit it is. */
+static bool may_wait(const struct service *service, const struct guest *guest, uint64_t request)
+{
+        struct client *client = guest->client;
+
+        if (guest->n_waits >= SERVICE_WAITS_CLIENT_MAX) {
+                service_error(client, request, CMI_E_BUSY,
+                                "%d calls of this connection wait already, its share",
+                                SERVICE_WAITS_CLIENT_MAX);
+        } else if (is_user_over_share(service, client->uid)) {
+                service_error(client, request, CMI_E_BUSY,
+                                "%d calls of user %u wait already, his share",
+                                SERVICE_WAITS_USER_MAX, client->uid);
+        } else if (service->free_wait == NO_WAIT) {
+                service_error(client, request, CMI_E_BUSY, "%d calls of all users wait already",
+                                CORE_WAITS_MAX);
+        } else {
+                return true;
+        }
+        return false;
+}
+
 static uint32_t take_wait(struct service *service, struct guest *guest, uint64_t request)
 {
         uint32_t slot = service->free_wait;
+        struct service_wait *wait = &service->waits[slot];
 
-        if (slot != NO_WAIT) {
-                struct service_wait *wait = &service->waits[slot];
-
-                service->free_wait = wait->next_free;
-                service->n_waits++;
-                wait->guest = guest;
-                wait->request = request;
-                guest->n_waits++;
-        }
+        service->free_wait = wait->next_free;
+        service->n_waits++;
+        wait->guest = guest;
+        wait->request = request;
+        guest->n_waits++;
         return slot;
 }
 
@@ -256,7 +291,8 @@ static void refuse_publish(struct client *client, uint64_t id, int error)
                                 "node, %d of all at most",
                                 CORE_INTENTS_CLIENT_MAX, CORE_INTENTS_OWN_MAX, CORE_INTENTS_MAX);
         } else if (error == -EBUSY) {
-                service_error(client, id, CMI_E_BUSY, "%d calls wait already", CORE_WAITS_MAX);
+                service_error(client, id, CMI_E_BUSY, "%d calls of all users wait already",
+                                CORE_WAITS_MAX);
         } else {
                 service_error(client, id, error, "meshd does not take this operation: %s",
                                 strerror(-error));
@@ -296,11 +332,10 @@ static int do_publish(
                 return 0;
         }
         if (core_defers(service->core, now, (enum cmi_wait)publish.wait)) {
-                slot = take_wait(service, guest, head->id);
-                if (slot == NO_WAIT) {
-                        refuse_publish(guest->client, head->id, -EBUSY);
+                if (!may_wait(service, guest, head->id)) {
                         return 0;
                 }
+                slot = take_wait(service, guest, head->id);
                 cookie = make_cookie(service, slot);
         }
         timeout_ms = publish.timeout_ms < TIMEOUT_MAX_MS ? publish.timeout_ms : TIMEOUT_MAX_MS;

@@ -23,6 +23,10 @@ struct daemon;
 #define SERVICE_SOFTWARE "meshd " MESHD_VERSION
 #define SERVICE_ANSWER_MAX CMI_LOCAL_ANSWER_MAX
 
+/* Shares of the CORE_WAITS_MAX publications that wait at a time */
+#define SERVICE_WAITS_CLIENT_MAX (CORE_WAITS_MAX / 8)
+#define SERVICE_WAITS_USER_MAX (CORE_WAITS_MAX / 2)
+
 /* What a client said about a region; it counts while the client is connected. */
 struct guest_region {
         uint32_t index;

@@ -13,6 +13,7 @@
 struct config configs[NODES];
 struct daemon nodes[NODES];
 bool is_up[NODES];
+const char *pair_alone_ms = "1";
 static char *directory;
 
 static char *nothing(const char *name)
@@ -31,10 +32,10 @@ void pair_start(uint32_t i)
                         (char *)"--listen", (char *)"127.0.0.1:0", (char *)"--socket", socket_path,
                         (char *)"--state-dir", state, (char *)"--multicast", (char *)"off",
                         (char *)"--peer", peer, (char *)"--lease-ms", (char *)"600",
-                        (char *)"--start-ms", (char *)"1", (char *)"--alone-ms", (char *)"1",
-                        (char *)"--log-level", (char *)"error", (char *)"--max-peers", (char *)"8",
-                        (char *)"--max-clients", (char *)"64", (char *)"--key-slots",
-                        (char *)"4096", (char *)"--tag-slots", (char *)"256",
+                        (char *)"--start-ms", (char *)"1", (char *)"--alone-ms",
+                        (char *)pair_alone_ms, (char *)"--log-level", (char *)"error",
+                        (char *)"--max-peers", (char *)"8", (char *)"--max-clients", (char *)"64",
+                        (char *)"--key-slots", (char *)"4096", (char *)"--tag-slots", (char *)"256",
                         (char *)"--session-slots", (char *)"256", (char *)"--log-bytes",
                         (char *)"1048576", NULL};
         struct fault fault = {0};

@@ -15,7 +15,8 @@
 
 extern struct config configs[NODES];
 extern struct daemon nodes[NODES];
-extern bool is_up[NODES]; /* clear it to have a node stand still */
+extern bool is_up[NODES];         /* clear it to have a node stand still */
+extern const char *pair_alone_ms; /* when a node that finds nobody goes live; "1" */
 
 /* One connection to a node. */
 struct visitor {
