@@ -310,6 +310,10 @@ static int take_operand(struct parse *parse, const char *operand)
                 arguments->operands[arguments->n_operands++] = operand;
                 return 0;
         }
+        if (strcmp(operand, "help") == 0) { /* "meshctl help VERB" is what people try first */
+                arguments->wants_help = true;
+                return 0;
+        }
         arguments->verb = find_verb(parse->verbs, operand);
         return arguments->verb ? 0 : complain_verb(arguments, parse->verbs, operand);
 }

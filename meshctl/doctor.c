@@ -86,6 +86,44 @@ static void check_peers(struct report *report)
         }
 }
 
+/* Those that are gone, or not met yet, are the business of check_peers(). */
+static bool is_there(const json_t *node)
+{
+        const char *state = document_str(node, "state", "");
+
+        return !is_one_of(state, "gone", "seen") && strcmp(state, "left") != 0;
+}
+
+/* Nothing is confirmed too early by it, so it is a note; a node that tells none (0) is older. */
+static void check_patience(struct report *report)
+{
+        const json_t *rows = json_object_get(report->patient->peers, "peers");
+        const json_t *row;
+        json_int_t own = 0;
+        size_t i;
+
+        json_array_foreach(rows, i, row)
+        {
+                if (report_is_true(row, "is_self")) {
+                        own = document_int(row, "gone_ms", 0);
+                }
+        }
+        json_array_foreach(rows, i, row)
+        {
+                json_int_t its = document_int(row, "gone_ms", 0);
+
+                if (own != 0 && its != 0 && its != own && is_there(row)) {
+                        report_tell(report, "note", document_str(row, "name", "?"),
+                                        "set --gone-ms equal on all nodes; until then waits count "
+                                        "with the smaller one",
+                                        "it gives up a silent node after %" JSON_INTEGER_FORMAT
+                                        " ms (--gone-ms), this one after %" JSON_INTEGER_FORMAT
+                                        " ms",
+                                        its, own);
+                }
+        }
+}
+
 static bool hears(const json_t *nodes, size_t row, size_t column, char answer)
 {
         const char *cells = document_str(json_array_get(nodes, row), "hears", "");
@@ -108,14 +146,6 @@ static void check_pair(struct report *report, const json_t *nodes, size_t i, siz
                 report_tell(report, "problem", b, "let them reach each other: a firewall, a route",
                                 "%s and %s do not hear each other", a, b);
         }
-}
-
-/* Those that are gone, or not met yet, are the business of check_peers(). */
-static bool is_there(const json_t *node)
-{
-        const char *state = document_str(node, "state", "");
-
-        return !is_one_of(state, "gone", "seen") && strcmp(state, "left") != 0;
 }
 
 static void check_links(struct report *report)
@@ -280,6 +310,7 @@ json_t *doctor_examine(const struct doctor_case *patient)
         } checks[] = {
                         {"node", check_node, ""},
                         {"peers", check_peers, "none is silent or gone"},
+                        {"gone-ms", check_patience, "all nodes have the same, as far as they tell"},
                         {"links", check_links, "no link is known to be cut"},
                         {"dial", report_candidates, "all that are heard of or configured answer"},
                         {"refused", check_refusing, "nobody was refused here lately"},

@@ -152,16 +152,11 @@ static int run(const struct arguments *arguments)
         return flush(status);
 }
 
-static char help_flag[] = "--help"; /* "meshctl help VERB" is what people try first */
-
 int tool_run(int argc, char **argv)
 {
         struct arguments arguments;
         int status;
 
-        if (argc > 1 && strcmp(argv[1], "help") == 0) {
-                argv[1] = help_flag;
-        }
         if (!cmi_standard_fds_open()) {
                 return STATUS_FAILED;
         }

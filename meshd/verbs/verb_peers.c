@@ -59,6 +59,7 @@ static void write_self(struct document *document, const struct question *questio
         document_uint(document, "lag", 0);
         document_uint(document, "gaps", 0);
         document_uint(document, "position", status.newest.number);
+        document_uint(document, "gone_ms", service->config->gone_ms);
 }
 
 static void write_link(struct document *document, const struct core_member *member, uint64_t now_ns)
@@ -114,6 +115,11 @@ static void write_member(struct document *document, const struct core_member *me
         document_uint(document, "restarts", member->restarts);
         document_uint(document, "frames_received", member->frames_received);
         document_uint(document, "frames_sent", member->frames_sent);
+        if (member->gone_ms == 0) {
+                document_nil(document, "gone_ms");
+        } else {
+                document_uint(document, "gone_ms", member->gone_ms);
+        }
 }
 
 static void write_transitions(

@@ -41,7 +41,7 @@ def a_sound_mesh_has_no_problem():
         for node in nodes:
             until(f'{node.name} is fine', lambda one=node: all(row['state'] != 'problem' for row in examine(one)))
         checks = [row['check'] for row in examine(nodes[0])]
-        expect_equal(sorted(set(checks)), sorted(['node', 'peers', 'links', 'dial', 'refused', 'multicast', 'dns', 'foreign', 'key',
+        expect_equal(sorted(set(checks)), sorted(['node', 'peers', 'links', 'dial', 'refused', 'multicast', 'dns', 'foreign', 'key', 'gone-ms',
                                                   'single', 'storage', 'limits', 'clocks', 'holds', 'regions']))
         expect(rows(nodes[0], 'multicast', 'note', 'stays on this host'), 'it is on loopback only')
 
@@ -57,6 +57,16 @@ def the_table_has_the_advice_below_the_finding():
         at = next(i for i, line in enumerate(lines) if line.startswith('peers'))
         expect('problem' in lines[at] and 'n2' in lines[at] and 'gone' in lines[at], out)
         expect(lines[at + 1].strip().startswith('do: start it again'), out)
+
+
+def another_patience_is_noted_on_both_sides():
+    with Mesh() as mesh:
+        first = mesh.node(gone_ms=5000).start()
+        second = mesh.node(gone_ms=20000).start()
+        mesh.wait_live()
+        for node, other, own, its in (first, second, 5000, 20000), (second, first, 20000, 5000):
+            found = until_told(node, 'gone-ms', 'note', f'after {its} ms', f'this one after {own} ms')
+            expect_equal([row['about'] for row in found], [other.name])
 
 
 def a_stopped_node_is_named():
@@ -164,7 +174,7 @@ def other_options_of_a_region_are_told():
         until_told(nodes[0], 'regions', 'problem', 'two apps')
 
 
-run([a_sound_mesh_has_no_problem, the_table_has_the_advice_below_the_finding, a_stopped_node_is_named,
+run([a_sound_mesh_has_no_problem, the_table_has_the_advice_below_the_finding, another_patience_is_noted_on_both_sides, a_stopped_node_is_named,
      a_refused_node_and_its_reason_are_told_on_both_sides, another_mesh_on_the_group_is_heard,
          another_key_and_none_are_told_on_both_sides,
      beacons_without_an_open_port_are_told, a_configured_peer_that_is_not_there_is_told, a_one_way_cut_is_told_in_its_direction,

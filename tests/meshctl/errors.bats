@@ -155,6 +155,9 @@ on_terminal() {
                 expect_status 0
                 expect_output "usage: meshctl $verb"
         done
+        run --separate-stderr "$MESHCTL" --socket /nowhere help links
+        [ "$status" -eq 0 ]
+        [[ $output == "usage: meshctl links"* ]]
         run --separate-stderr "$MESHCTL" help links
         expect_output --check
         run --separate-stderr "$MESHCTL" --version

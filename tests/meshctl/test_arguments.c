@@ -125,6 +125,34 @@ static void each_mistake_is_named(void)
         assert_complains("meshctl invalidate k -r r --watch", "cannot be watched");
 }
 
+static void the_word_help_is_the_flag_where_a_verb_is_expected(void)
+{
+        static const char *const lines[] = {"meshctl help key", "meshctl --socket /s help key",
+                        "meshctl help -q key", "meshctl --socket=/s help --timeout 2 key",
+                        "meshctl help key new"};
+        struct parsed parsed;
+
+        for (size_t i = 0; i < G_N_ELEMENTS(lines); i++) {
+                parsed = parse(lines[i]);
+                g_test_message("%s: %s", lines[i], parsed.arguments.complaint);
+                g_assert_cmpint(parsed.outcome, ==, ARGUMENTS_OK);
+                g_assert_true(parsed.arguments.wants_help);
+                g_assert_nonnull(parsed.arguments.verb);
+                g_assert_cmpstr(parsed.arguments.verb->name, ==, "key");
+                parsed_free(&parsed);
+        }
+        parsed = parse("meshctl -q help");
+        g_assert_cmpint(parsed.outcome, ==, ARGUMENTS_OK);
+        g_assert_true(parsed.arguments.wants_help);
+        g_assert_null(parsed.arguments.verb);
+        parsed_free(&parsed);
+        parsed = parse("meshctl -r r invalidate help"); /* a key */
+        g_assert_cmpint(parsed.outcome, ==, ARGUMENTS_OK);
+        g_assert_false(parsed.arguments.wants_help);
+        parsed_free(&parsed);
+        assert_complains("meshctl help xyzzy", "unknown verb");
+}
+
 static void help_and_version_need_nothing_else(void)
 {
         struct parsed parsed = parse("meshctl --help");
@@ -220,6 +248,7 @@ int main(int argc, char **argv)
         g_test_add_func("/arguments/optional_value", an_optional_value_needs_its_equals_sign);
         g_test_add_func("/arguments/timeouts", a_verb_has_its_own_default_timeout);
         g_test_add_func("/arguments/mistakes", each_mistake_is_named);
+        g_test_add_func("/arguments/help_word", the_word_help_is_the_flag_where_a_verb_is_expected);
         g_test_add_func("/arguments/help", help_and_version_need_nothing_else);
         g_test_add_func("/arguments/table", flags_of_one_name_are_alike_in_all_verbs);
         g_test_add_func("/arguments/numbers", numbers_are_whole_and_within_their_bounds);

@@ -121,6 +121,25 @@ static json_t *peer(struct fixture *fixture)
         return json_array_get(json_object_get(fixture->peers, "peers"), 1);
 }
 
+static void another_patience_is_a_note_and_an_untold_one_is_none(
+                struct fixture *fixture, const void *data)
+{
+        json_t *self = json_array_get(json_object_get(fixture->peers, "peers"), 0);
+
+        set(self, "gone_ms", json_integer(3000));
+        set(peer(fixture), "gone_ms", json_null());
+        expect_no_problem(fixture);
+        g_assert_cmpstr(state_of(fixture, "gone-ms"), ==, "ok");
+        set(peer(fixture), "gone_ms", json_integer(3000));
+        examine(fixture);
+        g_assert_cmpstr(state_of(fixture, "gone-ms"), ==, "ok");
+        set(peer(fixture), "gone_ms", json_integer(20000));
+        expect(fixture, "gone-ms", "note", "b", "after 20000 ms (--gone-ms), this one after 3000");
+        set(peer(fixture), "state", json_string("left"));
+        examine(fixture);
+        g_assert_cmpstr(state_of(fixture, "gone-ms"), ==, "ok");
+}
+
 static void candidate(struct fixture *fixture, const char *text)
 {
         json_array_append_new(json_object_get(fixture->facts, "candidates"), parse(text));
@@ -130,7 +149,7 @@ static void nothing_is_wrong_with_a_sound_node(struct fixture *fixture, const vo
 {
         expect_no_problem(fixture);
         g_assert_cmpint(json_integer_value(json_object_get(fixture->found, "notes")), ==, 0);
-        g_assert_cmpuint(json_array_size(json_object_get(fixture->found, "checks")), ==, 15);
+        g_assert_cmpuint(json_array_size(json_object_get(fixture->found, "checks")), ==, 16);
 }
 
 static void beacons_that_stop_are_told_once_a_peer_is_live(
@@ -310,6 +329,7 @@ int main(int argc, char **argv)
                 void (*run)(struct fixture *fixture, const void *data);
         } cases[] = {
                         {"/doctor/sound", nothing_is_wrong_with_a_sound_node},
+                        {"/doctor/patience", another_patience_is_a_note_and_an_untold_one_is_none},
                         {"/doctor/stopped", beacons_that_stop_are_told_once_a_peer_is_live},
                         {"/doctor/own", own_beacons_that_do_not_come_back_are_told},
                         {"/doctor/loopback", multicast_that_stays_on_the_host_is_a_note},
