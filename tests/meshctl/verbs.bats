@@ -25,7 +25,8 @@ load fake
 
 @test "invalidate reads standard input and splits what one operation cannot hold" {
         fake <<<'{"publish": {"outcome": 0, "position": 7}}'
-        run --separate-stderr bash -c "seq 1 25000 | '$MESHCTL' --socket '$socket' invalidate --region r --stdin -o json"
+        seq 1 25000 >"$BATS_TEST_TMPDIR/keys" # a file never falls silent
+        run --separate-stderr bash -c "'$MESHCTL' --socket '$socket' invalidate --region r --stdin -o json <'$BATS_TEST_TMPDIR/keys'"
         expect_status 0
         json 'd["n_targets"] == 25000 and d["n_operations"] > 2'
         [ "$(grep -c 'PUBLISH wait=1' "$socket.log")" -ge 2 ]
