@@ -135,7 +135,7 @@ static void give_memory(void *context, void *memory, size_t size)
 static int make_plane(struct sessions *sessions)
 {
         const struct config *config = sessions->service->config;
-        const struct plane_options options = {
+        struct plane_options options = {
                         .node_id = sessions->service->state->id,
                         .incarnation = sessions->service->state->incarnation,
                         .store = {.record_bytes = config->session_bytes,
@@ -151,6 +151,7 @@ static int make_plane(struct sessions *sessions)
         };
         struct plane_view view = bridge_view(&sessions->bridge);
 
+        randombytes_buf(&options.store.seed, sizeof(options.store.seed));
         return plane_new(&sessions->bridge.plane, &options, &memory, &sink, &view);
 }
 

@@ -11,74 +11,74 @@
 
 /* The heap */
 
-static void put(struct store *store, uint32_t index, struct due *due)
+static void put(struct store *store, uint32_t index, struct item *item)
 {
-        store->heap[index] = due;
-        due->index = index;
+        store->heap[index] = item;
+        item->due_index = index;
 }
 
 static void up(struct store *store, uint32_t index)
 {
-        struct due *due = store->heap[index];
+        struct item *item = store->heap[index];
 
-        while (index > 0 && store->heap[(index - 1) / 2]->at_ns > due->at_ns) {
+        while (index > 0 && store->heap[(index - 1) / 2]->due_ns > item->due_ns) {
                 put(store, index, store->heap[(index - 1) / 2]);
                 index = (index - 1) / 2;
         }
-        put(store, index, due);
+        put(store, index, item);
 }
 
 static void down(struct store *store, uint32_t index)
 {
-        struct due *due = store->heap[index];
+        struct item *item = store->heap[index];
 
         for (;;) {
                 uint32_t child = 2 * index + 1;
 
                 if (child + 1 < store->n_heap &&
-                                store->heap[child + 1]->at_ns < store->heap[child]->at_ns) {
+                                store->heap[child + 1]->due_ns < store->heap[child]->due_ns) {
                         child++;
                 }
-                if (child >= store->n_heap || store->heap[child]->at_ns >= due->at_ns) {
+                if (child >= store->n_heap || store->heap[child]->due_ns >= item->due_ns) {
                         break;
                 }
                 put(store, index, store->heap[child]);
                 index = child;
         }
-        put(store, index, due);
+        put(store, index, item);
 }
 
-void due_set(struct store *store, struct due *due, uint64_t at_ns)
+void due_set(struct store *store, struct item *item, uint64_t at_ns)
 {
-        due->at_ns = at_ns;
-        if (due->index == DUE_NONE) {
+        item->due_ns = at_ns;
+        if (item->due_index == DUE_NONE) {
                 assert(store->n_heap < store->heap_size);
-                put(store, store->n_heap++, due);
+                put(store, store->n_heap++, item);
         }
-        up(store, due->index);
-        down(store, due->index);
+        up(store, item->due_index);
+        down(store, item->due_index);
 }
 
-void due_remove(struct store *store, struct due *due)
+void due_remove(struct store *store, struct item *item)
 {
-        uint32_t index = due->index;
-        struct due *last;
+        uint32_t index = item->due_index;
+        struct item *last;
 
         if (index == DUE_NONE) {
                 return;
         }
-        due->index = DUE_NONE;
+        item->due_index = DUE_NONE;
         last = store->heap[--store->n_heap];
-        if (last != due) {
+        if (last != item) {
                 put(store, index, last);
                 up(store, index);
-                down(store, last->index);
+                down(store, last->due_index);
         }
 }
 
 uint64_t store_next_due_ns(const struct store *store)
 {
-        return store->n_heap > 0 ? store->heap[0]->at_ns : UINT64_MAX;
+        return store->n_heap > 0 ? store->heap[0]->due_ns : UINT64_MAX;
 }
 
 /* When */
@@ -117,7 +117,7 @@ void due_entry(struct store *store, struct cmi_time now, struct entry *entry)
         if (entry->body && idle_ns(now, entry) < at_ns) {
                 at_ns = idle_ns(now, entry);
         }
-        due_set(store, &entry->due, at_ns);
+        due_set(store, &entry->item, at_ns);
 }
 
 /* Return: an enum store_due; STORE_CHECKED: it was too early, and is due again later. */
@@ -144,7 +144,7 @@ static int expire_entry(struct store *store, struct cmi_time now, struct entry *
         again_ms = later(cmi_session_touch_interval_ms(entry->body->idle_ttl_ms),
                         store->options.idle_again_ms);
         again_ns = now.mono_ns + cmi_ms(again_ms);
-        due_set(store, &entry->due, again_ns < end_ns(now, entry) ? again_ns : end_ns(now, entry));
+        due_set(store, &entry->item, again_ns < end_ns(now, entry) ? again_ns : end_ns(now, entry));
         return STORE_IDLE;
 }
 
@@ -164,16 +164,16 @@ void due_end(struct store *store, struct cmi_time now, struct entry *entry)
 
 int store_expire(struct store *store, struct cmi_time now, struct cmi_id *ret_key)
 {
-        struct due *due;
+        struct item *item;
 
         *ret_key = (struct cmi_id){{0}};
         if (store_next_due_ns(store) > now.mono_ns) {
                 return STORE_NOTHING;
         }
-        due = store->heap[0];
-        if (due->is_principal) {
-                return principal_expire(store, now, (struct principal *)due);
+        item = store->heap[0];
+        if (item->is_principal) {
+                return principal_expire(store, now, (struct principal *)item);
         }
-        *ret_key = ((struct entry *)due)->key;
-        return expire_entry(store, now, (struct entry *)due);
+        *ret_key = item->key;
+        return expire_entry(store, now, (struct entry *)item);
 }

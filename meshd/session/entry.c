@@ -61,7 +61,7 @@ void entry_view(const struct entry *entry, struct store_view *ret_view)
                 return;
         }
         ret_view->tombstone = (struct cmi_tombstone){
-                        .key = entry->key,
+                        .key = entry->item.key,
                         .space = entry->space,
                         .version = entry->version,
                         .max_end_ms = entry->life.until_ms,
@@ -97,8 +97,10 @@ static struct space *space_of(struct store *store, uint64_t space)
 static void evict_tombstone(struct store *store)
 {
         for (uint32_t i = 0; i < 1u << store->entry_bits; i++) {
-                if (store->entries[i] && !store->entries[i]->body) {
-                        entry_drop(store, store->entries[i]);
+                struct entry *entry = (struct entry *)store->entries[i];
+
+                if (entry && !entry->body) {
+                        entry_drop(store, entry);
                         return;
                 }
         }
@@ -107,7 +109,6 @@ static void evict_tombstone(struct store *store)
 struct entry *entry_new(
                 struct store *store, const struct cmi_id *key, enum reserve reserve, int *ret_full)
 {
-        struct entry **slot;
         struct entry *entry;
 
         if (SESSION_MUTANT(TOMBSTONE_EVICTED) && !room_has_keys(store, sizeof(*entry), reserve)) {
@@ -121,9 +122,8 @@ struct entry *entry_new(
         if (!entry) {
                 return NULL;
         }
-        slot = table_slot(store, key);
-        *entry = (struct entry){.due.index = DUE_NONE, .key = *key, .next = *slot};
-        *slot = entry;
+        *entry = (struct entry){.item = {.key = *key, .due_index = DUE_NONE}};
+        table_add(store, &entry->item);
         store->status.n_keys++;
         return entry;
 }
@@ -175,15 +175,12 @@ static void end_body(struct store *store, struct body *body)
 
 void entry_drop(struct store *store, struct entry *entry)
 {
-        struct entry **slot = table_slot(store, &entry->key);
-
         if (entry->body) {
                 end_body(store, entry->body);
         }
-        assert(*slot == entry);
-        *slot = entry->next;
+        table_remove(store, &entry->item);
         store->status.n_keys--;
-        due_remove(store, &entry->due);
+        due_remove(store, &entry->item);
         room_give(store, ROOM_KEYS, entry, sizeof(*entry));
 }
 

@@ -42,7 +42,8 @@
         X(HOLDER_BY_NUMBER)        /* two holders of one number are taken for one */               \
         X(HOLD_UNCHECKED)          /* a takeover takes no notice of another one */                 \
         X(END_UNCHECKED)           /* nor does what ends a session, of its version */              \
-        X(FENCE_IGNORED)           /* a primary that was replaced goes on */
+        X(FENCE_IGNORED)           /* a primary that was replaced goes on */                       \
+        X(KEYS_UNBALANCED)         /* who chooses keys makes a chain of them */
 /* clang-format on */
 
 enum session_mutant {

@@ -10,18 +10,17 @@
 
 struct principal *principal_take(struct store *store, const struct cmi_id *hash, int *ret_full)
 {
-        struct principal **slot = table_principal_slot(store, hash);
-        struct principal *principal = *slot;
+        struct principal *principal = table_find_principal(store, hash);
 
-        if (principal && cmi_id_equal(&principal->hash, hash)) {
+        if (principal) {
                 return principal;
         }
         principal = room_take(store, ROOM_KEYS, sizeof(*principal), 0, ret_full);
         if (principal) {
-                *principal = (struct principal){.due = {.index = DUE_NONE, .is_principal = true},
-                                .hash = *hash,
-                                .next = *slot};
-                *slot = principal;
+                *principal = (struct principal){
+                                .item = {.key = *hash, .due_index = DUE_NONE, .is_principal = true},
+                };
+                table_add(store, &principal->item);
                 store->status.n_principals++;
         }
         return principal;
@@ -31,8 +30,8 @@ void principal_settle(struct store *store, struct principal *principal)
 {
         if (principal->n_sessions == 0 && principal->n_counts == 0 &&
                         principal->blocked.until_ms == 0) {
-                *table_principal_slot(store, &principal->hash) = principal->next;
-                due_remove(store, &principal->due);
+                table_remove(store, &principal->item);
+                due_remove(store, &principal->item);
                 store->status.n_principals--;
                 room_give(store, ROOM_KEYS, principal, sizeof(*principal));
         }
@@ -215,9 +214,9 @@ static void set_due(struct store *store, struct cmi_time now, struct principal *
                 }
         }
         if (at_ns != UINT64_MAX) {
-                due_set(store, &principal->due, at_ns);
+                due_set(store, &principal->item, at_ns);
         } else {
-                due_remove(store, &principal->due);
+                due_remove(store, &principal->item);
         }
 }
 

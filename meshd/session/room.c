@@ -124,7 +124,11 @@ int store_new(const struct store_options *options, struct store **ret_store)
         if (!store) {
                 return -ENOMEM;
         }
-        *store = (struct store){.options = *options, .status.fixed_bytes = sizeof(*store)};
+        *store = (struct store){
+                        .options = *options,
+                        .status.fixed_bytes = sizeof(*store),
+                        .random = options->seed,
+        };
         use_default(&store->options.margin_ms, CMI_SESSION_MARGIN_MS);
         use_default(&store->options.life_max_ms, CMI_SESSION_LIFE_MAX_MS);
         use_default(&store->options.idle_again_ms, IDLE_AGAIN_MS);
@@ -140,7 +144,7 @@ static void drop_principals(struct store *store)
 {
         for (uint32_t i = 0; i < 1u << store->principal_bits; i++) {
                 while (store->principals[i]) {
-                        principal_forget(store, store->principals[i]);
+                        principal_forget(store, (struct principal *)store->principals[i]);
                 }
         }
 }
@@ -153,7 +157,7 @@ struct store *store_free(struct store *store)
         if (store->entries && store->principals && store->heap) {
                 for (uint32_t i = 0; i < 1u << store->entry_bits; i++) {
                         while (store->entries[i]) {
-                                entry_drop(store, store->entries[i]);
+                                entry_drop(store, (struct entry *)store->entries[i]);
                         }
                 }
                 drop_principals(store);

@@ -4,11 +4,14 @@
 #include "meshd/session/mutant.h"
 #include "meshd/session/store.h"
 
-/* In the heap of what is due next. */
-struct due {
-        uint64_t at_ns; /* mono */
-        uint32_t index; /* its place, or DUE_NONE */
-        bool is_principal;
+/* What keys and principals have in common: a place in a tree, and one among what is due. */
+struct item {
+        struct item *left, *right;
+        struct cmi_id key;      /* of a principal: its hash */
+        uint64_t due_ns;        /* mono */
+        uint32_t due_index;     /* in the heap, or DUE_NONE */
+        uint32_t priority : 31; /* in the tree: drawn, and told to nobody */
+        uint32_t is_principal : 1;
 };
 
 #define DUE_NONE UINT32_MAX
@@ -28,10 +31,8 @@ struct life {
  * place, so that ending a session needs no room. Without a body or a reason only a fence is known.
  */
 struct entry {
-        struct due due; /* first: an entry is found by it */
-        struct entry *next;
+        struct item item;  /* first: an entry is found by it */
         struct body *body; /* NULL: a tombstone */
-        struct cmi_id key;
         uint64_t space;
         struct cmi_session_version version; /* of a final tombstone: the highest ever seen */
         struct cmi_session_epoch fence;     /* the latest epoch seen */
@@ -68,9 +69,7 @@ struct count {
 
 /* Is there while it has sessions or counts. */
 struct principal {
-        struct due due; /* first */
-        struct principal *next;
-        struct cmi_id hash;
+        struct item item; /* first */
         struct body *sessions;
         struct body *unchecked; /* from here on they were allowed by earlier counts; or NULL */
         uint64_t counts_no;     /* grows when a count does */
@@ -91,13 +90,15 @@ struct space {
 struct store {
         struct store_options options;
         struct store_status status;
-        /* Chains in the order of keys, chosen by a key's first bits: keys are evenly spread, being
-         * hashes, so walking the buckets is walking the keys. */
-        struct entry **entries;
-        struct principal **principals;
+        /* Trees, chosen by a key's first bits, so walking the buckets is walking the keys. Honest
+         * keys are hashes, and spread: the trees have a few items each. Others, which clients may
+         * choose as they like, make one tree that is large, and no deeper for that. */
+        struct item **entries;
+        struct item **principals;
         uint32_t entry_bits; /* log2 of the numbers of buckets */
         uint32_t principal_bits;
-        struct due **heap;
+        uint64_t random; /* where priorities come from */
+        struct item **heap;
         uint32_t n_heap;
         uint32_t heap_size;
         struct space spaces[STORE_SPACES_MAX];
@@ -135,11 +136,19 @@ void room_give(struct store *store, enum room room, void *memory, size_t size);
 /* Something dead found no room, and is not over yet. */
 bool room_is_blocked(const struct store *store, struct cmi_time now);
 
+/* tree.c: takes no more than twice the logarithm of the number of items, usually. */
+/* The first one that is not before @key; NULL: there is none. */
+struct item *tree_from(struct item *root, const struct cmi_id *key);
+/* No item has its key. */
+void tree_add(struct item **root, struct item *item);
+void tree_remove(struct item **root, struct item *item); /* it is there */
+
 /* table.c */
-struct entry **table_slot(struct store *store, const struct cmi_id *key); /* it, or its place */
+/* A key that is not there yet, or a principal. */
+void table_add(struct store *store, struct item *item);
+void table_remove(struct store *store, struct item *item);
 /* As it is now: ended, if its end or its principal's counts say so; NULL: there is none. */
 struct entry *table_find(struct store *store, struct cmi_time now, const struct cmi_id *key);
-struct principal **table_principal_slot(struct store *store, const struct cmi_id *hash);
 struct principal *table_find_principal(struct store *store, const struct cmi_id *hash);
 struct store_state table_state(const struct entry *entry, struct cmi_time now); /* of NULL too */
 
@@ -227,8 +236,8 @@ void principal_forget(struct store *store, struct principal *principal);
 int principal_expire(struct store *store, struct cmi_time now, struct principal *principal);
 
 /* due.c */
-void due_set(struct store *store, struct due *due, uint64_t at_ns);
-void due_remove(struct store *store, struct due *due);
+void due_set(struct store *store, struct item *item, uint64_t at_ns);
+void due_remove(struct store *store, struct item *item);
 /* When this time of UTC is, on the other clock; never later than in a year. */
 uint64_t due_at_ns(struct cmi_time now, uint64_t utc);
 void due_entry(struct store *store, struct cmi_time now, struct entry *entry);

@@ -70,6 +70,8 @@ struct store_options {
         uint64_t margin_ms;     /* CMI_SESSION_MARGIN_MS: three times what clocks may differ */
         uint64_t life_max_ms;   /* CMI_SESSION_LIFE_MAX_MS: of a session */
         uint64_t idle_again_ms; /* 1 s: an idle record is told of so often at most */
+        /* Random, and secret: who knows it, and chooses keys, can make finding one slow. */
+        uint64_t seed;
 };
 
 struct store;

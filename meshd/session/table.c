@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Finding keys, and walking them in their order. A bucket is chosen by a key's first bits and its
- * chain is sorted, so the order of buckets and chains is that of keys, and a key alone is a place
- * to go on from.
+ * Finding keys, and walking them in their order. A bucket is chosen by a key's first bits, and is a
+ * tree: the order of buckets and trees is that of keys, and a key alone is a place to go on from.
  */
 #include "meshd/session/state.h"
 #include "wire/fields.h"
@@ -15,28 +14,60 @@ static uint32_t bucket_of(const struct cmi_id *hash, uint32_t bits)
         return first >> (32 - bits);
 }
 
-struct entry **table_slot(struct store *store, const struct cmi_id *key)
+static struct item **entry_root(const struct store *store, const struct cmi_id *key)
 {
-        struct entry **slot = &store->entries[bucket_of(key, store->entry_bits)];
+        return &store->entries[bucket_of(key, store->entry_bits)];
+}
 
-        while (*slot && cmi_id_compare(&(*slot)->key, key) < 0) {
-                slot = &(*slot)->next;
-        }
-        return slot;
+static struct item **principal_root(const struct store *store, const struct cmi_id *hash)
+{
+        return &store->principals[bucket_of(hash, store->principal_bits)];
+}
+
+static struct item **root_of(const struct store *store, const struct item *item)
+{
+        return item->is_principal ? principal_root(store, &item->key)
+                                  : entry_root(store, &item->key);
+}
+
+/* splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014). */
+static uint32_t draw(struct store *store)
+{
+        uint64_t x = store->random += UINT64_C(0x9e3779b97f4a7c15);
+
+        x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+        x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+        return (uint32_t)(x >> 33);
+}
+
+void table_add(struct store *store, struct item *item)
+{
+        item->priority = SESSION_MUTANT(KEYS_UNBALANCED) ? 0 : draw(store) & INT32_MAX;
+        tree_add(root_of(store, item), item);
+}
+
+void table_remove(struct store *store, struct item *item)
+{
+        tree_remove(root_of(store, item), item);
+}
+
+static struct item *look_up_in(struct item *root, const struct cmi_id *key)
+{
+        struct item *item = tree_from(root, key);
+
+        return item && cmi_id_equal(&item->key, key) ? item : NULL;
 }
 
 static struct entry *look_up(struct store *store, const struct cmi_id *key)
 {
-        struct entry *entry = *table_slot(store, key);
-
-        return entry && cmi_id_equal(&entry->key, key) ? entry : NULL;
+        return (struct entry *)look_up_in(*entry_root(store, key), key);
 }
 
 /* What is over, or ended by its principal's counts, becomes it when it is looked at. */
 static struct entry *refresh(struct store *store, struct cmi_time now, struct entry *entry)
 {
         if (due_is_ended(entry, now)) {
-                struct cmi_id key = entry->key;
+                struct cmi_id key = entry->item.key;
 
                 due_end(store, now, entry);
                 return look_up(store, &key);
@@ -52,21 +83,9 @@ struct entry *table_find(struct store *store, struct cmi_time now, const struct 
         return entry ? refresh(store, now, entry) : NULL;
 }
 
-struct principal **table_principal_slot(struct store *store, const struct cmi_id *hash)
-{
-        struct principal **slot = &store->principals[bucket_of(hash, store->principal_bits)];
-
-        while (*slot && cmi_id_compare(&(*slot)->hash, hash) < 0) {
-                slot = &(*slot)->next;
-        }
-        return slot;
-}
-
 struct principal *table_find_principal(struct store *store, const struct cmi_id *hash)
 {
-        struct principal *principal = *table_principal_slot(store, hash);
-
-        return principal && cmi_id_equal(&principal->hash, hash) ? principal : NULL;
+        return (struct principal *)look_up_in(*principal_root(store, hash), hash);
 }
 
 struct store_state table_state(const struct entry *entry, struct cmi_time now)
@@ -151,18 +170,19 @@ static bool is_told(const struct store *store, const struct entry *entry, struct
 static struct entry *step_entry(struct store *store, struct cmi_time now, enum store_kind kind,
                 struct store_cursor *cursor)
 {
-        struct entry *entry = *table_slot(store, &cursor->at);
+        struct entry *entry =
+                        (struct entry *)tree_from(*entry_root(store, &cursor->at), &cursor->at);
 
         cursor->steps--;
         if (!entry) {
                 pass_bucket(cursor, store->entry_bits);
                 return NULL;
         }
-        if (cmi_id_compare(&entry->key, &cursor->last) > 0) {
+        if (cmi_id_compare(&entry->item.key, &cursor->last) > 0) {
                 cursor->is_done = true;
                 return NULL;
         }
-        pass(cursor, &entry->key);
+        pass(cursor, &entry->item.key);
         entry = refresh(store, now, entry);
         return entry && (kind & (entry->body ? STORE_RECORDS : STORE_TOMBSTONES)) != 0 &&
                                                is_told(store, entry, now)
@@ -187,7 +207,7 @@ int store_next(struct store *store, struct cmi_time now, enum store_kind kind,
 static void view_principal(const struct store *store, struct cmi_time now,
                 const struct principal *principal, struct cmi_principal *ret_principal)
 {
-        *ret_principal = (struct cmi_principal){.principal = principal->hash};
+        *ret_principal = (struct cmi_principal){.principal = principal->item.key};
         for (uint32_t i = 0; i < principal->n_counts; i++) {
                 if (life_is_told(store, &principal->counts[i].life, now)) {
                         ret_principal->counts[ret_principal->n_counts++] =
@@ -200,18 +220,19 @@ int store_next_principal(struct store *store, struct cmi_time now, struct store_
                 struct cmi_principal *ret_principal)
 {
         while (!cursor->is_done && cursor->steps > 0) {
-                const struct principal *principal = *table_principal_slot(store, &cursor->at);
+                const struct principal *principal = (struct principal *)tree_from(
+                                *principal_root(store, &cursor->at), &cursor->at);
 
                 cursor->steps--;
                 if (!principal) {
                         pass_bucket(cursor, store->principal_bits);
                         continue;
                 }
-                if (cmi_id_compare(&principal->hash, &cursor->last) > 0) {
+                if (cmi_id_compare(&principal->item.key, &cursor->last) > 0) {
                         cursor->is_done = true;
                         break;
                 }
-                pass(cursor, &principal->hash);
+                pass(cursor, &principal->item.key);
                 view_principal(store, now, principal, ret_principal);
                 if (ret_principal->n_counts > 0) {
                         return STORE_GIVEN;
@@ -239,7 +260,7 @@ static uint64_t digest_of(const struct entry *entry)
         struct cmi_writer writer = cmi_writer(bytes, sizeof(bytes));
         const struct body *body = entry->body;
 
-        cmi_write_id(&writer, &entry->key);
+        cmi_write_id(&writer, &entry->item.key);
         cmi_write_uint(&writer, entry->version.epoch.counter);
         cmi_write_id(&writer, &entry->version.epoch.opener);
         cmi_write_uint(&writer, entry->version.epoch.incarnation);

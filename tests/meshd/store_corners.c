@@ -246,6 +246,24 @@ static void play_far_ahead(struct play *play)
         rig_close(rig);
 }
 
+/* Somebody chooses keys that begin alike, one after the other. */
+static void play_chosen_keys(struct play *play)
+{
+        struct store_rig *rig = &play->rigs[0];
+        uint32_t first = (uint32_t)play_draw(play, 1000);
+        bool is_down = play_chance(play, 2);
+
+        rig_open(rig);
+        for (uint32_t i = 0; i < 400; i++) {
+                struct cmi_session session = rig_session(1, 1, 1);
+
+                session.key = rig_chosen_key(first + (is_down ? 400 - i : i));
+                rig_end(rig, &session, CMI_TOMBSTONE_DESTROY);
+        }
+        play_require(play, rig_depth(rig) < 50, "chosen keys are far from each other");
+        rig_close(rig);
+}
+
 void play_corners(struct play *play)
 {
         play_margin(play);
@@ -258,4 +276,5 @@ void play_corners(struct play *play)
         play_use(play);
         play_after_the_end(play);
         play_far_ahead(play);
+        play_chosen_keys(play);
 }

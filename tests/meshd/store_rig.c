@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/meshd/store_rig.h"
 
+#include "meshd/session/state.h"
+
 #include <assert.h>
 
 static uint8_t blob_bytes[CMI_SESSION_BLOB_MAX];
@@ -324,6 +326,49 @@ struct store_cursor rig_cursor(void)
 
         memset(&cursor.last, 0xff, sizeof(cursor.last));
         return cursor;
+}
+
+struct cmi_id rig_chosen_key(uint32_t number)
+{
+        return (struct cmi_id){{[7] = 1,
+                        (uint8_t)(number >> 24),
+                        (uint8_t)(number >> 16),
+                        (uint8_t)(number >> 8),
+                        (uint8_t)number}};
+}
+
+/* No deeper than it may go without running out of stack. */
+static uint32_t depth_of(const struct item *item, uint32_t above)
+{
+        uint32_t left, right;
+
+        if (!item || above > 1000) {
+                return above;
+        }
+        left = depth_of(item->left, above + 1);
+        right = depth_of(item->right, above + 1);
+        return left > right ? left : right;
+}
+
+static uint32_t deepest(struct item *const *roots, uint32_t bits)
+{
+        uint32_t depth = 0;
+
+        for (uint32_t i = 0; i < 1u << bits; i++) {
+                uint32_t here = depth_of(roots[i], 0);
+
+                depth = here > depth ? here : depth;
+        }
+        return depth;
+}
+
+uint32_t rig_depth(const struct store_rig *rig)
+{
+        const struct store *store = rig->store;
+        uint32_t keys = deepest(store->entries, store->entry_bits);
+        uint32_t principals = deepest(store->principals, store->principal_bits);
+
+        return keys > principals ? keys : principals;
 }
 
 struct store_digest rig_digest(struct store_rig *rig)

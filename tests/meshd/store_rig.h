@@ -72,5 +72,10 @@ struct cmi_session rig_get(struct store_rig *rig, uint32_t key);
 /* All that is due. Return: how many of @what there were. */
 uint32_t rig_expire(struct store_rig *rig, enum store_due what);
 struct store_cursor rig_cursor(void); /* over all, with steps enough */
+/* One of those that have their first eight bytes in common, in the order of their numbers. */
+struct cmi_id rig_chosen_key(uint32_t number);
+/* How many keys, and principals, have to be compared with for the one that is furthest away; a
+ * number above 1,000: so many at least. */
+uint32_t rig_depth(const struct store_rig *rig);
 struct store_digest rig_digest(struct store_rig *rig);
 uint64_t rig_now_ms(const struct store_rig *rig);
