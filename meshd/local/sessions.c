@@ -498,6 +498,13 @@ void sessions_write_counters(
         document_uint(document, "sessions_held", status.store.n_records);
         document_uint(document, "sessions_bytes", status.store.record_bytes);
         document_uint(document, "sessions_key_bytes", status.store.key_bytes);
+        document_uint(document, "sessions_keys", status.store.n_keys);
+        document_uint(document, "sessions_principals", status.store.n_principals);
+        document_uint(document, "sessions_blind", status.store.n_blind);
+        document_uint(document, "sessions_blind_bytes", status.store.blind_bytes);
+        document_uint(document, "sessions_refused", status.store.n_refused);
+        document_uint(document, "sessions_conflicts", status.store.n_conflicts);
+        document_uint(document, "sessions_blocked", status.store.is_blocked);
         document_uint(document, "sessions_waiting", status.n_waiting);
         document_uint(document, "sessions_joining_bytes", sessions->joined_bytes);
         document_uint(document, "sessions_parts_ignored", sessions->n_parts_ignored);

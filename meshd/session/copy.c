@@ -261,6 +261,11 @@ static int meet(struct store *store, struct cmi_time now, struct entry *entry, s
 static int merge_known(
                 struct store *store, struct cmi_time now, struct entry *entry, struct copy *copy)
 {
+        if (entry->is_blind && !SESSION_MUTANT(BLIND_FOR_GOOD)) {
+                entry_unblind(store, entry);
+                life_extend(&entry->life, now, copy->session.max_end_ms);
+                due_entry(store, now, entry);
+        }
         if (copy->record->is_new && copy->way == STORE_ORDERED && !entry_is_unknown(entry) &&
                         !is_same_version(entry, &copy->session)) {
                 return entry->body ? STORE_EXISTS : STORE_DEAD;

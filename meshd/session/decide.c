@@ -320,6 +320,53 @@ static int check_end(const struct entry *entry, const struct store_end *end)
                                : STORE_CHANGED;
 }
 
+static uint64_t blind_until_ms(
+                const struct store *store, struct cmi_time now, const struct store_end *end)
+{
+        uint64_t latest_ms = life_end_max_ms(store, now, 2);
+
+        return end->blind_ms < latest_ms - utc_ms(now) ? utc_ms(now) + end->blind_ms : latest_ms;
+}
+
+/* Nothing is known of it, but perhaps a fence. */
+static int end_blindly(struct store *store, struct cmi_time now, struct entry *entry,
+                const struct store_end *end)
+{
+        uint64_t until_ms = blind_until_ms(store, now, end);
+        const struct cmi_tombstone tombstone = {
+                        .space = end->space,
+                        .max_end_ms = until_ms,
+                        .reason = end->reason,
+        };
+        int r;
+
+        if (!entry) {
+                r = room_for_blind(store, sizeof(*entry));
+                entry = r == 0 ? entry_new(store, &end->key, RESERVE_COPY, &r) : NULL;
+                if (!entry) {
+                        return r;
+                }
+                entry_blind(store, now, entry, until_ms);
+        }
+        tombstone_set(store, now, entry, &tombstone);
+        return STORE_STORED;
+}
+
+/* Who says so once more has to be sure of it for as long. */
+static void end_again(struct store *store, struct cmi_time now, struct entry *entry,
+                const struct store_end *end)
+{
+        if (entry->is_blind && end->blind_ms != 0) {
+                entry_blind(store, now, entry, blind_until_ms(store, now, end));
+                due_entry(store, now, entry);
+        }
+}
+
+static bool is_blind_end(const struct store_end *end)
+{
+        return end->blind_ms != 0 && cmi_session_version_is_none(&end->expected);
+}
+
 static int end(struct store *store, struct cmi_time now, const struct store_end *end)
 {
         struct entry *entry = table_find(store, now, &end->key);
@@ -331,8 +378,12 @@ static int end(struct store *store, struct cmi_time now, const struct store_end 
                         (!is_final && cmi_session_version_is_none(&end->expected))) {
                 return -EINVAL;
         }
-        r = entry_is_unknown(entry) ? STORE_ABSENT : check_end(entry, end);
+        if (entry_is_unknown(entry)) {
+                return is_blind_end(end) ? end_blindly(store, now, entry, end) : STORE_ABSENT;
+        }
+        r = check_end(entry, end);
         if (r != 0) {
+                end_again(store, now, entry, end);
                 return r;
         }
         tombstone = (struct cmi_tombstone){

@@ -110,9 +110,21 @@ static uint64_t idle_ns(struct cmi_time now, const struct entry *entry)
                                                                         entry->touched_ns);
 }
 
+/*
+ * When a tombstone is over, or a fence. For a blind one all that there is to wait for is in the
+ * time that was given: there is no end of a session in it, for which clocks might differ.
+ */
+static uint64_t forget_ns(const struct store *store, struct cmi_time now, const struct entry *entry)
+{
+        if (entry->is_blind) {
+                return later(due_at_ns(now, entry->life.until_ms), entry->life.until_ns);
+        }
+        return life_due_ns(store, &entry->life, now);
+}
+
 void due_entry(struct store *store, struct cmi_time now, struct entry *entry)
 {
-        uint64_t at_ns = entry->body ? end_ns(now, entry) : life_due_ns(store, &entry->life, now);
+        uint64_t at_ns = entry->body ? end_ns(now, entry) : forget_ns(store, now, entry);
 
         if (entry->body && idle_ns(now, entry) < at_ns) {
                 at_ns = idle_ns(now, entry);
@@ -126,7 +138,7 @@ static int expire_entry(struct store *store, struct cmi_time now, struct entry *
         uint64_t again_ms, again_ns;
 
         if (!entry->body) {
-                if (life_is_over(store, &entry->life, now)) {
+                if (now.mono_ns >= forget_ns(store, now, entry)) {
                         entry_drop(store, entry);
                         return STORE_FORGOTTEN;
                 }

@@ -7,48 +7,19 @@
 
 /* Destroy */
 
-static uint64_t bury_until_ms(const struct plane *plane, const struct asked *asked)
-{
-        uint64_t latest_ms = plane_utc_ms(asked->now) + plane_life_max_ms(plane);
-        uint64_t asked_ms = asked->request->max_end_ms;
-
-        return asked_ms != 0 && asked_ms < latest_ms ? asked_ms : latest_ms;
-}
-
 /*
- * Nothing is known of it here, but the request that makes it may still be on its way. Without room
- * it is refused, before the store says to all that is new that it might be this one: nobody was
- * told that it is dead.
+ * Where nothing is known of it, the request that makes it may still be on its way, for no other
+ * node can have it: that is what PLANE_BLIND_MS is for.
  */
-static int bury(struct plane *plane, const struct asked *asked)
-{
-        const struct cmi_id nobody = {{0}};
-        const struct cmi_tombstone tombstone = {
-                        .key = asked->request->key,
-                        .space = plane_space(&asked->request->space),
-                        .max_end_ms = bury_until_ms(plane, asked),
-                        .reason = CMI_TOMBSTONE_DESTROY,
-        };
-        const struct store_change change = {.way = STORE_TOMBSTONE, .tombstone = &tombstone};
-        int r = store_admit(
-                        plane->store, asked->now, plane_space(&asked->request->space), &nobody, 0);
-
-        if (r == STORE_FULL_KEYS || r == STORE_FULL_BLOCKED) {
-                return r;
-        }
-        r = store_merge(plane->store, asked->now, &change, NULL);
-        if (store_is_full(r)) {
-                store_unblock(plane->store);
-        }
-        return r;
-}
-
 void ending_destroy(struct plane *plane, const struct asked *asked)
 {
         const struct cmi_id *key = &asked->request->key;
         const struct store_change change = {
                         .way = STORE_END,
-                        .end = {.key = *key, .reason = CMI_TOMBSTONE_DESTROY},
+                        .end = {.key = *key,
+                                        .reason = CMI_TOMBSTONE_DESTROY,
+                                        .blind_ms = PLANE_BLIND_MS,
+                                        .space = plane_space(&asked->request->space)},
         };
         int r;
 
@@ -57,9 +28,6 @@ void ending_destroy(struct plane *plane, const struct asked *asked)
                 return;
         }
         r = store_merge(plane->store, asked->now, &change, NULL);
-        if (r == STORE_ABSENT) {
-                r = bury(plane, asked);
-        }
         grace_forget(plane, key);
         plane_stamp(plane, key);
         if (r < 0 || store_is_full(r)) {
@@ -105,14 +73,16 @@ void ending_principal(struct plane *plane, const struct asked *asked)
                 return;
         }
         r = store_principal_raise(plane->store, asked->now, &request->principal,
-                        &plane->options.node_id, &counts);
-        if (r != STORE_STORED) {
+                        &plane->options.node_id, true, &counts);
+        if (r < 0 || store_is_full(r)) {
                 reply_refused(plane, asked, r);
                 return;
         }
         remember(plane, request);
-        grace_forget_principal(plane, &request->principal);
-        plane_stamp(plane, NULL);
+        if (r == STORE_STORED) { /* or it has no session, so there is no copy of one */
+                grace_forget_principal(plane, &request->principal);
+                plane_stamp(plane, NULL);
+        }
         reply_done(plane, asked);
 }
 

@@ -128,6 +128,25 @@ struct entry *entry_new(
         return entry;
 }
 
+void entry_blind(struct store *store, struct cmi_time now, struct entry *entry, uint64_t until_ms)
+{
+        life_extend(&entry->life, now, until_ms);
+        if (!entry->is_blind) {
+                entry->is_blind = true;
+                store->status.n_blind++;
+                store->status.blind_bytes += sizeof(*entry);
+        }
+}
+
+void entry_unblind(struct store *store, struct entry *entry)
+{
+        if (entry->is_blind) {
+                entry->is_blind = false;
+                store->status.n_blind--;
+                store->status.blind_bytes -= sizeof(*entry);
+        }
+}
+
 static void link_body(struct store *store, struct body *body)
 {
         struct space *space = space_of(store, body->entry->space);
@@ -143,6 +162,7 @@ static void link_body(struct store *store, struct body *body)
                 }
                 body->principal->sessions = body;
                 body->principal->n_sessions++;
+                principal_unblind(store, body->principal);
         }
 }
 
@@ -178,6 +198,7 @@ void entry_drop(struct store *store, struct entry *entry)
         if (entry->body) {
                 end_body(store, entry->body);
         }
+        entry_unblind(store, entry);
         table_remove(store, &entry->item);
         store->status.n_keys--;
         due_remove(store, &entry->item);

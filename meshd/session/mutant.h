@@ -43,7 +43,9 @@
         X(HOLD_UNCHECKED)          /* a takeover takes no notice of another one */                 \
         X(END_UNCHECKED)           /* nor does what ends a session, of its version */              \
         X(FENCE_IGNORED)           /* a primary that was replaced goes on */                       \
-        X(KEYS_UNBALANCED)         /* who chooses keys makes a chain of them */
+        X(KEYS_UNBALANCED)         /* who chooses keys makes a chain of them */                    \
+        X(BLIND_UNBOUNDED)         /* who makes keys up to end them leaves no room for sessions */ \
+        X(BLIND_FOR_GOOD)          /* ended unknown, it is forgotten early though it has come */
 /* clang-format on */
 
 enum session_mutant {

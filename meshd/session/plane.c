@@ -48,17 +48,11 @@ static bool is_of(const struct store_view *view, const struct cmi_id *space)
         return there == plane_space(space) || PLANE_MUTANT(SPACE_UNCHECKED);
 }
 
-/* Has store_find() filled the view in? */
-static bool is_view(int found)
-{
-        return found == STORE_STORED || found == STORE_BEHIND || found == STORE_DEAD;
-}
-
 bool plane_is_foreign(struct plane *plane, const struct asked *asked, const struct cmi_id *key)
 {
         struct store_view view;
 
-        return is_view(store_find(plane->store, asked->now, key, &view)) &&
+        return store_find(plane->store, asked->now, key, &view) != STORE_ABSENT &&
                !is_of(&view, &asked->request->space);
 }
 
@@ -67,7 +61,8 @@ int plane_look(struct plane *plane, const struct asked *asked, const struct cmi_
 {
         int found = store_find(plane->store, asked->now, key, ret_view);
 
-        return is_view(found) && !is_of(ret_view, &asked->request->space) ? STORE_ABSENT : found;
+        return found != STORE_ABSENT && !is_of(ret_view, &asked->request->space) ? STORE_ABSENT
+                                                                                 : found;
 }
 
 struct cmi_session_epoch plane_epoch(const struct plane *plane, const struct store_view *view)
@@ -314,11 +309,13 @@ int plane_find(struct plane *plane, struct cmi_time now, const struct cmi_id *ke
                 struct plane_entry *ret_entry)
 {
         struct store_view view;
+        int found = store_find(plane->store, now, key, &view);
 
-        if (!is_view(store_find(plane->store, now, key, &view))) {
+        if (found == STORE_ABSENT) {
                 return STORE_ABSENT;
         }
         show(&view, ret_entry);
+        ret_entry->is_expired = found == STORE_EXPIRED;
         return 0;
 }
 

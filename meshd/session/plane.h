@@ -39,13 +39,13 @@
  *           STALE -> CMI_E_STALE. ABSENT, DEAD, EXPIRED -> CMI_E_READ_ONLY if it is kept in grace,
  *           else CMI_GONE.
  * TOUCH     STORED, SAME -> 0; STALE -> CMI_E_STALE; else CMI_GONE.
- * DESTROY   END for good, over any version; where nothing is known a blind tombstone, until
- *           request.max_end_ms, or as late as a session that began now could end. Stamp, and drop
- *           what is kept in grace. -> 0, whatever was there: it is dead. Where nothing is known
- *           and there is no room to write that down -> CMI_E_FULL. Of another space: 0, and
- *           nothing happens.
+ * DESTROY   END for good, over any version; where nothing is known a blind one, for as long as
+ *           what makes the session can be on its way. Stamp, and drop what is kept in grace. -> 0,
+ *           whatever was there: it is dead. Where nothing is known and there is no room to write
+ *           that down -> CMI_E_FULL. Of another space: 0, and nothing happens.
  * DESTROY_PRINCIPAL  store_principal_raise(), then sink.stamp(NULL): the store ends the sessions
  *           one by one, but from here on it finds none of them, and no process keeps one. -> 0.
+ *           Where it has no session nothing is written down: what is created later is not meant.
  *           Of whatever space they are: who hands it over hashes the space in. One of the last
  *           PLANE_RAISES_MAX, repeated with its request number -> 0, and nothing happens.
  * ROTATE    1. The old one is a record of this version and holder, else as for SAVE; but if it is a
@@ -210,6 +210,7 @@ struct plane_entry {
         uint8_t tag[CMI_SESSION_TAG_MAX];
         size_t tag_len;
         uint64_t reason; /* enum cmi_tombstone_reason; 0: it is alive */
+        bool is_expired; /* or would be, if this clock were not past its end */
 };
 
 /* One key. Return: 0, STORE_ABSENT. */

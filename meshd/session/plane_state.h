@@ -8,6 +8,9 @@
 #define PLANE_LARGE_BYTES (16u << 10) /* the soft limit of a blob */
 #define PLANE_LARGE_AGAIN_MS 3600000
 #define PLANE_FULL_AGAIN_MS 60000
+/* How long a logout of a key that is not known is remembered: whatever was sent before it has come
+ * by then, for no request waits longer than half of it. */
+#define PLANE_BLIND_MS (2 * CMI_SESSION_TIMEOUT_MAX_MS)
 #define PLANE_FULLS (STORE_FULL_BLOCKED - STORE_FULL_RECORDS + 1)
 
 /* A request that waits until this node serves, with all that it borrowed. */

@@ -26,10 +26,30 @@ struct principal *principal_take(struct store *store, const struct cmi_id *hash,
         return principal;
 }
 
+/* What one takes that has one count. */
+#define BLIND_BYTES (sizeof(struct principal) + sizeof(struct count))
+
+static void set_blind(struct store *store, struct principal *principal)
+{
+        principal->is_blind = true;
+        store->status.n_blind++;
+        store->status.blind_bytes += BLIND_BYTES;
+}
+
+void principal_unblind(struct store *store, struct principal *principal)
+{
+        if (principal->is_blind) {
+                principal->is_blind = false;
+                store->status.n_blind--;
+                store->status.blind_bytes -= BLIND_BYTES;
+        }
+}
+
 void principal_settle(struct store *store, struct principal *principal)
 {
         if (principal->n_sessions == 0 && principal->n_counts == 0 &&
                         principal->blocked.until_ms == 0) {
+                principal_unblind(store, principal);
                 table_remove(store, &principal->item);
                 due_remove(store, &principal->item);
                 store->status.n_principals--;
@@ -277,52 +297,83 @@ int principal_merge(struct store *store, struct cmi_time now, const struct cmi_p
         return outcome;
 }
 
-/* Room, and a place, for this node's count. Return: 0, or what is full. */
-static int make_place(struct store *store, const struct cmi_id *hash, const struct cmi_id *node,
-                uint64_t *ret_known)
+/* Return: the count of a node; NULL: it has none. */
+static const struct count *count_of(const struct principal *principal, const struct cmi_id *node)
 {
-        const size_t size = sizeof(struct principal) + STORE_RAISERS_MAX * sizeof(struct count);
-        struct principal *principal = table_find_principal(store, hash);
-        int r = 0;
-
         for (uint32_t i = 0; principal && i < principal->n_counts; i++) {
                 if (cmi_id_equal(&principal->counts[i].count.node, node)) {
-                        *ret_known = principal->counts[i].count.count;
-                        return 0;
+                        return &principal->counts[i];
                 }
         }
-        if (principal && principal->n_counts >= STORE_RAISERS_MAX) {
+        return NULL;
+}
+
+/* Of one with sessions here, or that is known already, there are no more than sessions made. */
+static int admit_count(const struct store *store, const struct principal *principal)
+{
+        const size_t size = sizeof(*principal) + STORE_RAISERS_MAX * sizeof(struct count);
+
+        if (!principal) {
+                return room_for_blind(store, BLIND_BYTES);
+        }
+        if (principal->n_counts >= STORE_RAISERS_MAX) {
                 return STORE_FULL_NODES;
         }
-        if (!room_has_keys(store, size, RESERVE_NEW)) {
-                return STORE_FULL_KEYS;
+        return room_has_keys(store, size, RESERVE_NEW) ? 0 : STORE_FULL_KEYS;
+}
+
+/* Room, and a place, for a count of this node, which has none. Return: 0, or what is full. */
+static int make_place(struct store *store, const struct cmi_id *hash)
+{
+        struct principal *principal = table_find_principal(store, hash);
+        bool is_new = !principal;
+        int r = admit_count(store, principal);
+
+        if (r != 0) {
+                return r;
         }
         principal = principal_take(store, hash, &r);
         if (!principal) {
                 return r;
         }
         r = grow(store, principal);
+        if (r == 0 && is_new) {
+                set_blind(store, principal);
+        }
         if (r != 0) {
                 principal_settle(store, principal);
         }
         return r;
 }
 
-int store_principal_raise(struct store *store, struct cmi_time now, const struct cmi_id *hash,
-                const struct cmi_id *node, struct cmi_principal *ret_principal)
+static bool has_sessions(const struct principal *principal)
 {
-        uint64_t known = 0;
-        int r = make_place(store, hash, node, &known);
+        return principal && principal->n_sessions > 0;
+}
 
+int store_principal_raise(struct store *store, struct cmi_time now, const struct cmi_id *hash,
+                const struct cmi_id *node, bool is_alone, struct cmi_principal *ret_principal)
+{
+        const struct principal *principal = table_find_principal(store, hash);
+        const struct count *known = count_of(principal, node);
+        int r = 0;
+
+        *ret_principal = (struct cmi_principal){.principal = *hash};
+        if (is_alone && !has_sessions(principal)) {
+                return STORE_SAME;
+        }
+        if (!known) {
+                r = make_place(store, hash);
+        }
         if (r != 0) {
                 store->status.n_refused++;
                 return r;
         }
-        *ret_principal = (struct cmi_principal){
-                        .principal = *hash,
-                        .n_counts = 1,
-                        .counts = {{*node, later(known + 1, utc_ms(now)),
-                                        life_end_max_ms(store, now, 1)}},
+        ret_principal->n_counts = 1;
+        ret_principal->counts[0] = (struct cmi_principal_count){
+                        *node,
+                        later(known ? known->count.count + 1 : 1, utc_ms(now)),
+                        life_end_max_ms(store, now, 1),
         };
         return principal_merge(store, now, ret_principal);
 }

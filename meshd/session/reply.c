@@ -58,6 +58,10 @@ static void write_full(const struct plane *plane, int r, struct text *text)
                 write_limit(text, "the memory for keys of sessions is full: ", options->key_bytes,
                                 " bytes");
                 break;
+        case STORE_FULL_BLIND:
+                write_limit(text, "too many sessions were ended that are not known here: ",
+                                options->key_bytes / STORE_BLIND_PART, " bytes");
+                break;
         case STORE_FULL_PRINCIPAL:
                 write_limit(text, "one principal has as many sessions as it may: ",
                                 options->principal_sessions, "");

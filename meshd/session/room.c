@@ -20,6 +20,16 @@ bool room_has_keys(const struct store *store, size_t size, enum reserve reserve)
                budget - (reserve != RESERVE_NONE ? budget / reserve : 0);
 }
 
+int room_for_blind(const struct store *store, size_t size)
+{
+        uint64_t part = store->options.key_bytes / STORE_BLIND_PART;
+
+        if (store->status.blind_bytes + size > part && !SESSION_MUTANT(BLIND_UNBOUNDED)) {
+                return STORE_FULL_BLIND;
+        }
+        return room_has_keys(store, size, RESERVE_COPY) ? 0 : STORE_FULL_KEYS;
+}
+
 void *room_take(struct store *store, enum room room, size_t size, size_t credit, int *ret_full)
 {
         const struct store_options *options = &store->options;

@@ -125,7 +125,10 @@ static void commit(struct plane *plane, const struct asked *asked,
         struct store_view new;
         const struct store_change change = {
                         .way = STORE_END,
-                        .end = {request->key, *epoch, request->expected, CMI_TOMBSTONE_ROTATE, 0},
+                        .end = {.key = request->key,
+                                        .epoch = *epoch,
+                                        .expected = request->expected,
+                                        .reason = CMI_TOMBSTONE_ROTATE},
         };
         int r = store_merge(plane->store, asked->now, &change, NULL);
 

@@ -44,6 +44,7 @@ struct entry {
         struct life life;       /* to the latest max_end ever seen of this key */
         uint64_t note;
         bool is_behind; /* a newer version found no room */
+        bool is_blind;  /* nothing but an END for good was ever heard of this key */
 };
 
 /* The part that only a record has. */
@@ -79,6 +80,7 @@ struct principal {
         uint32_t n_room;      /* for counts */
         struct count *counts; /* by node id */
         struct life blocked;  /* a count was lost: till then no session of it is taken */
+        bool is_blind;        /* counted by this node though no session of it was ever here */
 };
 
 struct space {
@@ -130,6 +132,8 @@ enum reserve {
 
 /* Is there room for so much more of keys? */
 bool room_has_keys(const struct store *store, size_t size, enum reserve reserve);
+/* Is there room for so much more of what is not known, but ended here? Return: 0, STORE_FULL_... */
+int room_for_blind(const struct store *store, size_t size);
 /* Return: NULL, and *ret_full says why. @credit: bytes that will be given back for it. */
 void *room_take(struct store *store, enum room room, size_t size, size_t credit, int *ret_full);
 void room_give(struct store *store, enum room room, void *memory, size_t size);
@@ -156,6 +160,10 @@ struct store_state table_state(const struct entry *entry, struct cmi_time now); 
 /* A new one of which nothing is known. Return: NULL: *ret_full. */
 struct entry *entry_new(
                 struct store *store, const struct cmi_id *key, enum reserve reserve, int *ret_full);
+/* It is new, and is to be a tombstone until then, whatever the margin. */
+void entry_blind(struct store *store, struct cmi_time now, struct entry *entry, uint64_t until_ms);
+/* Something has come of its key: it is kept as any other one. */
+void entry_unblind(struct store *store, struct entry *entry);
 /* It goes, with its body, and nothing is known of its key. */
 void entry_drop(struct store *store, struct entry *entry);
 /* Make it this record, told of by @way; with @is_conflict the one that is there is told of as the
@@ -228,6 +236,8 @@ void principal_give_vector(struct store *store, struct cmi_session *session);
 /* A record whose principal has counted since it was last looked at. Return: does it live on? */
 bool principal_check(struct store *store, struct cmi_time now, struct entry *entry);
 struct principal *principal_take(struct store *store, const struct cmi_id *hash, int *ret_full);
+/* It has a session here now. */
+void principal_unblind(struct store *store, struct principal *principal);
 /* Gone if it has neither sessions nor counts, and is not blocked. */
 void principal_settle(struct store *store, struct principal *principal);
 /* Its counts go, whatever they say. */

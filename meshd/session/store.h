@@ -26,6 +26,9 @@
  * others send; and by records and fences of others, for tombstones. */
 #define STORE_RESERVE_NEW 8
 #define STORE_RESERVE_COPY 16
+/* And one part in so many is all that is kept of what was ended here though it was not known: keys
+ * and principals that anybody can make up do not keep out those that are. */
+#define STORE_BLIND_PART 16
 /* Nodes that may count for one principal; the other places are for counts raised at once. */
 #define STORE_RAISERS_MAX 24
 #define STORE_ENDED_AT_ONCE 64 /* sessions of a principal that one store_expire() looks at */
@@ -153,6 +156,11 @@ struct store_end {
         struct cmi_session_version expected; /* none: any; not for an idle one */
         uint64_t reason;                     /* enum cmi_tombstone_reason, but PRINCIPAL */
         uint64_t last_touch_ms;              /* IDLE: what it was when somebody decided on it */
+        /* Where nothing is known of the key, and nothing expected: it is kept as ended for so long,
+         * by both clocks and without the margin, against a session that may still come; 0: it is
+         * not. More than life_max_ms and the margin twice is as much as these. */
+        uint64_t blind_ms;
+        uint64_t space; /* of a blind one */
 };
 
 /* ORDERED, COPY */
@@ -213,6 +221,7 @@ enum store_outcome {
         /* No room. Nothing changed, and a stored version stands. */
         STORE_FULL_RECORDS,
         STORE_FULL_KEYS,
+        STORE_FULL_BLIND,     /* what was ended though it was not known */
         STORE_FULL_PRINCIPAL, /* sessions of one principal */
         STORE_FULL_NODES,     /* nodes that have ended the sessions of one principal */
         STORE_FULL_SPACE,
@@ -246,7 +255,8 @@ struct store_result {
  * CREATE  STORED; SAME (a retry); EXISTS; DEAD; EXPIRED; AHEAD; FENCED; FULL.
  * SAVE    STORED; SAME (a retry); CHANGED; STALE; ABSENT; DEAD; EXPIRED; FENCED; BEHIND; FULL.
  * HOLD    STORED; SAME (a retry); STALE; ABSENT; DEAD; EXPIRED; FENCED; BEHIND.
- * END     STORED; SAME; CHANGED; ABSENT (send a blind tombstone); DEAD; FENCED; BEHIND.
+ * END     STORED; SAME; CHANGED; ABSENT; DEAD; FENCED; BEHIND; FULL (a blind one: nothing is
+ *         blocked, for nobody was told that it is dead).
  * ORDERED, COPY  STORED; SAME; OLDER; WON; LOST; DEAD; EXPIRED; AHEAD; WANTED (bare); FULL; an
  *         ordered one also FENCED, and EXISTS if is_new.
  * TOUCH raises last_touch, and is otherwise without effect: STORED; SAME; STALE; ABSENT; WANTED;
@@ -292,7 +302,8 @@ struct store_view {
  *
  * Return: STORE_STORED (a record that is alive), STORE_BEHIND (an older version of one: nobody may
  *         be given it for the newest), STORE_DEAD (a tombstone), STORE_EXPIRED (a record past its
- *         end, which nobody may be given), STORE_ABSENT. @ret_view is filled in by the first three.
+ *         end: no user may be given it, but this clock may be wrong, and it still has an owner),
+ *         STORE_ABSENT. @ret_view is filled in by all but the last.
  */
 int store_find(struct store *store, struct cmi_time now, const struct cmi_id *key,
                 struct store_view *ret_view);
@@ -372,18 +383,20 @@ int store_principal(struct store *store, struct cmi_time now, const struct cmi_i
 /**
  * store_principal_raise() - end all sessions of a principal, by this node's count
  * @node:          this node's id
+ * @is_alone:      no session of it can be on another node, or come from there
  * @ret_principal: the one count, to be sent to everybody
  *
  * The count goes on from what is known, and never below the clock in milliseconds: a node that has
  * forgotten what it counted does not begin again below what sessions carry. It is compared with
  * this node's counts only. Not before counts were exchanged after a start.
  *
- * Return: STORE_STORED, or nothing changed: STORE_FULL_NODES (as many other nodes as may have
- *         counted, so one of these has to do it: store_principal() names them),
- *         STORE_FULL_KEYS, STORE_FULL_MEMORY.
+ * Return: STORE_STORED, or nothing changed: STORE_SAME (alone, and it has no session here: there is
+ *         nothing to end, and what is created later knows of it), STORE_FULL_NODES (as many other
+ *         nodes as may have counted, so one of these has to do it: store_principal() names them),
+ *         STORE_FULL_KEYS, STORE_FULL_BLIND, STORE_FULL_MEMORY.
  */
 int store_principal_raise(struct store *store, struct cmi_time now, const struct cmi_id *hash,
-                const struct cmi_id *node, struct cmi_principal *ret_principal);
+                const struct cmi_id *node, bool is_alone, struct cmi_principal *ret_principal);
 
 /* Time */
 
@@ -417,6 +430,7 @@ struct store_status {
         uint64_t n_principals;
         uint64_t record_bytes, key_bytes; /* of the budgets */
         uint64_t fixed_bytes;             /* tables, from the start on */
+        uint64_t n_blind, blind_bytes;    /* of keys and principals: ended and never known */
         uint64_t n_conflicts, n_refused;  /* refused: for lack of room */
         bool is_blocked;
 };

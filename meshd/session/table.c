@@ -118,7 +118,7 @@ int store_find(struct store *store, struct cmi_time now, const struct cmi_id *ke
         const struct entry *entry = table_find(store, now, key);
         int found = table_state(entry, now).found;
 
-        if (entry && found != STORE_EXPIRED && found != STORE_ABSENT) {
+        if (entry && found != STORE_ABSENT) {
                 entry_view(entry, ret_view);
         }
         return found;

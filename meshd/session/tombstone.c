@@ -113,6 +113,7 @@ static int merge(struct store *store, struct cmi_time now, const struct cmi_tomb
         if (!entry) {
                 return bury(store, now, tombstone);
         }
+        entry_unblind(store, entry);
         if (!SESSION_MUTANT(END_NOT_KEPT)) {
                 life_extend(&entry->life, now, tombstone->max_end_ms);
                 due_entry(store, now, entry);

@@ -96,7 +96,8 @@ static void write_entry(struct document *document, const struct question *questi
                                 byte);
         }
         write_hash(document, "key", &entry->key);
-        document_text(document, "state", reason_text(entry->reason));
+        document_text(document, "state",
+                        entry->is_expired ? "expired" : reason_text(entry->reason));
         write_hash(document, "space", &entry->space);
         write_hash(document, "principal", &entry->principal);
         document_text(document, "tag", tag);

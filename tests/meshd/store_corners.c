@@ -264,6 +264,53 @@ static void play_chosen_keys(struct play *play)
         rig_close(rig);
 }
 
+/* Somebody ends what he has made up, and others want to log in and out. */
+static void play_made_up(struct play *play)
+{
+        struct store_rig *rig = &play->rigs[0];
+        uint64_t blind_ms = (1 + play_draw(play, 10)) * RIG_MINUTE_MS;
+        struct cmi_session known = rig_session(1, 1, 1);
+        struct cmi_session next = rig_session(2, 1, 1);
+        struct store_options options;
+        uint32_t n = 0;
+        int r;
+
+        *rig = (struct store_rig){0};
+        options = rig_options(rig);
+        options.key_bytes = STORE_MEMORY_MIN;
+        rig_open_with(rig, &options);
+        rig_create(rig, &known);
+        do {
+                struct cmi_id key = rig_chosen_key(n++);
+
+                r = rig_logout(rig, &key, blind_ms);
+        } while (r == STORE_STORED);
+        play_require(play, store_is_full(r), "a logout was not taken though there was room");
+        play_require(play, rig_create(rig, &next) == STORE_STORED,
+                        "logouts of what is made up keep logins out");
+        play_require(play, rig_logout(rig, &known.key, blind_ms) == STORE_STORED,
+                        "logouts of what is made up keep logouts out");
+        rig_close(rig);
+}
+
+/* A logout came first; then the session, made twice, the later end not known of at first. */
+static void play_blind(struct play *play)
+{
+        struct store_rig *rig = &play->rigs[0];
+        struct cmi_session session = rig_session(7, 1, 1);
+        struct cmi_session later = session;
+
+        rig_open(rig);
+        later.max_end_ms += play_draw(play, 10) * RIG_MINUTE_MS;
+        rig_logout(rig, &session.key, RIG_MINUTE_MS);
+        play_chance(play, 2) ? rig_copy(rig, &session) : rig_order(rig, &session, true);
+        rig_pass(rig, 12 * RIG_HOUR_MS);
+        rig_expire(rig, STORE_FORGOTTEN);
+        rig_copy(rig, &later);
+        play_require(play, rig_state(rig, 7) != STORE_STORED, "a blind end went too early");
+        rig_close(rig);
+}
+
 void play_corners(struct play *play)
 {
         play_margin(play);
@@ -277,4 +324,6 @@ void play_corners(struct play *play)
         play_after_the_end(play);
         play_far_ahead(play);
         play_chosen_keys(play);
+        play_made_up(play);
+        play_blind(play);
 }

@@ -229,6 +229,19 @@ int rig_stop(struct store_rig *rig, const struct cmi_session *session,
         return merge(rig, &change);
 }
 
+int rig_logout(struct store_rig *rig, const struct cmi_id *key, uint64_t blind_ms)
+{
+        struct store_change change = {.way = STORE_END};
+
+        change.end = (struct store_end){
+                        .key = *key,
+                        .reason = CMI_TOMBSTONE_DESTROY,
+                        .blind_ms = blind_ms,
+                        .space = 1,
+        };
+        return merge(rig, &change);
+}
+
 static int put(struct store_rig *rig, const struct cmi_session *session, struct store_change change)
 {
         struct cmi_session full = *session;

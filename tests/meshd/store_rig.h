@@ -56,6 +56,8 @@ int rig_touch(struct store_rig *rig, uint32_t key, uint64_t at_ms,
 /* If it is the expected version, and was not touched since. */
 int rig_stop(struct store_rig *rig, const struct cmi_session *session,
                 enum cmi_tombstone_reason reason);
+/* Whatever is there, and blindly where nothing is. */
+int rig_logout(struct store_rig *rig, const struct cmi_id *key, uint64_t blind_ms);
 int rig_copy(struct store_rig *rig, const struct cmi_session *session);
 int rig_bare(struct store_rig *rig, const struct cmi_session *session);
 int rig_order(struct store_rig *rig, const struct cmi_session *session, bool is_new);

@@ -231,6 +231,17 @@ static void step_order(struct play *play, uint32_t store, uint32_t key)
         require_unfenced(play, store, key, &session.version.epoch, r);
 }
 
+static void step_logout(struct play *play, uint32_t store, uint32_t key)
+{
+        struct cmi_id hash = rig_key(key);
+
+        if (play_chance(play, 4)) { /* else all are dead soon */
+                rig_logout(&play->rigs[store], &hash, CMI_SESSION_LIFE_MAX_MS);
+                play->is_dead[store][key] = true;
+                play->is_told[store][key] = true;
+        }
+}
+
 static void step_pass(struct play *play)
 {
         uint64_t ms = play_draw(play, 30) * RIG_MINUTE_MS;
@@ -280,7 +291,7 @@ static void step_clock(struct play *play, uint32_t store)
 void play_step(struct play *play, uint32_t store)
 {
         uint32_t key = (uint32_t)play_draw(play, KEYS);
-        uint64_t kind = play_draw(play, 24);
+        uint64_t kind = play_draw(play, 25);
 
         if (kind < 6) {
                 step_thing(play, store);
@@ -302,6 +313,8 @@ void play_step(struct play *play, uint32_t store)
                 play_exchange(play, store, (uint32_t)play_draw(play, STORES));
         } else if (kind < 23) {
                 step_pass(play);
+        } else if (kind < 24) {
+                step_logout(play, store, key);
         } else {
                 step_clock(play, store);
         }

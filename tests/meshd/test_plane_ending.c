@@ -426,14 +426,34 @@ static void a_logout_everywhere_ends_grace_too(void)
         END;
 }
 
+/* Whoever makes principals up takes no room, and nobody's copies. */
+static void a_logout_everywhere_of_nobody_changes_nothing(void)
+{
+        struct plane_status status;
+
+        BEGIN;
+        g_assert_cmpint(create_of(1, 4), ==, 0);
+        g_assert_cmpint(ASK(plane_rig_principal(&rig, 5)), ==, 0);
+        g_assert_cmpuint(rig.n_stamps, ==, 0);
+        plane_status(rig.plane, rig.now, &status);
+        g_assert_cmpuint(status.store.n_principals, ==, 1);
+        g_assert_cmpint(create_of(2, 5), ==, 0);
+        g_assert_cmpint(GET(1), ==, 0);
+        g_assert_cmpint(GET(2), ==, 0);
+        g_assert_cmpint(ASK(plane_rig_principal(&rig, 5)), ==, 0);
+        g_assert_cmpint(GET(2), ==, CMI_GONE);
+        END;
+}
+
 static void a_logout_everywhere_without_room_says_so(void)
 {
-        uint32_t key = 0;
+        uint32_t key = 1;
 
         plane_rig_init(&rig);
         rig.options.store.key_bytes = STORE_MEMORY_MIN;
         g_assert_cmpint(plane_rig_start(&rig), ==, 0);
-        while (DESTROY(key) == 0) {
+        g_assert_cmpint(create_of(0, 4), ==, 0);
+        while (CREATE(key, "one") == 0) {
                 key++;
         }
         g_assert_cmpint(rig.answer.outcome, ==, CMI_E_FULL);
@@ -549,6 +569,7 @@ int main(int argc, char **argv)
         ADD(what_is_kept_in_grace_has_a_budget);
         ADD(a_logout_everywhere_ends_what_is_there_and_nothing_later);
         ADD(a_logout_everywhere_ends_grace_too);
+        ADD(a_logout_everywhere_of_nobody_changes_nothing);
         ADD(a_logout_everywhere_without_room_says_so);
         ADD(an_idle_session_ends_after_its_ttl_and_is_stamped);
         ADD(nothing_is_idle_while_this_node_does_not_serve);

@@ -263,11 +263,17 @@ static void logouts_of_the_unknown_leave_room_for_sessions_of_others(void)
                 key++;
         }
         g_assert_cmpint(rig.answer.outcome, ==, CMI_E_FULL);
+        g_assert_cmpstr(rig.answer.text, ==,
+                        "too many sessions were ended that are not known here: 4096 bytes");
         g_assert_false(status_now().store.is_blocked);
+        g_assert_cmpint(CREATE(2, "one"), ==, 0);
         g_assert_cmpint(GET(1), ==, 0);
         g_assert_cmpint(SAVE(1, "two"), ==, 0);
         g_assert_cmpint(DESTROY(1), ==, 0);
         g_assert_cmpint(GET(1), ==, CMI_GONE);
+        plane_rig_pass(&rig, 120000); /* by then what was on its way has come */
+        g_assert_cmpuint(status_now().store.n_blind, ==, 0);
+        g_assert_cmpint(DESTROY(key), ==, 0);
         END;
 }
 

@@ -99,9 +99,11 @@ static void a_node_that_has_forgotten_does_not_count_from_one_again(void)
         struct cmi_principal first, second, third;
 
         BEGIN;
-        g_assert_cmpint(store_principal_raise(rig.store, rig.now, &hash, &node, &first), ==, 0);
+        g_assert_cmpint(store_principal_raise(rig.store, rig.now, &hash, &node, false, &first), ==,
+                        0);
         g_assert_cmpint(cmi_principal_check(&first), ==, 0);
-        g_assert_cmpint(store_principal_raise(rig.store, rig.now, &hash, &node, &second), ==, 0);
+        g_assert_cmpint(store_principal_raise(rig.store, rig.now, &hash, &node, false, &second), ==,
+                        0);
         g_assert_cmpuint(second.counts[0].count, ==, first.counts[0].count + 1);
         rig_pass(&rig, CMI_SESSION_LIFE_MAX_MS + 2 * CMI_SESSION_MARGIN_MS - 1);
         g_assert_cmpuint(rig_expire(&rig, STORE_FORGOTTEN), ==, 0);
@@ -109,7 +111,7 @@ static void a_node_that_has_forgotten_does_not_count_from_one_again(void)
         g_assert_cmpuint(rig_expire(&rig, STORE_FORGOTTEN), ==, 1);
         g_assert_cmpuint(store_status(rig.store, rig.now).n_principals, ==, 0);
         g_assert_cmpint(rig_count(&rig, second), ==, STORE_EXPIRED);
-        store_principal_raise(rig.store, rig.now, &hash, &node, &third);
+        store_principal_raise(rig.store, rig.now, &hash, &node, false, &third);
         g_assert_cmpuint(third.counts[0].count, >, second.counts[0].count);
         END;
 }
@@ -122,12 +124,33 @@ static void raising_a_count_ends_all_sessions_of_the_principal_here(void)
         BEGIN;
         rig_create(&rig, &s);
         g_assert_cmpint(store_principal_raise(rig.store, rig.now, &s.principal,
-                                        &(struct cmi_id){{4}}, &counts),
+                                        &(struct cmi_id){{4}}, true, &counts),
                         ==, STORE_STORED);
         g_assert_cmpint(rig_state(&rig, 1), ==, STORE_DEAD);
         s.key = rig_key(2);
         rig_create(&rig, &s);
         g_assert_cmpint(rig_state(&rig, 2), ==, STORE_STORED); /* it knows of it */
+        END;
+}
+
+/* No session that is not here can come, and one that is created later has heard of the end. */
+static void alone_there_is_nothing_to_count_for_a_principal_without_sessions(void)
+{
+        struct cmi_session s = session_of(1, 9);
+        struct cmi_principal counts;
+
+        BEGIN;
+        g_assert_cmpint(store_principal_raise(rig.store, rig.now, &s.principal,
+                                        &(struct cmi_id){{4}}, true, &counts),
+                        ==, STORE_SAME);
+        g_assert_cmpuint(counts.n_counts, ==, 0);
+        g_assert_cmpuint(store_status(rig.store, rig.now).key_bytes, ==, 0);
+        rig_create(&rig, &s);
+        g_assert_cmpint(rig_state(&rig, 1), ==, STORE_STORED);
+        g_assert_cmpint(store_principal_raise(rig.store, rig.now, &s.principal,
+                                        &(struct cmi_id){{4}}, true, &counts),
+                        ==, STORE_STORED);
+        g_assert_cmpint(rig_state(&rig, 1), ==, STORE_DEAD);
         END;
 }
 
@@ -204,14 +227,14 @@ static void so_many_nodes_raise_and_the_others_leave_it_to_them(void)
         BEGIN;
         for (uint8_t node = 1; node <= STORE_RAISERS_MAX; node++) {
                 g_assert_cmpint(store_principal_raise(rig.store, rig.now, &hash,
-                                                &(struct cmi_id){{node}}, &next),
+                                                &(struct cmi_id){{node}}, false, &next),
                                 ==, STORE_STORED);
         }
-        g_assert_cmpint(store_principal_raise(
-                                        rig.store, rig.now, &hash, &(struct cmi_id){{200}}, &next),
+        g_assert_cmpint(store_principal_raise(rig.store, rig.now, &hash, &(struct cmi_id){{200}},
+                                        false, &next),
                         ==, STORE_FULL_NODES);
-        g_assert_cmpint(store_principal_raise(
-                                        rig.store, rig.now, &hash, &(struct cmi_id){{20}}, &next),
+        g_assert_cmpint(store_principal_raise(rig.store, rig.now, &hash, &(struct cmi_id){{20}},
+                                        false, &next),
                         ==, STORE_STORED);
         for (uint8_t node = STORE_RAISERS_MAX + 1; node <= CMI_SESSION_VECTOR_MAX; node++) {
                 g_assert_cmpint(rig_count(&rig, rig_counts(9, node, 1)), ==, STORE_STORED);
@@ -261,6 +284,7 @@ int main(int argc, char **argv)
         CASE(counts_are_merged_by_maximum_and_known_for_a_create);
         CASE(a_node_that_has_forgotten_does_not_count_from_one_again);
         CASE(raising_a_count_ends_all_sessions_of_the_principal_here);
+        CASE(alone_there_is_nothing_to_count_for_a_principal_without_sessions);
         CASE(of_many_sessions_some_are_ended_at_a_time);
         CASE(a_walk_and_a_save_see_what_is_not_ended_yet_as_ended);
         CASE(counts_of_one_node_go_before_those_of_another);

@@ -173,15 +173,17 @@ static void records_leave_room_for_copies_and_copies_for_tombstones(void)
 static void raising_a_count_needs_room_before_anybody_is_told(void)
 {
         const struct cmi_id node = {{4}};
+        struct cmi_session s = session_of(0, 9);
         struct store_options options;
         struct cmi_principal counts;
 
         rig = (struct store_rig){0};
         options = small_keys();
         g_assert_cmpint(rig_open_with(&rig, &options), ==, 0);
-        fill_with(rig_create, 0);
+        rig_create(&rig, &s);
+        fill_with(rig_create, 1);
         g_assert_cmpint(store_principal_raise(
-                                        rig.store, rig.now, &(struct cmi_id){{9}}, &node, &counts),
+                                        rig.store, rig.now, &s.principal, &node, false, &counts),
                         ==, STORE_FULL_KEYS);
         g_assert_false(store_status(rig.store, rig.now).is_blocked);
         g_assert_cmpint(rig_count(&rig, rig_counts(9, 4, 1)), ==, STORE_STORED);
