@@ -84,6 +84,13 @@ static inline void cmi_write_field_bool(struct cmi_writer *writer, uint64_t key,
         cmi_write_bool(writer, value);
 }
 
+static inline void cmi_write_field_bin(
+                struct cmi_writer *writer, uint64_t key, struct cmi_slice bytes)
+{
+        cmi_write_uint(writer, key);
+        cmi_write_bin(writer, bytes);
+}
+
 static inline void cmi_write_field_text(struct cmi_writer *writer, uint64_t key, const char *text)
 {
         cmi_write_uint(writer, key);

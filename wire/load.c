@@ -46,12 +46,6 @@ enum {
         RECORD_TAG_ELEMENTS = 1,
 };
 
-static void write_field_bin(struct cmi_writer *writer, uint64_t key, struct cmi_slice bytes)
-{
-        cmi_write_uint(writer, key);
-        cmi_write_bin(writer, bytes);
-}
-
 static void write_field_int(struct cmi_writer *writer, uint64_t key, int64_t value)
 {
         cmi_write_uint(writer, key);
@@ -63,7 +57,7 @@ void cmi_load_write(struct cmi_writer *writer, const struct cmi_load *load)
         cmi_write_map(writer, 8);
         cmi_write_field_uint(writer, LOAD_INDEX, load->index);
         cmi_write_field_uint(writer, LOAD_VERSION, load->version);
-        write_field_bin(writer, LOAD_KEY, load->key);
+        cmi_write_field_bin(writer, LOAD_KEY, load->key);
         cmi_write_field_uint(writer, LOAD_ARRIVAL, load->arrival);
         cmi_write_field_uint(writer, LOAD_LEAD_MS, load->lead_ms);
         cmi_write_field_uint(writer, LOAD_N_BUSY, load->n_busy);
@@ -116,7 +110,7 @@ void cmi_load_state_write(struct cmi_writer *writer, const struct cmi_load_state
         cmi_write_field_uint(writer, STATE_ARRIVAL, state->arrival);
         cmi_write_field_bool(writer, STATE_IS_NEW, state->is_new);
         write_field_int(writer, STATE_ERROR, state->error);
-        write_field_bin(writer, STATE_RECORD, state->record);
+        cmi_write_field_bin(writer, STATE_RECORD, state->record);
 }
 
 int cmi_load_state_decode(struct cmi_slice bytes, struct cmi_load_state *ret_state)
@@ -153,7 +147,7 @@ void cmi_loaded_write(struct cmi_writer *writer, const struct cmi_loaded *loaded
         cmi_write_map(writer, 3);
         cmi_write_field_uint(writer, LOADED_LOAD, loaded->load);
         write_field_int(writer, LOADED_OUTCOME, loaded->outcome);
-        write_field_bin(writer, LOADED_RECORD, loaded->record);
+        cmi_write_field_bin(writer, LOADED_RECORD, loaded->record);
 }
 
 int cmi_loaded_decode(struct cmi_slice bytes, struct cmi_loaded *ret_loaded)
@@ -187,7 +181,7 @@ void cmi_load_record_write(struct cmi_writer *writer, const struct cmi_load_reco
         cmi_write_field_uint(writer, RECORD_LOADED_DS, record->loaded_ds);
         cmi_write_field_uint(writer, RECORD_TTL_MS, record->ttl_ms);
         cmi_write_field_bool(writer, RECORD_IS_NEGATIVE, record->is_negative);
-        write_field_bin(writer, RECORD_VALUE, record->value);
+        cmi_write_field_bin(writer, RECORD_VALUE, record->value);
         cmi_write_uint(writer, RECORD_TAGS);
         cmi_write_array(writer, record->n_tags);
         for (uint32_t i = 0; i < record->n_tags; i++) {

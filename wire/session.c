@@ -138,10 +138,15 @@ uint64_t cmi_session_sum(struct cmi_slice bytes)
 
 /* What may be */
 
-static bool is_version(const struct cmi_session_version *version)
+bool cmi_session_epoch_is_whole(const struct cmi_session_epoch *epoch)
 {
-        return version->epoch.counter > 0 && !cmi_id_is_zero(&version->epoch.opener) &&
-               version->seq > 0 && !cmi_id_is_zero(&version->writer);
+        return epoch->counter > 0 && !cmi_id_is_zero(&epoch->opener);
+}
+
+bool cmi_session_version_is_whole(const struct cmi_session_version *version)
+{
+        return cmi_session_epoch_is_whole(&version->epoch) && version->seq > 0 &&
+               !cmi_id_is_zero(&version->writer);
 }
 
 /* Each epoch once, and each older than the one before. */
@@ -152,7 +157,7 @@ static bool is_lineage(const struct cmi_session *session)
         for (uint32_t i = 0; i < session->n_lineage; i++) {
                 const struct cmi_session_version *earlier = &session->lineage[i];
 
-                if (!is_version(earlier) ||
+                if (!cmi_session_version_is_whole(earlier) ||
                                 cmi_session_epoch_compare(&earlier->epoch, &later->epoch) >= 0) {
                         return false;
                 }
@@ -179,7 +184,7 @@ static bool is_vector(const struct cmi_session *session)
 static bool is_sealed_as(const struct cmi_session *session)
 {
         return cmi_session_version_is_none(&session->sealed_base) ||
-               (is_version(&session->sealed_base) &&
+               (cmi_session_version_is_whole(&session->sealed_base) &&
                                cmi_session_version_compare(
                                                &session->sealed_base, &session->version) < 0);
 }
@@ -218,7 +223,7 @@ int cmi_session_check(const struct cmi_session *session)
                         session->max_end_ms > CMI_SESSION_TIME_MAX_MS) {
                 return -EMSGSIZE;
         }
-        return !cmi_id_is_zero(&session->key) && is_version(&session->version) &&
+        return !cmi_id_is_zero(&session->key) && cmi_session_version_is_whole(&session->version) &&
                                                is_lineage(session) && is_life(session) &&
                                                is_vector(session) && has_requests(session) &&
                                                is_sealed_as(session) && is_holder(session)
@@ -234,7 +239,7 @@ int cmi_tombstone_check(const struct cmi_tombstone *tombstone)
                 return -EMSGSIZE;
         }
         if (!(is_final && cmi_session_version_is_none(&tombstone->version)) &&
-                        !is_version(&tombstone->version)) {
+                        !cmi_session_version_is_whole(&tombstone->version)) {
                 return -EBADMSG;
         }
         return !cmi_id_is_zero(&tombstone->key) && tombstone->max_end_ms > 0 &&

@@ -138,6 +138,10 @@ bool cmi_session_holder_equal(
 
 bool cmi_session_version_is_none(const struct cmi_session_version *version);
 
+/* Is it one that a primary can have opened, or given to a record? None is not. */
+bool cmi_session_epoch_is_whole(const struct cmi_session_epoch *epoch);
+bool cmi_session_version_is_whole(const struct cmi_session_version *version);
+
 /**
  * cmi_session_has_ancestor() - is the record this version, or built on it, as far as it can tell?
  *

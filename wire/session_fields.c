@@ -2,6 +2,7 @@
 #include "wire/session_fields.h"
 
 enum {
+        EPOCH_ELEMENTS = 3,
         VERSION_ELEMENTS = 5,
         HOLDER_ELEMENTS = 3,
 };
@@ -12,13 +13,41 @@ void cmi_write_field_id(struct cmi_writer *writer, uint64_t key, const struct cm
         cmi_write_id(writer, id);
 }
 
+static void read_epoch_elements(struct cmi_reader *reader, struct cmi_session_epoch *epoch)
+{
+        epoch->counter = cmi_read_uint(reader, UINT64_MAX);
+        cmi_read_id(reader, &epoch->opener);
+        epoch->incarnation = cmi_read_uint(reader, UINT64_MAX);
+}
+
+static void write_epoch_elements(struct cmi_writer *writer, const struct cmi_session_epoch *epoch)
+{
+        cmi_write_uint(writer, epoch->counter);
+        cmi_write_id(writer, &epoch->opener);
+        cmi_write_uint(writer, epoch->incarnation);
+}
+
+void cmi_read_epoch(struct cmi_reader *reader, struct cmi_session_epoch *ret_epoch)
+{
+        uint32_t n = cmi_record_begin(reader, EPOCH_ELEMENTS);
+
+        read_epoch_elements(reader, ret_epoch);
+        cmi_record_end(reader, n, EPOCH_ELEMENTS);
+}
+
+void cmi_write_field_epoch(
+                struct cmi_writer *writer, uint64_t key, const struct cmi_session_epoch *epoch)
+{
+        cmi_write_uint(writer, key);
+        cmi_write_array(writer, EPOCH_ELEMENTS);
+        write_epoch_elements(writer, epoch);
+}
+
 void cmi_read_version(struct cmi_reader *reader, struct cmi_session_version *ret_version)
 {
         uint32_t n = cmi_record_begin(reader, VERSION_ELEMENTS);
 
-        ret_version->epoch.counter = cmi_read_uint(reader, UINT64_MAX);
-        cmi_read_id(reader, &ret_version->epoch.opener);
-        ret_version->epoch.incarnation = cmi_read_uint(reader, UINT64_MAX);
+        read_epoch_elements(reader, &ret_version->epoch);
         ret_version->seq = cmi_read_uint(reader, UINT64_MAX);
         cmi_read_id(reader, &ret_version->writer);
         cmi_record_end(reader, n, VERSION_ELEMENTS);
@@ -27,9 +56,7 @@ void cmi_read_version(struct cmi_reader *reader, struct cmi_session_version *ret
 void cmi_write_version(struct cmi_writer *writer, const struct cmi_session_version *version)
 {
         cmi_write_array(writer, VERSION_ELEMENTS);
-        cmi_write_uint(writer, version->epoch.counter);
-        cmi_write_id(writer, &version->epoch.opener);
-        cmi_write_uint(writer, version->epoch.incarnation);
+        write_epoch_elements(writer, &version->epoch);
         cmi_write_uint(writer, version->seq);
         cmi_write_id(writer, &version->writer);
 }

@@ -6,6 +6,11 @@
 
 void cmi_write_field_id(struct cmi_writer *writer, uint64_t key, const struct cmi_id *id);
 
+/* [counter, opener, incarnation] */
+void cmi_read_epoch(struct cmi_reader *reader, struct cmi_session_epoch *ret_epoch);
+void cmi_write_field_epoch(
+                struct cmi_writer *writer, uint64_t key, const struct cmi_session_epoch *epoch);
+
 /* [counter, opener, incarnation, seq, writer] */
 void cmi_read_version(struct cmi_reader *reader, struct cmi_session_version *ret_version);
 void cmi_write_version(struct cmi_writer *writer, const struct cmi_session_version *version);

@@ -53,25 +53,6 @@ enum {
         ANSWER_TOKEN = 15,
 };
 
-static void write_field_bin(struct cmi_writer *writer, uint64_t key, struct cmi_slice bytes)
-{
-        cmi_write_uint(writer, key);
-        cmi_write_bin(writer, bytes);
-}
-
-/* Is it whole: none at all, or one that a record can have? */
-static bool is_version(const struct cmi_session_version *version)
-{
-        return cmi_session_version_is_none(version) ||
-               (version->epoch.counter > 0 && !cmi_id_is_zero(&version->epoch.opener) &&
-                               version->seq > 0 && !cmi_id_is_zero(&version->writer));
-}
-
-static bool is_one(const struct cmi_session_version *version)
-{
-        return !cmi_session_version_is_none(version) && is_version(version);
-}
-
 static bool is_holder(const struct cmi_session_holder *holder)
 {
         return !cmi_id_is_zero(&holder->node) && holder->no > 0;
@@ -97,7 +78,7 @@ static int check_blob(const struct cmi_session_request *request)
 /* By whom and over what SAVE and ROTATE are made. */
 static bool is_over_one(const struct cmi_session_request *request)
 {
-        return is_one(&request->expected) && is_holder(&request->holder);
+        return cmi_session_version_is_whole(&request->expected) && is_holder(&request->holder);
 }
 
 static bool is_complete(const struct cmi_session_request *request)
@@ -110,7 +91,8 @@ static bool is_complete(const struct cmi_session_request *request)
                 return is_named && has_key && request->max_end_ms > 0;
         case CMI_SESSION_GET:
                 return has_key && (request->flags & ~(uint64_t)CMI_SESSION_PEEK) == 0 &&
-                       is_version(&request->expected);
+                       (cmi_session_version_is_none(&request->expected) ||
+                                       cmi_session_version_is_whole(&request->expected));
         case CMI_SESSION_SAVE:
                 return is_named && has_key && is_over_one(request);
         case CMI_SESSION_TOUCH:
@@ -151,13 +133,13 @@ void cmi_session_request_write(struct cmi_writer *writer, const struct cmi_sessi
         cmi_write_field_uint(writer, REQUEST_MAX_END, request->max_end_ms);
         cmi_write_field_uint(writer, REQUEST_IDLE_TTL, request->idle_ttl_ms);
         cmi_write_field_id(writer, REQUEST_PRINCIPAL, &request->principal);
-        write_field_bin(writer, REQUEST_TAG, request->tag);
+        cmi_write_field_bin(writer, REQUEST_TAG, request->tag);
         cmi_write_field_id(writer, REQUEST_SAVE_ID, &request->save_id);
         cmi_write_field_uint(writer, REQUEST_AGE_MS, request->age_ms);
         cmi_write_field_id(writer, REQUEST_NEW_KEY, &request->new_key);
         cmi_write_field_uint(writer, REQUEST_GRACE_MS, request->grace_ms);
         cmi_write_field_uint(writer, REQUEST_BLOB_LEN, request->blob_len);
-        write_field_bin(writer, REQUEST_BLOB, request->blob);
+        cmi_write_field_bin(writer, REQUEST_BLOB, request->blob);
 }
 
 static void read_request_times(
@@ -260,7 +242,7 @@ void cmi_session_part_write(struct cmi_writer *writer, const struct cmi_session_
         cmi_write_map(writer, PART_BYTES);
         cmi_write_field_uint(writer, PART_ID, part->id);
         cmi_write_field_uint(writer, PART_OFFSET, part->offset);
-        write_field_bin(writer, PART_BYTES, part->bytes);
+        cmi_write_field_bin(writer, PART_BYTES, part->bytes);
 }
 
 int cmi_session_part_decode(struct cmi_slice bytes, struct cmi_session_part *ret_part)
@@ -301,11 +283,11 @@ void cmi_session_answer_write(struct cmi_writer *writer, const struct cmi_sessio
         cmi_write_field_uint(writer, ANSWER_MAX_END, answer->max_end_ms);
         cmi_write_field_uint(writer, ANSWER_IDLE_TTL, answer->idle_ttl_ms);
         cmi_write_field_uint(writer, ANSWER_IDLE_MS, answer->idle_ms);
-        write_field_bin(writer, ANSWER_TAG, answer->tag);
+        cmi_write_field_bin(writer, ANSWER_TAG, answer->tag);
         cmi_write_field_version(writer, ANSWER_SEALED_BASE, &answer->sealed_base);
         cmi_write_field_id(writer, ANSWER_SAVE_ID, &answer->save_id);
         cmi_write_field_uint(writer, ANSWER_FLAGS, answer->flags);
-        write_field_bin(writer, ANSWER_BLOB, answer->blob);
+        cmi_write_field_bin(writer, ANSWER_BLOB, answer->blob);
         cmi_write_field_uint(writer, ANSWER_TOKEN, answer->token);
 }
 
