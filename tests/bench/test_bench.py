@@ -52,6 +52,11 @@ def the_last_of_two_receivers_is_measured():
     expect_plausible(seen)
 
 
+def owners_are_found_among_few_and_many():
+    seen = measure('owners', '100')
+    expect(0 < seen['ns_per_key']['8'] < seen['ns_per_key']['100'], f'{seen}')
+
+
 def a_fixed_rate_is_measured():
     seen = measure('latency', 'cachemesh', '--count', '2000', '--rate', '20000', '--meshd', WITNESS, '--meshctl',
                    MESHCTL)
@@ -166,6 +171,7 @@ def a_wrong_command_line_is_refused():
 run([
     the_floors_are_measured,
     the_last_of_two_receivers_is_measured,
+    owners_are_found_among_few_and_many,
     a_fixed_rate_is_measured,
     a_waiting_call_is_measured,
     keys_of_batches_and_single_calls_are_counted_at_the_receivers,
