@@ -22,9 +22,11 @@
 #define CMI_NAME_MAX 64          /* of a node, a mesh, an app */
 #define CMI_ENDPOINTS_MAX 4
 #define CMI_REASON_MAX 200 /* text of a refusal */
-/* 2 has write intents; a node that does not know them would serve what they cover. */
+/* 2 has write intents; a node that does not know them would serve what they cover. 3 has operations
+ * of sessions; one that does not know them forgets everything at each, so it is spared them. */
 #define CMI_PROTOCOL_MIN 2
-#define CMI_PROTOCOL_MAX 2
+#define CMI_PROTOCOL_MAX 3
+#define CMI_PROTOCOL_SESSIONS 3
 
 enum cmi_frame_type {
         CMI_FRAME_HELLO = 1,
@@ -38,6 +40,7 @@ enum cmi_frame_type {
         CMI_FRAME_QUERY = 9,
         CMI_FRAME_ANSWER = 10,
         CMI_FRAME_REGIONS = 11,
+        CMI_FRAME_SESSION = 12, /* a message between the session planes of two nodes */
 };
 
 struct cmi_frame_header {
@@ -84,6 +87,7 @@ struct cmi_hello {
         uint64_t gone_ms;    /* silence after which the sender drops a member; 0: not told */
         bool is_live;        /* apps may be served there, by this process or one of before */
         bool has_no_room;    /* nor would the sender find a place for the receiver */
+        bool takes_messages; /* SESSION frames are understood and wanted there */
 };
 
 struct cmi_beat {
@@ -191,6 +195,14 @@ struct cmi_regions {
         struct cmi_region regions[CMI_REGIONS_MAX];
 };
 
+#define CMI_POST_MAX (CMI_FRAME_BODY_MAX - 32) /* bytes of a message */
+
+/* SESSION: a message, of which the core knows nothing. */
+struct cmi_post {
+        uint64_t number;          /* grows with each that the sending process posts; not 0 */
+        struct cmi_slice message; /* 1 to CMI_POST_MAX bytes, borrowed */
+};
+
 #define CMI_MEMBERS_PAGE 64 /* entries of one frame */
 
 struct cmi_member {
@@ -274,3 +286,5 @@ void cmi_answer_write(struct cmi_writer *writer, const struct cmi_answer *answer
 int cmi_answer_decode(struct cmi_slice body, struct cmi_answer *ret_answer);
 void cmi_regions_write(struct cmi_writer *writer, const struct cmi_regions *regions);
 int cmi_regions_decode(struct cmi_slice body, struct cmi_regions *ret_regions);
+void cmi_post_write(struct cmi_writer *writer, const struct cmi_post *post);
+int cmi_post_decode(struct cmi_slice body, struct cmi_post *ret_post);

@@ -26,6 +26,7 @@ enum {
         HELLO_GONE_MS = 17,
         HELLO_IS_LIVE = 18,
         HELLO_HAS_NO_ROOM = 19,
+        HELLO_TAKES_MESSAGES = 20,
 };
 
 enum {
@@ -61,7 +62,7 @@ enum {
 
 void cmi_hello_write(struct cmi_writer *writer, const struct cmi_hello *hello)
 {
-        cmi_write_map(writer, 19);
+        cmi_write_map(writer, 20);
         cmi_write_field_uint(writer, HELLO_PROTOCOL_MIN, hello->protocol_min);
         cmi_write_field_uint(writer, HELLO_PROTOCOL_MAX, hello->protocol_max);
         cmi_write_field_text(writer, HELLO_NAME, hello->name);
@@ -82,6 +83,7 @@ void cmi_hello_write(struct cmi_writer *writer, const struct cmi_hello *hello)
         cmi_write_field_uint(writer, HELLO_GONE_MS, hello->gone_ms);
         cmi_write_field_bool(writer, HELLO_IS_LIVE, hello->is_live);
         cmi_write_field_bool(writer, HELLO_HAS_NO_ROOM, hello->has_no_room);
+        cmi_write_field_bool(writer, HELLO_TAKES_MESSAGES, hello->takes_messages);
 }
 
 static void read_hello_flag(struct cmi_reader *reader, uint64_t key, struct cmi_hello *hello)
@@ -101,6 +103,9 @@ static void read_hello_flag(struct cmi_reader *reader, uint64_t key, struct cmi_
                 break;
         case HELLO_HAS_NO_ROOM:
                 hello->has_no_room = cmi_read_bool(reader);
+                break;
+        case HELLO_TAKES_MESSAGES:
+                hello->takes_messages = cmi_read_bool(reader);
                 break;
         }
 }
@@ -156,6 +161,7 @@ static void read_hello_field(struct cmi_reader *reader, uint64_t key, struct cmi
         case HELLO_WANTS_RESET:
         case HELLO_IS_LIVE:
         case HELLO_HAS_NO_ROOM:
+        case HELLO_TAKES_MESSAGES:
                 read_hello_flag(reader, key, hello);
                 break;
         }
@@ -164,7 +170,7 @@ static void read_hello_field(struct cmi_reader *reader, uint64_t key, struct cmi
 int cmi_hello_decode(struct cmi_slice body, struct cmi_hello *ret_hello)
 {
         struct cmi_reader reader = cmi_frame_body(body);
-        struct cmi_fields fields = cmi_fields(&reader, HELLO_HAS_NO_ROOM);
+        struct cmi_fields fields = cmi_fields(&reader, HELLO_TAKES_MESSAGES);
         uint64_t key;
 
         memset(ret_hello, 0, sizeof(*ret_hello));

@@ -4,6 +4,7 @@
  * libcachemesh.
  */
 #include "wire/op.h"
+#include "wire/fields.h"
 #include "wire/text.h"
 
 #include <errno.h>
@@ -12,17 +13,19 @@ enum {
         INVALIDATE_ELEMENTS = 5,
         INTENT_BEGIN_ELEMENTS = 5,
         INTENT_END_ELEMENTS = 6,
+        SESSION_ELEMENTS = 2,
+        SESSION_TAKEN_ELEMENTS = 3,
 };
 
-/* Checks a list of bins of 1 to @item_max bytes, and leaves @ret_items open on it. */
-static uint32_t read_list(struct cmi_reader *reader, uint32_t max, size_t item_max,
+/* Checks a list of bins of @item_min to @item_max bytes, and leaves @ret_items open on it. */
+static uint32_t read_list(struct cmi_reader *reader, uint32_t max, size_t item_min, size_t item_max,
                 struct cmi_reader *ret_items)
 {
         uint32_t n = cmi_read_array(reader, max);
         const uint8_t *begin = reader->at;
 
         for (uint32_t i = 0; i < n; i++) {
-                if (cmi_read_bin(reader, item_max).len == 0) {
+                if (cmi_read_bin(reader, item_max).len < item_min) {
                         cmi_read_fail(reader, -EBADMSG);
                         break;
                 }
@@ -37,8 +40,8 @@ static void read_targets(struct cmi_reader *reader, struct cmi_op *op, uint32_t 
         if (op->region.len == 0 || !cmi_text_is_clean(op->region)) {
                 cmi_read_fail(reader, -EBADMSG);
         }
-        op->n_keys = read_list(reader, max, CMI_KEY_MAX, &op->keys);
-        op->n_tags = read_list(reader, max - op->n_keys, CMI_TAG_MAX, &op->tags);
+        op->n_keys = read_list(reader, max, 1, CMI_KEY_MAX, &op->keys);
+        op->n_tags = read_list(reader, max - op->n_keys, 1, CMI_TAG_MAX, &op->tags);
 }
 
 static void read_intent(struct cmi_reader *reader, struct cmi_op *op)
@@ -52,6 +55,23 @@ static void read_intent(struct cmi_reader *reader, struct cmi_op *op)
         }
         if (op->n_keys + op->n_tags == 0 || (op->kind == CMI_OP_INTENT_BEGIN ? op->deadline_ms == 0
                                                                              : op->stream == 0)) {
+                cmi_read_fail(reader, -EBADMSG);
+        }
+}
+
+static void read_sessions(struct cmi_reader *reader, struct cmi_op *op)
+{
+        op->n_keys = read_list(reader, CMI_OP_SESSIONS_MAX, CMI_ID_SIZE, CMI_ID_SIZE, &op->keys);
+        if (op->n_keys == 0) {
+                cmi_read_fail(reader, -EBADMSG);
+        }
+}
+
+static void read_taken(struct cmi_reader *reader, struct cmi_op *op)
+{
+        cmi_read_id(reader, &op->node);
+        op->incarnation = cmi_read_uint(reader, UINT64_MAX);
+        if (cmi_id_is_zero(&op->node) || op->incarnation == 0) {
                 cmi_read_fail(reader, -EBADMSG);
         }
 }
@@ -70,6 +90,12 @@ static uint32_t read_known(struct cmi_reader *reader, struct cmi_op *op)
         case CMI_OP_INTENT_END:
                 read_intent(reader, op);
                 return INTENT_END_ELEMENTS;
+        case CMI_OP_SESSION:
+                read_sessions(reader, op);
+                return SESSION_ELEMENTS;
+        case CMI_OP_SESSION_TAKEN:
+                read_taken(reader, op);
+                return SESSION_TAKEN_ELEMENTS;
         default:
                 return 1;
         }
@@ -149,6 +175,21 @@ void cmi_op_write_intent(struct cmi_writer *writer, enum cmi_op_kind kind, struc
                 uint32_t n_keys)
 {
         cmi_op_write_head(writer, kind, region, n_keys, false);
+}
+
+void cmi_op_write_sessions(struct cmi_writer *writer, uint32_t n_keys)
+{
+        cmi_write_array(writer, SESSION_ELEMENTS);
+        cmi_write_uint(writer, CMI_OP_SESSION);
+        cmi_write_array(writer, n_keys);
+}
+
+void cmi_op_write_taken(struct cmi_writer *writer, const struct cmi_id *node, uint64_t incarnation)
+{
+        cmi_write_array(writer, SESSION_TAKEN_ELEMENTS);
+        cmi_write_uint(writer, CMI_OP_SESSION_TAKEN);
+        cmi_write_id(writer, node);
+        cmi_write_uint(writer, incarnation);
 }
 
 static void write_list(struct cmi_writer *writer, struct cmi_reader list, uint32_t n)

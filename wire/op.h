@@ -11,11 +11,14 @@
  * ALL is [2]. INTENT_BEGIN is [16, region, [key...], [tag...], deadline]: a write to what it names
  * has begun, and ends with the INTENT_END or after so many milliseconds. INTENT_END is [17, region,
  * [key...], [tag...], stream, number]: the place of its INTENT_BEGIN, and its targets again, since
- * it is an invalidation of them whatever became of the intent. Kinds 18 to 31 are set aside for
- * write intents, 32 to 63 for sessions. More elements than known are skipped. A kind that this
- * version does not know is valid and is applied as "forget everything", since a newer version may
- * mean something by it.
+ * it is an invalidation of them whatever became of the intent. SESSION is [32, [key...]]: copies of
+ * these sessions that processes keep are dead, keys are bins of 16 bytes. SESSION_TAKEN is [33,
+ * node id, incarnation]: copies of all sessions are dead, and that node, in that incarnation,
+ * orders no changes of them any more. Kinds 18 to 31 are set aside for write intents, 34 to 63 for
+ * sessions. More elements than known are skipped. A kind that this version does not know is valid
+ * and is applied as "forget everything", since a newer version may mean something by it.
  */
+#include "base/id.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
 
@@ -29,27 +32,39 @@
 #define CMI_INTENT_MS_MAX 30000
 #define CMI_INTENT_MS_DEFAULT 5000
 #define CMI_HOLD_MS_MAX 60000
+#define CMI_OP_SESSIONS_MAX 3000 /* keys of a SESSION; at least 1 */
 
 enum cmi_op_kind {
         CMI_OP_INVALIDATE = 1,
         CMI_OP_ALL = 2,
         CMI_OP_INTENT_BEGIN = 16,
         CMI_OP_INTENT_END = 17,
+        CMI_OP_SESSION = 32,
+        CMI_OP_SESSION_TAKEN = 33,
 };
 
 struct cmi_op {
-        uint64_t kind;           /* enum cmi_op_kind, or one of a newer version */
-        struct cmi_slice region; /* but of ALL: 1 to CMI_REGION_NAME_MAX clean bytes, borrowed */
+        uint64_t kind; /* enum cmi_op_kind, or one of a newer version */
+        /* But of ALL and those of sessions: 1 to CMI_REGION_NAME_MAX clean bytes, borrowed. */
+        struct cmi_slice region;
         uint32_t n_keys;
         uint32_t n_tags;
         bool is_whole_region;
         struct cmi_reader keys; /* positioned for cmi_op_next() */
         struct cmi_reader tags;
-        uint64_t hold_ms;     /* but of ALL: 0 (not in it) to CMI_HOLD_MS_MAX */
+        uint64_t hold_ms;     /* if it has a region: 0 (not in it) to CMI_HOLD_MS_MAX */
         uint64_t deadline_ms; /* INTENT_BEGIN: 1 to CMI_INTENT_MS_MAX */
         uint64_t stream;      /* INTENT_END: which INTENT_BEGIN; not 0 */
         uint64_t number;
+        struct cmi_id node;   /* SESSION_TAKEN: from whom; not zero */
+        uint64_t incarnation; /* and in which of its lives; not 0 */
 };
+
+/* Is it about sessions? Then a node of an older version would forget everything at it. */
+static inline bool cmi_op_is_of_sessions(const struct cmi_op *op)
+{
+        return op->kind == CMI_OP_SESSION || op->kind == CMI_OP_SESSION_TAKEN;
+}
 
 /**
  * cmi_op_decode() - check one operation completely, and open it for iteration
@@ -79,7 +94,11 @@ void cmi_op_write_all(struct cmi_writer *writer);
 void cmi_op_write_intent(struct cmi_writer *writer, enum cmi_op_kind kind, struct cmi_slice region,
                 uint32_t n_keys);
 
-/* The same for any kind but ALL; with @has_hold cmi_op_write_hold() comes last. */
+/* SESSION: then n_keys times cmi_write_bin() of 16 bytes. */
+void cmi_op_write_sessions(struct cmi_writer *writer, uint32_t n_keys);
+void cmi_op_write_taken(struct cmi_writer *writer, const struct cmi_id *node, uint64_t incarnation);
+
+/* The same for any kind that has a region; with @has_hold cmi_op_write_hold() comes last. */
 void cmi_op_write_head(struct cmi_writer *writer, enum cmi_op_kind kind, struct cmi_slice region,
                 uint32_t n_keys, bool has_hold);
 

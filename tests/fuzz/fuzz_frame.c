@@ -40,7 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (size == 0) {
                 return 0;
         }
-        switch (data[0] % 12) {
+        switch (data[0] % 13) {
         case 0:
                 ROUND_TRIP(frame_header, body);
                 break;
@@ -73,6 +73,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 break;
         case CMI_FRAME_REGIONS:
                 ROUND_TRIP(regions, body);
+                break;
+        case CMI_FRAME_SESSION:
+                ROUND_TRIP(post, body);
                 break;
         default:
                 ROUND_TRIP(answer, body);

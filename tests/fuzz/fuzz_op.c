@@ -21,6 +21,12 @@ static void check_op(struct cmi_slice bytes)
                 check_list(&op.keys, op.n_keys, CMI_KEY_MAX);
                 check_list(&op.tags, op.n_tags, CMI_TAG_MAX);
                 fuzz_require(op.n_keys + op.n_tags <= CMI_OP_TARGETS_MAX);
+                if (op.kind == CMI_OP_SESSION) {
+                        fuzz_require(op.n_keys >= 1 && op.n_keys <= CMI_OP_SESSIONS_MAX);
+                }
+                if (op.kind == CMI_OP_SESSION_TAKEN) {
+                        fuzz_require(op.incarnation != 0 && !cmi_id_is_zero(&op.node));
+                }
         }
 }
 

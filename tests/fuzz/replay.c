@@ -7,7 +7,7 @@
 #include "tests/fuzz/fuzz.h"
 #include "tests/wire/bytes.h"
 
-#define CHOICES 12
+#define CHOICES 13
 
 static void give(struct cmi_slice bytes)
 {

@@ -34,6 +34,7 @@ MESSAGE(hello, {
                                .gone_ms = 3000,
                                .is_live = true,
                                .has_no_room = true,
+                               .takes_messages = true,
                })
 MESSAGE(beat, {
                               .clock = {5000000000, 1700000000000000000},
@@ -123,6 +124,7 @@ MESSAGE(regions, {.digest = 0x6162636465666768,
                                  .n_regions = 2,
                                  .regions = {{0x7172737475767778, 1, 60000, 2000},
                                                  {0x8182838485868788, 0, 0, 0}}})
+MESSAGE(post, {.number = 300, .message = {"hello", 5}})
 MESSAGE(query, {.id = 7, .kind = CMI_QUERY_LINKS})
 MESSAGE(answer, {
                                 .id = 7,
@@ -183,6 +185,7 @@ static const struct message messages[] = {
                 {.name = "query", .write_golden = write_query, .recode = recode_query},
                 {.name = "answer", .write_golden = write_answer, .recode = recode_answer},
                 {.name = "regions", .write_golden = write_regions, .recode = recode_regions},
+                {.name = "post", .write_golden = write_post, .recode = recode_post},
 };
 
 /* As a meshd wrote it that knew of no hold_ms, and as a later one may. */
@@ -236,7 +239,7 @@ static void a_missing_field_is_zero(void)
         g_assert_cmpuint(hello.newest.stream, ==, 0);
         g_assert_cmpuint(hello.n_endpoints, ==, 0);
         g_assert_cmpuint(hello.gone_ms, ==, 0);
-        g_assert_false(hello.is_live || hello.has_no_room);
+        g_assert_false(hello.is_live || hello.has_no_room || hello.takes_messages);
         memset(&beat, 1, sizeof(beat));
         g_assert_cmpint(cmi_beat_decode(cmi_slice("\x80", 1), &beat), ==, 0);
         g_assert_false(beat.is_grant);
@@ -443,6 +446,33 @@ static void the_largest_operation_fits_a_frame(void)
                         ==, 0);
 }
 
+static int decode_post(uint64_t number, size_t len)
+{
+        static const uint8_t message[CMI_POST_MAX + 1];
+        static uint8_t buffer[CMI_FRAME_BODY_MAX + 1000];
+        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
+        struct cmi_post post;
+        int r;
+
+        cmi_post_write(&writer, &(struct cmi_post){number, cmi_slice(message, len)});
+        g_assert_cmpint(writer.error, ==, 0);
+        r = cmi_post_decode(cmi_written(&writer), &post);
+        if (r == 0) {
+                g_assert_cmpuint(post.number, ==, number);
+                g_assert_cmpuint(post.message.len, ==, len);
+        }
+        return r;
+}
+
+static void a_message_has_a_number_and_one_byte_up_to_what_a_frame_holds(void)
+{
+        g_assert_cmpint(decode_post(UINT64_MAX, CMI_POST_MAX), ==, 0);
+        g_assert_cmpint(decode_post(UINT64_MAX, CMI_POST_MAX + 1), ==, -EMSGSIZE);
+        g_assert_cmpint(decode_post(1, 1), ==, 0);
+        g_assert_cmpint(decode_post(1, 0), ==, -EBADMSG);
+        g_assert_cmpint(decode_post(0, 1), ==, -EBADMSG);
+}
+
 static void a_body_over_its_limit_is_refused(void)
 {
         static uint8_t buffer[CMI_FRAME_BODY_MAX + 1];
@@ -487,6 +517,7 @@ int main(int argc, char **argv)
         CASE(a_list_of_regions_is_read_without_a_hold_and_with_more_than_that);
         CASE(ops_that_contradict_themselves_are_refused);
         CASE(the_largest_operation_fits_a_frame);
+        CASE(a_message_has_a_number_and_one_byte_up_to_what_a_frame_holds);
         CASE(a_body_over_its_limit_is_refused);
         for (size_t i = 0; i < G_N_ELEMENTS(messages); i++) {
                 message_add_cases("frame", &messages[i]);

@@ -25,6 +25,14 @@ static const char golden_held_begin[] =
 static const char golden_held_end[] = "97 11 a4 74726565 92 c4 02 6b31 c4 03 6b3232 91 c4 01 74 "
                                       "cf 0102030405060708 cd 012c cd 05dc";
 
+/* One key; and all keys of a node. */
+static const char golden_session[] = "92 20 91 c4 10 101112131415161718191a1b1c1d1e1f";
+static const char golden_taken[] =
+                "93 21 c4 10 000102030405060708090a0b0c0d0e0f cf 0000018bcfe56801";
+static const struct cmi_id node_a = {{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}};
+static const struct cmi_id key_b = {
+                {16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31}};
+
 static int decode(struct cmi_slice bytes)
 {
         struct cmi_op op;
@@ -170,6 +178,66 @@ static void what_is_held_says_so_in_one_element_more(void)
         g_assert_cmpint(decode_hex("96 10 a1 72 91 c4 01 6b 90 01 cd ea61"), ==, -EMSGSIZE);
 }
 
+/* Vector and reference show it, too. */
+static void expect_vector(const char *name, const char *hex)
+{
+        g_autofree char *path = g_strdup_printf(CM_VECTORS "/%s.hex", name);
+        g_autofree char *text = NULL;
+        g_autoptr(GByteArray) want = bytes_of_hex(hex);
+        g_autoptr(GByteArray) got = NULL;
+
+        g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+        got = bytes_of_hex(text);
+        assert_same_bytes(slice_of(got), slice_of(want));
+}
+
+static void those_of_sessions_are_written_and_read_as_documented(void)
+{
+        g_autoptr(GByteArray) session = bytes_of_hex(golden_session);
+        g_autoptr(GByteArray) taken = bytes_of_hex(golden_taken);
+        uint8_t buffer[64];
+        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
+        struct cmi_op op;
+
+        cmi_op_write_sessions(&writer, 1);
+        cmi_write_bin(&writer, cmi_slice(key_b.bytes, CMI_ID_SIZE));
+        expect_written(&writer, golden_session);
+        writer = cmi_writer(buffer, sizeof(buffer));
+        cmi_op_write_taken(&writer, &node_a, 1700000000001);
+        expect_written(&writer, golden_taken);
+        expect_vector("op-session", golden_session);
+        expect_vector("op-session-taken", golden_taken);
+        read_op(session, CMI_OP_SESSION, &op);
+        g_assert_true(cmi_op_is_of_sessions(&op));
+        g_assert_cmpuint(op.n_keys, ==, 1);
+        assert_same_bytes(cmi_op_next(&op.keys), cmi_slice(key_b.bytes, CMI_ID_SIZE));
+        read_op(taken, CMI_OP_SESSION_TAKEN, &op);
+        g_assert_true(cmi_op_is_of_sessions(&op));
+        g_assert_cmpuint(op.n_keys, ==, 0);
+        g_assert_true(cmi_id_equal(&op.node, &node_a));
+        g_assert_cmpuint(op.incarnation, ==, 1700000000001);
+}
+
+static int decode_sessions(uint32_t n_keys)
+{
+        static uint8_t buffer[100000];
+        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
+
+        cmi_op_write_sessions(&writer, n_keys);
+        for (uint32_t i = 0; i < n_keys; i++) {
+                cmi_write_bin(&writer, cmi_slice(key_b.bytes, CMI_ID_SIZE));
+        }
+        g_assert_cmpint(writer.error, ==, 0);
+        return decode(cmi_written(&writer));
+}
+
+static void a_session_operation_has_one_key_up_to_its_limit(void)
+{
+        g_assert_cmpint(decode_sessions(0), ==, -EBADMSG);
+        g_assert_cmpint(decode_sessions(CMI_OP_SESSIONS_MAX), ==, 0);
+        g_assert_cmpint(decode_sessions(CMI_OP_SESSIONS_MAX + 1), ==, -EMSGSIZE);
+}
+
 static void all_is_one_element(void)
 {
         uint8_t buffer[8];
@@ -186,7 +254,8 @@ static void all_is_one_element(void)
 static void an_operation_cut_short_is_refused(void)
 {
         static const char *const whole[] = {golden_invalidate, golden_intent_begin,
-                        golden_intent_end, golden_held, golden_held_begin, golden_held_end};
+                        golden_intent_end, golden_held, golden_held_begin, golden_held_end,
+                        golden_session, golden_taken};
 
         for (size_t i = 0; i < G_N_ELEMENTS(whole); i++) {
                 g_autoptr(GByteArray) bytes = bytes_of_hex(whole[i]);
@@ -204,6 +273,9 @@ static void a_newer_version_may_append_elements_and_kinds(void)
         g_assert_cmpint(decode_hex("91 63"), ==, 0);
         g_assert_cmpint(decode_hex("97 10 a1 72 91 c4 01 6b 90 01 00  a1 61"), ==, 0);
         g_assert_cmpint(decode_hex("98 11 a1 72 91 c4 01 6b 90 01 02 00  91 05"), ==, 0);
+        g_assert_cmpint(decode_hex("93 20 91 c4 10 101112131415161718191a1b1c1d1e1f a1 61"), ==, 0);
+        g_assert_cmpint(decode_hex("94 21 c4 10 101112131415161718191a1b1c1d1e1f 01 91 05"), ==, 0);
+        g_assert_cmpint(decode_hex("92 22 c0"), ==, 0);
 }
 
 static void what_is_not_an_operation_is_refused(void)
@@ -232,9 +304,16 @@ static void what_is_not_an_operation_is_refused(void)
                         "95 10 a1 72 91 c4 01 6b 90 00", /* of 0 ms */
                         "95 10 a1 72 90 90 01",          /* of nothing */
                         "95 11 a1 72 91 c4 01 6b 90 01", /* an end without a number */
-                        "96 11 a1 72 91 c4 01 6b 90 00 02",       /* of no stream */
-                        "96 01 a1 72 90 90 c3 c0",                /* hold of another type */
-                        "97 11 a1 72 91 c4 01 6b 90 01 02 a1 61", /* of an end, as str */
+                        "96 11 a1 72 91 c4 01 6b 90 00 02",              /* of no stream */
+                        "96 01 a1 72 90 90 c3 c0",                       /* hold of another type */
+                        "97 11 a1 72 91 c4 01 6b 90 01 02 a1 61",        /* of an end, as str */
+                        "91 20",                                         /* sessions without keys */
+                        "92 20 91 c4 0f 101112131415161718191a1b1c1d1e", /* key too short */
+                        "92 20 91 a1 61",                                /* as str */
+                        "92 21 c4 10 101112131415161718191a1b1c1d1e1f",  /* no incarnation */
+                        "93 21 c4 10 101112131415161718191a1b1c1d1e1f 00", /* that is none */
+                        "93 21 c4 10 00000000000000000000000000000000 01", /* of nobody */
+                        "93 21 c4 0f 101112131415161718191a1b1c1d1e 01",   /* id too short */
         };
 
         for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
@@ -369,6 +448,8 @@ int main(int argc, char **argv)
         CASE(begin_and_end_of_an_intent_are_read_back);
         CASE(an_end_has_the_targets_of_its_begin);
         CASE(what_is_held_says_so_in_one_element_more);
+        CASE(those_of_sessions_are_written_and_read_as_documented);
+        CASE(a_session_operation_has_one_key_up_to_its_limit);
         CASE(all_is_one_element);
         CASE(an_operation_cut_short_is_refused);
         CASE(a_newer_version_may_append_elements_and_kinds);
