@@ -141,5 +141,9 @@ struct core_sink sink_make(struct daemon *daemon)
                         .applied_ns = on_applied_ns,
                         .answered = on_answered,
                         .keys = on_keys,
+                        /* The sessions of a node are its own: it tells the others that it takes no
+                         * messages, and the core counts one that comes all the same. */
+                        .message = NULL,
+                        .postable = NULL,
         };
 }

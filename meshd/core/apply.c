@@ -4,6 +4,7 @@
  * intent.c; lease.c writes the lease ends.
  */
 #include "meshd/core/state.h"
+#include "wire/session_local.h"
 
 #define NAME_TAG (UINT32_C(1) << 31)
 #define NAME_REGION (UINT32_C(1) << 30)
@@ -97,6 +98,25 @@ static void apply_invalidate(struct core *core, const struct cmi_op *op)
         hold_apply(core, region, op);
 }
 
+/* Sessions have a table of slots for all spaces, and copies of all of them are kept in one region:
+ * without that nobody here keeps any. */
+static void apply_sessions(struct core *core, const struct cmi_op *op)
+{
+        struct cmi_slice name = cmi_slice(CMI_SESSION_REGION, strlen(CMI_SESSION_REGION));
+        bool is_all = op->kind == CMI_OP_SESSION_TAKEN || op->n_keys > core->page.session_mask / 8;
+        uint32_t region = is_all ? region_find(core, name) : NONE;
+        uint64_t seq = cmi_page_begin(&core->page);
+        struct cmi_op left = *op;
+
+        if (region != NONE) {
+                cmi_page_stamp_region(&core->page, region, seq);
+        }
+        for (uint32_t i = 0; !is_all && i < op->n_keys; i++) {
+                cmi_page_stamp_session(&core->page, cmi_op_next(&left.keys).data, seq);
+        }
+        cmi_page_publish(&core->page, seq);
+}
+
 static void apply_stamps(struct core *core, const struct cmi_op *op, struct cmi_slice bytes,
                 const struct member *source, uint64_t number)
 {
@@ -110,6 +130,8 @@ static void apply_stamps(struct core *core, const struct cmi_op *op, struct cmi_
                 if (!MUTANT(INTENT_END_UNSTAMPED)) {
                         apply_invalidate(core, op);
                 }
+        } else if (cmi_op_is_of_sessions(op)) {
+                apply_sessions(core, op);
         } else if (op->kind == CMI_OP_ALL) {
                 apply_forget(core, source, "an operation says so");
         } else {

@@ -259,7 +259,9 @@ void core_tick(struct core *core, struct cmi_time now)
         wait_check(core, now);
         query_tick(core, now);
         stream_flush(core, now);
+        post_ask_beats(core, now);
         send_beats(core, now);
+        post_tell(core, now);
         core->tick_due_ns = now.mono_ns + core_timeout_ns(core, now);
 }
 
@@ -330,6 +332,20 @@ bool core_defers(const struct core *core, struct cmi_time now, enum cmi_wait wai
         return wait == CMI_WAIT_MESH || (wait == CMI_WAIT_NODE && now.mono_ns < core->pause_end_ns);
 }
 
+/* A member of an older version would forget everything at each. */
+static bool all_know_sessions(const struct core *core)
+{
+        for (uint32_t i = 0; i < core->member_limit; i++) {
+                const struct member *member = &core->members[i];
+
+                if (member->is_used && member_counts(member) &&
+                                member->protocol < CMI_PROTOCOL_SESSIONS) {
+                        return false;
+                }
+        }
+        return true;
+}
+
 int core_publish_for(struct core *core, struct cmi_time now, struct cmi_slice bytes, uint64_t owner,
                 enum cmi_wait wait, uint64_t timeout_ns, uint64_t cookie, uint64_t *ret_number)
 {
@@ -344,6 +360,9 @@ int core_publish_for(struct core *core, struct cmi_time now, struct cmi_slice by
         core_enter(core, now);
         if (core->state == CORE_STOPPING) {
                 return -ESHUTDOWN;
+        }
+        if (cmi_op_is_of_sessions(&op) && !all_know_sessions(core)) {
+                return -EOPNOTSUPP;
         }
         if (core_defers(core, now, wait) && core->n_waits == CORE_WAITS_MAX) {
                 return -EBUSY;

@@ -148,7 +148,8 @@ struct core_sink {
         /* A wait is over. */
         void (*done)(void *context, uint64_t cookie, const struct core_outcome *outcome);
         void (*event)(void *context, const struct core_event *event);
-        /* May be NULL. An operation was applied here; @source is the origin's name. */
+        /* May be NULL. An operation was applied here; @source is the origin's name. Those of
+         * sessions come this way, too: whoever a SESSION_TAKEN names is to know of it. */
         void (*applied)(void *context, const char *source, uint64_t number,
                         const struct cmi_op *op);
         /* Answer to core_query(): NULL if the peer is not reachable any more. */
@@ -157,6 +158,13 @@ struct core_sink {
         uint64_t (*applied_ns)(void *context, const char *source, uint64_t number);
         /* May be NULL. The fingerprints of the mesh keys that this node holds. Return: how many. */
         uint32_t (*keys)(void *context, uint64_t ret_fingerprints[CMI_ANSWER_KEYS_MAX]);
+        /* A message came of this member's process, see core_post(). NULL: this node takes none, and
+         * tells the others so. */
+        void (*message)(void *context, const struct cmi_id *id, uint64_t incarnation,
+                        struct cmi_slice message);
+        /* May be NULL. A core_post() to this member that failed may be tried again, once this call
+         * of the core is over. */
+        void (*postable)(void *context, const struct cmi_id *id);
 };
 
 struct core;
@@ -243,9 +251,12 @@ bool core_is_writable(const struct core *core);
  * counts by. A wait for one ends with CMI_PARTIAL unless each member has applied it: one
  * that has only lapsed could declare this node gone and serve again before the write is committed.
  *
+ * An operation of sessions is not published while a member counts that does not know its kind, and
+ * would forget everything at each.
+ *
  * Return: an enum core_publish_outcome (it is in the stream; done() follows if it is deferred),
- *         -EBADMSG, -EMSGSIZE, -EBUSY (CORE_WAITS_MAX waits), -ENOSPC (so many intents are open),
- *         -ESHUTDOWN after core_stop().
+ *         -EBADMSG, -EMSGSIZE, -EOPNOTSUPP (of sessions, see above), -EBUSY (CORE_WAITS_MAX waits),
+ *         -ENOSPC (so many intents are open), -ESHUTDOWN after core_stop().
  */
 int core_publish(struct core *core, struct cmi_time now, struct cmi_slice op, enum cmi_wait wait,
                 uint64_t timeout_ns, uint64_t cookie, uint64_t *ret_number);
@@ -321,6 +332,32 @@ uint64_t core_region_owner(const struct core *core, uint32_t index);
 int core_query(struct core *core, struct cmi_time now, const struct cmi_id *id,
                 enum cmi_query_kind kind, uint64_t number, uint64_t timeout_ns, uint64_t cookie);
 
+/* Messages between nodes */
+
+#define CORE_POST_WINDOW (256 << 10) /* bytes that a beat may find before it on its link */
+#define CORE_POST_COST 8192          /* a message counts as no less */
+
+/**
+ * core_post() - send a message to a member, now or not at all
+ * @id:      of the member; its present process is meant
+ * @message: 1 to CMI_POST_MAX bytes, borrowed for the call
+ *
+ * What else there is for the member goes first: nothing is taken while its link is blocked,
+ * operations are not sent, a beat is due, or CORE_POST_WINDOW is under way, of which it is not
+ * known that it was taken there. Nothing is kept and nothing sent again: what a link loses is
+ * lost. What arrives does so once, in the order of the posts, and only at the process that was
+ * meant.
+ *
+ * Call it after core_tick() of a turn, so that it finds beats and operations of that turn sent.
+ *
+ * Return: 0 (it is under way), -EAGAIN or -EHOSTUNREACH (postable() follows, unless the process at
+ *         the other end is another one by then: the plane learns that from CORE_EVENT_MEMBER.
+ *         -EHOSTUNREACH: no member, or one that does not count or to which no frames get yet),
+ *         -EOPNOTSUPP (it takes no messages), -EMSGSIZE, -ESHUTDOWN after core_stop().
+ */
+int core_post(struct core *core, struct cmi_time now, const struct cmi_id *id,
+                struct cmi_slice message);
+
 /* Membership by hand: forget a member that is SEEN, GONE or LEFT. Return: 0, -ENOENT, -EBUSY (it is
  * none of these). */
 int core_forget(struct core *core, struct cmi_time now, const struct cmi_id *id);
@@ -353,6 +390,9 @@ struct core_counters {
         uint64_t dropped_malformed, dropped_mesh, dropped_version, dropped_incarnation,
                         dropped_unknown_source, dropped_unknown_type, dropped_stream;
         uint64_t unknown_operations, unknown_regions, unknown_fields;
+        uint64_t posts_sent, posts_received;
+        uint64_t posts_refused; /* here, by core_post(): tried too soon */
+        uint64_t dropped_posts; /* that came: overtaken by later ones, or none are taken here */
         uint64_t intents_begun, intents_expired; /* of all nodes, here */
         uint64_t intents_refused; /* that found no room: nothing was served until they were over */
         uint64_t holds;           /* operations that carried one */
@@ -401,11 +441,18 @@ struct core_member {
         bool is_heard;                /* a frame of it came within the last L */
         bool hears_me; /* it echoed a beat that we sent within the last L and a beat's length */
         bool is_lapsed;
-        bool counts_me;             /* and it says so */
-        uint64_t heard_ns;          /* mono of the newest frame; 0: never */
-        uint64_t rtt_ns;            /* 0: not measured */
-        uint64_t gone_ms;           /* silence after which it gives others up; 0: not told */
-        uint64_t grant_end_ns;      /* mono; until when its newest grant lets us serve; 0: none */
+        bool counts_me;        /* and it says so */
+        bool takes_messages;   /* core_post() */
+        uint64_t heard_ns;     /* mono of the newest frame; 0: never */
+        uint64_t rtt_ns;       /* 0: not measured */
+        uint64_t gone_ms;      /* silence after which it gives others up; 0: not told */
+        uint64_t grant_end_ns; /* mono; until when its newest grant lets us serve; 0: none */
+        /*
+         * Mono; from then on it serves nothing on a grant of ours, if it gets no other. 0: none was
+         * given. UINT64_MAX: for L(1+rho) + margin from the start, since grants of a process before
+         * may still run. Each beat may give one, so look when you decide, and keep it over no turn.
+         */
+        uint64_t given_end_ns;
         struct cmi_position newest; /* of its stream, as far as it told us */
         uint64_t applied;           /* here, of its stream */
         uint64_t acknowledged;      /* there, of ours */

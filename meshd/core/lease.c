@@ -105,7 +105,7 @@ void beat_send(struct core *core, struct cmi_time now, struct member *member)
                         .applied = {member->stream, speaks_for_apps ? member->applied : 0},
                         .is_grant = !member->is_lapsed && core->state != CORE_STOPPING,
                         .counts_you = counts_it && (speaks_for_apps || MUTANT(PAUSE_COUNTS)),
-                        .wants_beat = member->grant.mono_ns == 0,
+                        .wants_beat = member->grant.mono_ns == 0 || post_wants_echo(member),
                         .is_live = core->state == CORE_LIVE,
                         .members = member_digest(core),
                         .lag_ns = core->longest_delay_ns,
@@ -121,6 +121,7 @@ void beat_send(struct core *core, struct cmi_time now, struct member *member)
                 return;
         }
         member->is_beat_due = false;
+        post_beat_sent(member, now);
         member->beat_sent_ns = now.mono_ns;
         member->bytes_since_beat = 0;
         /*
@@ -132,6 +133,16 @@ void beat_send(struct core *core, struct cmi_time now, struct member *member)
                         member->clock_heard_ns > member->granted_ns) {
                 member->granted_ns = member->clock_heard_ns;
         }
+}
+
+/* As wait.c counts it. Of what processes before this one gave only the latest end is known. */
+uint64_t lease_given_end_ns(
+                const struct core *core, struct cmi_time now, const struct member *member)
+{
+        if (now.mono_ns < core->given_before_ns) {
+                return NEVER;
+        }
+        return member->granted_ns == 0 ? 0 : member->granted_ns + core_grant_ns(core);
 }
 
 /* At once, but never faster than eight times the usual pace: two who cannot yet grant must not keep
@@ -184,6 +195,7 @@ void beat_receive(struct core *core, struct cmi_time now, struct member *member,
                         member->counted = beat->echo;
                 }
         }
+        post_beat_received(member, beat);
         acknowledge(core, member, beat->applied);
         if (beat->newest.stream == member->stream) {
                 grant_take(core, now, member, beat);

@@ -164,6 +164,7 @@ void hello_send(struct core *core, struct cmi_time now, struct link *link, struc
                         .gone_ms = core->options.gone_ns / CMI_NS_PER_MS,
                         .is_live = room_is_served(core, now),
                         .has_no_room = !member && !room_is_left(core),
+                        .takes_messages = core->sink.message != NULL,
         };
 
         memcpy(hello.name, core->name, sizeof(hello.name));
@@ -271,6 +272,7 @@ static void new_incarnation(
         member->counted = (struct cmi_time){0};
         member->counts_me = false;
         member->beat_sent_ns = 0;
+        member->posts = (struct posts){0};
         region_options_restarted(member);
         /* granted_ns stays: the predecessor's page may still be served on our grant. */
         member_set_state(core, now, member, MEMBER_JOINING, "a new process of it said hello");
@@ -298,6 +300,8 @@ static void describe(struct core *core, struct member *member, const struct cmi_
         memcpy(member->software, hello->software, sizeof(member->software));
         memcpy(member->endpoints, hello->endpoints, sizeof(member->endpoints));
         member->n_endpoints = hello->n_endpoints;
+        member->protocol = hello->protocol_max;
+        member->takes_messages = hello->takes_messages;
         if (strcmp(member->name, hello->name) != 0) {
                 memcpy(member->name, hello->name, sizeof(member->name));
                 member_sort(core);

@@ -407,6 +407,7 @@ int core_member(const struct core *core, struct cmi_time now, uint32_t index,
                                     now.mono_ns - member->echoed_ns <
                                                     core->options.lease_ns / 4 * 5,
                         .counts_me = member->counts_me,
+                        .takes_messages = member->takes_messages,
                         .heard_ns = member->heard_ns,
                         .rtt_ns = member->rtt_ns,
                         .gone_ms = member->gone_ms,
@@ -414,6 +415,7 @@ int core_member(const struct core *core, struct cmi_time now, uint32_t index,
                                                         ? member->grant.mono_ns +
                                                                           core->options.lease_ns
                                                         : 0,
+                        .given_end_ns = lease_given_end_ns(core, now, member),
                         .newest = {member->stream, member->newest},
                         .applied = member->applied,
                         .acknowledged = member->acknowledged,

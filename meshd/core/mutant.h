@@ -53,6 +53,11 @@
         X(B5_UNCONFIRMED)          /* nobody could have dropped us */                              \
         X(B5_OWN_GONE)             /* nobody gives us up before we would give it up */             \
         X(CANCEL_KEPT)             /* a wait whose client is gone stays */                         \
+        /* of messages between nodes */                                                            \
+        X(POST_BEFORE_BEATS)       /* beats and operations wait for them */                        \
+        X(POST_UNBOUNDED)          /* as many are under way as the link takes */                   \
+        X(POST_OVERTAKEN)          /* one that comes late counts, too */                           \
+        X(POST_TO_OLD_INCARNATION) /* so does one that was meant for a process before */           \
         /* of write intents */                                                                     \
         X(INTENT_FLAG_LOST)        /* any other stamp takes the flag away */                       \
         X(INTENT_ENDED_BY_DEATH)   /* its node is gone, so it is taken for over */                 \

@@ -54,6 +54,7 @@ RECEIVE(nack, cmi_nack, nack_receive(core, member, &nack))
 RECEIVE(reset, cmi_reset, reset_receive(core, now, member, &reset))
 RECEIVE(goodbye, cmi_goodbye, goodbye_receive(core, now, member, &goodbye))
 RECEIVE(query, cmi_query, query_receive(core, now, member, &query))
+RECEIVE(post, cmi_post, post_receive(core, member, &post))
 
 static int receive_members(struct core *core, struct cmi_time now, struct member *member,
                 struct cmi_slice body)
@@ -101,7 +102,15 @@ static const receive_fn receivers[] = {
                 [CMI_FRAME_QUERY] = receive_query,
                 [CMI_FRAME_ANSWER] = receive_answer,
                 [CMI_FRAME_REGIONS] = receive_regions,
+                [CMI_FRAME_SESSION] = receive_post,
 };
+
+/* Frames that were under way when a process died can reach its successor. */
+static bool is_for_us(const struct core *core, const struct cmi_frame_header *header)
+{
+        return header->destination_incarnation == core->options.incarnation ||
+               (MUTANT(POST_TO_OLD_INCARNATION) && header->type == CMI_FRAME_SESSION);
+}
 
 static void receive_from_member(struct core *core, struct cmi_time now, uint64_t connection,
                 const struct cmi_frame_header *header, struct cmi_slice body)
@@ -112,8 +121,7 @@ static void receive_from_member(struct core *core, struct cmi_time now, uint64_t
                 core->counters.dropped_unknown_source++;
                 return;
         }
-        if (header->source_incarnation != member->incarnation ||
-                        header->destination_incarnation != core->options.incarnation) {
+        if (header->source_incarnation != member->incarnation || !is_for_us(core, header)) {
                 core->counters.dropped_incarnation++;
                 member->wants_hello = true;
                 return;

@@ -9,6 +9,7 @@
  * They also say which regions are served by a TTL anywhere, without a lease.
  */
 #include "meshd/core/state.h"
+#include "wire/session_local.h"
 
 #include <assert.h>
 
@@ -112,6 +113,9 @@ static bool has_ttl(const struct cmi_region *list, uint32_t n, uint64_t name)
 
 uint64_t region_options_name(const struct cmi_op *op)
 {
+        if (cmi_op_is_of_sessions(op)) {
+                return XXH3_64bits(CMI_SESSION_REGION, strlen(CMI_SESSION_REGION));
+        }
         return op->region.len == 0 ? 0 : XXH3_64bits(op->region.data, op->region.len);
 }
 

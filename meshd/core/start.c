@@ -110,21 +110,30 @@ static void set_tables(struct core *core, const struct core_options *options, st
         intent_open(core, options->intents ? options->intents : tables.intent_memory, now);
 }
 
+/* Of the processes before that this one knows of, and its own. */
+static uint64_t longest_lease(const struct core *core)
+{
+        uint64_t before[] = {log_lease_ns(core->log), core->options.before_ns};
+        uint64_t longest = core->options.lease_ns;
+
+        for (uint32_t i = 0; i < 2; i++) {
+                longest = before[i] > longest ? before[i] : longest;
+        }
+        /* Nobody had a longer one: a damaged number. */
+        return longest < cmi_ms(CORE_LEASE_MAX_MS) ? longest : cmi_ms(CORE_LEASE_MAX_MS);
+}
+
 /*
  * Apps may look at the page of a process that was started with another lease than this one. What
  * the log keeps is the longest of all that may still be served, also if this process dies at once.
  */
 static uint64_t begin_pause(struct core *core)
 {
-        uint64_t before[] = {log_lease_ns(core->log), core->options.before_ns};
-        uint64_t longest = core->options.lease_ns;
+        bool is_after = !core->options.is_clean && !MUTANT(B1_OWN_LEASE);
+        uint64_t longest = is_after ? longest_lease(core) : core->options.lease_ns;
 
-        for (uint32_t i = 0; i < 2 && !core->options.is_clean && !MUTANT(B1_OWN_LEASE); i++) {
-                longest = before[i] > longest ? before[i] : longest;
-                core->has_predecessor = core->has_predecessor || before[i] > 0;
-        }
-        /* Nobody had a longer one: a damaged number. */
-        longest = longest < cmi_ms(CORE_LEASE_MAX_MS) ? longest : cmi_ms(CORE_LEASE_MAX_MS);
+        core->has_predecessor =
+                        is_after && (log_lease_ns(core->log) > 0 || core->options.before_ns > 0);
         log_keep_lease(core->log, longest);
         if (core->options.is_clean || MUTANT(B1_NO_START_PAUSE)) {
                 return 0;
@@ -154,6 +163,8 @@ struct core *core_init(void *memory, const struct core_options *options,
         core->last_call = now;
         core->tick_due_ns = NEVER;
         core->alone_until_ns = now.mono_ns + options->alone_ns;
+        /* An end in order ends the own page, and nothing of what others may serve. */
+        core->given_before_ns = now.mono_ns + core_use_ns(core, longest_lease(core));
         core->pause_end_ns = now.mono_ns + begin_pause(core);
         core_text(core->reason, "starting", "", "");
         return core;

@@ -23,9 +23,11 @@
  *   region.c  which region has which index in the page
  *   region_options.c  options of regions, compared between nodes
  *   query.c   questions between nodes
+ *   post.c    messages between nodes; post.h
  */
 #include "meshd/core/core.h"
 #include "meshd/core/mutant.h"
+#include "meshd/core/post.h"
 
 #define NONE UINT32_MAX
 #define NEVER UINT64_MAX
@@ -57,7 +59,10 @@ struct member {
         uint32_t n_endpoints;
         enum member_state state;
         uint64_t state_since_ns;
-        uint64_t gone_ms; /* silence after which it declares others gone; 0: it tells none */
+        uint64_t gone_ms;    /* silence after which it declares others gone; 0: it tells none */
+        uint64_t protocol;   /* newest version that it speaks; 0: never met */
+        bool takes_messages; /* its session plane does */
+        struct posts posts;
 
         uint32_t link;       /* NONE if none leads to it */
         bool is_confirmed;   /* this incarnation has echoed our link's token: our frames arrive */
@@ -232,7 +237,8 @@ struct core {
         enum core_state state;
         char reason[CORE_TEXT_MAX];
         uint64_t started_ns;
-        uint64_t pause_end_ns; /* nothing is acknowledged before: B1 */
+        uint64_t pause_end_ns;    /* nothing is acknowledged before: B1 */
+        uint64_t given_before_ns; /* nobody serves on a grant of a process before from then on */
         uint64_t since_ns; /* everybody must have been heard in both directions since: start, or the
                               end of being away */
         uint64_t live_since_ns;
@@ -256,6 +262,7 @@ struct core {
         uint32_t n_queries_open;
         uint64_t n_bodies;
         uint64_t n_marks;
+        uint64_t n_posts;
         bool has_said_goodbye;
         bool has_unsent; /* a budget ran out: another turn at once */
 
@@ -436,6 +443,9 @@ void beat_receive(struct core *core, struct cmi_time now, struct member *member,
 void lease_applied(struct core *core, struct member *member);
 void lease_update(struct core *core, struct cmi_time now);
 void lease_end_now(struct core *core);
+/* See core_member.given_end_ns. */
+uint64_t lease_given_end_ns(
+                const struct core *core, struct cmi_time now, const struct member *member);
 
 /* wait.c */
 /* @wait: its cookie, number, is_node and is_late; copied. Return: 0, -EBUSY. */

@@ -309,6 +309,14 @@ static bool is_over_share(
                core_intents_of(service->core, guest->number) >= CORE_INTENTS_CLIENT_MAX;
 }
 
+/* Which sessions are dead elsewhere only meshd says. */
+static bool is_of_sessions(struct cmi_slice op)
+{
+        struct cmi_op decoded;
+
+        return cmi_op_decode(op, &decoded) == 0 && cmi_op_is_of_sessions(&decoded);
+}
+
 static int do_publish(
                 struct service *service, struct guest *guest, const struct cmi_local_head *head)
 {
@@ -325,6 +333,10 @@ static int do_publish(
         }
         if (publish.wait > CMI_WAIT_MESH) {
                 service_error(guest->client, head->id, -EINVAL, "no such wait level");
+                return 0;
+        }
+        if (is_of_sessions(publish.op)) {
+                refuse_publish(guest->client, head->id, -EPERM);
                 return 0;
         }
         if (is_over_share(service, guest, publish.op)) {

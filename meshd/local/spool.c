@@ -110,13 +110,15 @@ static void tell_refusal(struct taking *taking, const char *name, const char *wh
 
 /*
  * Apps do not keep the beginning of a write: it is worth nothing later. From here it would be
- * nobody's, and count against no connection's share. What cannot be decoded is for the sink.
+ * nobody's, and count against no connection's share. What is said of sessions only meshd says. What
+ * cannot be decoded is for the sink.
  */
-static bool is_intent(struct cmi_slice op)
+static bool is_of_no_app(struct cmi_slice op)
 {
         struct cmi_op decoded;
 
-        return cmi_op_decode(op, &decoded) == 0 && decoded.kind == CMI_OP_INTENT_BEGIN;
+        return cmi_op_decode(op, &decoded) == 0 &&
+               (decoded.kind == CMI_OP_INTENT_BEGIN || cmi_op_is_of_sessions(&decoded));
 }
 
 static void hand_on(struct taking *taking, const char *name, const struct stat *status,
@@ -142,7 +144,7 @@ static void hand_on(struct taking *taking, const char *name, const struct stat *
         taking->n_files++;
         spool->n_files++;
         while ((r = cmi_spool_next(&file, &op)) == 1) {
-                r = is_intent(op) ? -EBADMSG : taking->sink->publish(taking->sink->context, op);
+                r = is_of_no_app(op) ? -EBADMSG : taking->sink->publish(taking->sink->context, op);
                 if (r < 0) {
                         break;
                 }

@@ -45,6 +45,10 @@ static void write_core(const struct daemon *daemon, struct document *document)
         WRITE(document, core, dropped_stream);
         WRITE(document, core, unknown_operations);
         WRITE(document, core, unknown_regions);
+        WRITE(document, core, posts_sent);
+        WRITE(document, core, posts_received);
+        WRITE(document, core, posts_refused);
+        WRITE(document, core, dropped_posts);
         WRITE(document, core, intents_begun);
         WRITE(document, core, intents_expired);
         WRITE(document, core, intents_refused);

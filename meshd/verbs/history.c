@@ -105,8 +105,8 @@ void history_applied(struct history *history, const char *source, uint64_t numbe
 {
         uint64_t seq = atomic_load_explicit(history->apply_seq, memory_order_relaxed);
         struct history_entry *entry = add(history, source);
-        bool has_targets = op->kind == CMI_OP_INVALIDATE || op->kind == CMI_OP_INTENT_BEGIN ||
-                           op->kind == CMI_OP_INTENT_END;
+        bool has_targets = op->region.len > 0;
+        bool has_sessions = cmi_op_is_of_sessions(op);
         bool has_effect = seq != history->last_seq || !has_targets;
 
         entry->seq = has_effect ? seq : 0;
@@ -115,7 +115,7 @@ void history_applied(struct history *history, const char *source, uint64_t numbe
         entry->is_whole_region = op->is_whole_region;
         entry->n_keys = op->n_keys;
         entry->n_tags = op->n_tags;
-        note_targets(history, CMI_PAGE_KEY, op->keys, op->n_keys);
+        note_targets(history, has_sessions ? CMI_PAGE_SESSION : CMI_PAGE_KEY, op->keys, op->n_keys);
         note_targets(history, CMI_PAGE_TAG, op->tags, op->n_tags);
         history->last_seq = seq;
         index_newest(history, entry);

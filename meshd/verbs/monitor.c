@@ -132,6 +132,10 @@ const char *monitor_kind_text(uint64_t kind)
                 return "intent-begin";
         case CMI_OP_INTENT_END:
                 return "intent-end";
+        case CMI_OP_SESSION:
+                return "session";
+        case CMI_OP_SESSION_TAKEN:
+                return "session-taken";
         default:
                 return "unknown";
         }

@@ -106,6 +106,33 @@ static void on_answered(void *context, uint64_t cookie, const struct cmi_answer 
         node->n_answered++;
 }
 
+static void on_message(void *context, const struct cmi_id *id, uint64_t incarnation,
+                struct cmi_slice message)
+{
+        struct rig_node *node = context;
+        uint32_t *first = &node->messages[node->n_messages++ % RIG_MESSAGES];
+
+        *first = 0;
+        memcpy(first, message.data, message.len < sizeof(*first) ? message.len : sizeof(*first));
+        node->message_len = message.len;
+        node->message_from = *id;
+        node->message_incarnation = incarnation;
+}
+
+static void on_postable(void *context, const struct cmi_id *id)
+{
+        struct rig_node *node = context;
+
+        node->n_postable++;
+}
+
+static void on_applied(void *context, const char *source, uint64_t number, const struct cmi_op *op)
+{
+        struct rig_node *node = context;
+
+        node->applied = *op;
+}
+
 struct rig *rig_new(uint32_t n_nodes)
 {
         struct rig *rig = calloc(1, sizeof(*rig));
@@ -153,7 +180,17 @@ static void start(struct rig *rig, uint32_t number, const char *name, bool keeps
         struct core_options options = core_options_default();
         struct cmi_page_view view;
         struct core_sink sink = {
-                        node, on_dial, on_hangup, on_send, on_done, on_event, NULL, on_answered};
+                        .context = node,
+                        .dial = on_dial,
+                        .hangup = on_hangup,
+                        .send = on_send,
+                        .done = on_done,
+                        .event = on_event,
+                        .applied = on_applied,
+                        .answered = on_answered,
+                        .message = node->takes_none ? NULL : on_message,
+                        .postable = on_postable,
+        };
         char text[8];
 
         rig_kill(rig, number);

@@ -10,6 +10,7 @@
 #define RIG_NODES 5
 #define RIG_FRAMES 4096
 #define RIG_ADDRESSES 3
+#define RIG_MESSAGES 256
 
 struct rig;
 
@@ -42,6 +43,14 @@ struct rig_node {
         uint32_t n_expired;             /* intents, told */
         char expired[CMI_NAME_MAX + 1]; /* whose was the last one */
         char refused[CORE_TEXT_MAX];
+        bool takes_none; /* messages, once started again */
+        uint32_t n_messages;
+        uint32_t messages[RIG_MESSAGES]; /* their first bytes, in order */
+        uint64_t message_len;            /* of the newest */
+        struct cmi_id message_from;
+        uint64_t message_incarnation;
+        uint32_t n_postable;
+        struct cmi_op applied; /* the newest; its lists are over */
 };
 
 struct rig_frame {

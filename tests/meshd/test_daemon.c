@@ -305,6 +305,28 @@ static void a_monitor_sees_both_nodes_operations_and_hides_their_keys(void)
         pair_tear_down();
 }
 
+static void an_app_publishes_no_operation_of_sessions(void)
+{
+        struct visitor *app;
+        uint8_t op_bytes[64], bytes[128];
+        struct cmi_writer op = cmi_writer(op_bytes, sizeof(op_bytes));
+        struct cmi_writer writer = cmi_writer(bytes, sizeof(bytes));
+        struct cmi_publish request = {.wait = CMI_WAIT_NODE};
+        size_t begin;
+
+        pair_set_up(1);
+        app = new_client(0);
+        begin = cmi_local_begin(&writer, CMI_LOCAL_PUBLISH, ++app->id);
+        cmi_op_write_taken(&op, &(struct cmi_id){{7}}, 5);
+        request.op = cmi_written(&op);
+        cmi_publish_write(&writer, &request);
+        cmi_local_end(&writer, begin);
+        visitor_say(app, &writer);
+        visitor_expect_error(app, app->id, -EPERM);
+        visitor_free(app);
+        pair_tear_down();
+}
+
 static void a_flood_reaches_a_monitor_as_a_sample(void)
 {
         struct visitor *monitor;
@@ -530,6 +552,7 @@ int main(int argc, char **argv)
         g_test_add_func("/daemon/links", the_matrix_of_links_comes_from_all_nodes);
         g_test_add_func("/daemon/monitor",
                         a_monitor_sees_both_nodes_operations_and_hides_their_keys);
+        g_test_add_func("/daemon/sessions", an_app_publishes_no_operation_of_sessions);
         g_test_add_func("/daemon/sample", a_flood_reaches_a_monitor_as_a_sample);
         g_test_add_func("/daemon/stranger",
                         a_stranger_on_the_mesh_port_is_counted_and_changes_nothing);

@@ -216,6 +216,21 @@ static void a_write_intent_is_damage(struct place *place, const void *unused)
         g_assert_cmpuint(place->n_forgets, ==, 1);
 }
 
+/* Which sessions are dead elsewhere only meshd says. */
+static void an_operation_of_sessions_is_damage(struct place *place, const void *unused)
+{
+        g_autoptr(GByteArray) file = file_of(1);
+        uint8_t bytes[64];
+        struct cmi_writer writer = cmi_writer(bytes, sizeof(bytes));
+
+        cmi_op_write_taken(&writer, &(struct cmi_id){{7}}, 5);
+        add_record(file, cmi_written(&writer));
+        put(place, "1-a", file->data, file->len);
+        take(place, false);
+        g_assert_cmpuint(place->published->len, ==, 1);
+        g_assert_cmpuint(place->n_forgets, ==, 1);
+}
+
 static void a_file_larger_than_any_app_makes_it_is_not_read(struct place *place, const void *unused)
 {
         g_autofree char *path = path_of(place, "1-a");
@@ -456,6 +471,7 @@ int main(int argc, char **argv)
         ADD(a_name_of_any_length_can_be_taken);
         ADD(an_operation_that_is_none_makes_all_forget);
         ADD(a_write_intent_is_damage);
+        ADD(an_operation_of_sessions_is_damage);
         ADD(a_file_larger_than_any_app_makes_it_is_not_read);
         ADD(what_is_beside_a_damaged_file_is_published_too);
         ADD(what_is_more_than_is_read_at_once_is_published_later);

@@ -90,6 +90,7 @@ static void use_app(struct world *world, const struct act *act)
 static bool makes_sense(const struct world *world, const struct act *act)
 {
         return (act->kind != ACT_ASK || has_node(world, act->ask.to)) &&
+               (act->kind != ACT_POST || has_node(world, act->post.to)) &&
                (act->kind != ACT_FORGET || has_node(world, act->forget.whom)) &&
                (act->kind != ACT_DROP || has_app(world, act->drop.app, 0)) &&
                (act->kind != ACT_REGIONS ||
@@ -161,6 +162,7 @@ static void perform(struct world *world, const struct act *act)
         case ACT_DESCRIBE:
         case ACT_FORGET:
         case ACT_DROP:
+        case ACT_POST:
                 operate(node, act);
                 break;
         case ACT_OBITUARY:

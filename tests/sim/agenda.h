@@ -30,6 +30,7 @@ enum event_kind {
         EVENT_OBITUARY, /* somebody speaks for a dead meshd */
         EVENT_UNEVEN,   /* nodes restart with other options */
         EVENT_APP,      /* an app is killed or stopped */
+        EVENT_POST,     /* a node has messages for another one */
         EVENT_HEAL,     /* a cut ends */
         EVENT_STAGE,    /* the run's next stage */
         EVENT_AUDIT,    /* is the mesh whole again? */

@@ -170,6 +170,7 @@ int network_send(void *context, uint32_t link, struct cmi_slice header, struct c
                 return -EAGAIN;
         }
         budget_sent(node, header, body);
+        post_frame(node, connection, header);
         frame = make_frame(header, body);
         frame->arrives_ns = world->now_ns + draw_latency(world);
         if (frame->arrives_ns < connection->last_arrival_ns) {

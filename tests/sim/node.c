@@ -306,6 +306,8 @@ static void start(struct node *node, bool is_obituary)
                         .applied = audit_applied,
                         .answered = operator_answered,
                         .applied_ns = operator_applied_ns,
+                        .message = post_message,
+                        .postable = post_postable,
         };
         struct world *world = node->world;
         struct core_sink sink = callbacks;

@@ -115,6 +115,9 @@ void operator_call(struct node *node, const struct act *act)
         case ACT_QUIT:
                 app_drop(&node->world->apps[node->index][act->drop.app]);
                 return;
+        case ACT_POST:
+                post_many(node, act);
+                return;
         case ACT_READ:
         case ACT_WRITE:
         case ACT_CUT:

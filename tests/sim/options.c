@@ -123,6 +123,11 @@ void options_draw_uneven(struct options *options, struct random *random)
         }
 }
 
+void options_draw_posts(struct options *options, struct random *random)
+{
+        options->post_ns = options->lease_ns * PICK(random, 0, 0, 0, 1, 4) / 4 / options->n_nodes;
+}
+
 /* As text */
 
 #define NUMBER(name)                                                                               \

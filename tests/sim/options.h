@@ -77,6 +77,7 @@ struct options {
 
         uint64_t quit_ns;       /* mean time between deaths of apps; 0: none dies by itself */
         uint32_t obituary_ppm;  /* share of killed meshds for which another one speaks */
+        uint64_t post_ns;       /* mean time between acts of posting; 0: nobody posts */
         uint64_t ask_ns;        /* mean time between what operators want */
         uint32_t drop_ppm;      /* share of it that ends connections and takes regions */
         uint32_t interrupt_ppm; /* share of the core's calls that are paused or killed half-way */
@@ -95,6 +96,9 @@ void options_draw_more(struct options *options, struct random *random);
 
 /* What came later still. */
 void options_draw_uneven(struct options *options, struct random *random);
+
+/* And later than that. */
+void options_draw_posts(struct options *options, struct random *random);
 
 /* Those that matter when acts are not drawn, one a line: "NAME VALUE". */
 void options_write(FILE *file, const struct options *options);

@@ -50,6 +50,8 @@ static const struct shape {
                 [ACT_HALT] = {"halt", {{"app", false, NULL}, {"for", true, NULL}}},
                 [ACT_OBITUARY] = {"obituary", {{0}}},
                 [ACT_CONFIGURE] = {"configure", {{"lease", false, NULL}, {"room", false, NULL}}},
+                [ACT_POST] = {"post",
+                                {{"to", false, NULL}, {"n", false, NULL}, {"size", false, NULL}}},
 };
 
 void script_add(struct script *script, const struct act *act)

@@ -42,6 +42,7 @@ enum act_kind {
         ACT_HALT,      /* an app: SIGSTOP */
         ACT_OBITUARY,  /* for a meshd that was killed */
         ACT_CONFIGURE, /* what a node starts with from now on */
+        ACT_POST,      /* messages to another node */
         ACT_KINDS,
 };
 
@@ -108,6 +109,9 @@ struct act {
                 struct {
                         int64_t lease, room; /* see uneven.c */
                 } configure;
+                struct {
+                        int64_t to, n, size;
+                } post;
         };
 };
 

@@ -54,6 +54,7 @@ static void draw_chances(struct world *world)
 static void set_up(struct world *world, uint64_t seed)
 {
         struct random uneven = chance(seed, 62);
+        struct random posts = chance(seed, 63);
 
         clean(world);
         world->seed = world->script ? world->script->seed : seed;
@@ -73,6 +74,7 @@ static void set_up(struct world *world, uint64_t seed)
                 options_draw(&world->options, &world->plan);
                 options_draw_more(&world->options, &world->more);
                 options_draw_uneven(&world->options, &uneven);
+                options_draw_posts(&world->options, &posts);
         }
         if (world->adjust) {
                 world->adjust(&world->options);
@@ -82,6 +84,7 @@ static void set_up(struct world *world, uint64_t seed)
                 world->notes->options = world->options;
         }
         judge_init(world);
+        post_set_up(world, posts);
         for (uint32_t i = 0; i < world->options.n_nodes; i++) {
                 node_init(world, i);
         }
@@ -137,6 +140,9 @@ static void stage_event(struct world *world)
                                 }
                                 if (options->quit_ns > 0) {
                                         world_add(world, options->quit_ns, EVENT_APP, 0, 0, NULL);
+                                }
+                                if (options->post_ns > 0) {
+                                        world_add(world, options->post_ns, EVENT_POST, 0, 0, NULL);
                                 }
                         }
                         world_add(world, options->chaos_ns, EVENT_STAGE, 0, 0, NULL);
@@ -292,6 +298,11 @@ static void uneven_due(struct world *world, const struct event *event)
         uneven_event(world);
 }
 
+static void post_due(struct world *world, const struct event *event)
+{
+        post_event(world);
+}
+
 static void stopping_due(struct world *world, const struct event *event)
 {
         node_stopping_event(node_of(world, event), event->b);
@@ -352,6 +363,7 @@ static void (*const handlers[EVENT_KINDS])(struct world *world, const struct eve
                 [EVENT_OBITUARY] = obituary_due,
                 [EVENT_APP] = app_due,
                 [EVENT_UNEVEN] = uneven_due,
+                [EVENT_POST] = post_due,
                 [EVENT_WRITABLE] = network_writable_event,
                 [EVENT_TICK] = tick_due,
                 [EVENT_DISCOVER] = discover_due,
@@ -411,6 +423,7 @@ static struct random *chance_of(struct world *world, const struct event *event)
         case EVENT_OBITUARY:
         case EVENT_APP:
         case EVENT_UNEVEN:
+        case EVENT_POST:
         case EVENT_COMMIT:
         case EVENT_OPERATOR:
         case EVENT_FAULT:

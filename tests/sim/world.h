@@ -19,12 +19,14 @@
  * budget.c    how much of memory, links and frames they may use
  * act.c       what is done to the mesh: drawn and noted, or from a script
  * operator.c  questions and wishes of others
+ * post.c      messages between nodes
  * nemesis.c   faults
  * simulation.c one seed from start to verdict
  */
 #include "meshd/core/core.h"
 #include "tests/sim/agenda.h"
 #include "tests/sim/options.h"
+#include "tests/sim/post.h"
 #include "tests/sim/reader.h"
 #include "tests/sim/script.h"
 #include "tests/sim/uneven.h"
@@ -342,7 +344,7 @@ struct tally {
         uint64_t n_events, n_calls, n_frames, n_hits, n_misses, n_writes, n_acknowledged, n_partial,
                         n_pending, n_timeouts, n_faults, n_forgot, n_resets, n_starts, n_interrupts,
                         n_torn, n_intents, n_late_ends, n_questions, n_answers, n_drops, n_awaited,
-                        n_looks, n_quits, n_spooled, n_obituaries,
+                        n_looks, n_quits, n_spooled, n_obituaries, n_posts, n_messages,
                         n_frames_lease; /* the last: most of one node in a lease, to each peer */
         uint64_t virtual_ns;
         uint64_t n_changes[MEMBER_LEFT + 1][MEMBER_LEFT + 1]; /* of a member's state: from, to */
@@ -375,6 +377,7 @@ struct world {
         struct node nodes[NODES_MAX];
         struct app apps[NODES_MAX][APPS_MAX];
         struct key keys[KEYS_MAX];
+        struct posting posting;
         struct connection *connections;
         struct sim_page *pages;
         uint32_t cuts[NODES_MAX][NODES_MAX]; /* reasons why nothing gets from one to the other */
