@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Acts, done to the mesh. What one draws for itself depends on itself and the seed only. */
-#include "tests/sim/world.h"
+#include "tests/sim/session.h"
 
 static struct random chance_of(const struct world *world, const struct act *act)
 {
@@ -79,6 +79,9 @@ static void use_app(struct world *world, const struct act *act)
                         act->read.reader >= 0 && act->read.reader < world->options.n_readers) {
                 app_read(&apps[act->read.app], act);
         }
+        if (act->kind == ACT_CLICK && has_app(world, act->click.app, 0)) {
+                session_click(world, act);
+        }
         if (act->kind == ACT_HALT && has_app(world, act->halt.app, 0)) {
                 app_halt(&apps[act->halt.app], (uint64_t)act->halt.for_ns);
         }
@@ -121,6 +124,7 @@ static void perform(struct world *world, const struct act *act)
         case ACT_WRITE:
         case ACT_QUIT:
         case ACT_HALT:
+        case ACT_CLICK:
                 use_app(world, act);
                 break;
         case ACT_CUT:

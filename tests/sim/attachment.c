@@ -5,7 +5,7 @@
  * find out whether the page is still the node's.
  */
 #include "meshd/core/mutant.h"
-#include "tests/sim/world.h"
+#include "tests/sim/session.h"
 
 bool app_is_halted(const struct app *app)
 {
@@ -95,6 +95,7 @@ static void attach(struct app *app)
                         (unsigned long long)node->life);
         if (app->is_dropped || app->held_life != node->life) {
                 hold_regions(node, regions);
+                sessions_attached(app);
                 app->held_life = node->life;
         }
         app->page = node->page;
@@ -153,6 +154,7 @@ void app_drop(struct app *app)
         trace(node->world, "%s: the connection of app %u ends", node->name, app->index);
         node->world->tally.n_drops++;
         app->is_dropped = true;
+        sessions_dropped(app);
         drop_region(node, "r");
         if (node->world->options.n_ttl > 0) {
                 drop_region(node, "t");

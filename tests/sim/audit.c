@@ -11,7 +11,7 @@
  * C12  After the last fault the mesh becomes whole: all LIVE, each stream applied everywhere, no
  *      wait left.
  */
-#include "tests/sim/world.h"
+#include "tests/sim/session.h"
 
 #include <stdio.h>
 
@@ -117,6 +117,7 @@ void audit_event(void *context, const struct core_event *event)
         struct world *world = node->world;
 
         trace_story(world, event->kind);
+        sessions_event(node, event);
         if (event->kind == CORE_EVENT_MEMBER) {
                 node_interruption(node);
                 note_member(node, event);

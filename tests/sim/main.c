@@ -240,6 +240,9 @@ static void print_tally(const struct world *world, double seconds)
                         (unsigned long long)tally->n_looks);
         printf("# messages posted %llu, received %llu\n", (unsigned long long)tally->n_posts,
                         (unsigned long long)tally->n_messages);
+        printf("# clicks %llu, answers of planes %llu, sessions hit in processes %llu\n",
+                        (unsigned long long)tally->n_clicks, (unsigned long long)tally->n_told,
+                        (unsigned long long)tally->n_session_hits);
         printf("# hits %llu, misses %llu, writes %llu, waits: 0 %llu, PARTIAL %llu, PENDING %llu, "
                "TIMEOUT %llu, forgot %llu, RESET %llu\n",
                         (unsigned long long)tally->n_hits, (unsigned long long)tally->n_misses,

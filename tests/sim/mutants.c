@@ -87,10 +87,30 @@ enum { MUTANT_LIST(COUNTED) N_MUTANTS };
 
 _Static_assert(sizeof(table) / sizeof(table[0]) == N_MUTANTS + 1, "a mutant is not in the table");
 
+/* Behind the core's come those of sessions. */
+#define N_ALL (N_MUTANTS + SESSION_MUTANTS)
+
+static const struct session_mutant_row *row_of_sessions(unsigned mutant)
+{
+        return mutant > N_MUTANTS ? session_mutants_row(mutant - N_MUTANTS - 1) : NULL;
+}
+
+static uint64_t limit_of(unsigned mutant)
+{
+        return mutant > N_MUTANTS ? row_of_sessions(mutant)->limit : table[mutant].limit;
+}
+
+static const char *rule_of(unsigned mutant)
+{
+        return mutant > N_MUTANTS ? row_of_sessions(mutant)->rule : table[mutant].rule;
+}
+
 enum mutant mutants_find(const char *name)
 {
-        for (size_t i = 1; i <= N_MUTANTS; i++) {
-                if (table[i].name && strcmp(table[i].name, name) == 0) {
+        for (unsigned i = 1; i <= N_ALL; i++) {
+                const char *own = mutants_name((enum mutant)i);
+
+                if (own && strcmp(own, name) == 0) {
                         return (enum mutant)i;
                 }
         }
@@ -99,13 +119,18 @@ enum mutant mutants_find(const char *name)
 
 const char *mutants_name(enum mutant mutant)
 {
-        return table[mutant].name;
+        unsigned index = mutant;
+
+        return index > N_MUTANTS ? row_of_sessions(index)->name : table[index].name;
 }
 
 void mutants_choose(enum mutant mutant)
 {
 #ifdef CM_MUTANTS_CHOSEN
-        mutant_chosen = mutant;
+        const struct session_mutant_row *row = row_of_sessions(mutant);
+
+        mutant_chosen = row ? MUTANT_NONE : mutant;
+        session_mutants_choose(row);
 #else
         if (mutant != MUTANT_NONE) {
                 abort();
@@ -123,7 +148,7 @@ static uint64_t look_for(struct world *world, enum mutant mutant, uint64_t first
         while (tries < most && simulation_run(world, first + tries)) {
                 tries++;
                 if (is_shown) {
-                        fprintf(stderr, "\r%s: %llu of %llu ", table[mutant].name,
+                        fprintf(stderr, "\r%s: %llu of %llu ", mutants_name(mutant),
                                         (unsigned long long)tries, (unsigned long long)most);
                 }
         }
@@ -139,7 +164,7 @@ static void store(struct world *world, uint64_t seed, enum mutant mutant, const 
         char path[PATH_MAX];
         int n = snprintf(path, sizeof(path), "%s/", directory);
 
-        for (const char *at = table[mutant].name; *at && n < PATH_MAX - 8; at++) {
+        for (const char *at = mutants_name(mutant); *at && n < PATH_MAX - 8; at++) {
                 path[n++] = *at == '_' ? '-' : (char)tolower(*at);
         }
         strcpy(path + n, ".mesh");
@@ -157,9 +182,9 @@ static uint64_t print_row(struct world *world, unsigned number, enum mutant muta
                 shrink_code(world, code);
         }
         printf("%sok %u - %-22s %-4s seed %-6llu %3llu of %3llu  %s\n", tries ? "" : "not ", number,
-                        table[mutant].name, code,
+                        mutants_name(mutant), code,
                         (unsigned long long)(tries ? first + tries - 1 : 0),
-                        (unsigned long long)tries, (unsigned long long)most, table[mutant].rule);
+                        (unsigned long long)tries, (unsigned long long)most, rule_of(mutant));
         return tries;
 }
 
@@ -169,16 +194,16 @@ int mutants_run(struct world *world, enum mutant only, uint64_t first, uint64_t 
         unsigned n_missed = 0;
         unsigned number = 0;
 
-        printf("1..%d\n", only == MUTANT_NONE ? (int)N_MUTANTS : 1);
+        printf("1..%d\n", only == MUTANT_NONE ? (int)N_ALL : 1);
         puts("# planted bug, invariant that breaks, seed, tries, and the rule that is left out");
-        for (unsigned i = 1; i <= N_MUTANTS; i++) {
+        for (unsigned i = 1; i <= N_ALL; i++) {
                 uint64_t tries;
 
                 if (only != MUTANT_NONE && only != (enum mutant)i) {
                         continue;
                 }
-                tries = print_row(world, ++number, (enum mutant)i, first,
-                                most ? most : table[i].limit);
+                tries = print_row(
+                                world, ++number, (enum mutant)i, first, most ? most : limit_of(i));
                 n_missed += tries == 0;
                 if (tries > 0 && directory) {
                         store(world, first + tries - 1, (enum mutant)i, directory);

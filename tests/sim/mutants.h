@@ -5,6 +5,7 @@
  * proves nothing.
  */
 #include "meshd/core/mutant.h"
+#include "tests/sim/session_mutants.h"
 #include "tests/sim/simulation.h"
 
 #ifdef CM_MUTANTS_CHOSEN

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A host with its clocks and its meshd: a real core around which this file plays the shell. */
-#include "tests/sim/world.h"
+#include "tests/sim/session.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -347,6 +347,7 @@ static void start(struct node *node, bool is_obituary)
         node->core = core_init(node->core_memory, &options, &sink, &node->page->view, &node->log,
                         node_clock(node));
         uneven_keep_lease(node, log_lease_ns(&node->log));
+        sessions_started(node);
         audit_started(node);
         remember_peers(node);
         spool_begin(node);
@@ -368,6 +369,7 @@ static void end_process(struct node *node, bool is_host)
         struct world *world = node->world;
 
         network_process_ended(node, is_host);
+        sessions_ended(node);
         node->is_up = false;
         node->is_taking = false;
         node->is_in_call = false;

@@ -135,6 +135,7 @@ void operator_call(struct node *node, const struct act *act)
         case ACT_HALT:
         case ACT_OBITUARY:
         case ACT_CONFIGURE:
+        case ACT_CLICK:
         case ACT_KINDS:
                 break;
         }

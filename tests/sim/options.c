@@ -153,6 +153,14 @@ static const struct {
                 NUMBER(has_shared_loads),
                 NUMBER(n_ttl),
                 NUMBER(has_spool),
+                NUMBER(n_users),
+                NUMBER(session_limit),
+                NUMBER(session_blob),
+                NUMBER(session_bytes),
+                NUMBER(session_key_bytes),
+                TIME(session_life),
+                TIME(session_idle),
+                TIME(session_margin),
                 NUMBER(uneven_gone),
                 NUMBER(uneven_lease),
                 NUMBER(uneven_room),
@@ -304,5 +312,10 @@ bool options_are_whole(const struct options *options)
                options->gone_ns >= options->lease_ns && options->tick_ns >= 1 &&
                options->queue_max >= 1 && options->jitter_ns >= 1 &&
                options->discover_ns >= options->n_nodes && options->retry_ns >= 1 &&
+               (options->n_users == 0 ||
+                               (options->session_bytes >= 65536 &&
+                                               options->session_key_bytes >= 65536 &&
+                                               options->session_life_ns >= CMI_NS_PER_MS &&
+                                               options->session_blob <= 65536)) &&
                options->log_size >= 65536 && options->log_size <= 16u << 20;
 }

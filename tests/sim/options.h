@@ -38,6 +38,7 @@ struct options {
         uint32_t uneven_gone;  /* gone_ns of a node is up to so many times more; 0: equal */
         uint32_t uneven_lease; /* all nodes restart with a lease that is this part; 0: never */
         uint32_t uneven_room;  /* nodes restart with room for too few members; in scripts only */
+        uint32_t n_users;      /* of sessions; 0: there are none */
         uint32_t has_spool;    /* apps keep what no meshd takes beyond their own life */
 
         uint64_t lease_ns;
@@ -74,6 +75,18 @@ struct options {
         uint32_t fat_ppm;     /* operations that fill the log */
         uint32_t intent_ppm;  /* writes that begin with an intent */
         uint32_t dying_ppm;   /* whose owner dies before it ends it */
+
+        uint64_t session_life_ns;   /* longest, from the login */
+        uint64_t session_idle_ns;   /* 0: as long as it likes */
+        uint64_t session_margin_ns; /* 0: the usual one */
+        uint32_t session_limit;     /* of one principal at one node; 0: none */
+        uint32_t session_blob;      /* bytes, at most */
+        uint32_t session_bytes;     /* budget of a node */
+        uint32_t session_key_bytes; /* likewise */
+        uint64_t click_ns;          /* mean pause of a user */
+        uint32_t ahead_ppm;        /* share of clicks before which a clock goes wrong for a while */
+        uint32_t sticky_ppm;       /* clicks that go to the node of the session */
+        uint32_t click_weights[9]; /* by enum click */
 
         uint64_t quit_ns;       /* mean time between deaths of apps; 0: none dies by itself */
         uint32_t obituary_ppm;  /* share of killed meshds for which another one speaks */

@@ -9,6 +9,8 @@
 
 static const char *const op_words[] = {
                 "key", "tag", "region", "all", "unknown", "fat", "intent", NULL};
+static const char *const click_words[] = {"look", "save", "touch", "rotate", "logout", "logout-all",
+                "again", "stranger", "unknown", NULL};
 static const char *const wait_words[] = {"none", "node", "mesh", NULL};
 
 /* How the values of an act are written. */
@@ -52,6 +54,11 @@ static const struct shape {
                 [ACT_CONFIGURE] = {"configure", {{"lease", false, NULL}, {"room", false, NULL}}},
                 [ACT_POST] = {"post",
                                 {{"to", false, NULL}, {"n", false, NULL}, {"size", false, NULL}}},
+                [ACT_CLICK] = {"click",
+                                {{"user", false, NULL}, {"app", false, NULL},
+                                                {"what", false, click_words},
+                                                {"timeout", true, NULL}, {"pause", true, NULL},
+                                                {"chance", false, NULL}}},
 };
 
 void script_add(struct script *script, const struct act *act)

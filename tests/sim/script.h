@@ -43,6 +43,7 @@ enum act_kind {
         ACT_OBITUARY,  /* for a meshd that was killed */
         ACT_CONFIGURE, /* what a node starts with from now on */
         ACT_POST,      /* messages to another node */
+        ACT_CLICK,     /* of a user of sessions */
         ACT_KINDS,
 };
 
@@ -112,6 +113,9 @@ struct act {
                 struct {
                         int64_t to, n, size;
                 } post;
+                struct {
+                        int64_t user, app, what, timeout_ns, pause_ns, chance;
+                } click;
         };
 };
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/sim/simulation.h"
 
+#include "tests/sim/session.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -17,6 +19,7 @@ static void free_pages(struct world *world)
 
 static void clean(struct world *world)
 {
+        sessions_free(world);
         network_free(world);
         free_pages(world);
         judge_free(world);
@@ -55,6 +58,7 @@ static void set_up(struct world *world, uint64_t seed)
 {
         struct random uneven = chance(seed, 62);
         struct random posts = chance(seed, 63);
+        struct random sessions = chance(seed, 64);
 
         clean(world);
         world->seed = world->script ? world->script->seed : seed;
@@ -75,6 +79,7 @@ static void set_up(struct world *world, uint64_t seed)
                 options_draw_more(&world->options, &world->more);
                 options_draw_uneven(&world->options, &uneven);
                 options_draw_posts(&world->options, &posts);
+                session_options_draw(&world->options, &sessions);
         }
         if (world->adjust) {
                 world->adjust(&world->options);
@@ -85,6 +90,7 @@ static void set_up(struct world *world, uint64_t seed)
         }
         judge_init(world);
         post_set_up(world, posts);
+        sessions_begin(world);
         for (uint32_t i = 0; i < world->options.n_nodes; i++) {
                 node_init(world, i);
         }
@@ -131,6 +137,7 @@ static void stage_event(struct world *world)
                 if (all_have_met(world)) {
                         world->stage = STAGE_CHAOS;
                         trace(world, "chaos begins");
+                        sessions_chaos(world);
                         if (!world->script) {
                                 world_add(world, options->ask_ns, EVENT_OPERATOR, 0, 0, NULL);
                                 world_add(world, 1, EVENT_FAULT, 0, 0, NULL);
@@ -377,6 +384,7 @@ static void (*const handlers[EVENT_KINDS])(struct world *world, const struct eve
                 [EVENT_WRITE] = write_due,
                 [EVENT_COMMIT] = commit_due,
                 [EVENT_OPERATOR] = operator_due,
+                [EVENT_SESSION] = sessions_due,
                 [EVENT_FAULT] = fault_due,
                 [EVENT_HEAL] = heal_due,
                 [EVENT_STAGE] = stage_due,
@@ -426,6 +434,7 @@ static struct random *chance_of(struct world *world, const struct event *event)
         case EVENT_POST:
         case EVENT_COMMIT:
         case EVENT_OPERATOR:
+        case EVENT_SESSION:
         case EVENT_FAULT:
         case EVENT_STAGE:
         case EVENT_AUDIT:

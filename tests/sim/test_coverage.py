@@ -46,7 +46,7 @@ def compile_core(directory):
 def run_seeds(directory):
     program = directory / 'meshsim'
     shell = sorted((BUILD / 'tests/sim/meshsim.p').glob('*.o'))
-    libraries = [BUILD / 'wire/libwire.a', BUILD / 'base/libbase.a']
+    libraries = [BUILD / 'meshd/bridge/libbridge.a', BUILD / 'meshd/session/libsession.a', BUILD / 'wire/libwire.a', BUILD / 'base/libbase.a']
     subprocess.run(['cc', '--coverage', *compile_core(directory), *shell, *libraries, '-o', program], cwd=BUILD, check=True)
     subprocess.run([program, '--seeds', str(SEEDS)], cwd=directory, check=True, stdout=subprocess.DEVNULL)
 

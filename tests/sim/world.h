@@ -344,7 +344,8 @@ struct tally {
         uint64_t n_events, n_calls, n_frames, n_hits, n_misses, n_writes, n_acknowledged, n_partial,
                         n_pending, n_timeouts, n_faults, n_forgot, n_resets, n_starts, n_interrupts,
                         n_torn, n_intents, n_late_ends, n_questions, n_answers, n_drops, n_awaited,
-                        n_looks, n_quits, n_spooled, n_obituaries, n_posts, n_messages,
+                        n_looks, n_quits, n_spooled, n_obituaries, n_posts, n_messages, n_clicks,
+                        n_told, n_session_hits,
                         n_frames_lease; /* the last: most of one node in a lease, to each peer */
         uint64_t virtual_ns;
         uint64_t n_changes[MEMBER_LEFT + 1][MEMBER_LEFT + 1]; /* of a member's state: from, to */
@@ -356,6 +357,8 @@ struct chances {
         struct random apps[NODES_MAX][APPS_MAX];
         struct random rest;
 };
+
+struct sim_sessions;
 
 struct world {
         uint64_t seed;
@@ -378,6 +381,7 @@ struct world {
         struct app apps[NODES_MAX][APPS_MAX];
         struct key keys[KEYS_MAX];
         struct posting posting;
+        struct sim_sessions *sessions; /* NULL: nobody uses any; see session.h */
         struct connection *connections;
         struct sim_page *pages;
         uint32_t cuts[NODES_MAX][NODES_MAX]; /* reasons why nothing gets from one to the other */
