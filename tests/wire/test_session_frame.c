@@ -344,15 +344,22 @@ static void a_handover_or_an_age_that_cannot_be_is_refused(void)
         REFUSED(AGE, -EMSGSIZE, m.age.age_ms = CMI_SESSION_TIME_MAX_MS + 1);
 }
 
+/* Whichever comes first. */
 static void a_record_and_a_tombstone_at_once_are_refused(void)
 {
         static struct cmi_peer_message message;
-        struct cmi_peer_message two = golden[CMI_PEER_ANSWER];
         uint8_t buffer[4096];
         struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
 
-        cmi_peer_write(&writer, &two);
+        cmi_peer_write(&writer, &golden[CMI_PEER_FENCED]);
         buffer[0]++; /* a map of one more */
+        cmi_write_uint(&writer, 3);
+        cmi_session_write(&writer, &golden[CMI_PEER_ORDER].order.found.record);
+        g_assert_cmpint(writer.error, ==, 0);
+        g_assert_cmpint(decode(cmi_written(&writer), &message), ==, -EBADMSG);
+        writer = cmi_writer(buffer, sizeof(buffer));
+        cmi_peer_write(&writer, &golden[CMI_PEER_ANSWER]);
+        buffer[0]++;
         cmi_write_uint(&writer, 5);
         cmi_tombstone_write(&writer, &golden_dead[1]);
         g_assert_cmpint(writer.error, ==, 0);
