@@ -11,9 +11,11 @@
  * Weighted by the logarithmic method (C. Schindelhauer, G. Schomaker, "Weighted distributed hash
  * tables", SPAA 2005): the draw is exponentially distributed, -ln(hash) / weight, and the lowest
  * wins, with a probability in proportion to the weight. The hash is XXH3 of node id and key
- * (cmi_session_sum()); keys are keyed hashes, which nobody outside can choose.
+ * (cmi_session_sum()), without a secret, since all nodes have to find the same for as long as a
+ * session lives. So a program that may attach to a meshd, which makes the keys, can choose some
+ * that all have the same owners: what one user may take is limited in the stores, not here.
  *
- * Integers only: all builds find the same owners.
+ * Integers only: all builds find the same owners. Some 10 ns for each candidate.
  */
 #include "base/id.h"
 
