@@ -78,9 +78,9 @@ struct principal {
         uint32_t n_sessions;
         uint32_t n_counts;
         uint32_t n_room;      /* for counts */
+        bool is_blind;        /* counted by this node though no session of it was ever here */
         struct count *counts; /* by node id */
         struct life blocked;  /* a count was lost: till then no session of it is taken */
-        bool is_blind;        /* counted by this node though no session of it was ever here */
 };
 
 struct space {

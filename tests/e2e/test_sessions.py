@@ -152,6 +152,16 @@ def people_see_sessions_and_can_end_them():
     expect_equal(app.ask(f'get {made["id"]}')['rc'], GONE)
 
 
+def a_logout_with_an_id_that_never_was_is_done_and_shown():
+    node, app, _ = Place.pair()
+    made = app.ask('create v0 alice')['id']
+    other = ('B' if made[0] == 'A' else 'A') + made[1:]
+    before = node.stats()['sessions_blind']
+    expect_equal(app.ask(f'destroy {other}')['rc'], 0)
+    expect(node.stats()['sessions_blind'] > before, node.stats())
+    expect_equal(app.ask(f'get {made}')['rc'], 0)
+
+
 def neither_id_nor_content_leaves_the_process():
     """Not even into a core file of meshd: they were never there."""
     node, app, _ = Place.pair()
@@ -205,5 +215,6 @@ with Mesh(LEASE_MS) as Place.mesh:
          of_two_saves_over_one_version_one_wins, what_was_ended_is_ended_for_everybody,
          logging_out_everywhere_ends_what_was_there_and_nothing_later, a_changed_id_never_leads_to_the_new_session,
          long_sessions_come_whole, a_copy_is_not_served_by_a_process_that_is_cut_off, people_see_sessions_and_can_end_them,
+         a_logout_with_an_id_that_never_was_is_done_and_shown,
          neither_id_nor_content_leaves_the_process, every_call_ends_by_its_deadline_while_meshd_stands_still,
          a_logout_that_one_node_cannot_vouch_for_is_no_success, a_meshd_that_was_restarted_knows_none_of_them_and_says_so])

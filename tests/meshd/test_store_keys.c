@@ -5,7 +5,7 @@
 #include <glib.h>
 
 #define N 50000
-/* Of 50,000 at random 41 is usual for the deepest, and 64 comes once in a million stores. */
+/* Of 50,000 that come in a random order the deepest is expected at 42. */
 #define DEPTH_MAX 64
 
 static struct store_rig rig;
