@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What the session planes of two meshd say to each other: one message in one frame of the core.
+ * What the session planes of two meshd say to each other: one message in one frame.
  * This file decides what a message is and which ones cannot be; who sends which when, and what
  * becomes of it, is decided in meshd/session. docs/reference/session-protocol.md describes the
  * bytes.
  *
  * A message is a msgpack map with small integer keys: 1 its kind, 2 its id, then the fields of the
  * kind; unknown ones are skipped. The sender counts its messages: id is that number, from 1, and an
- * answer repeats the id of what it answers. Nothing relies on delivery: who asks asks again, and
+ * answer repeats the id of what it answers. Nothing relies on delivery: who asks asks again, so
  * each message may come twice.
  *
  * Records, tombstones and counts are those of wire/session.h, an app's request is that of
@@ -19,9 +19,9 @@
 #include "wire/session.h"
 #include "wire/session_local.h"
 
-#define CMI_PEER_MESSAGE_MAX (CMI_FRAME_BODY_MAX - 32) /* a frame has a number of its own */
-#define CMI_PEER_PART_MAX CMI_SESSION_PART_MAX         /* bytes of a blob in one message */
-#define CMI_PEER_HOPS_MAX 2                            /* so often a request is handed on at most */
+#define CMI_PEER_MESSAGE_MAX CMI_POST_MAX
+#define CMI_PEER_PART_MAX CMI_SESSION_PART_MAX /* bytes of a blob in one message */
+#define CMI_PEER_HOPS_MAX 2                    /* so often a request is handed on at most */
 #define CMI_PEER_WEIGHT_MAX 65535
 #define CMI_PEER_ROOM_MAX 1000 /* thousandths: all of it */
 #define CMI_PEER_DEAD_MAX 256  /* tombstones in one DEAD, and elements of a DEAD_OK, COUNTS_OK */
