@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SESSIONS 200
+#define SESSIONS_MAX 10000
 #define DATA_LEN 200
 #define ID_LEN 32
 #define BATCH 512
@@ -31,7 +31,9 @@ struct app {
         struct cm_region *region;
         struct cm_session_space *space;
         struct floor *floor;
-        char ids[SESSIONS][CM_SESSION_ID_SIZE];
+        unsigned n_sessions;
+        char ids[SESSIONS_MAX][CM_SESSION_ID_SIZE];
+        struct cm_session session;
         uint64_t sum;
 };
 
@@ -71,14 +73,14 @@ static void open_app(struct app *app)
         check("space", cm_session_space_open(&app->space, app->cm, "bench", &space));
         check("region", cm_region_open(&app->region, app->cm, "bench", NULL));
         await_live(app);
-        app->floor = floor_new(SESSIONS, 1u << 20, false);
+        app->floor = floor_new(app->n_sessions, 1u << 20, false);
 }
 
 static void fill(struct app *app)
 {
         char data[DATA_LEN];
 
-        for (unsigned i = 0; i < SESSIONS; i++) {
+        for (unsigned i = 0; i < app->n_sessions; i++) {
                 memset(data, (int)('a' + i % 26), sizeof(data));
                 check("create", cm_session_create(app->space, data, sizeof(data), NULL, app->ids[i],
                                                 NULL));
@@ -130,11 +132,11 @@ static void run_hit(struct app *app, const char *id)
 
 static void run_session(struct app *app, const char *id)
 {
-        struct cm_session session = {.size = sizeof(session)};
+        struct cm_session *session = &app->session;
 
-        check("get", cm_session_get(app->space, id, NULL, &session));
-        app->sum += read_all(session.data, session.len);
-        cm_session_release(&session);
+        check("get", cm_session_get(app->space, id, NULL, session));
+        app->sum += read_all(session->data, session->len);
+        cm_session_release(session);
 }
 
 static uint64_t thread_ns(void)
@@ -152,17 +154,17 @@ static uint64_t run_batch(struct app *app, enum kind kind, unsigned first)
         switch (kind) {
         case FLOOR:
                 for (unsigned i = 0; i < BATCH; i++) {
-                        run_floor(app, app->ids[(first + i * 7) % SESSIONS]);
+                        run_floor(app, app->ids[(first + i) % app->n_sessions]);
                 }
                 break;
         case HIT:
                 for (unsigned i = 0; i < BATCH; i++) {
-                        run_hit(app, app->ids[(first + i * 7) % SESSIONS]);
+                        run_hit(app, app->ids[(first + i) % app->n_sessions]);
                 }
                 break;
         case SESSION:
                 for (unsigned i = 0; i < BATCH; i++) {
-                        run_session(app, app->ids[(first + i * 7) % SESSIONS]);
+                        run_session(app, app->ids[(first + i) % app->n_sessions]);
                 }
                 break;
         case N_KINDS:
@@ -231,11 +233,14 @@ int main(int argc, char **argv)
 {
         unsigned n_rounds = argc > 3 ? (unsigned)atoi(argv[3]) : 11;
         unsigned n_batches = argc > 4 ? (unsigned)atoi(argv[4]) : 400;
-        struct app app = {0};
+        static struct app app;
 
-        if (argc < 3 || n_rounds < 1 || n_rounds > ROUNDS_MAX || n_batches < 1) {
-                bench_die("usage: bench_session_get MESHD MESHCTL [ROUNDS [BATCHES]]");
+        app.n_sessions = argc > 5 ? (unsigned)atoi(argv[5]) : 200;
+        if (argc < 3 || n_rounds < 1 || n_rounds > ROUNDS_MAX || n_batches < 1 ||
+                        app.n_sessions < 1 || app.n_sessions > SESSIONS_MAX) {
+                bench_die("usage: bench_session_get MESHD MESHCTL [ROUNDS [BATCHES [SESSIONS]]]");
         }
+        app.session.size = sizeof(app.session);
         bench_start();
         mesh_start(&mesh, 1, argv[1], argv[2], NULL, NULL);
         open_app(&app);
