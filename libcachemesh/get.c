@@ -107,7 +107,11 @@ static inline enum cm_reason look_up(struct cm_region *region, struct cmi_thread
         }
         hash = cmi_page_hash(view->seed, CMI_PAGE_KEY, index, key.data, key.len);
         slot = &view->keys[cmi_page_slot(hash, view->key_mask)];
-        __builtin_prefetch((const void *)slot);
+        /* A session's is elsewhere, and this one perhaps in a page that this process never reads:
+         * the processor would look for it in vain each time, for longer than all else takes. */
+        if (__builtin_expect(!region->has_sessions, 1)) {
+                __builtin_prefetch((const void *)slot);
+        }
         pin = cmi_pin_slot(thread, region->id);
         if (__builtin_expect(!pin, 0)) {
                 return CM_REASON_ABSENT; /* without memory for the pin there is no hit */

@@ -165,13 +165,13 @@ static struct cmi_copy_head head_of_request(const struct cmi_session_request *re
 }
 
 /* What was written is what is there: show it. */
-static int keep_written(struct sealed *sealed, const struct cmi_copy_head *head,
+static int keep_written(struct sealed *sealed, struct cmi_copy_head *head,
                 const struct cmi_reply *reply, struct cmi_slice data, struct cm_session *session)
 {
         if (head->max_end_ms == 0) {
                 return cmi_ext_fail(-EPROTO, "meshd answered without a session");
         }
-        cmi_session_set_told(sealed->space, &head->key);
+        cmi_session_set_told(head);
         return cmi_session_keep(sealed->space, head, cmi_session_token_of(reply), data,
                         reply->answer.n_copies, &sealed->room, session);
 }
@@ -281,7 +281,7 @@ static int change(struct cm_session *session, struct cmi_session_request *reques
                 const struct cmi_id *key, struct cmi_slice data, uint64_t deadline_ns)
 {
         struct cm_session_space *space = cmi_session_space(session);
-        struct cmi_copy_head old = *cmi_session_head(session);
+        struct cmi_copy_head old = cmi_session_head_copy(session);
         CM_CLEANUP(clear_sealed) struct sealed sealed = {0};
         static const struct cmi_session_version none;
         struct cmi_copy_head head;

@@ -28,7 +28,9 @@ void cmi_session_show(struct cm_session *session, struct cm_session_space *space
 {
         const struct cmi_copy_head *head = value->data;
 
-        cm_session_release(session);
+        if (session->opaque[0]) {
+                cm_session_release(session);
+        }
         session->data = head + 1;
         session->len = value->len - sizeof(*head);
         session->created_ms = head->created_ms;
@@ -44,10 +46,27 @@ void cmi_session_show(struct cm_session *session, struct cm_session_space *space
         session->opaque[3] = (uint64_t)(uintptr_t)head;
 }
 
+/* One by one: what the compiler makes of all at once takes as long as finding a session. */
+static void empty(struct cm_session *session)
+{
+        session->data = NULL;
+        session->len = 0;
+        session->created_ms = 0;
+        session->end_ms = 0;
+        session->idle_ms = 0;
+        memset(session->tag, 0, sizeof(session->tag));
+        session->tag_len = 0;
+        session->n_copies = 0;
+        session->is_read_only = 0;
+        session->opaque[0] = 0;
+        session->opaque[1] = 0;
+        session->opaque[2] = 0;
+        session->opaque[3] = 0;
+}
+
 void cm_session_release(struct cm_session *session)
 {
-        struct cm_value value = {0};
-        size_t size;
+        struct cm_value value;
 
         if (!session || !session->opaque[0]) {
                 return;
@@ -56,9 +75,7 @@ void cm_session_release(struct cm_session *session)
         value.opaque[0] = session->opaque[1];
         value.opaque[1] = session->opaque[2];
         cm_release(&value);
-        size = session->size;
-        memset(session, 0, sizeof(*session));
-        session->size = size;
+        empty(session);
 }
 
 int cmi_session_reserve(struct cm_session_space *space, size_t len, struct cmi_ext_room *ret_room)
@@ -68,12 +85,25 @@ int cmi_session_reserve(struct cm_session_space *space, size_t len, struct cmi_e
         return r == -ENOMEM ? cmi_ext_fail(r, "no memory for a session") : r;
 }
 
+/* What cannot be saved on is not kept alive by being used. */
+static uint64_t touch_interval_ms(const struct cmi_copy_head *head)
+{
+        return head->idle_ttl_ms == 0 || (head->flags & CMI_SESSION_READ_ONLY) ||
+                                               cmi_session_version_is_none(&head->version)
+                               ? UINT64_MAX
+                               : cmi_session_touch_interval_ms(head->idle_ttl_ms);
+}
+
 int cmi_session_keep(struct cm_session_space *space, const struct cmi_copy_head *head,
                 struct cm_token token, struct cmi_slice data, uint64_t n_copies,
                 struct cmi_ext_room *room, struct cm_session *ret_session)
 {
+        struct cmi_copy_head copy = *head;
         struct cm_value value = {0};
-        int r = cmi_ext_copies_put(space->copies, &head->key, token, cmi_slice(head, sizeof(*head)),
+        int r;
+
+        copy.touch_ms = touch_interval_ms(head);
+        r = cmi_ext_copies_put(space->copies, &head->key, token, cmi_slice(&copy, sizeof(copy)),
                         data, room, &value);
 
         if (r < 0) {
@@ -87,52 +117,26 @@ int cmi_session_keep(struct cm_session_space *space, const struct cmi_copy_head 
         return 0;
 }
 
-static _Atomic uint64_t *told_slot(struct cm_session_space *space, const struct cmi_id *key)
+void cmi_session_set_told(struct cmi_copy_head *head)
 {
-        uint32_t number;
-
-        memcpy(&number, key->bytes, sizeof(number));
-        return &space->told[number % CMI_SESSION_TOLD_SLOTS];
-}
-
-/* Milliseconds in 32 bits: they come round after 49 days, when no session of the key is alive. */
-static uint64_t told_word(const struct cmi_id *key, uint64_t ms)
-{
-        uint32_t mark;
-
-        memcpy(&mark, key->bytes + sizeof(mark), sizeof(mark));
-        return (uint64_t)mark << 32 | (uint32_t)ms;
-}
-
-void cmi_session_set_told(struct cm_session_space *space, const struct cmi_id *key)
-{
-        uint64_t now_ms = cmi_session_clock_ms(CLOCK_MONOTONIC_COARSE);
-
-        atomic_store_explicit(told_slot(space, key), told_word(key, now_ms), memory_order_relaxed);
+        atomic_store_explicit(&head->told_ms, cmi_session_clock_ms(CLOCK_REALTIME_COARSE),
+                        memory_order_relaxed);
 }
 
 /* One that meshd cannot be told now is told by a use an eighth of the interval later. */
-void cmi_session_tell_used(struct cm_session_space *space, const struct cmi_copy_head *head)
+void cmi_session_tell_used(
+                struct cm_session_space *space, struct cmi_copy_head *head, uint64_t now_ms)
 {
-        uint64_t interval_ms = cmi_session_touch_interval_ms(head->idle_ttl_ms);
-        uint64_t now_ms = cmi_session_clock_ms(CLOCK_MONOTONIC_COARSE);
-        _Atomic uint64_t *slot = told_slot(space, &head->key);
-        uint64_t seen = atomic_load_explicit(slot, memory_order_relaxed);
-        uint64_t word = told_word(&head->key, now_ms);
+        uint64_t told_ms = atomic_load_explicit(&head->told_ms, memory_order_relaxed);
 
-        if (head->idle_ttl_ms == 0 || (head->flags & CMI_SESSION_READ_ONLY) ||
-                        cmi_session_version_is_none(&head->version)) {
+        if (now_ms - told_ms < head->touch_ms || head->touch_ms == UINT64_MAX) {
                 return;
         }
-        if (seen >> 32 == word >> 32 && (uint32_t)(word - seen) < interval_ms) {
-                return;
-        }
-        if (!atomic_compare_exchange_strong(slot, &seen, word)) {
+        if (!atomic_compare_exchange_strong(&head->told_ms, &told_ms, now_ms)) {
                 return; /* another thread does it */
         }
         if (cmi_session_tell(space, head) < 0) {
-                atomic_store_explicit(slot,
-                                told_word(&head->key, now_ms - interval_ms + interval_ms / 8),
+                atomic_store_explicit(&head->told_ms, now_ms - head->touch_ms + head->touch_ms / 8,
                                 memory_order_relaxed);
         }
 }
@@ -145,7 +149,8 @@ int cm_session_touch(struct cm_session *session)
                 r = cmi_ext_enter(cmi_session_space(session)->cm);
         }
         if (r == 0) {
-                cmi_session_tell_used(cmi_session_space(session), cmi_session_head(session));
+                cmi_session_tell_used(cmi_session_space(session), cmi_session_head(session),
+                                cmi_session_clock_ms(CLOCK_REALTIME_COARSE));
         }
         return r;
 }

@@ -23,7 +23,7 @@ static int make_keys(struct cm_session_space *space, const char *id, struct cmi_
         if (!cmi_session_id_has_form(id)) {
                 return CM_GONE;
         }
-        mark = cmi_memo_mark(cmi_ring_memo_secret(space->ring), id);
+        mark = cmi_memo_mark(space->memo_secret, id);
         if (cmi_memo_find(&space->memo, &mark, ret_keys)) {
                 return 0;
         }
@@ -31,7 +31,7 @@ static int make_keys(struct cm_session_space *space, const char *id, struct cmi_
                 return CM_GONE;
         }
         *ret_keys = (struct cmi_lookup){0};
-        for (uint32_t i = 0; i < cmi_ring_n_index(space->ring); i++) {
+        for (uint32_t i = 0; i < space->n_index; i++) {
                 cmi_session_key(space->ring, i, &space->key, bytes, &ret_keys->keys[i]);
         }
         sodium_memzero(bytes, sizeof(bytes));
@@ -39,6 +39,7 @@ static int make_keys(struct cm_session_space *space, const char *id, struct cmi_
         return 0;
 }
 
+/* cmi_ext_enter() is still to be called. */
 static int check_call(struct cm_session_space *space, const char *id, const void *options,
                 struct cm_session_call_options *ret_options)
 {
@@ -47,44 +48,48 @@ static int check_call(struct cm_session_space *space, const char *id, const void
         if (!space || !id) {
                 return cmi_ext_fail(-EINVAL, "there is no namespace, or no id");
         }
-        r = cmi_ext_enter(space->cm);
-        if (r == 0) {
-                r = cmi_session_options_copy(ret_options, sizeof(*ret_options), options);
+        if (!options) {
+                return 0;
         }
+        r = cmi_session_options_copy(ret_options, sizeof(*ret_options), options);
         return r == 0 ? cmi_session_check_call(ret_options, CM_SESSION_PEEK) : r;
 }
 
-/* What is past its end is not served, though meshd has not stamped it yet. Return: as cm_get(). */
-static int find_copy(struct cm_session_space *space, const struct cmi_id *key,
-                struct cm_value *ret_value)
+static int enter(struct cm_session_space *space, const char *id, const void *options,
+                struct cm_session_call_options *ret_options)
 {
-        int r = cm_get(space->copies, key->bytes, sizeof(key->bytes), ret_value);
-        const struct cmi_copy_head *head = ret_value->data;
+        int r = check_call(space, id, options, ret_options);
 
-        if (r == 0 && cmi_session_clock_ms(CLOCK_REALTIME_COARSE) >= head->max_end_ms) {
-                cm_release(ret_value);
-                return CM_MISS;
-        }
-        return r;
+        return r == 0 ? cmi_ext_enter(space->cm) : r;
 }
 
-/* Return: 0, CM_MISS, or a failure. */
+/* What is past its end is not served, though meshd has not stamped it yet. Return: 0, CM_MISS, or a
+ * failure, also one of cmi_ext_enter(). */
 static int get_copy(struct cm_session_space *space, const struct cmi_lookup *keys, unsigned flags,
                 struct cm_session *ret_session)
 {
         struct cm_value value = {0};
+        uint64_t now_ms;
         int r = CM_MISS;
 
-        for (uint32_t i = 0; i < cmi_ring_n_index(space->ring) && r == CM_MISS; i++) {
-                r = find_copy(space, &keys->keys[i], &value);
+        for (uint32_t i = 0; i < space->n_index && r == CM_MISS; i++) {
+                const struct cmi_id *key = &keys->keys[i];
+
+                r = cm_get(space->copies, key->bytes, sizeof(key->bytes), &value);
         }
-        if (r == 0) {
-                if (!(flags & CM_SESSION_PEEK)) {
-                        cmi_session_tell_used(space, value.data);
-                }
-                cmi_session_show(ret_session, space, &value, 0);
+        if (r != 0) {
+                return r;
         }
-        return r;
+        now_ms = cmi_session_clock_ms(CLOCK_REALTIME_COARSE);
+        if (now_ms >= ((const struct cmi_copy_head *)value.data)->max_end_ms) {
+                cm_release(&value);
+                return CM_MISS;
+        }
+        if (!(flags & CM_SESSION_PEEK)) {
+                cmi_session_tell_used(space, (struct cmi_copy_head *)(uintptr_t)value.data, now_ms);
+        }
+        cmi_session_show(ret_session, space, &value, 0);
+        return 0;
 }
 
 static int fetch(struct cm_session_space *space, const struct cmi_id *key, unsigned flags,
@@ -107,7 +112,7 @@ static int fetch(struct cm_session_space *space, const struct cmi_id *key, unsig
         }
         cmi_reply_clear(&reply);
         if (r == 0 && !(flags & CM_SESSION_PEEK)) {
-                cmi_session_set_told(space, key);
+                cmi_session_set_told(cmi_session_head(ret_session));
         }
         return r;
 }
@@ -123,18 +128,20 @@ int cm_session_get(struct cm_session_space *space, const char *id,
         if (r == 0) {
                 r = check_call(space, id, options, &copy);
         }
-        if (r == 0) {
-                r = make_keys(space, id, &keys);
+        if (r < 0) {
+                return r;
         }
-        if (r == 0) {
-                r = get_copy(space, &keys, copy.flags, ret_session);
+        if (make_keys(space, id, &keys) != 0) {
+                r = cmi_ext_enter(space->cm);
+                return r < 0 ? r : CM_GONE;
         }
+        r = get_copy(space, &keys, copy.flags, ret_session);
         if (r != CM_MISS) {
                 return r;
         }
         deadline_ns = cmi_ext_deadline_ns(space->cm, copy.timeout_ms);
         r = CM_GONE;
-        for (uint32_t i = 0; i < cmi_ring_n_index(space->ring) && r == CM_GONE; i++) {
+        for (uint32_t i = 0; i < space->n_index && r == CM_GONE; i++) {
                 r = fetch(space, &keys.keys[i], copy.flags, deadline_ns, ret_session);
         }
         return r;
@@ -220,7 +227,7 @@ int cm_session_destroy(struct cm_session_space *space, const char *id,
         struct verdict verdict = {0};
         struct cmi_lookup keys = {0};
         uint64_t deadline_ns;
-        int r = check_call(space, id, options, &copy);
+        int r = enter(space, id, options, &copy);
 
         if (r < 0) {
                 return r;
@@ -229,14 +236,14 @@ int cm_session_destroy(struct cm_session_space *space, const char *id,
                 return 0;
         }
         deadline_ns = cmi_ext_deadline_ns(space->cm, copy.timeout_ms);
-        for (uint32_t i = 0; i < cmi_ring_n_index(space->ring); i++) {
+        for (uint32_t i = 0; i < space->n_index; i++) {
                 uint64_t end_ms = known_end_ms(space, &keys.keys[i]);
 
                 if (end_ms != 0) { /* made under this index key, so there is none under others */
                         return destroy(space, &keys.keys[i], end_ms, &copy, deadline_ns);
                 }
         }
-        for (uint32_t i = 0; i < cmi_ring_n_index(space->ring); i++) {
+        for (uint32_t i = 0; i < space->n_index; i++) {
                 add_outcome(&verdict, destroy(space, &keys.keys[i], 0, &copy, deadline_ns));
         }
         return tell(&verdict);
@@ -254,12 +261,12 @@ int cm_session_destroy_principal(struct cm_session_space *space, const void *pri
                 return cmi_ext_fail(
                                 -EINVAL, "a principal has 1 to %d bytes", CM_SESSION_PRINCIPAL_MAX);
         }
-        r = check_call(space, "", options, &copy);
+        r = enter(space, "", options, &copy);
         if (r < 0) {
                 return r;
         }
         deadline_ns = cmi_ext_deadline_ns(space->cm, copy.timeout_ms);
-        for (uint32_t i = 0; i < cmi_ring_n_index(space->ring); i++) {
+        for (uint32_t i = 0; i < space->n_index; i++) {
                 struct cmi_session_request request =
                                 cmi_session_request(space, CMI_SESSION_DESTROY_PRINCIPAL);
 

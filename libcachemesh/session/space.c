@@ -145,6 +145,8 @@ static int new_space(struct cm *cm, const char *name,
         }
         r = open_ring(options->key_file, &space->ring);
         if (r == 0) {
+                space->n_index = cmi_ring_n_index(space->ring);
+                space->memo_secret = cmi_ring_memo_secret(space->ring);
                 r = cmi_ext_copies(cm, options->copies_bytes, &space->copies);
         }
         if (r < 0) {

@@ -10,8 +10,8 @@
 #include "libcachemesh/session/memo.h"
 
 #include <stdatomic.h>
+#include <stddef.h>
 
-#define CMI_SESSION_TOLD_SLOTS 4096
 #define CMI_SESSION_WARN_SIZE 16384 /* a session from here on is warned of */
 
 struct cm_session_space {
@@ -19,18 +19,18 @@ struct cm_session_space {
         struct cmi_ring *ring;
         struct cm_region *copies;
         struct cmi_id key;
+        /* Of the ring, which each get would have to look at. */
+        uint32_t n_index;
+        const void *memo_secret;
         uint64_t level; /* enum cmi_session_level, not the default one */
         uint64_t life_ms;
         uint64_t idle_ms;
         char route[CM_SESSION_ROUTE_MAX + 1];
         _Atomic uint64_t next_warning_ms; /* CLOCK_MONOTONIC */
-        /* When meshd was told last that a session is used: half of it is the key's, half the time.
-         * Another key in its place costs a message too many, nothing else. */
-        _Atomic uint64_t told[CMI_SESSION_TOLD_SLOTS];
         struct cmi_memo memo;
 };
 
-/* What is kept of a session before its data. */
+/* What is kept of a session before its data. Threads share it, and write told_ms only. */
 struct cmi_copy_head {
         struct cmi_id key;
         struct cmi_session_version version; /* none: it was saved over meanwhile */
@@ -41,6 +41,10 @@ struct cmi_copy_head {
         uint64_t flags; /* CMI_SESSION_READ_ONLY */
         uint64_t tag_len;
         uint8_t tag[CMI_SESSION_TAG_MAX];
+        /* When meshd knew last that it is used, and how often it wants to. Of CLOCK_REALTIME, which
+         * a get reads anyhow: one that is set costs a message too many. */
+        uint64_t touch_ms; /* UINT64_MAX: never; filled by cmi_session_keep() */
+        _Atomic uint64_t told_ms;
 };
 
 _Static_assert(sizeof(struct cmi_copy_head) % 16 == 0, "data is aligned to 16");
@@ -63,9 +67,19 @@ int cmi_session_check_call(const struct cm_session_call_options *options, unsign
 
 /* copy.c */
 
-static inline const struct cmi_copy_head *cmi_session_head(const struct cm_session *session)
+static inline struct cmi_copy_head *cmi_session_head(const struct cm_session *session)
 {
-        return (const struct cmi_copy_head *)(uintptr_t)session->opaque[3];
+        return (struct cmi_copy_head *)(uintptr_t)session->opaque[3];
+}
+
+/* What does not change of it. */
+static inline struct cmi_copy_head cmi_session_head_copy(const struct cm_session *session)
+{
+        struct cmi_copy_head copy = {0};
+
+        memcpy((void *)&copy, (const void *)cmi_session_head(session),
+                        offsetof(struct cmi_copy_head, told_ms));
+        return copy;
 }
 
 static inline struct cm_session_space *cmi_session_space(const struct cm_session *session)
@@ -100,9 +114,11 @@ int cmi_session_keep(struct cm_session_space *space, const struct cmi_copy_head 
                 struct cm_token token, struct cmi_slice data, uint64_t n_copies,
                 struct cmi_ext_room *room, struct cm_session *ret_session);
 
-/* The session is used: meshd knows it from a request, or is told now if it is due. */
-void cmi_session_set_told(struct cm_session_space *space, const struct cmi_id *key);
-void cmi_session_tell_used(struct cm_session_space *space, const struct cmi_copy_head *head);
+/* The session is used: by a request that has said so, or meshd is told now if it is due. @now_ms:
+ * of CLOCK_REALTIME_COARSE. */
+void cmi_session_set_told(struct cmi_copy_head *head);
+void cmi_session_tell_used(
+                struct cm_session_space *space, struct cmi_copy_head *head, uint64_t now_ms);
 
 /* request.c */
 

@@ -10,30 +10,62 @@
 
 static struct cmi_memo memo;
 
-/* In one of three slots. */
+/* In one of three sets. */
 static void make(unsigned n, struct cmi_memo_mark *ret_mark, struct cmi_lookup *ret_keys)
 {
         *ret_mark = (struct cmi_memo_mark){n % 3, n};
         memset(ret_keys, (int)n, sizeof(*ret_keys));
 }
 
+static unsigned count_found(unsigned n)
+{
+        struct cmi_memo_mark mark;
+        struct cmi_lookup keys;
+        struct cmi_lookup found;
+        unsigned n_found = 0;
+
+        for (unsigned i = 0; i < n; i++) {
+                make(3 * i + 1, &mark, &keys);
+                if (cmi_memo_find(&memo, &mark, &found)) {
+                        g_assert_cmpmem(&found, sizeof(found), &keys, sizeof(keys));
+                        n_found++;
+                }
+        }
+        return n_found;
+}
+
 static void what_was_set_is_found_until_another_takes_its_place(void)
 {
-        struct cmi_memo_mark marks[2];
-        struct cmi_lookup keys[2];
-        struct cmi_lookup found;
+        struct cmi_memo_mark mark;
+        struct cmi_lookup keys;
 
-        make(1, &marks[0], &keys[0]);
-        make(4, &marks[1], &keys[1]);
-        g_assert_false(cmi_memo_find(&memo, &marks[0], &found));
-        cmi_memo_set(&memo, &marks[0], &keys[0]);
-        g_assert_true(cmi_memo_find(&memo, &marks[0], &found));
-        g_assert_cmpmem(&found, sizeof(found), &keys[0], sizeof(keys[0]));
-        g_assert_false(cmi_memo_find(&memo, &marks[1], &found));
-        cmi_memo_set(&memo, &marks[1], &keys[1]);
-        g_assert_false(cmi_memo_find(&memo, &marks[0], &found));
-        g_assert_true(cmi_memo_find(&memo, &marks[1], &found));
-        g_assert_cmpmem(&found, sizeof(found), &keys[1], sizeof(keys[1]));
+        for (unsigned i = 0; i < 2 * CMI_MEMO_WAYS; i++) {
+                g_assert_cmpuint(count_found(2 * CMI_MEMO_WAYS), ==, MIN(i, CMI_MEMO_WAYS));
+                make(3 * i + 1, &mark, &keys);
+                cmi_memo_set(&memo, &mark, &keys);
+                g_assert_cmpuint(count_found(i + 1), ==, MIN(i + 1, CMI_MEMO_WAYS));
+        }
+}
+
+/* However many were there before them: as many as a set has come to rest. */
+static void those_that_fit_stay_when_they_are_asked_for_again(void)
+{
+        struct cmi_memo_mark mark;
+        struct cmi_lookup keys;
+        struct cmi_lookup found;
+        unsigned n_lost = 0;
+
+        for (unsigned round = 0; round < 100; round++) {
+                n_lost = 0;
+                for (unsigned i = 0; i < CMI_MEMO_WAYS; i++) {
+                        make(3 * (100 + i) + 1, &mark, &keys);
+                        if (!cmi_memo_find(&memo, &mark, &found)) {
+                                cmi_memo_set(&memo, &mark, &keys);
+                                n_lost++;
+                        }
+                }
+        }
+        g_assert_cmpuint(n_lost, ==, 0);
 }
 
 static void an_empty_slot_has_no_mark_of_zeros(void)
@@ -110,6 +142,7 @@ int main(int argc, char **argv)
         g_test_init(&argc, &argv, NULL);
         g_test_set_nonfatal_assertions();
         CASE(what_was_set_is_found_until_another_takes_its_place);
+        CASE(those_that_fit_stay_when_they_are_asked_for_again);
         CASE(an_empty_slot_has_no_mark_of_zeros);
         CASE(a_mark_depends_on_the_whole_id_and_on_the_secret);
         CASE(threads_never_find_the_keys_of_another_id);

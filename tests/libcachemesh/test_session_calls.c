@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define MANY 400
+
 static void what_is_created_is_read(struct fixture *f, const void *unused)
 {
         struct cm_session_create_options options = {
@@ -263,6 +265,26 @@ static void uses_are_told_now_and_then(struct fixture *f, const void *unused)
         cm_session_release(&session);
 }
 
+/* However many there are: each has a clock of its own. */
+static void many_sessions_in_use_cost_no_more_messages(struct fixture *f, const void *unused)
+{
+        struct cm_session_create_options options = {
+                        .size = sizeof(options), .idle_ms = CM_SESSION_LIFE_MS_MAX};
+        struct cm_session session = {.size = sizeof(session)};
+        static char ids[MANY][CM_SESSION_ID_SIZE];
+
+        for (int i = 0; i < MANY; i++) {
+                g_assert_cmpint(cm_session_create(f->space, "a", 1, &options, ids[i], NULL), ==, 0);
+        }
+        for (int i = 0; i < 3 * MANY; i++) {
+                g_assert_cmpint(cm_session_get(f->space, ids[i % MANY], NULL, &session), ==, 0);
+        }
+        /* Answered after all that was told before. */
+        g_assert_cmpint(cm_session_destroy(f->space, ids[0], NULL), ==, 0);
+        g_assert_cmpuint(fake_sessions_n_asked(f->sessions, CMI_SESSION_TOUCH), ==, 0);
+        cm_session_release(&session);
+}
+
 static void what_is_past_its_end_is_not_served(struct fixture *f, const void *unused)
 {
         struct cm_session_create_options options = {.size = sizeof(options), .life_ms = 1};
@@ -443,6 +465,7 @@ int main(int argc, char **argv)
         CASE(the_old_id_never_leads_to_the_new_session);
         CASE(of_two_rotations_one_wins);
         CASE(uses_are_told_now_and_then);
+        CASE(many_sessions_in_use_cost_no_more_messages);
         CASE(what_is_past_its_end_is_not_served);
         CASE(the_longest_life_is_not_too_long);
         CASE(a_tampered_session_is_not_given);
