@@ -4,7 +4,6 @@
 #include "meshd/events.h"
 #include "meshd/io/clock.h"
 #include "meshd/io/logger.h"
-#include "meshd/local/sessions.h"
 #include "meshd/verbs/history.h"
 #include "meshd/verbs/monitor.h"
 
@@ -62,9 +61,6 @@ static void on_event(void *context, const struct core_event *event)
                 if (r < 0) {
                         logger(LOGGER_WARNING, "state.unstored", L_TEXT("error", strerror(-r)));
                 }
-        }
-        if (daemon->service.sessions) {
-                sessions_event(daemon->service.sessions, event);
         }
         if (event->kind == CORE_EVENT_STATE && !event->text[0]) {
                 sink_store_lease(daemon, daemon->config->lease_ms); /* live: older pages are over */

@@ -6,10 +6,16 @@
 static bool is_live(void *context)
 {
         const struct bridge *bridge = context;
-        struct core_status status;
 
-        core_status(bridge->core, &status);
-        return status.state == CORE_LIVE;
+        return core_is_live(bridge->core);
+}
+
+/* Also who is gone counts, until it is forgotten: it may come back with what it had. */
+static bool is_alone(void *context)
+{
+        const struct bridge *bridge = context;
+
+        return core_n_members(bridge->core) == 0;
 }
 
 /* Without a lease no copy is served, so a token is of no use; and what is stamped in the start
@@ -23,7 +29,12 @@ static uint64_t token(void *context)
 
 struct plane_view bridge_view(struct bridge *bridge)
 {
-        return (struct plane_view){.context = bridge, .is_live = is_live, .token = token};
+        return (struct plane_view){
+                        .context = bridge,
+                        .is_live = is_live,
+                        .is_alone = is_alone,
+                        .token = token,
+        };
 }
 
 /* What processes of this node keep is stamped without an operation, since only they keep any. All
@@ -42,20 +53,4 @@ uint64_t bridge_stamp(void *context, const struct cmi_id *key)
         }
         cmi_page_publish(&bridge->page, seq);
         return seq;
-}
-
-void bridge_event(struct bridge *bridge, const struct core_event *event)
-{
-        if (event->kind == CORE_EVENT_STATE || event->kind == CORE_EVENT_AWAY) {
-                bridge->is_changed = true;
-        }
-}
-
-void bridge_tick(struct bridge *bridge, struct cmi_time now)
-{
-        if (bridge->is_changed) {
-                bridge->is_changed = false;
-                plane_changed(bridge->plane, now);
-        }
-        plane_tick(bridge->plane, now);
 }

@@ -474,6 +474,16 @@ void core_status(const struct core *core, struct core_status *ret_status)
         }
 }
 
+bool core_is_live(const struct core *core)
+{
+        return core->state == CORE_LIVE;
+}
+
+uint32_t core_n_members(const struct core *core)
+{
+        return core->n_members;
+}
+
 const char *core_state_text(enum core_state state)
 {
         switch (state) {

@@ -419,6 +419,10 @@ struct core_status {
 
 void core_status(const struct core *core, struct core_status *ret_status);
 
+/* Of the status, for who asks at every request. */
+bool core_is_live(const struct core *core);
+uint32_t core_n_members(const struct core *core);
+
 struct core_transition {
         uint64_t at_ns; /* mono */
         enum member_state from, to;

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OPERATOR 0 /* as a client of the plane: guests count from 1 */
 #define NO_PLANE "this node has a temporary id, so it holds no sessions: give it a --state-dir"
 
 /* A SESSION whose blob has not come whole. */
@@ -30,9 +29,8 @@ struct joined {
 struct sessions {
         struct service *service;
         struct bridge bridge;
+        struct plane *plane;  /* NULL: this node holds none */
         struct guest *asking; /* whose request is with the plane just now */
-        bool is_partial;      /* and it is not done by being done here */
-        int64_t outcome;      /* of what an operator has asked for */
         struct joined *joined;
         size_t joined_bytes;
         uint64_t n_parts_ignored;
@@ -83,17 +81,9 @@ static void on_answer(void *context, const struct plane_caller *caller,
                 const struct cmi_session_answer *answer)
 {
         struct sessions *sessions = context;
-        struct guest *guest;
+        struct guest *guest = find_guest(sessions, caller->client);
 
-        if (caller->client == OPERATOR) {
-                sessions->outcome = answer->outcome;
-                return;
-        }
-        guest = find_guest(sessions, caller->client);
-        if (guest && sessions->is_partial && answer->outcome == 0) {
-                refuse(sessions, guest, caller->id, CMI_E_UNCONFIRMED,
-                                "ended on this node; this version does not tell the others");
-        } else if (guest) {
+        if (guest) {
                 send_answer(sessions, guest, caller->id, answer);
         }
 }
@@ -152,7 +142,7 @@ static int make_plane(struct sessions *sessions)
         struct plane_view view = bridge_view(&sessions->bridge);
 
         randombytes_buf(&options.store.seed, sizeof(options.store.seed));
-        return plane_new(&sessions->bridge.plane, &options, &memory, &sink, &view);
+        return plane_new(&sessions->plane, &options, &memory, &sink, &view);
 }
 
 int sessions_new(struct sessions **ret_sessions, struct service *service)
@@ -198,7 +188,7 @@ struct sessions *sessions_free(struct sessions *sessions)
                 while (sessions->joined) {
                         drop(sessions, sessions->joined);
                 }
-                plane_free(sessions->bridge.plane);
+                plane_free(sessions->plane);
         }
         free(sessions);
         return NULL;
@@ -206,10 +196,10 @@ struct sessions *sessions_free(struct sessions *sessions)
 
 struct plane *sessions_plane(struct sessions *sessions, const char **ret_reason)
 {
-        if (!sessions->bridge.plane) {
+        if (!sessions->plane) {
                 *ret_reason = NO_PLANE;
         }
-        return sessions->bridge.plane;
+        return sessions->plane;
 }
 
 /* Requests */
@@ -218,15 +208,10 @@ static void hand_over(struct sessions *sessions, struct guest *guest, uint64_t i
                 const struct cmi_session_request *request, struct cmi_slice blob)
 {
         const struct plane_caller caller = {guest->number, id};
-        int r;
 
         sessions->asking = guest;
-        r = plane_request(sessions->bridge.plane, clock_now(), &caller, request, blob);
+        plane_request(sessions->plane, clock_now(), &caller, request, blob);
         sessions->asking = NULL;
-        sessions->is_partial = false;
-        if (r != 0) {
-                refuse(sessions, guest, id, r, "too many requests of sessions wait");
-        }
 }
 
 /* Sessions of one user do not exist for another: neither may find, change or end them. */
@@ -260,13 +245,6 @@ static bool has_room(const struct sessions *sessions, const struct guest *guest,
                sessions->joined_bytes + n_bytes <= SESSIONS_JOINED_BYTES_ALL;
 }
 
-static uint64_t timeout_ms(const struct cmi_session_request *request)
-{
-        uint64_t ms = request->timeout_ms ? request->timeout_ms : PLANE_TIMEOUT_MS;
-
-        return ms < CMI_SESSION_TIMEOUT_MAX_MS ? ms : CMI_SESSION_TIMEOUT_MAX_MS;
-}
-
 /* The first part has come with the request; what follows goes behind it. */
 static void join(struct sessions *sessions, struct guest *guest, uint64_t id,
                 const struct cmi_session_request *request)
@@ -286,7 +264,7 @@ static void join(struct sessions *sessions, struct guest *guest, uint64_t id,
         memcpy(joined->tag, request->tag.data, request->tag.len);
         joined->request.tag.data = joined->tag;
         joined->request.blob = (struct cmi_slice){0};
-        joined->end_ns = clock_read_ns(CLOCK_MONOTONIC) + cmi_ms(timeout_ms(request));
+        joined->end_ns = clock_read_ns(CLOCK_MONOTONIC) + cmi_ms(plane_patience_ms(request));
         memcpy(joined->bytes, request->blob.data, request->blob.len);
         joined->n_bytes = request->blob.len;
         joined->next = sessions->joined;
@@ -312,33 +290,6 @@ static const char *find_fault(const struct cmi_session_request *request, int *re
         return NULL;
 }
 
-/* Each node holds its own sessions: what this one does not know may live on another one. */
-static bool is_elsewhere(const struct sessions *sessions, const struct cmi_session_request *request,
-                const struct core_status *status)
-{
-        struct plane_entry entry;
-
-        return request->verb == CMI_SESSION_DESTROY && status->n_members > 0 &&
-               plane_find(sessions->bridge.plane, clock_now(), &request->key, &entry) != 0;
-}
-
-/* Return: why this node cannot say that it is ended; NULL: it can, or is_partial says how far. */
-static const char *find_doubt(struct sessions *sessions, const struct cmi_session_request *request)
-{
-        bool is_of_all = request->verb == CMI_SESSION_DESTROY_PRINCIPAL;
-        struct core_status status;
-
-        core_status(sessions->service->core, &status);
-        sessions->is_partial = is_of_all && status.n_members > 0;
-        if (is_of_all && status.state != CORE_LIVE) {
-                return "this node is not live";
-        }
-        return is_elsewhere(sessions, request, &status)
-                               ? "this node does not know it, and other nodes are not asked in "
-                                 "this version"
-                               : NULL;
-}
-
 int sessions_ask(struct sessions *sessions, struct guest *guest, const struct cmi_local_head *head)
 {
         struct cmi_session_request request;
@@ -349,18 +300,13 @@ int sessions_ask(struct sessions *sessions, struct guest *guest, const struct cm
         if (r < 0) {
                 return r;
         }
-        if (!sessions->bridge.plane) {
+        if (!sessions->plane) {
                 refuse(sessions, guest, head->id, -EOPNOTSUPP, NO_PLANE);
                 return 0;
         }
         why = find_fault(&request, &outcome);
         if (why) {
                 refuse(sessions, guest, head->id, outcome, why);
-                return 0;
-        }
-        why = find_doubt(sessions, &request);
-        if (why) {
-                refuse(sessions, guest, head->id, CMI_E_UNCONFIRMED, why);
                 return 0;
         }
         request.space = make_space(&request.space, guest->client->uid);
@@ -436,33 +382,12 @@ void sessions_cancel(struct sessions *sessions, struct guest *guest)
                 }
                 joined = next;
         }
-        if (sessions->bridge.plane) {
-                plane_cancel(sessions->bridge.plane, guest->number);
+        if (sessions->plane) {
+                plane_cancel(sessions->plane, guest->number);
         }
 }
 
 /* Looking on */
-
-int64_t sessions_destroy(struct sessions *sessions, struct cmi_time now, const struct cmi_id *key)
-{
-        const struct plane_caller caller = {.client = OPERATOR};
-        struct cmi_session_request request = {.verb = CMI_SESSION_DESTROY, .key = *key};
-        struct plane_entry entry;
-
-        if (plane_find(sessions->bridge.plane, now, key, &entry) != 0 || entry.reason != 0) {
-                return CMI_GONE;
-        }
-        request.space = entry.space;
-        request.max_end_ms = entry.max_end_ms;
-        randombytes_buf(&request.request, sizeof(request.request));
-        sessions->outcome = CMI_E_UNCONFIRMED;
-        if (plane_request(sessions->bridge.plane, now, &caller, &request, (struct cmi_slice){0}) !=
-                        0) {
-                return CMI_E_UNCONFIRMED;
-        }
-        plane_cancel(sessions->bridge.plane, OPERATOR); /* it does not wait */
-        return sessions->outcome;
-}
 
 void sessions_write_counters(
                 const struct sessions *sessions, struct cmi_time now, struct document *document)
@@ -477,8 +402,8 @@ void sessions_write_counters(
                         [CMI_SESSION_DESTROY_PRINCIPAL] = "destroy_principal",
                         [CMI_SESSION_ROTATE] = "rotate"};
 
-        if (sessions->bridge.plane) {
-                plane_status(sessions->bridge.plane, now, &status);
+        if (sessions->plane) {
+                plane_status(sessions->plane, now, &status);
         }
         for (int i = CMI_SESSION_CREATE; i <= CMI_SESSION_ROTATE; i++) {
                 char name[64];
@@ -512,11 +437,6 @@ void sessions_write_counters(
 
 /* The turn */
 
-void sessions_event(struct sessions *sessions, const struct core_event *event)
-{
-        bridge_event(&sessions->bridge, event);
-}
-
 static void end_late(struct sessions *sessions, uint64_t now_ns)
 {
         struct joined *joined = sessions->joined;
@@ -536,18 +456,15 @@ static void end_late(struct sessions *sessions, uint64_t now_ns)
 void sessions_turn(struct sessions *sessions, struct cmi_time now)
 {
         end_late(sessions, now.mono_ns);
-        if (sessions->bridge.plane) {
-                bridge_tick(&sessions->bridge, now);
+        if (sessions->plane) {
+                plane_tick(sessions->plane, now);
         }
 }
 
 static uint64_t find_due_ns(const struct sessions *sessions)
 {
-        uint64_t due_ns = UINT64_MAX;
+        uint64_t due_ns = sessions->plane ? plane_timeout_ns(sessions->plane) : UINT64_MAX;
 
-        if (sessions->bridge.plane) {
-                due_ns = sessions->bridge.is_changed ? 0 : plane_timeout_ns(sessions->bridge.plane);
-        }
         for (const struct joined *j = sessions->joined; j; j = j->next) {
                 due_ns = j->end_ns < due_ns ? j->end_ns : due_ns;
         }

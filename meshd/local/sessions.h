@@ -50,23 +50,12 @@ int sessions_part(
 /* The client is gone. */
 void sessions_cancel(struct sessions *sessions, struct guest *guest);
 
-/* From the core's sink. */
-void sessions_event(struct sessions *sessions, const struct core_event *event);
-
 /* Each turn, after core_tick(); and milliseconds until there is work, -1 if there is none. */
 void sessions_turn(struct sessions *sessions, struct cmi_time now);
 int sessions_timeout_ms(const struct sessions *sessions, uint64_t now_ns);
 
 /* For verbs and tests. NULL: this node holds none, and *ret_reason says why. */
 struct plane *sessions_plane(struct sessions *sessions, const char **ret_reason);
-
-/**
- * sessions_destroy() - for an operator: end the session with this key, of whatever space
- * @key: as plane_find() shows it
- *
- * Return: the outcome: 0; CMI_GONE (there is none); CMI_E_UNCONFIRMED (not LIVE); CMI_E_FULL.
- */
-int64_t sessions_destroy(struct sessions *sessions, struct cmi_time now, const struct cmi_id *key);
 
 void sessions_write_counters(
                 const struct sessions *sessions, struct cmi_time now, struct document *document);

@@ -33,12 +33,14 @@ int change_make(struct plane *plane, const struct asked *asked, const struct sto
         return r;
 }
 
-void change_create(struct plane *plane, const struct asked *asked)
+struct store_create change_create_of(
+                const struct plane *plane, const struct asked *asked, const struct cmi_id *key)
 {
         const struct cmi_session_request *request = asked->request;
         const struct plane_options *options = &plane->options;
-        const struct store_create create = {
-                        .key = request->key,
+
+        return (struct store_create){
+                        .key = *key,
                         .space = plane_space(&request->space),
                         .epoch = {1, options->node_id, options->incarnation},
                         .holder = {options->node_id, options->incarnation, 1},
@@ -48,11 +50,17 @@ void change_create(struct plane *plane, const struct asked *asked)
                         .content = {asked->blob, request->tag, {{0}}, request->save_id,
                                         request->request},
         };
+}
+
+void change_create(struct plane *plane, const struct asked *asked)
+{
+        const struct cmi_id *key = &asked->request->key;
+        const struct store_create create = change_create_of(plane, asked, key);
         uint64_t token = plane_token(plane);
         int r = change_make(plane, asked, &create);
 
         if (r == STORE_STORED || r == STORE_SAME) {
-                reply_made(plane, asked, &request->key, token);
+                reply_made(plane, asked, key, token);
         } else if (r == STORE_EXISTS) {
                 reply_outcome(plane, asked, -EEXIST, "the key is in use");
         } else if (r == STORE_DEAD || r == STORE_EXPIRED) {
@@ -76,20 +84,13 @@ static int use(struct plane *plane, const struct asked *asked,
         return store_merge(plane->store, asked->now, &change, NULL);
 }
 
-/* Planted bug: what is gone is looked for under the id that came after it. */
-static const struct cmi_id *key_of_get(struct plane *plane, const struct asked *asked)
-{
-        const struct grace *grace = PLANE_MUTANT(ROTATE_LEADS_ON)
-                                                    ? grace_find(plane, asked, &asked->request->key)
-                                                    : NULL;
-
-        return grace ? &grace->successor : &asked->request->key;
-}
-
 void change_get(struct plane *plane, const struct asked *asked)
 {
         const struct cmi_session_request *request = asked->request;
-        const struct cmi_id *key = key_of_get(plane, asked);
+        const struct grace *bug = PLANE_MUTANT(ROTATE_LEADS_ON)
+                                                  ? grace_find(plane, asked, &request->key)
+                                                  : NULL;
+        const struct cmi_id *key = bug ? &bug->successor : &request->key;
         uint64_t token = plane_token(plane); /* before anything is looked at */
         struct store_view view;
         int r = plane_look(plane, asked, key, &view);
@@ -127,7 +128,7 @@ void change_touch(struct plane *plane, const struct asked *asked)
         if (r == STORE_STORED || r == STORE_SAME) {
                 reply_done(plane, asked);
         } else if (r == STORE_STALE) {
-                reply_outcome(plane, asked, CMI_E_STALE, "another node has taken it over");
+                reply_stale(plane, asked);
         } else {
                 reply_outcome(plane, asked, CMI_GONE, "");
         }
@@ -187,7 +188,7 @@ void change_save(struct plane *plane, const struct asked *asked)
         } else if (r == STORE_CHANGED) {
                 reply_conflict(plane, asked, key);
         } else if (r == STORE_STALE) {
-                reply_outcome(plane, asked, CMI_E_STALE, "another node has taken it over");
+                reply_stale(plane, asked);
         } else {
                 reply_refused(plane, asked, r);
         }

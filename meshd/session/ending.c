@@ -8,32 +8,61 @@
 /* Destroy */
 
 /*
- * Where nothing is known of it, the request that makes it may still be on its way, for no other
- * node can have it: that is what PLANE_BLIND_MS is for.
+ * Where nothing is known of it, the request that makes it may still be on its way, for nobody who
+ * is asked can have it: that is what PLANE_BLIND_MS is for.
  */
-void ending_destroy(struct plane *plane, const struct asked *asked)
+int ending_end(struct plane *plane, struct cmi_time now, const struct cmi_id *key, uint64_t space)
 {
-        const struct cmi_id *key = &asked->request->key;
         const struct store_change change = {
                         .way = STORE_END,
                         .end = {.key = *key,
                                         .reason = CMI_TOMBSTONE_DESTROY,
                                         .blind_ms = PLANE_BLIND_MS,
-                                        .space = plane_space(&asked->request->space)},
+                                        .space = space},
         };
-        int r;
+        int r = store_merge(plane->store, now, &change, NULL);
 
-        if (plane_is_foreign(plane, asked, key)) {
-                reply_done(plane, asked);
-                return;
-        }
-        r = store_merge(plane->store, asked->now, &change, NULL);
         grace_forget(plane, key);
         plane_stamp(plane, key);
+        return r;
+}
+
+/* Was it ever a session here? Who ended it when it was not has left a tombstone without a version,
+ * which says nothing of other nodes. */
+static bool is_known(struct plane *plane, const struct asked *asked)
+{
+        struct store_view view;
+        int found = plane_look(plane, asked, &asked->request->key, &view);
+
+        return found != STORE_ABSENT &&
+               (found != STORE_DEAD || !cmi_session_version_is_none(&view.tombstone.version));
+}
+
+/* Done here; is it done? */
+static void reply_ended(struct plane *plane, const struct asked *asked, bool is_everywhere)
+{
+        if (is_everywhere || plane->view.is_alone(plane->view.context) ||
+                        PLANE_MUTANT(OTHERS_FORGOTTEN)) {
+                reply_done(plane, asked);
+        } else {
+                reply_outcome(plane, asked, CMI_E_UNCONFIRMED,
+                                "ended on this node; this version does not tell the others");
+        }
+}
+
+void ending_destroy(struct plane *plane, const struct asked *asked)
+{
+        const struct cmi_id *key = &asked->request->key;
+        bool is_everywhere = is_known(plane, asked);
+        int r = STORE_ABSENT;
+
+        if (!plane_is_foreign(plane, asked, key)) {
+                r = ending_end(plane, asked->now, key, plane_space(&asked->request->space));
+        }
         if (r < 0 || store_is_full(r)) {
                 reply_refused(plane, asked, r);
         } else {
-                reply_done(plane, asked);
+                reply_ended(plane, asked, is_everywhere);
         }
 }
 
@@ -69,21 +98,22 @@ void ending_principal(struct plane *plane, const struct asked *asked)
         int r;
 
         if (is_repeated(plane, request)) {
-                reply_done(plane, asked);
+                reply_ended(plane, asked, false);
                 return;
         }
         r = store_principal_raise(plane->store, asked->now, &request->principal,
-                        &plane->options.node_id, true, &counts);
+                        &plane->options.node_id, plane->view.is_alone(plane->view.context),
+                        &counts);
         if (r < 0 || store_is_full(r)) {
                 reply_refused(plane, asked, r);
                 return;
         }
         remember(plane, request);
+        grace_forget_principal(plane, &request->principal);
         if (r == STORE_STORED) { /* or it has no session, so there is no copy of one */
-                grace_forget_principal(plane, &request->principal);
                 plane_stamp(plane, NULL);
         }
-        reply_done(plane, asked);
+        reply_ended(plane, asked, false);
 }
 
 /* Idle */

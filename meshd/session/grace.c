@@ -6,16 +6,21 @@
  */
 #include "meshd/session/plane_state.h"
 
+static size_t size_for(size_t tag_len, uint64_t blob_len)
+{
+        return sizeof(struct grace) + tag_len + (size_t)blob_len;
+}
+
 static size_t size_of(const struct grace *grace)
 {
-        return sizeof(*grace) + grace->session.tag.len + (size_t)grace->session.blob_len;
+        return size_for(grace->session.tag.len, grace->session.blob_len);
 }
 
 struct grace *grace_new(struct plane *plane, const struct asked *asked,
                 const struct store_view *view, uint64_t grace_ms)
 {
         size_t tag_len = view->session.tag.len;
-        size_t size = sizeof(struct grace) + tag_len + view->blob.len;
+        size_t size = size_for(tag_len, view->blob.len);
         struct grace *grace = grace_ms > 0 ? plane_alloc(plane, size) : NULL;
 
         if (!grace) {

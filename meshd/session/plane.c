@@ -23,7 +23,7 @@ void plane_release(struct plane *plane, void *memory, size_t size)
         plane->options.store.memory.free(plane->options.store.memory.context, memory, size);
 }
 
-bool plane_is_live(struct plane *plane)
+bool plane_is_live(const struct plane *plane)
 {
         return plane->view.is_live(plane->view.context) || PLANE_MUTANT(SERVED_AWAY);
 }
@@ -187,7 +187,7 @@ void plane_do(struct plane *plane, const struct asked *asked)
         reply_outcome(plane, asked, -EINVAL, "unknown verb");
 }
 
-int plane_request(struct plane *plane, struct cmi_time now, const struct plane_caller *caller,
+void plane_request(struct plane *plane, struct cmi_time now, const struct plane_caller *caller,
                 const struct cmi_session_request *request, struct cmi_slice blob)
 {
         const struct asked asked = {now, caller, request, blob, 0};
@@ -198,9 +198,16 @@ int plane_request(struct plane *plane, struct cmi_time now, const struct plane_c
         }
         if (!plane->waits.first && plane_is_live(plane)) {
                 plane_do(plane, &asked);
-                return 0;
+        } else {
+                waiting_add(plane, &asked);
         }
-        return waiting_add(plane, &asked);
+}
+
+uint64_t plane_patience_ms(const struct cmi_session_request *request)
+{
+        uint64_t ms = request->timeout_ms == 0 ? PLANE_TIMEOUT_MS : request->timeout_ms;
+
+        return ms < CMI_SESSION_TIMEOUT_MAX_MS ? ms : CMI_SESSION_TIMEOUT_MAX_MS;
 }
 
 void plane_cancel(struct plane *plane, uint64_t client)
@@ -217,10 +224,20 @@ void plane_cancel(struct plane *plane, uint64_t client)
         }
 }
 
-void plane_changed(struct plane *plane, struct cmi_time now)
+/* Of an operator */
+
+int plane_end(struct plane *plane, struct cmi_time now, const struct cmi_id *key)
 {
-        (void)now;
-        plane->is_stirred = plane->waits.first && plane_is_live(plane);
+        struct plane_entry entry;
+
+        if (!plane_is_live(plane)) {
+                return CMI_E_UNCONFIRMED;
+        }
+        if (plane_find(plane, now, key, &entry) != 0 || entry.reason != 0) {
+                return CMI_GONE;
+        }
+        ending_end(plane, now, key, plane_space(&entry.space));
+        return 0;
 }
 
 /* Time */
@@ -253,7 +270,7 @@ uint64_t plane_timeout_ns(const struct plane *plane)
         uint64_t due_ns = store_next_due_ns(plane->store);
         uint64_t grace_ns = grace_due_ns(plane);
 
-        if (plane->is_stirred) {
+        if (waiting_is_due(plane)) {
                 return 0;
         }
         due_ns = plane->waits.due_ns < due_ns ? plane->waits.due_ns : due_ns;

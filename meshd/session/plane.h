@@ -18,7 +18,7 @@
  * What a verb does (cmi_session_request_check() was asked before; `->` is the outcome):
  *
  * any       1. Unless view.is_live() it waits, as it came, until it is, or its time is over
- *              -> CMI_E_UNCONFIRMED, and nothing has happened.
+ *              -> CMI_E_UNCONFIRMED, and nothing has happened. Too much waits -> CMI_E_BUSY, at once.
  *           2. A record of another space is as absent: nothing in the answer may differ.
  *           3. store outcomes: FULL_* -> CMI_E_FULL, text says which budget or limit; AHEAD
  *              -> -EINVAL; BEHIND, FENCED -> CMI_E_UNCONFIRMED.
@@ -42,10 +42,13 @@
  * DESTROY   END for good, over any version; where nothing is known a blind one, for as long as
  *           what makes the session can be on its way. Stamp, and drop what is kept in grace. -> 0,
  *           whatever was there: it is dead. Where nothing is known and there is no room to write
- *           that down -> CMI_E_FULL. Of another space: 0, and nothing happens.
+ *           that down -> CMI_E_FULL. Of another space: as where nothing is known, and nothing
+ *           happens. Unless view.is_alone(), what is not known here may live elsewhere
+ *           -> CMI_E_UNCONFIRMED, though it is done here.
  * DESTROY_PRINCIPAL  store_principal_raise(), then sink.stamp(NULL): the store ends the sessions
- *           one by one, but from here on it finds none of them, and no process keeps one. -> 0.
- *           Where it has no session nothing is written down: what is created later is not meant.
+ *           one by one, but from here on it finds none of them, and no process keeps one. -> 0;
+ *           unless view.is_alone() CMI_E_UNCONFIRMED, though it is done here. Alone, and where it
+ *           has no session, nothing is written down: what is created later is not meant.
  *           Of whatever space they are: who hands it over hashes the space in. One of the last
  *           PLANE_RAISES_MAX, repeated with its request number -> 0, and nothing happens.
  * ROTATE    1. The old one is a record of this version and holder, else as for SAVE; but if it is a
@@ -88,7 +91,7 @@ struct plane_options {
         struct store_options store;
 };
 
-/* Who asked. client 0: an operator (meshctl). */
+/* Who asked. */
 struct plane_caller {
         uint64_t client; /* names the connection, and never another one */
         uint64_t id;     /* of the request on it */
@@ -127,6 +130,8 @@ struct plane_sink {
 struct plane_view {
         void *context;
         bool (*is_live)(void *context); /* does this node serve: is its core LIVE? */
+        /* Is there no other node that may hold sessions? */
+        bool (*is_alone)(void *context);
         /* apply_seq of this node's page, now; 0 if nothing may be kept under it. */
         uint64_t (*token)(void *context);
 };
@@ -156,23 +161,28 @@ struct plane *plane_free(struct plane *plane);
  * @request: checked; borrowed for the call. Its blob is not looked at
  * @blob:    the whole of it; blob_len bytes, borrowed for the call
  *
- * Return: 0: there was or will be one answer, within the request's timeout; CMI_E_BUSY:
- *         too many wait, there is no answer, and nothing has happened.
+ * There was or will be one answer, within the request's timeout.
  */
-int plane_request(struct plane *plane, struct cmi_time now, const struct plane_caller *caller,
+void plane_request(struct plane *plane, struct cmi_time now, const struct plane_caller *caller,
                 const struct cmi_session_request *request, struct cmi_slice blob);
 
 /* This client is gone: what waits for it is dropped, and was not done. */
 void plane_cancel(struct plane *plane, uint64_t client);
 
 /**
- * plane_changed() - view.is_live() may answer otherwise now
+ * plane_end() - an operator ends a session, of whatever space it is
+ * @key: as plane_find() shows it
  *
- * What waited for it is done within the following plane_tick()s.
+ * Return: 0; CMI_GONE: there is none, or no more; CMI_E_UNCONFIRMED: not view.is_live(), and
+ *         nothing has happened.
  */
-void plane_changed(struct plane *plane, struct cmi_time now);
+int plane_end(struct plane *plane, struct cmi_time now, const struct cmi_id *key);
 
-/* Do what is due: requests that waited or whose time is over, ends, grace. Call it each turn. */
+/* So long an answer is of use to who asks this. */
+uint64_t plane_patience_ms(const struct cmi_session_request *request);
+
+/* Do what is due: requests that waited or whose time is over, ends, grace. Call it each turn, and
+ * after what view.is_live() tells of. */
 void plane_tick(struct plane *plane, struct cmi_time now);
 
 /* When plane_tick() has something to do: mono; 0: at once; UINT64_MAX: never. */

@@ -17,7 +17,8 @@
         X(ROTATE_LEADS_ON)    /* the old id finds what the new one has */                          \
         X(GRACE_OUTLIVES)     /* a logout of the new id leaves the old one readable */             \
         X(LOSER_KEPT)         /* of a rotation that was too late */                                \
-        X(RAISED_TWICE)       /* a repeated logout everywhere ends what began meanwhile */
+        X(RAISED_TWICE)       /* a repeated logout everywhere ends what began meanwhile */         \
+        X(OTHERS_FORGOTTEN)   /* what is not known here is told to be dead in all the mesh */
 /* clang-format on */
 
 enum plane_mutant {

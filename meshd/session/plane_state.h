@@ -71,7 +71,6 @@ struct plane {
         struct store *store;
         struct waits waits;
         struct graces graces;
-        bool is_stirred; /* this node serves, and somebody waits */
         struct plane_counters counters;
         struct raise raises[PLANE_RAISES_MAX];
         uint32_t next_raise;
@@ -114,7 +113,7 @@ static inline struct cmi_id plane_space_id(uint64_t number)
 void *plane_alloc(struct plane *plane, size_t size);
 void plane_release(struct plane *plane, void *memory, size_t size);
 void plane_do(struct plane *plane, const struct asked *asked);
-bool plane_is_live(struct plane *plane);
+bool plane_is_live(const struct plane *plane);
 uint64_t plane_token(struct plane *plane);
 /* Return: the token of what is true now; 0: it must not be kept. */
 uint64_t plane_stamp(struct plane *plane, const struct cmi_id *key);
@@ -128,26 +127,34 @@ struct cmi_session_epoch plane_epoch(const struct plane *plane, const struct sto
 uint64_t plane_life_max_ms(const struct plane *plane);
 
 /* waiting.c */
-/* Return: 0, CMI_E_BUSY. */
-int waiting_add(struct plane *plane, const struct asked *asked);
+/* Or it is told that too much waits. */
+void waiting_add(struct plane *plane, const struct asked *asked);
 /* Who waited for too long is told so. */
 void waiting_expire(struct plane *plane, struct cmi_time now);
 /* Do some, in order. */
 void waiting_run(struct plane *plane, struct cmi_time now);
 void waiting_drop(struct plane *plane, struct wait *wait);
+/* Is there something that can be done now? */
+bool waiting_is_due(const struct plane *plane);
 
 /* change.c */
 void change_create(struct plane *plane, const struct asked *asked);
 void change_get(struct plane *plane, const struct asked *asked);
 void change_save(struct plane *plane, const struct asked *asked);
 void change_touch(struct plane *plane, const struct asked *asked);
-/* Make a record of what the request brings, which has a max_end. Return: as store_merge();
- * STORE_EXISTS also for one of another space. */
+/* The record that the request describes, under this key. Borrows from it. */
+struct store_create change_create_of(
+                const struct plane *plane, const struct asked *asked, const struct cmi_id *key);
+/* Make it; it has a max_end. Return: as store_merge(); STORE_EXISTS also for one of another
+ * space. */
 int change_make(struct plane *plane, const struct asked *asked, const struct store_create *create);
 
 /* ending.c */
 void ending_destroy(struct plane *plane, const struct asked *asked);
 void ending_principal(struct plane *plane, const struct asked *asked);
+/* For good, whatever it is, and stamped; @space: of one of which nothing is known. Return: as
+ * store_merge(). */
+int ending_end(struct plane *plane, struct cmi_time now, const struct cmi_id *key, uint64_t space);
 /* The store says that it is idle for too long. */
 void ending_idle(struct plane *plane, struct cmi_time now, const struct cmi_id *key);
 
@@ -179,6 +186,8 @@ void reply_outcome(
 void reply_done(struct plane *plane, const struct asked *asked);
 /* What the store refuses for its own reasons. */
 void reply_refused(struct plane *plane, const struct asked *asked, int r);
+/* Somebody else is its holder. */
+void reply_stale(struct plane *plane, const struct asked *asked);
 /* There is nothing that could be changed. */
 void reply_missing(struct plane *plane, const struct asked *asked);
 /* The record, with its blob. */

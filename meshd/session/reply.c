@@ -186,6 +186,9 @@ static void count(struct plane *plane, const struct asked *asked, int64_t outcom
         case CMI_E_UNCONFIRMED:
                 counters->n_unconfirmed++;
                 break;
+        case CMI_E_BUSY:
+                counters->n_busy++;
+                break;
         case -EINVAL:
                 counters->n_invalid++;
                 break;
@@ -237,6 +240,11 @@ void reply_refused(struct plane *plane, const struct asked *asked, int r)
         } else {
                 reply_outcome(plane, asked, -EINVAL, "a time or a length cannot be");
         }
+}
+
+void reply_stale(struct plane *plane, const struct asked *asked)
+{
+        reply_outcome(plane, asked, CMI_E_STALE, "another node has taken it over");
 }
 
 void reply_missing(struct plane *plane, const struct asked *asked)

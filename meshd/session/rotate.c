@@ -43,7 +43,7 @@ static bool is_ready(struct plane *plane, const struct asked *asked, struct stor
         } else if (r != STORE_STORED) {
                 reply_missing(plane, asked);
         } else if (!cmi_session_holder_equal(&session->holder, &request->holder)) {
-                reply_outcome(plane, asked, CMI_E_STALE, "another node has taken it over");
+                reply_stale(plane, asked);
         } else if (cmi_session_version_compare(&session->version, &request->expected) != 0) {
                 reply_conflict(plane, asked, &request->key);
         } else {
@@ -56,19 +56,8 @@ static bool is_ready(struct plane *plane, const struct asked *asked, struct stor
 static int make(struct plane *plane, const struct asked *asked, const struct cmi_session *old)
 {
         const struct cmi_session_request *request = asked->request;
-        const struct plane_options *options = &plane->options;
+        struct store_create create = change_create_of(plane, asked, &request->new_key);
         uint8_t tag[CMI_SESSION_TAG_MAX];
-        struct store_create create = {
-                        .key = request->new_key,
-                        .space = plane_space(&request->space),
-                        .epoch = {1, options->node_id, options->incarnation},
-                        .holder = {options->node_id, options->incarnation, 1},
-                        .idle_ttl_ms = request->idle_ttl_ms,
-                        .max_end_ms = request->max_end_ms,
-                        .principal = request->principal,
-                        .content = {asked->blob, request->tag, {{0}}, request->save_id,
-                                        request->request},
-        };
 
         if (create.idle_ttl_ms == 0) {
                 create.idle_ttl_ms = old->idle_ttl_ms;

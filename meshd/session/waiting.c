@@ -6,9 +6,9 @@
  */
 #include "meshd/session/plane_state.h"
 
-static size_t size_of(const struct wait *wait)
+static size_t size_for(size_t tag_len, size_t blob_len)
 {
-        return sizeof(*wait) + wait->request.tag.len + wait->blob_len;
+        return sizeof(struct wait) + tag_len + blob_len;
 }
 
 /* Who waits borrows nothing: its tag and blob are copied. */
@@ -16,15 +16,12 @@ static void fill(struct wait *wait, const struct asked *asked)
 {
         const struct cmi_session_request *request = asked->request;
         size_t tag_len = request->tag.len;
-        uint64_t timeout_ms = request->timeout_ms == 0 ? PLANE_TIMEOUT_MS : request->timeout_ms;
 
-        timeout_ms = timeout_ms < CMI_SESSION_TIMEOUT_MAX_MS ? timeout_ms
-                                                             : CMI_SESSION_TIMEOUT_MAX_MS;
         *wait = (struct wait){
                         .caller = *asked->caller,
                         .request = *request,
                         .since_ns = asked->now.mono_ns,
-                        .deadline_ns = asked->now.mono_ns + cmi_ms(timeout_ms),
+                        .deadline_ns = asked->now.mono_ns + cmi_ms(plane_patience_ms(request)),
                         .blob_len = asked->blob.len,
         };
         wait->request.blob = cmi_slice(NULL, 0);
@@ -47,25 +44,22 @@ static void append(struct plane *plane, struct wait *wait)
         waits->n++;
         waits->bytes += wait->blob_len;
         waits->due_ns = wait->deadline_ns < waits->due_ns ? wait->deadline_ns : waits->due_ns;
-        plane->is_stirred = plane_is_live(plane);
 }
 
-int waiting_add(struct plane *plane, const struct asked *asked)
+void waiting_add(struct plane *plane, const struct asked *asked)
 {
         const struct waits *waits = &plane->waits;
         struct wait *wait = NULL;
 
         if (waits->n < PLANE_WAITS_MAX && waits->bytes + asked->blob.len <= PLANE_WAIT_BYTES_MAX) {
-                wait = plane_alloc(
-                                plane, sizeof(*wait) + asked->request->tag.len + asked->blob.len);
+                wait = plane_alloc(plane, size_for(asked->request->tag.len, asked->blob.len));
         }
         if (!wait) {
-                plane->counters.n_busy++;
-                return CMI_E_BUSY;
+                reply_outcome(plane, asked, CMI_E_BUSY, "too many requests of sessions wait");
+                return;
         }
         fill(wait, asked);
         append(plane, wait);
-        return 0;
 }
 
 static void take_out(struct plane *plane, struct wait *wait)
@@ -78,14 +72,13 @@ static void take_out(struct plane *plane, struct wait *wait)
         waits->bytes -= wait->blob_len;
         if (!waits->first) {
                 waits->due_ns = UINT64_MAX;
-                plane->is_stirred = false;
         }
 }
 
 void waiting_drop(struct plane *plane, struct wait *wait)
 {
         take_out(plane, wait);
-        plane_release(plane, wait, size_of(wait));
+        plane_release(plane, wait, size_for(wait->request.tag.len, wait->blob_len));
 }
 
 static struct asked asked_of(const struct wait *wait, struct cmi_time now)
@@ -127,14 +120,18 @@ void waiting_expire(struct plane *plane, struct cmi_time now)
         waits->due_ns = due_ns;
 }
 
+bool waiting_is_due(const struct plane *plane)
+{
+        return plane->waits.first && plane_is_live(plane);
+}
+
 void waiting_run(struct plane *plane, struct cmi_time now)
 {
-        for (uint32_t n = 0; n < PLANE_STEPS && plane->waits.first && plane_is_live(plane); n++) {
+        for (uint32_t n = 0; n < PLANE_STEPS && waiting_is_due(plane); n++) {
                 struct wait *wait = plane->waits.first;
                 const struct asked asked = asked_of(wait, now);
 
                 plane_do(plane, &asked);
                 waiting_drop(plane, wait);
         }
-        plane->is_stirred = plane->waits.first && plane_is_live(plane);
 }

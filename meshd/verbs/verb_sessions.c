@@ -229,7 +229,7 @@ void verb_session_destroy(const struct question *question)
         const struct client *client = question->guest->client;
         struct plane *plane = find_plane(question);
         struct cmi_id key;
-        int64_t outcome;
+        int outcome;
 
         if (!plane || get_key(question, &key) < 0) {
                 return;
@@ -239,13 +239,12 @@ void verb_session_destroy(const struct question *question)
                                 "only root and the user of meshd may end a session by its key");
                 return;
         }
-        outcome = sessions_destroy(question->service->sessions, question->now, &key);
+        outcome = plane_end(plane, question->now, &key);
         if (outcome == CMI_GONE) {
                 question_refuse(question, -ENOENT, "this node knows no session with this key");
         } else if (outcome != 0) {
-                question_refuse(question, outcome, "this node cannot end it now: %s",
-                                outcome == CMI_E_FULL ? "no room to write it down"
-                                                      : "it is not live");
+                question_refuse(question, outcome,
+                                "this node is not live, so it cannot end it now");
         } else {
                 logger(LOGGER_INFO, "session.destroyed", L_UINT("uid", client->uid));
                 show(question, plane, &key);

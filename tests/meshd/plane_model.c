@@ -271,17 +271,26 @@ static struct verdict touch(struct plane_play *play, const struct play_request *
         return (struct verdict){0};
 }
 
+/* It is done, but who else is in the mesh was not asked. */
+static struct verdict of_this_node(const struct plane_play *play)
+{
+        return (struct verdict){.outcome = play->rig.has_others ? CMI_E_UNCONFIRMED : 0};
+}
+
 static struct verdict destroy(struct plane_play *play, const struct play_request *asked)
 {
         struct play_session *session = &play->sessions[asked->key];
+        bool is_known = session->state != PLAY_NONE && !session->was_never &&
+                        cmi_id_equal(&session->space, &asked->request.space);
 
         if (session->state == PLAY_NONE) {
                 session->space = asked->request.space;
+                session->was_never = true;
         }
         if (cmi_id_equal(&session->space, &asked->request.space)) {
                 end(play, asked->key);
         }
-        return (struct verdict){0};
+        return is_known ? (struct verdict){0} : of_this_node(play);
 }
 
 static struct verdict end_all(struct plane_play *play, const struct play_request *asked)
@@ -290,7 +299,7 @@ static struct verdict end_all(struct plane_play *play, const struct play_request
 
         for (uint32_t i = 0; i < play->n_raised; i++) {
                 if (play->raised[i] == asked->request.request) {
-                        return (struct verdict){0};
+                        return of_this_node(play);
                 }
         }
         if (play->n_raised < PLAY_REQUESTS) {
@@ -304,7 +313,7 @@ static struct verdict end_all(struct plane_play *play, const struct play_request
                         end(play, key);
                 }
         }
-        return (struct verdict){0};
+        return of_this_node(play);
 }
 
 /* Rotate */

@@ -42,6 +42,7 @@ struct play_grace {
 struct play_session {
         enum { PLAY_NONE = 0, PLAY_ALIVE, PLAY_DEAD } state;
         bool is_rotated; /* DEAD */
+        bool was_never;  /* DEAD: it was ended without ever being here */
         struct cmi_id space;
         struct cmi_session_version version;
         struct cmi_session_holder holder;

@@ -69,6 +69,13 @@ static bool is_live(void *context)
         return rig->is_live;
 }
 
+static bool is_alone(void *context)
+{
+        const struct plane_rig *rig = context;
+
+        return !rig->has_others;
+}
+
 static uint64_t token(void *context)
 {
         struct plane_rig *rig = context;
@@ -96,7 +103,7 @@ int plane_rig_start(struct plane_rig *rig)
 {
         const struct store_memory memory = {&rig->memory, counted_alloc, counted_free};
         const struct plane_sink sink = {rig, on_answer, on_stamp, on_event};
-        const struct plane_view view = {rig, is_live, token};
+        const struct plane_view view = {rig, is_live, is_alone, token};
 
         return plane_new(&rig->plane, &rig->options, &memory, &sink, &view);
 }
@@ -226,12 +233,14 @@ int plane_rig_send_as(
                 struct plane_rig *rig, uint64_t client, const struct cmi_session_request *request)
 {
         const struct plane_caller caller = {client, request->request};
+        uint32_t n = rig->n_answers;
 
         /* The whole of it lies where its first part does. */
-        return plane_request(rig->plane, rig->now, &caller, request,
+        plane_request(rig->plane, rig->now, &caller, request,
                         cmi_session_has_blob(request->verb)
                                         ? cmi_slice(request->blob.data, (size_t)request->blob_len)
                                         : cmi_slice(NULL, 0));
+        return rig->n_answers > n && rig->answer.outcome == CMI_E_BUSY ? CMI_E_BUSY : 0;
 }
 
 int plane_rig_send(struct plane_rig *rig, const struct cmi_session_request *request)
@@ -245,7 +254,7 @@ int64_t plane_rig_ask(struct plane_rig *rig, struct cmi_session_request request)
         int r = cmi_session_request_check(&request);
 
         assert(r == 0);
-        r = plane_rig_send(rig, &request);
+        plane_rig_send(rig, &request);
         assert(r == 0 && rig->n_answers == n + 1);
         (void)r;
         (void)n;

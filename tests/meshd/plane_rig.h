@@ -30,6 +30,7 @@ struct plane_rig {
         struct plane_options options;
         struct cmi_time now;
         bool is_live;
+        bool has_others;  /* the node is not alone */
         bool is_pageless; /* nothing may be kept */
         uint64_t apply_seq;
         struct counted memory;
@@ -77,7 +78,7 @@ struct cmi_session_request plane_rig_principal(struct plane_rig *rig, uint8_t pr
 struct cmi_session_request plane_rig_rotate(
                 struct plane_rig *rig, uint32_t key, uint32_t new_key, const char *text);
 
-/* Hand it to the plane, by client 1, or @client. Return: what plane_request() says. */
+/* Hand it to the plane, by client 1, or @client. Return: CMI_E_BUSY: it was answered so; else 0. */
 int plane_rig_send(struct plane_rig *rig, const struct cmi_session_request *request);
 int plane_rig_send_as(
                 struct plane_rig *rig, uint64_t client, const struct cmi_session_request *request);

@@ -70,17 +70,19 @@ static void nothing_may_be_kept_before_the_node_serves(void)
         rig_free(rig);
 }
 
-static void the_plane_is_told_when_the_node_may_have_begun_or_ceased_to_serve(void)
+static void another_member_makes_a_node_not_alone(void)
 {
+        struct rig *rig = rig_new(2);
         struct bridge bridge = {0};
+        struct plane_view view = bridge_view(&bridge);
 
-        bridge_event(&bridge, &(struct core_event){.kind = CORE_EVENT_GAP});
-        g_assert_false(bridge.is_changed);
-        bridge_event(&bridge, &(struct core_event){.kind = CORE_EVENT_STATE});
-        g_assert_true(bridge.is_changed);
-        bridge.is_changed = false;
-        bridge_event(&bridge, &(struct core_event){.kind = CORE_EVENT_AWAY});
-        g_assert_true(bridge.is_changed);
+        rig_start(rig, 0, NULL, true);
+        bridge.core = rig->nodes[0].core;
+        g_assert_true(view.is_alone(view.context));
+        rig_start(rig, 1, NULL, true);
+        rig_run(rig, 20000);
+        g_assert_false(view.is_alone(view.context));
+        rig_free(rig);
 }
 
 int main(int argc, char **argv)
@@ -90,7 +92,6 @@ int main(int argc, char **argv)
         g_test_add_func("/bridge/stamp", a_stamp_kills_what_was_kept_of_the_session_before);
         g_test_add_func("/bridge/all", a_stamp_of_all_is_one_of_the_region);
         g_test_add_func("/bridge/live", nothing_may_be_kept_before_the_node_serves);
-        g_test_add_func("/bridge/told",
-                        the_plane_is_told_when_the_node_may_have_begun_or_ceased_to_serve);
+        g_test_add_func("/bridge/alone", another_member_makes_a_node_not_alone);
         return g_test_run();
 }

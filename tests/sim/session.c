@@ -74,6 +74,13 @@ static void on_answer(void *context, const struct plane_caller *caller,
         answered(at, visit, &told);
 }
 
+/* What its plane cannot know is said here, for each node of a mesh (is_doubtful()). */
+static bool is_alone(void *context)
+{
+        (void)context;
+        return true;
+}
+
 static uint64_t on_stamp(void *context, const struct cmi_id *key)
 {
         struct session_node *at = context;
@@ -89,7 +96,7 @@ static bool is_elsewhere(struct session_node *at, const struct visit *visit)
         struct plane_entry entry;
 
         return visit->request.verb == CMI_SESSION_DESTROY &&
-               plane_find(at->bridge.plane, node_clock(at->node), &visit->request.key, &entry) != 0;
+               plane_find(at->plane, node_clock(at->node), &visit->request.key, &entry) != 0;
 }
 
 static bool is_doubtful(struct session_node *at, const struct visit *visit)
@@ -117,7 +124,9 @@ static void hand_over(struct session_node *at, struct visit *visit)
         struct cmi_time now = node_clock(at->node);
         uint64_t index = (uint64_t)(visit - at->node->world->sessions->visits);
         const struct plane_caller caller = {
-                        visit->client, visit->serial * (uint64_t)VISITS_MAX + index};
+                        .client = visit->client,
+                        .id = visit->serial * (uint64_t)VISITS_MAX + index,
+        };
         struct cmi_slice blob = {0};
         struct cmi_session_request request = visit->request;
 
@@ -135,9 +144,7 @@ static void hand_over(struct session_node *at, struct visit *visit)
         }
         at->n_waiting++;
         session_oracle_time(at, now);
-        if (plane_request(at->bridge.plane, now, &caller, &request, blob) != 0) {
-                violation(at->node->world, "S20 %s takes no request", at->node->name);
-        }
+        plane_request(at->plane, now, &caller, &request, blob);
         session_audit_call(at, now, false);
         session_tick_later(at);
 }
@@ -160,7 +167,7 @@ bool session_send(struct visit *visit)
                         visit->session, (int)visit->asked, visit->n_sent);
         visit->step = VISIT_WAITS;
         visit->client = at->clients[app->index];
-        if (!at->bridge.plane) {
+        if (!at->plane) {
                 refuse(at, visit, -EOPNOTSUPP);
         } else if (is_doubtful(at, visit)) {
                 refuse(at, visit, CMI_E_UNCONFIRMED);
@@ -176,7 +183,7 @@ void session_tick_later(struct session_node *at)
 {
         struct node *node = at->node;
         uint64_t now_ns = node_clock(node).mono_ns;
-        uint64_t due_ns = at->bridge.is_changed ? 0 : plane_timeout_ns(at->bridge.plane);
+        uint64_t due_ns = plane_timeout_ns(at->plane);
         uint64_t local = due_ns > now_ns ? due_ns - now_ns : 0;
 
         at->n_busy = local == 0 ? at->n_busy + 1 : 0;
@@ -197,7 +204,7 @@ static void tick(struct session_node *at, uint64_t serial)
         struct node *node = at->node;
         struct cmi_time now;
 
-        if (at->due_serial != serial || !at->bridge.plane) {
+        if (at->due_serial != serial || !at->plane) {
                 return;
         }
         if (!node_is_running(node)) {
@@ -207,7 +214,7 @@ static void tick(struct session_node *at, uint64_t serial)
         }
         now = node_clock(node);
         session_oracle_time(at, now);
-        bridge_tick(&at->bridge, now);
+        plane_tick(at->plane, now);
         session_audit_call(at, now, true);
         session_tick_later(at);
 }
@@ -217,7 +224,7 @@ static void sweep(struct session_node *at)
         struct node *node = at->node;
 
         session_add(node->world, node->world->options.lease_ns / 2, SESSION_SWEEP, node->index, 0);
-        if (at->bridge.plane && node_is_running(node)) {
+        if (at->plane && node_is_running(node)) {
                 session_oracle_time(at, node_clock(node));
                 session_audit_sweep(at, node_clock(node));
         }
@@ -253,12 +260,11 @@ void sessions_event(struct node *node, const struct core_event *event)
 {
         struct session_node *at;
 
-        if (!node->world->sessions || !session_node(node)->bridge.plane) {
+        if (!node->world->sessions || !session_node(node)->plane) {
                 return;
         }
         at = session_node(node);
-        bridge_event(&at->bridge, event);
-        if (at->bridge.is_changed) {
+        if (event->kind == CORE_EVENT_STATE || event->kind == CORE_EVENT_AWAY) {
                 session_tick_later(at);
         }
 }
@@ -306,7 +312,8 @@ void sessions_started(struct node *node)
         at->n_raises = 0;
         at->bridge = (struct bridge){.core = node->core, .page = node->page->view};
         view = bridge_view(&at->bridge);
-        if (plane_new(&at->bridge.plane, &of_plane, &memory, &sink, &view) != 0) {
+        view.is_alone = is_alone;
+        if (plane_new(&at->plane, &of_plane, &memory, &sink, &view) != 0) {
                 violation(node->world, "%s: there is no plane", node->name);
         }
 }
@@ -338,7 +345,7 @@ void sessions_ended(struct node *node)
         if (node->world->sessions) {
                 struct session_node *at = session_node(node);
 
-                at->bridge.plane = plane_free(at->bridge.plane);
+                at->plane = plane_free(at->plane);
                 lose_all(at, NULL);
                 memset(at->clients, 0, sizeof(at->clients));
         }
@@ -369,8 +376,8 @@ void sessions_dropped(struct app *app)
         if (core_region_find(node->core, cmi_slice_str(CMI_SESSION_REGION), &region) == 0) {
                 core_region_drop(node->core, region);
         }
-        if (at->bridge.plane && at->clients[app->index] != 0) {
-                plane_cancel(at->bridge.plane, at->clients[app->index]);
+        if (at->plane && at->clients[app->index] != 0) {
+                plane_cancel(at->plane, at->clients[app->index]);
         }
         lose_all(at, app);
 }
@@ -416,7 +423,7 @@ void sessions_free(struct world *world)
 {
         if (world->sessions) {
                 for (uint32_t i = 0; i < NODES_MAX; i++) {
-                        plane_free(world->sessions->nodes[i].bridge.plane);
+                        plane_free(world->sessions->nodes[i].plane);
                 }
         }
         free(world->sessions);

@@ -148,6 +148,7 @@ struct user {
 struct session_node {
         struct node *node;
         struct bridge bridge;
+        struct plane *plane; /* NULL: it holds none */
         uint64_t life;
         uint64_t due_serial;
         uint32_t n_busy;

@@ -14,7 +14,7 @@ static struct sim_sessions *sessions_of(const struct session_node *at)
 static int find(const struct session_node *at, const struct sim_session *session,
                 struct cmi_time now, struct store_view *ret_view)
 {
-        return store_find(plane_store(at->bridge.plane), now, &session->key, ret_view);
+        return store_find(plane_store(at->plane), now, &session->key, ret_view);
 }
 
 /* Copies */
@@ -100,7 +100,7 @@ void session_audit_call(struct session_node *at, struct cmi_time now, bool is_ti
         uint64_t first_ns = first_deadline_ns(at);
         struct plane_status status;
 
-        plane_status(at->bridge.plane, now, &status);
+        plane_status(at->plane, now, &status);
         if (status.n_waiting != at->n_waiting) {
                 violation(at->node->world, "S20 %s: %u requests wait, and the plane knows of %u",
                                 at->node->name, at->n_waiting, status.n_waiting);
@@ -109,7 +109,7 @@ void session_audit_call(struct session_node *at, struct cmi_time now, bool is_ti
                 violation(at->node->world, "S20 %s: a request waits beyond its time",
                                 at->node->name);
         }
-        if (first_ns != UINT64_MAX && plane_timeout_ns(at->bridge.plane) > first_ns) {
+        if (first_ns != UINT64_MAX && plane_timeout_ns(at->plane) > first_ns) {
                 violation(at->node->world, "S20 %s: nobody wakes it for who waits", at->node->name);
         }
         check_copies(at, now, true);
@@ -170,7 +170,7 @@ void session_audit_sweep(struct session_node *at, struct cmi_time now)
         struct sim_sessions *sessions = sessions_of(at);
         struct plane_status status;
 
-        plane_status(at->bridge.plane, now, &status);
+        plane_status(at->plane, now, &status);
         if (status.store.record_bytes > options->session_bytes ||
                         status.store.key_bytes > options->session_key_bytes) {
                 violation(at->node->world, "S18 %s: the store is beyond its budget",

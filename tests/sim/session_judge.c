@@ -174,7 +174,7 @@ static void check_full(const struct judged *judged)
         const struct options *options = &judged->world->options;
         struct plane_status status;
 
-        plane_status(judged->at->bridge.plane, judged->now, &status);
+        plane_status(judged->at->plane, judged->now, &status);
         if (status.store.record_bytes + 2 * judged->visit->blob_len + 4096 <
                                         options->session_bytes / 4 &&
                         status.store.key_bytes < options->session_key_bytes / 4 &&
