@@ -23,6 +23,7 @@ static const struct view_column session_columns[] = {
                 {"LEFT", "left_ms", VIEW_MS},
                 {"EPOCH", "epoch", VIEW_COUNT, true},
                 {"SEQ", "seq", VIEW_COUNT, true},
+                {"UID", "uid", VIEW_COUNT, true},
                 {"SPACE", "space", VIEW_TEXT, true},
                 {"PRINCIPAL", "principal", VIEW_TEXT, true},
                 {NULL},
@@ -32,11 +33,15 @@ static const struct view sessions_view = {"sessions", "key", session_columns};
 
 static int ask_page(struct call *call, const char *from, uint64_t limit, json_t **ret_document)
 {
+        const char *space = arguments_value(call->arguments, "space");
         struct call_arguments arguments;
 
-        call_arguments_begin(&arguments, 2);
+        call_arguments_begin(&arguments, space ? 3 : 2);
         call_arguments_uint(&arguments, "limit", limit);
         call_arguments_str(&arguments, "from", from);
+        if (space) {
+                call_arguments_str(&arguments, "space", space);
+        }
         return call_query(call, "sessions", call_arguments_end(&arguments), ret_document);
 }
 

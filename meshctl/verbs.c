@@ -245,10 +245,15 @@ const struct verb verbs[] = {
                                         "the id, which meshd does not know. No content is\n"
                                         "shown, since only the apps can open it. LEFT: until it "
                                         "ends whatever happens. destroy ends one for good.\n"
+                                        "Who is neither root nor the user of meshd is shown the "
+                                        "sessions of their own apps.\n"
                                         "Exit status 1: this node knows no such session, or holds "
                                         "none at all.\n",
                                 .flags = {{"limit", 0, FLAG_NEEDS_VALUE, "N",
-                                                "rows at most (default 1000)"}},
+                                                          "rows at most (default 1000)"},
+                                                {"space", 0, FLAG_NEEDS_VALUE, "NAME",
+                                                                "only those of the namespace "
+                                                                "that apps open by this name"}},
                                 .run = verb_sessions,
                 },
                 {

@@ -299,22 +299,32 @@ static void refuse_publish(struct client *client, uint64_t id, int error)
         }
 }
 
-/* The operation's kind; it is checked by the core. */
-static bool is_over_share(
-                const struct service *service, const struct guest *guest, struct cmi_slice op)
+/* What the core cannot know: whose a name is, and what is a client's share. All else of an
+ * operation is checked there. Return: was it refused? */
+static bool is_refused(const struct service *service, const struct guest *guest, uint64_t id,
+                struct cmi_slice bytes)
 {
-        struct cmi_op decoded;
+        struct cmi_op op;
 
-        return cmi_op_decode(op, &decoded) == 0 && decoded.kind == CMI_OP_INTENT_BEGIN &&
-               core_intents_of(service->core, guest->number) >= CORE_INTENTS_CLIENT_MAX;
-}
-
-/* Which sessions are dead elsewhere only meshd says. */
-static bool is_of_sessions(struct cmi_slice op)
-{
-        struct cmi_op decoded;
-
-        return cmi_op_decode(op, &decoded) == 0 && cmi_op_is_of_sessions(&decoded);
+        if (cmi_op_decode(bytes, &op) < 0) {
+                return false;
+        }
+        if (cmi_op_is_of_sessions(&op)) { /* which are dead elsewhere only meshd says */
+                refuse_publish(guest->client, id, -EPERM);
+                return true;
+        }
+        if (cmi_slice_equal(op.region, cmi_slice_str(CMI_SESSION_REGION))) {
+                service_error(guest->client, id, -EPERM,
+                                "region %s is meshd's own: what changes a session says so",
+                                CMI_SESSION_REGION);
+                return true;
+        }
+        if (op.kind == CMI_OP_INTENT_BEGIN &&
+                        core_intents_of(service->core, guest->number) >= CORE_INTENTS_CLIENT_MAX) {
+                refuse_publish(guest->client, id, -ENOSPC);
+                return true;
+        }
+        return false;
 }
 
 static int do_publish(
@@ -335,12 +345,7 @@ static int do_publish(
                 service_error(guest->client, head->id, -EINVAL, "no such wait level");
                 return 0;
         }
-        if (is_of_sessions(publish.op)) {
-                refuse_publish(guest->client, head->id, -EPERM);
-                return 0;
-        }
-        if (is_over_share(service, guest, publish.op)) {
-                refuse_publish(guest->client, head->id, -ENOSPC);
+        if (is_refused(service, guest, head->id, publish.op)) {
                 return 0;
         }
         if (core_defers(service->core, now, (enum cmi_wait)publish.wait)) {

@@ -3,6 +3,7 @@
 #include "meshd/local/service.h"
 
 #include "meshd/io/logger.h"
+#include "wire/session_local.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -130,6 +131,14 @@ static void refuse_region(struct service *service, struct guest *guest, uint64_t
         }
 }
 
+/* Everybody's sessions are in one region, so nobody may open it as another kind of one. */
+static bool is_misused(const struct cmi_region_request *request)
+{
+        return strcmp(request->name, CMI_SESSION_REGION) == 0 &&
+               (request->fresh != CMI_FRESH_BOUNDED || request->ttl_ms != 0 ||
+                               request->hold_ms != 0);
+}
+
 int service_open_region(
                 struct service *service, struct guest *guest, const struct cmi_local_head *head)
 {
@@ -142,6 +151,12 @@ int service_open_region(
 
         if (r < 0) {
                 return r;
+        }
+        if (is_misused(&request)) {
+                service_error(guest->client, head->id, -EPERM,
+                                "region %s is meshd's own: bounded, without a TTL or a hold",
+                                CMI_SESSION_REGION);
+                return 0;
         }
         r = core_region(service->core, cmi_slice_str(request.name), &index);
         if (r == 0) {

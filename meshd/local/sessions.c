@@ -6,6 +6,7 @@
 #include "meshd/io/logger.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -29,8 +30,7 @@ struct joined {
 struct sessions {
         struct service *service;
         struct bridge bridge;
-        struct plane *plane;  /* NULL: this node holds none */
-        struct guest *asking; /* whose request is with the plane just now */
+        struct plane *plane; /* NULL: this node holds none */
         struct joined *joined;
         size_t joined_bytes;
         uint64_t n_parts_ignored;
@@ -58,44 +58,40 @@ static void refuse(struct sessions *sessions, struct guest *guest, uint64_t id, 
         send_answer(sessions, guest, id, &answer);
 }
 
-/* Most requests are answered before the plane returns; only who had to wait is looked for. */
-static struct guest *find_guest(const struct sessions *sessions, uint64_t number)
+/* To the plane a client is its guest, which is there until sessions_cancel(). */
+static struct guest *guest_of(uint64_t client)
 {
-        struct client *client = sessions->service->local->clients;
-
-        if (sessions->asking && sessions->asking->number == number) {
-                return sessions->asking;
-        }
-        while (client) {
-                struct guest *guest = client->guest;
-
-                if (guest && guest->number == number) {
-                        return guest;
-                }
-                client = client->next;
-        }
-        return NULL;
+        return (struct guest *)(uintptr_t)client;
 }
 
 static void on_answer(void *context, const struct plane_caller *caller,
                 const struct cmi_session_answer *answer)
 {
-        struct sessions *sessions = context;
-        struct guest *guest = find_guest(sessions, caller->client);
+        send_answer(context, guest_of(caller->client), caller->id, answer);
+}
 
-        if (guest) {
-                send_answer(sessions, guest, caller->id, answer);
-        }
+/* That, and one answer more, is far from LOCAL_OUT_MAX. */
+static bool takes(void *context, uint64_t client)
+{
+        (void)context;
+        return client_n_waiting(guest_of(client)->client) <= LOCAL_OUT_HOLD;
 }
 
 static void on_event(void *context, const struct plane_event *event)
 {
+        uint32_t uid = store_user(event->space);
+        char space[SESSIONS_SPACE_TEXT_SIZE];
+
+        (void)context;
+        sessions_format_space(event->space, space);
         switch (event->kind) {
         case PLANE_EVENT_FULL:
-                logger(LOGGER_WARNING, "session.full", L_TEXT("msg", event->text));
+                logger(LOGGER_WARNING, "session.full", L_UINT("uid", uid), L_TEXT("space", space),
+                                L_TEXT("msg", event->text));
                 return;
         case PLANE_EVENT_LARGE:
-                logger(LOGGER_WARNING, "session.large", L_TEXT("msg", event->text));
+                logger(LOGGER_WARNING, "session.large", L_UINT("uid", uid), L_TEXT("space", space),
+                                L_TEXT("msg", event->text));
                 return;
         }
 }
@@ -130,7 +126,9 @@ static int make_plane(struct sessions *sessions)
                         .incarnation = sessions->service->state->incarnation,
                         .store = {.record_bytes = config->session_bytes,
                                         .key_bytes = config->session_key_bytes,
-                                        .principal_sessions = (uint32_t)config->session_limit},
+                                        .principal_sessions = (uint32_t)config->session_limit,
+                                        .user_spaces = SESSIONS_USER_SPACES,
+                                        .user_bytes = config->session_bytes / 2},
         };
         const struct store_memory memory = {.alloc = take_memory, .free = give_memory};
         const struct plane_sink sink = {
@@ -138,6 +136,7 @@ static int make_plane(struct sessions *sessions)
                         .answer = on_answer,
                         .stamp = on_stamp,
                         .event = on_event,
+                        .takes = takes,
         };
         struct plane_view view = bridge_view(&sessions->bridge);
 
@@ -207,55 +206,81 @@ struct plane *sessions_plane(struct sessions *sessions, const char **ret_reason)
 static void hand_over(struct sessions *sessions, struct guest *guest, uint64_t id,
                 const struct cmi_session_request *request, struct cmi_slice blob)
 {
-        const struct plane_caller caller = {guest->number, id};
+        const struct plane_caller caller = {
+                        .client = (uintptr_t)guest, .id = id, .user = guest->client->uid};
 
-        sessions->asking = guest;
         plane_request(sessions->plane, clock_now(), &caller, request, blob);
-        sessions->asking = NULL;
 }
 
-/* Sessions of one user do not exist for another: neither may find, change or end them. */
-static struct cmi_id make_space(const struct cmi_id *space, uid_t uid)
-{
-        struct cmi_id mine;
-        char user[32];
-        int n = snprintf(user, sizeof(user), "uid %lu", (unsigned long)uid);
-
-        crypto_generichash(mine.bytes, sizeof(mine.bytes), (const unsigned char *)user, (size_t)n,
-                        space->bytes, sizeof(space->bytes));
-        return mine;
-}
-
-/* The plane counts by principal alone: somebody's in another space is another one. */
-static struct cmi_id make_principal(const struct cmi_id *principal, const struct cmi_id *space)
+/* The plane counts by principal alone: somebody's in another space, or of another user's, is
+ * another one. */
+static struct cmi_id make_principal(
+                const struct cmi_id *principal, const struct cmi_id *space, uid_t uid)
 {
         struct cmi_id mine = *principal;
+        uint8_t whose[sizeof(space->bytes) + sizeof(uint32_t)];
+        uint32_t user = uid;
 
+        memcpy(whose, space->bytes, sizeof(space->bytes));
+        memcpy(whose + sizeof(space->bytes), &user, sizeof(user));
         if (!cmi_id_is_zero(principal)) {
                 crypto_generichash(mine.bytes, sizeof(mine.bytes), principal->bytes,
-                                sizeof(principal->bytes), space->bytes, sizeof(space->bytes));
+                                sizeof(principal->bytes), whose, sizeof(whose));
         }
         return mine;
 }
 
-static bool has_room(const struct sessions *sessions, const struct guest *guest, uint64_t n_bytes)
+void sessions_space_of_name(struct cmi_slice name, struct cmi_id *ret_space)
 {
-        return guest->n_joined < SESSIONS_JOINED_MAX &&
-               guest->joined_bytes + n_bytes <= SESSIONS_JOINED_BYTES_MAX &&
-               sessions->joined_bytes + n_bytes <= SESSIONS_JOINED_BYTES_ALL;
+        static const unsigned char key[32] = "cachemesh session space";
+
+        crypto_generichash(ret_space->bytes, sizeof(ret_space->bytes), name.data, name.len, key,
+                        sizeof(key));
+}
+
+void sessions_format_space(uint64_t space, char ret_text[SESSIONS_SPACE_TEXT_SIZE])
+{
+        snprintf(ret_text, SESSIONS_SPACE_TEXT_SIZE, "%08" PRIx32, (uint32_t)space);
+}
+
+static size_t joined_bytes_of(const struct sessions *sessions, uid_t uid)
+{
+        size_t n_bytes = 0;
+
+        for (const struct joined *j = sessions->joined; j; j = j->next) {
+                n_bytes += j->guest->client->uid == uid ? j->request.blob_len : 0;
+        }
+        return n_bytes;
+}
+
+/* Return: NULL: there is room for it; or what is full. */
+static const char *find_full(
+                const struct sessions *sessions, const struct guest *guest, uint64_t n_bytes)
+{
+        if (guest->n_joined >= SESSIONS_JOINED_MAX ||
+                        guest->joined_bytes + n_bytes > SESSIONS_JOINED_BYTES_MAX) {
+                return "too many long sessions of this connection are on their way: up to 8, with "
+                       "1 MiB";
+        }
+        if (sessions->joined_bytes + n_bytes > SESSIONS_JOINED_BYTES_ALL) {
+                return "too many long sessions are on their way: up to 32 MiB";
+        }
+        if (joined_bytes_of(sessions, guest->client->uid) + n_bytes > SESSIONS_JOINED_BYTES_USER) {
+                return "too many long sessions of this user are on their way: up to 16 MiB";
+        }
+        return NULL;
 }
 
 /* The first part has come with the request; what follows goes behind it. */
 static void join(struct sessions *sessions, struct guest *guest, uint64_t id,
                 const struct cmi_session_request *request)
 {
-        struct joined *joined = NULL;
+        const char *full = find_full(sessions, guest, request->blob_len);
+        struct joined *joined = full ? NULL : calloc(1, sizeof(*joined) + request->blob_len);
 
-        if (has_room(sessions, guest, request->blob_len)) {
-                joined = calloc(1, sizeof(*joined) + request->blob_len);
-        }
         if (!joined) {
-                refuse(sessions, guest, id, CMI_E_BUSY, "too many long sessions are on their way");
+                refuse(sessions, guest, id, CMI_E_BUSY,
+                                full ? full : "there is no memory for a long session");
                 return;
         }
         joined->guest = guest;
@@ -309,8 +334,7 @@ int sessions_ask(struct sessions *sessions, struct guest *guest, const struct cm
                 refuse(sessions, guest, head->id, outcome, why);
                 return 0;
         }
-        request.space = make_space(&request.space, guest->client->uid);
-        request.principal = make_principal(&request.principal, &request.space);
+        request.principal = make_principal(&request.principal, &request.space, guest->client->uid);
         if (cmi_session_has_blob(request.verb) && request.blob.len < request.blob_len) {
                 join(sessions, guest, head->id, &request);
         } else {
@@ -383,11 +407,44 @@ void sessions_cancel(struct sessions *sessions, struct guest *guest)
                 joined = next;
         }
         if (sessions->plane) {
-                plane_cancel(sessions->plane, guest->number);
+                plane_cancel(sessions->plane, (uintptr_t)guest);
         }
 }
 
 /* Looking on */
+
+/* Other than done; of all verbs. */
+static void write_outcomes(const struct plane_counters *counters, struct document *document)
+{
+        document_uint(document, "sessions_conflict", counters->n_conflict);
+        document_uint(document, "sessions_gone", counters->n_gone);
+        document_uint(document, "sessions_stale", counters->n_stale);
+        document_uint(document, "sessions_full", counters->n_full);
+        document_uint(document, "sessions_read_only", counters->n_read_only);
+        document_uint(document, "sessions_unconfirmed", counters->n_unconfirmed);
+        document_uint(document, "sessions_busy", counters->n_busy);
+        document_uint(document, "sessions_invalid", counters->n_invalid);
+        document_uint(document, "sessions_large", counters->n_large);
+        document_uint(document, "sessions_ended_idle", counters->n_idle);
+        document_uint(document, "sessions_ended", counters->n_ended);
+}
+
+static void write_held(const struct plane_status *status, struct document *document)
+{
+        document_uint(document, "sessions_held", status->store.n_records);
+        document_uint(document, "sessions_keys", status->store.n_keys);
+        document_uint(document, "sessions_principals", status->store.n_principals);
+        document_uint(document, "sessions_blind", status->store.n_blind);
+        document_uint(document, "sessions_blind_bytes", status->store.blind_bytes);
+        document_uint(document, "sessions_refused", status->store.n_refused);
+        document_uint(document, "sessions_conflicts", status->store.n_conflicts);
+        document_uint(document, "sessions_bytes", status->store.record_bytes);
+        document_uint(document, "sessions_key_bytes", status->store.key_bytes);
+        document_uint(document, "sessions_blocked", status->store.is_blocked);
+        document_uint(document, "sessions_graces", status->n_graces);
+        document_uint(document, "sessions_waiting", status->n_waiting);
+        document_uint(document, "sessions_waiting_bytes", status->waiting_bytes);
+}
 
 void sessions_write_counters(
                 const struct sessions *sessions, struct cmi_time now, struct document *document)
@@ -413,24 +470,8 @@ void sessions_write_counters(
                 snprintf(name, sizeof(name), "sessions_done_%s", verbs[i]);
                 document_uint(document, name, counters->n_done[i]);
         }
-        document_uint(document, "sessions_conflict", counters->n_conflict);
-        document_uint(document, "sessions_gone", counters->n_gone);
-        document_uint(document, "sessions_full", counters->n_full);
-        document_uint(document, "sessions_unconfirmed", counters->n_unconfirmed);
-        document_uint(document, "sessions_busy", counters->n_busy);
-        document_uint(document, "sessions_ended_idle", counters->n_idle);
-        document_uint(document, "sessions_ended", counters->n_ended);
-        document_uint(document, "sessions_held", status.store.n_records);
-        document_uint(document, "sessions_bytes", status.store.record_bytes);
-        document_uint(document, "sessions_key_bytes", status.store.key_bytes);
-        document_uint(document, "sessions_keys", status.store.n_keys);
-        document_uint(document, "sessions_principals", status.store.n_principals);
-        document_uint(document, "sessions_blind", status.store.n_blind);
-        document_uint(document, "sessions_blind_bytes", status.store.blind_bytes);
-        document_uint(document, "sessions_refused", status.store.n_refused);
-        document_uint(document, "sessions_conflicts", status.store.n_conflicts);
-        document_uint(document, "sessions_blocked", status.store.is_blocked);
-        document_uint(document, "sessions_waiting", status.n_waiting);
+        write_outcomes(counters, document);
+        write_held(&status, document);
         document_uint(document, "sessions_joining_bytes", sessions->joined_bytes);
         document_uint(document, "sessions_parts_ignored", sessions->n_parts_ignored);
 }

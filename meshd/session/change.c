@@ -41,7 +41,7 @@ struct store_create change_create_of(
 
         return (struct store_create){
                         .key = *key,
-                        .space = plane_space(&request->space),
+                        .space = asked_space(asked),
                         .epoch = {1, options->node_id, options->incarnation},
                         .holder = {options->node_id, options->incarnation, 1},
                         .idle_ttl_ms = request->idle_ttl_ms,

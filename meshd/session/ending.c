@@ -50,6 +50,19 @@ static void reply_ended(struct plane *plane, const struct asked *asked, bool is_
         }
 }
 
+/* The id was rotated while this was on its way: what it goes on as is what is to end. */
+static void end_successor(struct plane *plane, const struct asked *asked)
+{
+        const struct grace *grace = grace_find(plane, asked, &asked->request->key);
+
+        if (grace && !PLANE_MUTANT(SUCCESSOR_SPARED)) {
+                const struct cmi_id successor = grace->successor;
+
+                ending_end(plane, asked->now, &successor,
+                                asked_space(asked)); /* the grace is gone with it */
+        }
+}
+
 void ending_destroy(struct plane *plane, const struct asked *asked)
 {
         const struct cmi_id *key = &asked->request->key;
@@ -57,7 +70,8 @@ void ending_destroy(struct plane *plane, const struct asked *asked)
         int r = STORE_ABSENT;
 
         if (!plane_is_foreign(plane, asked, key)) {
-                r = ending_end(plane, asked->now, key, plane_space(&asked->request->space));
+                end_successor(plane, asked);
+                r = ending_end(plane, asked->now, key, asked_space(asked));
         }
         if (r < 0 || store_is_full(r)) {
                 reply_refused(plane, asked, r);
@@ -68,36 +82,40 @@ void ending_destroy(struct plane *plane, const struct asked *asked)
 
 /* All of a principal */
 
-static bool is_repeated(const struct plane *plane, const struct cmi_session_request *request)
+static bool is_repeated(const struct plane *plane, const struct asked *asked)
 {
+        const struct cmi_session_request *request = asked->request;
+
         for (uint32_t i = 0; i < PLANE_RAISES_MAX; i++) {
                 const struct raise *raise = &plane->raises[i];
 
                 if (raise->request == request->request &&
                                 cmi_id_equal(&raise->principal, &request->principal) &&
-                                cmi_id_equal(&raise->space, &request->space)) {
+                                raise->space == asked_space(asked)) {
                         return !PLANE_MUTANT(RAISED_TWICE);
                 }
         }
         return false;
 }
 
-static void remember(struct plane *plane, const struct cmi_session_request *request)
+static void remember(struct plane *plane, const struct asked *asked)
 {
         plane->raises[plane->next_raise++ % PLANE_RAISES_MAX] = (struct raise){
-                        request->request,
-                        request->space,
-                        request->principal,
+                        asked->request->request,
+                        asked_space(asked),
+                        asked->request->principal,
         };
 }
 
 void ending_principal(struct plane *plane, const struct asked *asked)
 {
         const struct cmi_session_request *request = asked->request;
+        /* Who has none here is kept by no process: nothing has to be asked for anew for that. */
+        bool has_any = store_principal_sessions(plane->store, &request->principal) > 0;
         struct cmi_principal counts;
         int r;
 
-        if (is_repeated(plane, request)) {
+        if (is_repeated(plane, asked)) {
                 reply_ended(plane, asked, false);
                 return;
         }
@@ -108,9 +126,9 @@ void ending_principal(struct plane *plane, const struct asked *asked)
                 reply_refused(plane, asked, r);
                 return;
         }
-        remember(plane, request);
+        remember(plane, asked);
         grace_forget_principal(plane, &request->principal);
-        if (r == STORE_STORED) { /* or it has no session, so there is no copy of one */
+        if (has_any) {
                 plane_stamp(plane, NULL);
         }
         reply_ended(plane, asked, false);

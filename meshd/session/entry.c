@@ -241,6 +241,30 @@ bool entry_touch(struct store *store, struct cmi_time now, struct entry *entry,
 
 /* Records */
 
+/* Of all spaces of a user, when this one is to take @more bytes. */
+static int user_limit(const struct store *store, uint64_t space, uint64_t more)
+{
+        const struct store_options *options = &store->options;
+        uint64_t bytes = more;
+        uint32_t n_others = 0;
+        bool is_there = false;
+
+        for (uint32_t i = 0; i < STORE_SPACES_MAX; i++) {
+                const struct space *one = &store->spaces[i];
+
+                if (one->n_sessions == 0 || store_user(one->space) != store_user(space)) {
+                        continue;
+                }
+                bytes += one->bytes;
+                n_others += one->space != space;
+                is_there |= one->space == space;
+        }
+        if (options->user_spaces != 0 && !is_there && n_others >= options->user_spaces) {
+                return STORE_FULL_USER_SPACES;
+        }
+        return options->user_bytes != 0 && bytes > options->user_bytes ? STORE_FULL_USER_BYTES : 0;
+}
+
 int entry_limit(struct store *store, enum store_way way, const struct cmi_session *session,
                 const struct entry *entry, size_t size)
 {
@@ -248,7 +272,13 @@ int entry_limit(struct store *store, enum store_way way, const struct cmi_sessio
         const struct space *space = space_of(store, session->space);
         const struct principal *principal = table_find_principal(store, &session->principal);
         size_t old_size = entry && entry->body ? size_of(entry->body) : 0;
+        bool is_decided_here = way == STORE_CREATE || way == STORE_SAVE;
+        /* First: who has its share is told that, also where others are full. */
+        int full = is_decided_here ? user_limit(store, session->space, size - old_size) : 0;
 
+        if (full != 0) {
+                return full;
+        }
         if (!space) {
                 return STORE_FULL_SPACE;
         }
@@ -261,7 +291,7 @@ int entry_limit(struct store *store, enum store_way way, const struct cmi_sessio
                         return STORE_FULL_SPACE;
                 }
         }
-        if ((way == STORE_CREATE || way == STORE_SAVE) && options->space_bytes != 0 &&
+        if (is_decided_here && options->space_bytes != 0 &&
                         space->bytes + size > options->space_bytes + old_size) {
                 return STORE_FULL_SPACE;
         }

@@ -92,7 +92,7 @@ static bool is_over(const struct grace *grace, struct cmi_time now)
 const struct grace *grace_find(
                 struct plane *plane, const struct asked *asked, const struct cmi_id *key)
 {
-        uint64_t space = plane_space(&asked->request->space);
+        uint64_t space = asked_space(asked);
 
         for (const struct grace *grace = plane->graces.first; grace; grace = grace->next) {
                 if (cmi_id_equal(&grace->session.key, key) &&

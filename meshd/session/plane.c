@@ -41,11 +41,11 @@ uint64_t plane_stamp(struct plane *plane, const struct cmi_id *key)
 }
 
 /* The one place that compares spaces. */
-static bool is_of(const struct store_view *view, const struct cmi_id *space)
+static bool is_of(const struct store_view *view, const struct asked *asked)
 {
         uint64_t there = view->is_record ? view->session.space : view->tombstone.space;
 
-        return there == plane_space(space) || PLANE_MUTANT(SPACE_UNCHECKED);
+        return there == asked_space(asked) || PLANE_MUTANT(SPACE_UNCHECKED);
 }
 
 bool plane_is_foreign(struct plane *plane, const struct asked *asked, const struct cmi_id *key)
@@ -53,7 +53,7 @@ bool plane_is_foreign(struct plane *plane, const struct asked *asked, const stru
         struct store_view view;
 
         return store_find(plane->store, asked->now, key, &view) != STORE_ABSENT &&
-               !is_of(&view, &asked->request->space);
+               !is_of(&view, asked);
 }
 
 int plane_look(struct plane *plane, const struct asked *asked, const struct cmi_id *key,
@@ -61,8 +61,7 @@ int plane_look(struct plane *plane, const struct asked *asked, const struct cmi_
 {
         int found = store_find(plane->store, asked->now, key, ret_view);
 
-        return found != STORE_ABSENT && !is_of(ret_view, &asked->request->space) ? STORE_ABSENT
-                                                                                 : found;
+        return found != STORE_ABSENT && !is_of(ret_view, asked) ? STORE_ABSENT : found;
 }
 
 struct cmi_session_epoch plane_epoch(const struct plane *plane, const struct store_view *view)
@@ -147,7 +146,7 @@ struct plane *plane_free(struct plane *plane)
                 return NULL;
         }
         while (plane->waits.first) {
-                waiting_drop(plane, plane->waits.first);
+                waiting_cancel(plane, plane->waits.first->client);
         }
         while (plane->graces.first) {
                 grace_free(plane, plane->graces.first);
@@ -196,7 +195,7 @@ void plane_request(struct plane *plane, struct cmi_time now, const struct plane_
         if (request->verb <= CMI_SESSION_ROTATE) {
                 plane->counters.n_asked[request->verb]++;
         }
-        if (!plane->waits.first && plane_is_live(plane)) {
+        if (plane_is_live(plane) && !waiting_is_due(plane) && !waiting_has(plane, caller->client)) {
                 plane_do(plane, &asked);
         } else {
                 waiting_add(plane, &asked);
@@ -212,16 +211,7 @@ uint64_t plane_patience_ms(const struct cmi_session_request *request)
 
 void plane_cancel(struct plane *plane, uint64_t client)
 {
-        struct wait *wait = plane->waits.first;
-
-        while (wait) {
-                struct wait *next = wait->next;
-
-                if (wait->caller.client == client) {
-                        waiting_drop(plane, wait);
-                }
-                wait = next;
-        }
+        waiting_cancel(plane, client);
 }
 
 /* Of an operator */
@@ -236,7 +226,7 @@ int plane_end(struct plane *plane, struct cmi_time now, const struct cmi_id *key
         if (plane_find(plane, now, key, &entry) != 0 || entry.reason != 0) {
                 return CMI_GONE;
         }
-        ending_end(plane, now, key, plane_space(&entry.space));
+        ending_end(plane, now, key, entry.space);
         return 0;
 }
 
@@ -297,7 +287,7 @@ static void show(const struct store_view *view, struct plane_entry *ret_entry)
         if (!view->is_record) {
                 *ret_entry = (struct plane_entry){
                                 .key = view->tombstone.key,
-                                .space = plane_space_id(view->tombstone.space),
+                                .space = view->tombstone.space,
                                 .version = view->tombstone.version,
                                 .max_end_ms = view->tombstone.max_end_ms,
                                 .reason = view->tombstone.reason,
@@ -306,7 +296,7 @@ static void show(const struct store_view *view, struct plane_entry *ret_entry)
         }
         *ret_entry = (struct plane_entry){
                         .key = session->key,
-                        .space = plane_space_id(session->space),
+                        .space = session->space,
                         .principal = session->principal,
                         .version = session->version,
                         .holder = session->holder,

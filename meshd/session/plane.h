@@ -18,8 +18,9 @@
  * What a verb does (cmi_session_request_check() was asked before; `->` is the outcome):
  *
  * any       1. Unless view.is_live() it waits, as it came, until it is, or its time is over
- *              -> CMI_E_UNCONFIRMED, and nothing has happened. Too much waits -> CMI_E_BUSY, at once.
- *           2. A record of another space is as absent: nothing in the answer may differ.
+ *              -> CMI_E_UNCONFIRMED, and nothing has happened. Too much waits -> CMI_E_BUSY, at
+ *              once.
+ *           2. A record of another space or user is as absent: nothing in the answer may differ.
  *           3. store outcomes: FULL_* -> CMI_E_FULL, text says which budget or limit; AHEAD
  *              -> -EINVAL; BEHIND, FENCED -> CMI_E_UNCONFIRMED.
  * CREATE    Epoch {1, this node, this incarnation}, holder this node. STORED, SAME -> 0 (SAME: see
@@ -40,10 +41,12 @@
  *           else CMI_GONE.
  * TOUCH     STORED, SAME -> 0; STALE -> CMI_E_STALE; else CMI_GONE.
  * DESTROY   END for good, over any version; where nothing is known a blind one, for as long as
- *           what makes the session can be on its way. Stamp, and drop what is kept in grace. -> 0,
- *           whatever was there: it is dead. Where nothing is known and there is no room to write
- *           that down -> CMI_E_FULL. Of another space: as where nothing is known, and nothing
- *           happens. Unless view.is_alone(), what is not known here may live elsewhere
+ *           what makes the session can be on its way. Stamp, and drop what is kept in grace; if it
+ *           was kept under this key, END also what came after it: who logs out while the id is
+ *           rotated means that. -> 0, whatever was there: it is dead. (After the grace, 0 is about
+ *           this key alone.) Where nothing is known and there is no room to write that down
+ *           -> CMI_E_FULL. Of another space: as where nothing is known, and nothing happens.
+ *           Unless view.is_alone(), what is not known here may live elsewhere
  *           -> CMI_E_UNCONFIRMED, though it is done here.
  * DESTROY_PRINCIPAL  store_principal_raise(), then sink.stamp(NULL): the store ends the sessions
  *           one by one, but from here on it finds none of them, and no process keeps one. -> 0;
@@ -75,10 +78,14 @@
 
 #include "meshd/session/store.h"
 
-#define PLANE_STEPS 256                  /* of a walk in one call */
-#define PLANE_WAITS_MAX 4096             /* requests that wait; more: CMI_E_BUSY */
-#define PLANE_WAIT_BYTES_MAX (16u << 20) /* of their blobs, which are copied */
-#define PLANE_GRACES_MAX 256             /* old contents after a ROTATE; the oldest goes first */
+#define PLANE_STEPS 256                            /* of a walk in one call */
+#define PLANE_WAITS_MAX 4096                       /* requests that wait; more: CMI_E_BUSY */
+#define PLANE_WAIT_BYTES_MAX (16u << 20)           /* of their blobs, which are copied */
+#define PLANE_USER_WAITS_MAX (PLANE_WAITS_MAX / 2) /* shares of these */
+#define PLANE_USER_WAIT_BYTES_MAX (PLANE_WAIT_BYTES_MAX / 2)
+#define PLANE_CLIENT_WAITS_MAX (PLANE_WAITS_MAX / 8)
+#define PLANE_CLIENT_WAIT_BYTES_MAX (PLANE_WAIT_BYTES_MAX / 8)
+#define PLANE_GRACES_MAX 256 /* old contents after a ROTATE; the oldest goes first */
 #define PLANE_GRACE_BYTES_MAX (4u << 20)
 #define PLANE_GRACE_MS_MAX 60000
 #define PLANE_TIMEOUT_MS 5000 /* of a request that names none */
@@ -91,10 +98,24 @@ struct plane_options {
         struct store_options store;
 };
 
+/*
+ * A space as the store has it: whose it is, and which one of theirs, by the beginning of what the
+ * request calls it. Users are kept apart by that, and have shares; two of one user's spaces with
+ * one number are one to the plane, which does no harm, since their keys differ.
+ */
+static inline uint64_t plane_space(uint32_t user, const struct cmi_id *space)
+{
+        const uint8_t *b = space->bytes;
+
+        return (uint64_t)user << 32 | (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 |
+               (uint32_t)b[2] << 8 | b[3];
+}
+
 /* Who asked. */
 struct plane_caller {
-        uint64_t client; /* names the connection, and never another one */
+        uint64_t client; /* names the connection, and no other one until plane_cancel() */
         uint64_t id;     /* of the request on it */
+        uint32_t user;   /* as whom it runs: sessions of one do not exist for another */
 };
 
 enum plane_event_kind {
@@ -106,7 +127,7 @@ enum plane_event_kind {
 
 struct plane_event {
         enum plane_event_kind kind;
-        struct cmi_id space;
+        uint64_t space;                    /* as of plane_space() */
         char text[CMI_LOCAL_TEXT_MAX + 1]; /* which limit, and how large it is */
 };
 
@@ -124,6 +145,9 @@ struct plane_sink {
          */
         uint64_t (*stamp)(void *context, const struct cmi_id *key);
         void (*event)(void *context, const struct plane_event *event); /* NULL: nobody listens */
+        /* Does this client take one more answer at the moment? If not, what waits of it waits on.
+         * NULL: each does. */
+        bool (*takes)(void *context, uint64_t client);
 };
 
 /* What the plane asks of the mesh when it decides: what is answered holds within the call only. */
@@ -212,7 +236,8 @@ void plane_status(const struct plane *plane, struct cmi_time now, struct plane_s
 
 /* For people: no content and no id. */
 struct plane_entry {
-        struct cmi_id key, space, principal;
+        struct cmi_id key, principal;
+        uint64_t space; /* as of plane_space() */
         struct cmi_session_version version;
         struct cmi_session_holder holder;
         uint64_t created_ms, max_end_ms, idle_ttl_ms, last_touch_ms;

@@ -16,6 +16,7 @@
         X(AGAIN_AS_NEWEST)    /* a repeated save is told of a later one as its own */              \
         X(ROTATE_LEADS_ON)    /* the old id finds what the new one has */                          \
         X(GRACE_OUTLIVES)     /* a logout of the new id leaves the old one readable */             \
+        X(SUCCESSOR_SPARED)   /* a logout with the old id in its grace leaves the new one */       \
         X(LOSER_KEPT)         /* of a rotation that was too late */                                \
         X(RAISED_TWICE)       /* a repeated logout everywhere ends what began meanwhile */         \
         X(OTHERS_FORGOTTEN)   /* what is not known here is told to be dead in all the mesh */

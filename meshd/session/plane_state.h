@@ -15,7 +15,8 @@
 
 /* A request that waits until this node serves, with all that it borrowed. */
 struct wait {
-        struct wait *next, *prev;
+        struct wait *next, *prev; /* of its client's, in the order in which they came */
+        struct waiter *waiter;
         struct plane_caller caller;
         struct cmi_session_request request; /* its tag is in bytes */
         uint64_t since_ns;
@@ -34,10 +35,21 @@ struct grace {
         uint8_t bytes[];            /* tag, blob */
 };
 
-/* In the order in which they came. */
-struct waits {
-        struct wait *first, *last;
+/* A client of which something waits. */
+struct waiter {
+        struct waiter *next, *prev;
+        uint64_t client;
+        uint32_t user;
         uint32_t n;
+        uint64_t bytes; /* of blobs */
+        struct wait *first, *last;
+};
+
+struct waits {
+        struct waiter *first, *last; /* the first one's turn comes next */
+        struct waiter *recent;       /* of which one came last; or NULL */
+        uint32_t n_waiters;
+        uint32_t n;      /* of all of them */
         uint64_t bytes;  /* of blobs */
         uint64_t due_ns; /* not after the first deadline */
 };
@@ -50,11 +62,12 @@ struct graces {
 
 struct raise {
         uint64_t request; /* 0: free */
-        struct cmi_id space, principal;
+        uint64_t space;
+        struct cmi_id principal;
 };
 
 struct large {
-        struct cmi_id space; /* zero: free */
+        uint64_t space;
         uint64_t told_ns;
 };
 
@@ -92,21 +105,9 @@ static inline uint64_t plane_utc_ms(struct cmi_time now)
         return now.real_ns / CMI_NS_PER_MS;
 }
 
-/* A space as the store has it, and back. */
-static inline uint64_t plane_space(const struct cmi_id *space)
+static inline uint64_t asked_space(const struct asked *asked)
 {
-        uint64_t number;
-
-        memcpy(&number, space->bytes, sizeof(number));
-        return number;
-}
-
-static inline struct cmi_id plane_space_id(uint64_t number)
-{
-        struct cmi_id space = {{0}};
-
-        memcpy(space.bytes, &number, sizeof(number));
-        return space;
+        return plane_space(asked->caller->user, &asked->request->space);
 }
 
 /* plane.c */
@@ -131,11 +132,13 @@ uint64_t plane_life_max_ms(const struct plane *plane);
 void waiting_add(struct plane *plane, const struct asked *asked);
 /* Who waited for too long is told so. */
 void waiting_expire(struct plane *plane, struct cmi_time now);
-/* Do some, in order. */
+/* Do some: in order, those of a client. */
 void waiting_run(struct plane *plane, struct cmi_time now);
-void waiting_drop(struct plane *plane, struct wait *wait);
+void waiting_cancel(struct plane *plane, uint64_t client);
 /* Is there something that can be done now? */
 bool waiting_is_due(const struct plane *plane);
+/* Is there something of this client? */
+bool waiting_has(const struct plane *plane, uint64_t client);
 
 /* change.c */
 void change_create(struct plane *plane, const struct asked *asked);
@@ -186,6 +189,9 @@ void reply_outcome(
 void reply_done(struct plane *plane, const struct asked *asked);
 /* What the store refuses for its own reasons. */
 void reply_refused(struct plane *plane, const struct asked *asked, int r);
+/* So much waits, or may, of whom @whose says. */
+void reply_busy(struct plane *plane, const struct asked *asked, const char *whose, uint64_t n_max,
+                uint64_t bytes_max);
 /* Somebody else is its holder. */
 void reply_stale(struct plane *plane, const struct asked *asked);
 /* There is nothing that could be changed. */

@@ -297,6 +297,13 @@ int principal_merge(struct store *store, struct cmi_time now, const struct cmi_p
         return outcome;
 }
 
+uint32_t store_principal_sessions(struct store *store, const struct cmi_id *hash)
+{
+        const struct principal *principal = table_find_principal(store, hash);
+
+        return principal ? principal->n_sessions : 0;
+}
+
 /* Return: the count of a node; NULL: it has none. */
 static const struct count *count_of(const struct principal *principal, const struct cmi_id *node)
 {

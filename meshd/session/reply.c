@@ -74,6 +74,14 @@ static void write_full(const struct plane *plane, int r, struct text *text)
                 write_limit(text, "too many sessions in this space, or too many spaces: ",
                                 STORE_SPACES_MAX, " spaces");
                 break;
+        case STORE_FULL_USER_SPACES:
+                write_limit(text, "this user has sessions in as many spaces as it may: ",
+                                options->user_spaces, "");
+                break;
+        case STORE_FULL_USER_BYTES:
+                write_limit(text, "the sessions of this user take what they may: ",
+                                options->user_bytes, " bytes");
+                break;
         case STORE_FULL_BLOCKED:
                 add(text, "a session that ended found no room, so no new one is taken");
                 break;
@@ -96,7 +104,7 @@ static void tell_full(struct plane *plane, const struct asked *asked, int r, con
         struct full *full = &plane->fulls[r - STORE_FULL_RECORDS];
         struct plane_event event = {
                         .kind = PLANE_EVENT_FULL,
-                        .space = asked->request->space,
+                        .space = asked_space(asked),
         };
 
         if (full->is_told) {
@@ -115,7 +123,7 @@ static struct large *large_of(struct plane *plane, const struct asked *asked)
         for (uint32_t i = 0; i < STORE_SPACES_MAX; i++) {
                 struct large *large = &plane->larges[i];
 
-                if (cmi_id_equal(&large->space, &asked->request->space)) {
+                if (large->told_ns != 0 && large->space == asked_space(asked)) {
                         return asked->now.mono_ns - large->told_ns < cmi_ms(PLANE_LARGE_AGAIN_MS)
                                                ? NULL
                                                : large;
@@ -130,7 +138,7 @@ static void tell_large(struct plane *plane, const struct asked *asked)
         struct large *large = large_of(plane, asked);
         struct plane_event event = {
                         .kind = PLANE_EVENT_LARGE,
-                        .space = asked->request->space,
+                        .space = asked_space(asked),
         };
         struct text text = {event.text, sizeof(event.text)};
 
@@ -138,7 +146,7 @@ static void tell_large(struct plane *plane, const struct asked *asked)
         if (!large) {
                 return;
         }
-        *large = (struct large){asked->request->space, asked->now.mono_ns};
+        *large = (struct large){asked_space(asked), asked->now.mono_ns};
         write_limit(&text, "a session of ", asked->blob.len, " bytes was saved, over ");
         write_limit(&text, "", PLANE_LARGE_BYTES, " bytes");
         emit(plane, &event);
@@ -240,6 +248,19 @@ void reply_refused(struct plane *plane, const struct asked *asked, int r)
         } else {
                 reply_outcome(plane, asked, -EINVAL, "a time or a length cannot be");
         }
+}
+
+void reply_busy(struct plane *plane, const struct asked *asked, const char *whose, uint64_t n_max,
+                uint64_t bytes_max)
+{
+        char buffer[CMI_LOCAL_TEXT_MAX + 1];
+        struct text text = {buffer, sizeof(buffer)};
+
+        add(&text, "too many requests of sessions");
+        add(&text, whose);
+        write_limit(&text, " wait: up to ", n_max, ", with ");
+        write_limit(&text, "", bytes_max, " bytes");
+        reply_outcome(plane, asked, CMI_E_BUSY, buffer);
 }
 
 void reply_stale(struct plane *plane, const struct asked *asked)

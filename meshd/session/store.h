@@ -69,6 +69,8 @@ struct store_options {
         uint32_t principal_sessions; /* of one principal */
         uint32_t space_sessions;     /* of one namespace */
         uint64_t space_bytes;        /* of its heads and blobs */
+        uint32_t user_spaces;        /* with sessions, of one user; see store_user() */
+        uint64_t user_bytes;         /* of the heads and blobs in all of these */
         /* Times; 0: the usual one. All nodes of a mesh have the same. */
         uint64_t margin_ms;     /* CMI_SESSION_MARGIN_MS: three times what clocks may differ */
         uint64_t life_max_ms;   /* CMI_SESSION_LIFE_MAX_MS: of a session */
@@ -76,6 +78,12 @@ struct store_options {
         /* Random, and secret: who knows it, and chooses keys, can make finding one slow. */
         uint64_t seed;
 };
+
+/* Whose a space is: that is the upper half of its number. */
+static inline uint32_t store_user(uint64_t space)
+{
+        return (uint32_t)(space >> 32);
+}
 
 struct store;
 
@@ -225,6 +233,8 @@ enum store_outcome {
         STORE_FULL_PRINCIPAL, /* sessions of one principal */
         STORE_FULL_NODES,     /* nodes that have ended the sessions of one principal */
         STORE_FULL_SPACE,
+        STORE_FULL_USER_SPACES,
+        STORE_FULL_USER_BYTES,
         STORE_FULL_MEMORY,  /* the allocator gave none */
         STORE_FULL_BLOCKED, /* what has died found no room, so nothing new is taken for a while */
 };
@@ -379,6 +389,9 @@ int store_digest(struct store *store, struct cmi_time now, uint64_t at_ms,
 /* What a principal's counts are. Return: 0, STORE_ABSENT (it has none). */
 int store_principal(struct store *store, struct cmi_time now, const struct cmi_id *hash,
                 struct cmi_principal *ret_principal);
+
+/* How many sessions of it are here; some of them may be dead already, and not looked at yet. */
+uint32_t store_principal_sessions(struct store *store, const struct cmi_id *hash);
 
 /**
  * store_principal_raise() - end all sessions of a principal, by this node's count

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The queries about sessions. What is shown is what meshd has: hashes, times and sizes, no id and
- * no content.
+ * The queries about sessions. What is shown is what meshd has: hashes, times, sizes and tags, no id
+ * and no content. Who is neither root nor meshd's own user is shown the sessions of their own apps:
+ * those of others do not exist for them, as for their apps.
  */
 #include "meshd/io/arguments.h"
 #include "meshd/io/logger.h"
@@ -17,6 +18,7 @@
 #define ROWS_DEFAULT 1000
 #define ROWS_MAX 2000 /* so many always fit into an answer */
 #define STEPS_MAX 4096
+#define SPACE_NAME_MAX 64 /* of cachemesh-session.h */
 
 static void format_hash(const struct cmi_id *hash, char ret_text[KEY_DIGITS + 1])
 {
@@ -51,9 +53,33 @@ static int parse_hash(struct cmi_slice text, struct cmi_id *ret_hash)
         return 0;
 }
 
-static const char *reason_text(uint64_t reason)
+/* Which of the sessions are looked for. */
+struct filter {
+        const struct question *question;
+        bool has_space;
+        uint32_t space; /* as apps of whatever user name it */
+};
+
+static bool is_operator(const struct question *question)
 {
-        switch ((enum cmi_tombstone_reason)reason) {
+        const struct client *client = question->guest->client;
+
+        return client->uid == 0 || client->uid == geteuid();
+}
+
+static bool is_shown(const struct filter *filter, const struct plane_entry *entry)
+{
+        const struct client *client = filter->question->guest->client;
+
+        if (filter->has_space && (uint32_t)entry->space != filter->space) {
+                return false;
+        }
+        return is_operator(filter->question) || store_user(entry->space) == client->uid;
+}
+
+static const char *state_text(const struct plane_entry *entry)
+{
+        switch ((enum cmi_tombstone_reason)entry->reason) {
         case CMI_TOMBSTONE_DESTROY:
                 return "destroyed";
         case CMI_TOMBSTONE_ROTATE:
@@ -63,7 +89,10 @@ static const char *reason_text(uint64_t reason)
         case CMI_TOMBSTONE_PRINCIPAL:
                 return "principal";
         }
-        return reason == 0 ? "alive" : "ended";
+        if (entry->reason != 0) {
+                return "ended";
+        }
+        return entry->is_expired ? "expired" : "alive";
 }
 
 static void write_hash(struct document *document, const char *name, const struct cmi_id *hash)
@@ -85,6 +114,7 @@ static void write_entry(struct document *document, const struct question *questi
                 const struct plane_entry *entry)
 {
         uint64_t utc_ms = question->now.real_ns / CMI_NS_PER_MS;
+        char space[SESSIONS_SPACE_TEXT_SIZE];
         char tag[4 * CMI_SESSION_TAG_MAX + 1] = "";
         size_t n = 0;
 
@@ -96,9 +126,10 @@ static void write_entry(struct document *document, const struct question *questi
                                 byte);
         }
         write_hash(document, "key", &entry->key);
-        document_text(document, "state",
-                        entry->is_expired ? "expired" : reason_text(entry->reason));
-        write_hash(document, "space", &entry->space);
+        document_text(document, "state", state_text(entry));
+        sessions_format_space(entry->space, space);
+        document_uint(document, "uid", store_user(entry->space));
+        document_text(document, "space", space);
         write_hash(document, "principal", &entry->principal);
         document_text(document, "tag", tag);
         document_uint(document, "bytes", entry->blob_len);
@@ -134,36 +165,59 @@ static void write_totals(struct document *document, const struct question *quest
 }
 
 /* From @cursor on, until there are enough, or this turn has done its share. */
-static void write_rows(struct document *document, const struct question *question,
-                struct plane *plane, struct store_cursor *cursor, uint64_t n_rows)
+static void write_rows(struct document *document, const struct filter *filter, struct plane *plane,
+                struct store_cursor *cursor, uint64_t n_rows)
 {
+        const struct question *question = filter->question;
         struct plane_entry entry;
         int r = STORE_GIVEN;
 
         document_open_array(document, "sessions");
-        while (n_rows-- > 0) {
+        while (n_rows > 0) {
                 r = plane_next(plane, question->now, cursor, &entry);
                 if (r != STORE_GIVEN) {
                         break;
                 }
+                if (!is_shown(filter, &entry)) {
+                        continue;
+                }
                 document_open_map(document, NULL);
                 write_entry(document, question, &entry);
                 document_close(document);
+                n_rows--;
         }
         document_close(document);
         document_bool(document, "has_more", r != STORE_WALKED);
         write_hash(document, "next", &cursor->at);
 }
 
-static void list(const struct question *question, struct plane *plane, struct store_cursor *cursor,
+static void list(const struct filter *filter, struct plane *plane, struct store_cursor *cursor,
                 uint64_t n_rows)
 {
         struct answer answer;
 
-        answer_begin(&answer, question, "sessions");
-        write_totals(&answer.document, question, plane);
-        write_rows(&answer.document, question, plane, cursor, n_rows);
-        answer_send(&answer, question);
+        answer_begin(&answer, filter->question, "sessions");
+        write_totals(&answer.document, filter->question, plane);
+        write_rows(&answer.document, filter, plane, cursor, n_rows);
+        answer_send(&answer, filter->question);
+}
+
+/* Return: 0, -EINVAL. */
+static int get_filter(const struct question *question, struct filter *ret_filter)
+{
+        struct cmi_slice name = {0};
+        struct cmi_id space;
+
+        *ret_filter = (struct filter){.question = question};
+        if (arguments_str(question->arguments, "space", SPACE_NAME_MAX, &name) < 0) {
+                return -EINVAL;
+        }
+        if (name.len > 0) {
+                sessions_space_of_name(name, &space);
+                ret_filter->has_space = true;
+                ret_filter->space = (uint32_t)plane_space(0, &space);
+        }
+        return 0;
 }
 
 void verb_sessions(const struct question *question)
@@ -172,6 +226,7 @@ void verb_sessions(const struct question *question)
         struct store_cursor cursor = {.steps = STEPS_MAX};
         struct cmi_slice from = {0};
         uint64_t n_rows = ROWS_DEFAULT;
+        struct filter filter;
 
         memset(cursor.last.bytes, 0xff, sizeof(cursor.last.bytes));
         if (!plane) {
@@ -179,12 +234,14 @@ void verb_sessions(const struct question *question)
         }
         if (arguments_uint(question->arguments, "limit", ROWS_MAX, &n_rows) < 0 ||
                         arguments_str(question->arguments, "from", KEY_DIGITS, &from) < 0 ||
-                        (from.len > 0 && parse_hash(from, &cursor.at) < 0)) {
-                question_refuse(question, -EINVAL, "want limit up to %d, and from: %d hex digits",
+                        (from.len > 0 && parse_hash(from, &cursor.at) < 0) ||
+                        get_filter(question, &filter) < 0) {
+                question_refuse(question, -EINVAL,
+                                "want limit up to %d, from: %d hex digits, and space: a name",
                                 ROWS_MAX, KEY_DIGITS);
                 return;
         }
-        list(question, plane, &cursor, n_rows);
+        list(&filter, plane, &cursor, n_rows);
 }
 
 static int get_key(const struct question *question, struct cmi_id *ret_key)
@@ -202,10 +259,11 @@ static int get_key(const struct question *question, struct cmi_id *ret_key)
 
 static void show(const struct question *question, struct plane *plane, const struct cmi_id *key)
 {
+        const struct filter filter = {.question = question};
         struct plane_entry entry;
         struct answer answer;
 
-        if (plane_find(plane, question->now, key, &entry) != 0) {
+        if (plane_find(plane, question->now, key, &entry) != 0 || !is_shown(&filter, &entry)) {
                 question_refuse(question, -ENOENT, "this node knows no session with this key");
                 return;
         }
@@ -234,7 +292,7 @@ void verb_session_destroy(const struct question *question)
         if (!plane || get_key(question, &key) < 0) {
                 return;
         }
-        if (client->uid != 0 && client->uid != geteuid()) {
+        if (!is_operator(question)) {
                 question_refuse(question, -EPERM,
                                 "only root and the user of meshd may end a session by its key");
                 return;

@@ -4,7 +4,7 @@
 load fake
 
 key=000102030405060708090a0b0c0d0e0f
-row='{"key": "'$key'", "state": "alive", "space": "aa", "principal": "", "tag": "cart", "bytes": 2048, "epoch": 3, "seq": 9, "age_ms": 61000, "idle_ms": 1500, "idle_ttl_ms": 0, "left_ms": 3600000}'
+row='{"key": "'$key'", "state": "alive", "uid": 33, "space": "aa", "principal": "", "tag": "cart", "bytes": 2048, "epoch": 3, "seq": 9, "age_ms": 61000, "idle_ms": 1500, "idle_ttl_ms": 0, "left_ms": 3600000}'
 
 @test "sessions are a table" {
         fake <<<'{"answers": {"sessions": {"sessions": ['"$row"'], "n_sessions": 1, "has_more": false, "next": ""}}}'
@@ -15,7 +15,7 @@ row='{"key": "'$key'", "state": "alive", "space": "aa", "principal": "", "tag": 
         [[ ${lines[1]} =~ ^$key\ +cart\ +2.0KiB\ +1m ]]
         expect_no_error
         ctl sessions -o wide
-        [[ ${lines[1]} =~ \ 3\ +9\ +aa ]]
+        [[ ${lines[1]} =~ \ 3\ +9\ +33\ +aa ]]
         ctl sessions -o name
         [ "$output" = "$key" ]
 }
@@ -32,6 +32,13 @@ row='{"key": "'$key'", "state": "alive", "space": "aa", "principal": "", "tag": 
         expect_status 64
         ctl sessions --limit many
         expect_status 64
+}
+
+@test "those of one namespace are asked for by its name" {
+        fake <<<'{"answers": {"sessions": {"sessions": ['"$row"'], "n_sessions": 9, "has_more": false, "next": ""}}}'
+        ctl sessions --space shop
+        expect_status 0
+        expect_asked 'QUERY sessions {"from":"","limit":1000,"space":"shop"}'
 }
 
 @test "what does not fit into one answer is asked for page by page" {

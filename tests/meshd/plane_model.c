@@ -283,6 +283,9 @@ static struct verdict destroy(struct plane_play *play, const struct play_request
         bool is_known = session->state != PLAY_NONE && !session->was_never &&
                         cmi_id_equal(&session->space, &asked->request.space);
 
+        if (is_readable(play, asked)) {
+                end(play, session->grace.successor);
+        }
         if (session->state == PLAY_NONE) {
                 session->space = asked->request.space;
                 session->was_never = true;

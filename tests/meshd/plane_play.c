@@ -255,7 +255,7 @@ static void draw_fields(struct plane_play *play, struct cmi_session_request *req
 static void send(struct plane_play *play, uint32_t index)
 {
         struct play_request *asked = &play->requests[index];
-        const struct plane_caller caller = {1 + asked->process, index};
+        const struct plane_caller caller = {.client = 1 + asked->process, .id = index};
 
         asked->sent_ns = play->rig.now.mono_ns;
         asked->is_waiting = true;

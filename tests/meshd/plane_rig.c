@@ -62,6 +62,13 @@ static void on_event(void *context, const struct plane_event *event)
         rig->event = *event;
 }
 
+static bool takes(void *context, uint64_t client)
+{
+        const struct plane_rig *rig = context;
+
+        return client != rig->full_client;
+}
+
 static bool is_live(void *context)
 {
         const struct plane_rig *rig = context;
@@ -102,7 +109,7 @@ void plane_rig_init(struct plane_rig *rig)
 int plane_rig_start(struct plane_rig *rig)
 {
         const struct store_memory memory = {&rig->memory, counted_alloc, counted_free};
-        const struct plane_sink sink = {rig, on_answer, on_stamp, on_event};
+        const struct plane_sink sink = {rig, on_answer, on_stamp, on_event, takes};
         const struct plane_view view = {rig, is_live, is_alone, token};
 
         return plane_new(&rig->plane, &rig->options, &memory, &sink, &view);
@@ -232,7 +239,7 @@ struct cmi_session_request plane_rig_rotate(
 int plane_rig_send_as(
                 struct plane_rig *rig, uint64_t client, const struct cmi_session_request *request)
 {
-        const struct plane_caller caller = {client, request->request};
+        const struct plane_caller caller = {client, request->request, rig->user};
         uint32_t n = rig->n_answers;
 
         /* The whole of it lies where its first part does. */

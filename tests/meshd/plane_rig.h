@@ -30,8 +30,10 @@ struct plane_rig {
         struct plane_options options;
         struct cmi_time now;
         bool is_live;
-        bool has_others;  /* the node is not alone */
-        bool is_pageless; /* nothing may be kept */
+        bool has_others;      /* the node is not alone */
+        uint64_t full_client; /* takes no more answers; 0: each does */
+        uint32_t user;        /* as whom all clients run */
+        bool is_pageless;     /* nothing may be kept */
         uint64_t apply_seq;
         struct counted memory;
         void (*on_token)(struct plane_rig *rig); /* NULL, or called when the plane asks for it */

@@ -80,6 +80,7 @@ static void another_member_makes_a_node_not_alone(void)
         bridge.core = rig->nodes[0].core;
         g_assert_true(view.is_alone(view.context));
         rig_start(rig, 1, NULL, true);
+        rig_connect(rig, 0, 1);
         rig_run(rig, 20000);
         g_assert_false(view.is_alone(view.context));
         rig_free(rig);

@@ -309,17 +309,6 @@ static void a_logout_ends_the_grace_of_every_earlier_id(void)
         END;
 }
 
-static void a_logout_of_the_old_id_ends_its_grace(void)
-{
-        BEGIN;
-        g_assert_cmpint(CREATE(1, "one"), ==, 0);
-        g_assert_cmpint(rotate_with_grace(1, 2, "two", 5000), ==, 0);
-        g_assert_cmpint(DESTROY(1), ==, 0);
-        g_assert_cmpint(GET(1), ==, CMI_GONE);
-        g_assert_cmpint(GET(2), ==, 0);
-        END;
-}
-
 static void a_session_that_ends_takes_its_grace_along(void)
 {
         struct cmi_session_request rotate;
@@ -562,7 +551,6 @@ int main(int argc, char **argv)
         ADD(a_grace_is_a_minute_at_most);
         ADD(a_grace_is_never_longer_than_the_session_was_to_live);
         ADD(a_logout_ends_the_grace_of_every_earlier_id);
-        ADD(a_logout_of_the_old_id_ends_its_grace);
         ADD(a_session_that_ends_takes_its_grace_along);
         ADD(the_oldest_grace_goes_first);
         ADD(what_is_kept_in_grace_has_a_budget);

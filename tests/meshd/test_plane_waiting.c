@@ -132,13 +132,19 @@ static void who_is_gone_is_neither_done_nor_answered(void)
 static void so_many_may_wait_and_no_more(void)
 {
         struct cmi_session_request get = plane_rig_get(1);
+        uint32_t n = 0;
 
         BEGIN;
         live(false);
-        for (uint32_t n = 0; n < PLANE_WAITS_MAX; n++) {
-                g_assert_cmpint(plane_rig_send(&rig, &get), ==, 0);
+        for (n = 0; n < PLANE_WAITS_MAX; n++) {
+                rig.user = n / PLANE_USER_WAITS_MAX;
+                g_assert_cmpint(plane_rig_send_as(&rig, 1 + n / PLANE_CLIENT_WAITS_MAX, &get), ==,
+                                0);
         }
-        g_assert_cmpint(plane_rig_send(&rig, &get), ==, CMI_E_BUSY);
+        rig.user = 7;
+        g_assert_cmpint(plane_rig_send_as(&rig, 99, &get), ==, CMI_E_BUSY);
+        g_assert_cmpstr(rig.answer.text, ==,
+                        "too many requests of sessions wait: up to 4096, with 16777216 bytes");
         g_assert_cmpuint(status_now().counters.n_busy, ==, 1);
         live(true);
         plane_tick(rig.plane, rig.now);
@@ -151,19 +157,20 @@ static void so_many_may_wait_and_no_more(void)
 
 static void so_many_bytes_may_wait_and_no_more(void)
 {
-        uint32_t n = 0;
+        const uint32_t n_max = PLANE_WAIT_BYTES_MAX / CMI_SESSION_BLOB_MAX;
+        const uint32_t n_client = PLANE_CLIENT_WAIT_BYTES_MAX / CMI_SESSION_BLOB_MAX;
 
         BEGIN;
         live(false);
-        large[CMI_SESSION_BLOB_MAX] = '\0';
-        while (send_create(1, n, large) == 0) {
-                n++;
+        for (uint32_t n = 0; n < n_max; n++) {
+                rig.user = n / (n_max / 2);
+                g_assert_cmpint(send_create(1 + n / n_client, n, large), ==, 0);
         }
-        g_assert_cmpuint(n, ==, PLANE_WAIT_BYTES_MAX / CMI_SESSION_BLOB_MAX);
-        g_assert_cmpint(send_create(1, n, "x"), ==, CMI_E_BUSY);
+        rig.user = 7;
+        g_assert_cmpint(send_create(99, n_max, "x"), ==, CMI_E_BUSY);
         plane_rig_pass(&rig, PLANE_TIMEOUT_MS);
-        g_assert_cmpuint(rig.n_answers, ==, n + 2);
-        g_assert_cmpint(send_create(1, n, "x"), ==, 0);
+        g_assert_cmpuint(rig.n_answers, ==, n_max + 1);
+        g_assert_cmpint(send_create(99, n_max, "x"), ==, 0);
         END;
 }
 

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define LONG_LEN 100000
 #define UTC_MS (clock_now().real_ns / CMI_NS_PER_MS)
@@ -319,6 +320,195 @@ static void people_see_what_is_held_and_can_end_it(void)
         tear_down(visitor);
 }
 
+static bool shows(struct visitor *visitor, const char *name, const char *value, const char *text)
+{
+        struct cmi_slice fields;
+
+        visitor_ask(visitor, CMI_LOCAL_QUERY, "sessions", name, value);
+        fields = visitor_expect(visitor, CMI_LOCAL_ANSWER, visitor->id).fields;
+        return memmem(fields.data, fields.len, text, strlen(text)) != NULL;
+}
+
+/* The test runs as the user of meshd, who sees all; another one is made of it by hand. */
+static void who_is_no_operator_sees_their_own_sessions(void)
+{
+        struct visitor *visitor = set_up();
+        struct cmi_session_request request = create_of(0xab, 5);
+        const char *theirs = "abababababababababababababababab";
+        const char *own = "cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd";
+
+        g_assert_cmpint(ask(visitor, &request).outcome, ==, 0);
+        nodes[0].local.clients->uid = 4321;
+        g_assert_false(shows(visitor, "from", theirs, theirs));
+        visitor_ask(visitor, CMI_LOCAL_QUERY, "session", "key", theirs);
+        visitor_expect_error(visitor, visitor->id, -ENOENT);
+        visitor_ask(visitor, CMI_LOCAL_QUERY, "session_destroy", "key", theirs);
+        visitor_expect_error(visitor, visitor->id, -EPERM);
+        request = request_of(CMI_SESSION_GET, 0xab);
+        g_assert_cmpint(ask(visitor, &request).outcome, ==, CMI_GONE);
+        request = create_of(0xcd, 5);
+        g_assert_cmpint(ask(visitor, &request).outcome, ==, 0);
+        g_assert_true(shows(visitor, "from", own, own));
+        visitor_ask(visitor, CMI_LOCAL_QUERY, "session", "key", own);
+        visitor_expect(visitor, CMI_LOCAL_ANSWER, visitor->id);
+        nodes[0].local.clients->uid = geteuid();
+        g_assert_true(shows(visitor, "from", theirs, theirs));
+        g_assert_true(shows(visitor, "from", own, own));
+        tear_down(visitor);
+}
+
+static void those_of_a_namespace_are_found_by_its_name(void)
+{
+        struct visitor *visitor = set_up();
+        struct cmi_session_request request = create_of(0xab, 5);
+        const char *key = "00000000000000000000000000000001";
+
+        request.key = (struct cmi_id){{[15] = 1}}; /* among the first that are looked at */
+        sessions_space_of_name(cmi_slice_str("shop"), &request.space);
+        g_assert_cmpint(ask(visitor, &request).outcome, ==, 0);
+        g_assert_true(shows(visitor, "space", "shop", key));
+        g_assert_false(shows(visitor, "space", "shoe", key));
+        tear_down(visitor);
+}
+
+static void a_user_has_half_of_what_long_blobs_may_take(void)
+{
+        const size_t n_visitors = SESSIONS_JOINED_BYTES_USER / SESSIONS_JOINED_BYTES_MAX;
+        const size_t n_each = SESSIONS_JOINED_BYTES_MAX / CMI_SESSION_BLOB_MAX;
+        g_autoptr(GPtrArray) others = g_ptr_array_new();
+        struct visitor *visitor = set_up();
+        struct cmi_session_request request = create_of(1, CMI_SESSION_BLOB_MAX);
+        struct cmi_session_answer answer;
+        uint64_t n_ignored;
+
+        for (size_t i = 0; i < n_visitors; i++) {
+                struct visitor *other = visitor_new(0);
+
+                g_ptr_array_add(others, other);
+                visitor_attach(other, false);
+                for (size_t n = 0; n < n_each; n++) {
+                        send_request(other, &request);
+                }
+        }
+        answer = ask(visitor, &request);
+        g_assert_cmpint(answer.outcome, ==, CMI_E_BUSY);
+        g_assert_nonnull(strstr(answer.text, "16 MiB"));
+        for (struct client *c = nodes[0].local.clients; c; c = c->next) {
+                c->uid = c->next ? geteuid() : 4321; /* the first one that came is the last */
+        }
+        n_ignored = send_request(visitor, &request);
+        request = request_of(CMI_SESSION_GET, 9);
+        g_assert_cmpint(ask(visitor, &request).outcome, ==, CMI_GONE); /* the other one is joined */
+        g_assert_cmpuint(visitor->id, ==, n_ignored + 1);
+        for (guint i = 0; i < others->len; i++) {
+                visitor_free(others->pdata[i]);
+        }
+        tear_down(visitor);
+}
+
+static void write_get(struct cmi_writer *writer, uint64_t id)
+{
+        struct cmi_session_request get = request_of(CMI_SESSION_GET, 1);
+        size_t begin = cmi_local_begin(writer, CMI_LOCAL_SESSION, id);
+
+        get.timeout_ms = CMI_SESSION_TIMEOUT_MAX_MS;
+        cmi_session_request_write(writer, &get);
+        cmi_local_end(writer, begin);
+}
+
+/* More than a client may leave unread, all at the moment when the node is there. */
+static void an_app_that_waited_with_many_gets_is_not_disconnected(void)
+{
+        static uint8_t bytes[1 << 17];
+        struct cmi_writer writer = cmi_writer(bytes, sizeof(bytes));
+        struct cmi_session_request create = create_of(1, 50000);
+        const uint64_t n = LOCAL_OUT_MAX / 50000 + 20;
+        struct visitor *visitor;
+        struct cmi_session_answer answer;
+
+        pair_alone_ms = "500";
+        pair_set_up(0);
+        pair_start(0);
+        pair_alone_ms = "1";
+        visitor = visitor_new(0);
+        visitor_attach(visitor, false);
+        g_assert_false(pair_is_live(0, 0));
+        create.timeout_ms = CMI_SESSION_TIMEOUT_MAX_MS;
+        send_request(visitor, &create);
+        for (uint64_t i = 1; i <= n; i++) {
+                write_get(&writer, visitor->id + i);
+        }
+        visitor_say(visitor, &writer);
+        g_assert_cmpint(expect_answer(visitor, visitor->id).outcome, ==, 0);
+        for (uint64_t i = 1; i <= n; i++) {
+                answer = expect_answer(visitor, visitor->id + i);
+                g_assert_cmpint(answer.outcome, ==, 0);
+                g_assert_cmpuint(answer.blob.len, ==, 50000);
+        }
+        g_assert_cmpuint(nodes[0].local.counters.closed_overflow, ==, 0);
+        tear_down(visitor);
+}
+
+static void open_region(struct visitor *visitor, uint64_t fresh, uint64_t ttl_ms, uint64_t hold_ms)
+{
+        uint8_t bytes[256];
+        struct cmi_writer writer = cmi_writer(bytes, sizeof(bytes));
+        struct cmi_region_request request = {
+                        .name = CMI_SESSION_REGION,
+                        .fresh = fresh,
+                        .ttl_ms = ttl_ms,
+                        .hold_ms = hold_ms,
+        };
+        size_t begin = cmi_local_begin(&writer, CMI_LOCAL_REGION, ++visitor->id);
+
+        cmi_region_request_write(&writer, &request);
+        cmi_local_end(&writer, begin);
+        visitor_say(visitor, &writer);
+}
+
+static void publish(struct visitor *visitor, enum cmi_op_kind kind, const char *region)
+{
+        uint8_t op_bytes[256];
+        uint8_t bytes[512];
+        struct cmi_writer op = cmi_writer(op_bytes, sizeof(op_bytes));
+        struct cmi_writer writer = cmi_writer(bytes, sizeof(bytes));
+        struct cmi_publish request = {.wait = CMI_WAIT_NODE};
+        size_t begin = cmi_local_begin(&writer, CMI_LOCAL_PUBLISH, ++visitor->id);
+
+        cmi_op_write_head(&op, kind, cmi_slice_str(region), 1, false);
+        cmi_write_bin(&op, cmi_slice_str("key"));
+        cmi_op_write_tags(&op, 0);
+        if (kind == CMI_OP_INTENT_BEGIN) {
+                cmi_op_write_deadline(&op, 1000);
+        } else {
+                cmi_op_write_end(&op, true);
+        }
+        request.op = cmi_written(&op);
+        cmi_publish_write(&writer, &request);
+        cmi_local_end(&writer, begin);
+        visitor_say(visitor, &writer);
+}
+
+/* One app could make all sessions' copies useless for all others, on every node. */
+static void the_region_of_sessions_is_meshds_own(void)
+{
+        struct visitor *visitor = set_up();
+
+        open_region(visitor, CMI_FRESH_TTL, 1000, 0);
+        visitor_expect_error(visitor, visitor->id, -EPERM);
+        open_region(visitor, CMI_FRESH_BOUNDED, 0, 500);
+        visitor_expect_error(visitor, visitor->id, -EPERM);
+        open_region(visitor, CMI_FRESH_BOUNDED, 0, 0);
+        visitor_expect(visitor, CMI_LOCAL_REGION_OPENED, visitor->id);
+        publish(visitor, CMI_OP_INVALIDATE, CMI_SESSION_REGION);
+        visitor_expect_error(visitor, visitor->id, -EPERM);
+        publish(visitor, CMI_OP_INTENT_BEGIN, CMI_SESSION_REGION);
+        visitor_expect_error(visitor, visitor->id, -EPERM);
+        publish(visitor, CMI_OP_INVALIDATE, "other");
+        visitor_expect(visitor, CMI_LOCAL_RESULT, visitor->id);
+        tear_down(visitor);
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -336,5 +526,10 @@ int main(int argc, char **argv)
         TEST(no_disk_is_promised);
         TEST(a_node_with_a_temporary_id_holds_no_sessions);
         TEST(people_see_what_is_held_and_can_end_it);
+        TEST(who_is_no_operator_sees_their_own_sessions);
+        TEST(those_of_a_namespace_are_found_by_its_name);
+        TEST(a_user_has_half_of_what_long_blobs_may_take);
+        TEST(an_app_that_waited_with_many_gets_is_not_disconnected);
+        TEST(the_region_of_sessions_is_meshds_own);
         return g_test_run();
 }

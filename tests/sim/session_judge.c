@@ -403,6 +403,25 @@ static void judge_touch(const struct judged *judged)
         }
 }
 
+/* Who logs out with a rotated id, while that is readable, means what it goes on as. */
+static void judge_successor(const struct judged *judged)
+{
+        struct sim_session *new = &judged->world->sessions->sessions[judged->session->successor];
+        struct plane_entry entry;
+
+        if (!has_grace(judged)) {
+                return;
+        }
+        if (plane_find(judged->at->plane, judged->now, &new->key, &entry) != 0 ||
+                        entry.reason != 0) {
+                new->state = SIM_SESSION_DEAD;
+                new->grace = SESSION_NONE;
+        } else if (judged->now.mono_ns + CMI_NS_PER_MS < judged->session->grace_ns &&
+                        session_real_ms(judged->now) + 1 < judged->session->max_end_ms) {
+                blame(judged, "S1", "it goes on under its new id");
+        }
+}
+
 static void judge_destroy(const struct judged *judged)
 {
         if (judged->answer->outcome == CMI_E_FULL && !is_own(judged)) {
@@ -410,6 +429,7 @@ static void judge_destroy(const struct judged *judged)
         } else if (judged->answer->outcome != 0) {
                 blame(judged, "S3", "a logout is refused");
         } else if (!is_stranger(judged)) {
+                judge_successor(judged);
                 session_destroyed(judged->at, judged->visit);
         }
 }
