@@ -1,23 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "wire/key_file.h"
 
+#include "base/hex.h"
+
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
 
 static const char head[] = "cachemesh-keys 1";
 static const char warning[] = "# Secret: who has this file is a member of the mesh.";
-
-static int digit(char c)
-{
-        if (c >= '0' && c <= '9') {
-                return c - '0';
-        }
-        if (c >= 'a' && c <= 'f') {
-                return c - 'a' + 10;
-        }
-        return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
 
 static bool is_zero(const uint8_t key[CMI_KEY_SIZE])
 {
@@ -31,31 +22,15 @@ static bool is_zero(const uint8_t key[CMI_KEY_SIZE])
 
 int cmi_key_parse(struct cmi_slice hex, uint8_t ret_key[CMI_KEY_SIZE])
 {
-        const char *at = (const char *)hex.data;
-
-        if (hex.len != CMI_KEY_HEX_SIZE) {
+        if (hex.len != CMI_KEY_HEX_SIZE || cmi_hex_read(hex.data, CMI_KEY_SIZE, ret_key) < 0) {
                 return -EBADMSG;
-        }
-        for (int i = 0; i < CMI_KEY_SIZE; i++) {
-                int high = digit(at[2 * i]);
-                int low = digit(at[2 * i + 1]);
-
-                if (high < 0 || low < 0) {
-                        return -EBADMSG;
-                }
-                ret_key[i] = (uint8_t)(high << 4 | low);
         }
         return is_zero(ret_key) ? -EBADMSG : 0;
 }
 
 void cmi_key_format(const uint8_t key[CMI_KEY_SIZE], char ret_hex[CMI_KEY_HEX_SIZE])
 {
-        static const char digits[] = "0123456789abcdef";
-
-        for (int i = 0; i < CMI_KEY_SIZE; i++) {
-                *ret_hex++ = digits[key[i] >> 4];
-                *ret_hex++ = digits[key[i] & 15];
-        }
+        cmi_hex_write(key, CMI_KEY_SIZE, ret_hex);
 }
 
 static bool has_key(const struct cmi_key_file *file, const uint8_t key[CMI_KEY_SIZE])

@@ -4,6 +4,7 @@
  * and no content. Who is neither root nor meshd's own user is shown the sessions of their own apps:
  * those of others do not exist for them, as for their apps.
  */
+#include "base/hex.h"
 #include "meshd/io/arguments.h"
 #include "meshd/io/logger.h"
 #include "meshd/local/sessions.h"
@@ -20,37 +21,10 @@
 #define STEPS_MAX 4096
 #define SPACE_NAME_MAX 64 /* of cachemesh-session.h */
 
-static void format_hash(const struct cmi_id *hash, char ret_text[KEY_DIGITS + 1])
-{
-        for (int i = 0; i < CMI_ID_SIZE; i++) {
-                snprintf(ret_text + 2 * i, 3, "%02x", hash->bytes[i]);
-        }
-}
-
-static int digit(char c)
-{
-        return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static int parse_hash(struct cmi_slice text, struct cmi_id *ret_hash)
 {
-        const char *digits = text.data;
-        struct cmi_id hash;
-
-        if (text.len != KEY_DIGITS) {
-                return -EINVAL;
-        }
-        for (int i = 0; i < CMI_ID_SIZE; i++) {
-                int high = digit(digits[2 * i]);
-                int low = digit(digits[2 * i + 1]);
-
-                if (high < 0 || low < 0) {
-                        return -EINVAL;
-                }
-                hash.bytes[i] = (uint8_t)(high << 4 | low);
-        }
-        *ret_hash = hash;
-        return 0;
+        return text.len == KEY_DIGITS ? cmi_hex_read(text.data, CMI_ID_SIZE, ret_hash->bytes)
+                                      : -EINVAL;
 }
 
 /* Which of the sessions are looked for. */
@@ -100,7 +74,7 @@ static void write_hash(struct document *document, const char *name, const struct
         char text[KEY_DIGITS + 1] = "";
 
         if (!cmi_id_is_zero(hash)) {
-                format_hash(hash, text);
+                cmi_hex_write(hash->bytes, CMI_ID_SIZE, text);
         }
         document_text(document, name, text);
 }
