@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The shell around the plane of each node, as meshd/local/sessions.c is in the daemon: it makes the
- * plane with its meshd, hands requests over, says what one node cannot know, and calls it when
- * something is due. A node that does not run calls nothing.
+ * plane with its meshd, hands requests over, and calls it when something is due. A node that does
+ * not run calls nothing.
  */
 #include "tests/sim/session.h"
 
@@ -57,7 +57,6 @@ static void on_answer(void *context, const struct plane_caller *caller,
         struct session_node *at = context;
         struct world *world = at->node->world;
         struct visit *visit = &world->sessions->visits[caller->id % VISITS_MAX];
-        struct cmi_session_answer told = *answer;
 
         if (visit->serial != caller->id / VISITS_MAX || visit->step != VISIT_WAITS ||
                         visit->client != caller->client) {
@@ -68,17 +67,7 @@ static void on_answer(void *context, const struct plane_caller *caller,
         at->n_waiting--;
         session_judge_answer(at, visit, answer);
         session_audit_copies(at, node_clock(at->node));
-        if (visit->request.verb == CMI_SESSION_DESTROY_PRINCIPAL && told.outcome == 0) {
-                told.outcome = CMI_E_UNCONFIRMED; /* other nodes are not told in this version */
-        }
-        answered(at, visit, &told);
-}
-
-/* What its plane cannot know is said here, for each node of a mesh (is_doubtful()). */
-static bool is_alone(void *context)
-{
-        (void)context;
-        return true;
+        answered(at, visit, answer);
 }
 
 static uint64_t on_stamp(void *context, const struct cmi_id *key)
@@ -89,25 +78,6 @@ static uint64_t on_stamp(void *context, const struct cmi_id *key)
 }
 
 /* Requests */
-
-/* What this node does not know may live on another one. */
-static bool is_elsewhere(struct session_node *at, const struct visit *visit)
-{
-        struct plane_entry entry;
-
-        return visit->request.verb == CMI_SESSION_DESTROY &&
-               plane_find(at->plane, node_clock(at->node), &visit->request.key, &entry) != 0;
-}
-
-static bool is_doubtful(struct session_node *at, const struct visit *visit)
-{
-        struct core_status status;
-
-        core_status(at->node->core, &status);
-        return (visit->request.verb == CMI_SESSION_DESTROY_PRINCIPAL &&
-                               status.state != CORE_LIVE) ||
-               is_elsewhere(at, visit);
-}
 
 static struct cmi_slice make_blob(const struct visit *visit)
 {
@@ -123,10 +93,8 @@ static void hand_over(struct session_node *at, struct visit *visit)
 {
         struct cmi_time now = node_clock(at->node);
         uint64_t index = (uint64_t)(visit - at->node->world->sessions->visits);
-        const struct plane_caller caller = {
-                        .client = visit->client,
-                        .id = visit->serial * (uint64_t)VISITS_MAX + index,
-        };
+        const struct plane_caller caller = {.client = visit->client,
+                        .id = visit->serial * (uint64_t)VISITS_MAX + index};
         struct cmi_slice blob = {0};
         struct cmi_session_request request = visit->request;
 
@@ -169,8 +137,6 @@ bool session_send(struct visit *visit)
         visit->client = at->clients[app->index];
         if (!at->plane) {
                 refuse(at, visit, -EOPNOTSUPP);
-        } else if (is_doubtful(at, visit)) {
-                refuse(at, visit, CMI_E_UNCONFIRMED);
         } else {
                 hand_over(at, visit);
         }
@@ -183,7 +149,7 @@ void session_tick_later(struct session_node *at)
 {
         struct node *node = at->node;
         uint64_t now_ns = node_clock(node).mono_ns;
-        uint64_t due_ns = plane_timeout_ns(at->plane);
+        uint64_t due_ns = at->is_changed ? 0 : plane_timeout_ns(at->plane);
         uint64_t local = due_ns > now_ns ? due_ns - now_ns : 0;
 
         at->n_busy = local == 0 ? at->n_busy + 1 : 0;
@@ -214,6 +180,7 @@ static void tick(struct session_node *at, uint64_t serial)
         }
         now = node_clock(node);
         session_oracle_time(at, now);
+        at->is_changed = false;
         plane_tick(at->plane, now);
         session_audit_call(at, now, true);
         session_tick_later(at);
@@ -265,6 +232,7 @@ void sessions_event(struct node *node, const struct core_event *event)
         }
         at = session_node(node);
         if (event->kind == CORE_EVENT_STATE || event->kind == CORE_EVENT_AWAY) {
+                at->is_changed = true;
                 session_tick_later(at);
         }
 }
@@ -311,8 +279,8 @@ void sessions_started(struct node *node)
         at->n_waiting = 0;
         at->n_raises = 0;
         at->bridge = (struct bridge){.core = node->core, .page = node->page->view};
+        at->is_changed = false;
         view = bridge_view(&at->bridge);
-        view.is_alone = is_alone;
         if (plane_new(&at->plane, &of_plane, &memory, &sink, &view) != 0) {
                 violation(node->world, "%s: there is no plane", node->name);
         }

@@ -85,7 +85,11 @@ struct sim_session {
         uint32_t rotated_by; /* asked */
         uint32_t grace;      /* asked that made what it had; SESSION_NONE: nothing */
         uint64_t grace_ns;
+        bool may_lack_grace; /* by its node's clock it was past its end meanwhile */
         uint32_t successor;
+        /* A stranger has ended it before it was there: his tombstone keeps the key. */
+        uint32_t taken_node;
+        uint64_t taken_life;
 };
 
 /* What a process keeps of a session. */
@@ -148,7 +152,8 @@ struct user {
 struct session_node {
         struct node *node;
         struct bridge bridge;
-        struct plane *plane; /* NULL: it holds none */
+        struct plane *plane; /* NULL: none */
+        bool is_changed;     /* its core; the plane is to be called */
         uint64_t life;
         uint64_t due_serial;
         uint32_t n_busy;

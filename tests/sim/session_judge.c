@@ -2,6 +2,7 @@
 /*
  * What a plane may answer, and a process may serve:
  *
+ * S1   A logout is told as done only by who can know: of a session that it has.
  * S3   What is dead at a node stays dead there, while its store lives.
  * S4   No key is made twice.
  * S6   Versions that are seen through one client never go back, and none is shown that is not the
@@ -263,6 +264,10 @@ static void judge_create(const struct judged *judged)
                 check_gone(judged);
                 return;
         case -EEXIST:
+                if (session->taken_node == judged->at->node->index &&
+                                session->taken_life == judged->at->life) {
+                        return;
+                }
                 if (!is_here || session->state == SIM_SESSION_DEAD ||
                                 session_is_asked(session, judged->visit->asked)) {
                         blame(judged, "S4", "nobody else has made it");
@@ -403,34 +408,38 @@ static void judge_touch(const struct judged *judged)
         }
 }
 
-/* Who logs out with a rotated id, while that is readable, means what it goes on as. */
-static void judge_successor(const struct judged *judged)
+/* What is not known here may live at another node. */
+static void check_known(const struct judged *judged)
 {
-        struct sim_session *new = &judged->world->sessions->sessions[judged->session->successor];
-        struct plane_entry entry;
+        struct core_status status;
 
-        if (!has_grace(judged)) {
-                return;
+        core_status(judged->at->node->core, &status);
+        if (judged->answer->outcome == 0 && status.n_members > 0 &&
+                        (is_stranger(judged) || !session_is_here(judged->at, judged->session))) {
+                blame(judged, "S1", "other nodes are not asked, and may have it");
         }
-        if (plane_find(judged->at->plane, judged->now, &new->key, &entry) != 0 ||
-                        entry.reason != 0) {
-                new->state = SIM_SESSION_DEAD;
-                new->grace = SESSION_NONE;
-        } else if (judged->now.mono_ns + CMI_NS_PER_MS < judged->session->grace_ns &&
-                        session_real_ms(judged->now) + 1 < judged->session->max_end_ms) {
-                blame(judged, "S1", "it goes on under its new id");
+        if (judged->answer->outcome != 0 && is_own(judged) &&
+                        !session_may_be_gone(judged->session, judged->now)) {
+                blame(judged, "S1", "it is known here");
         }
 }
 
 static void judge_destroy(const struct judged *judged)
 {
+        bool is_told = judged->answer->outcome == 0 || judged->answer->outcome == CMI_E_UNCONFIRMED;
+
         if (judged->answer->outcome == CMI_E_FULL && !is_own(judged)) {
                 check_full(judged);
-        } else if (judged->answer->outcome != 0) {
+        } else if (!is_told) {
                 blame(judged, "S3", "a logout is refused");
-        } else if (!is_stranger(judged)) {
-                judge_successor(judged);
-                session_destroyed(judged->at, judged->visit);
+        } else {
+                check_known(judged);
+                if (!is_stranger(judged)) {
+                        session_destroyed(judged->at, judged->visit);
+                } else if (!session_is_here(judged->at, judged->session)) {
+                        judged->session->taken_node = judged->at->node->index;
+                        judged->session->taken_life = judged->at->life;
+                }
         }
 }
 
@@ -454,7 +463,7 @@ static void judge_verb(const struct judged *judged)
                 judge_destroy(judged);
                 return;
         case CMI_SESSION_DESTROY_PRINCIPAL:
-                if (judged->answer->outcome == 0) {
+                if (judged->answer->outcome == 0 || judged->answer->outcome == CMI_E_UNCONFIRMED) {
                         session_all_ended(judged->at, judged->visit);
                 } else if (judged->answer->outcome == CMI_E_FULL) {
                         check_full(judged);
@@ -478,11 +487,13 @@ void session_judge_answer(struct session_node *at, struct visit *visit,
         core_status(at->node->core, &status);
         world->tally.n_told++;
         visit->told = SESSION_NONE;
-        if (answer->outcome == CMI_E_UNCONFIRMED) {
-                if (judged.now.mono_ns + CMI_NS_PER_MS < deadline_ns) {
-                        blame(&judged, "S20", "its time is not over");
-                }
+        if (answer->outcome == CMI_E_UNCONFIRMED && judged.now.mono_ns >= deadline_ns) {
                 return; /* nothing has happened */
+        }
+        if (answer->outcome == CMI_E_UNCONFIRMED && visit->request.verb != CMI_SESSION_DESTROY &&
+                        visit->request.verb != CMI_SESSION_DESTROY_PRINCIPAL) {
+                blame(&judged, "S20", "its time is not over");
+                return;
         }
         if (status.state != CORE_LIVE) {
                 blame(&judged, "S9", "by a node that does not serve");

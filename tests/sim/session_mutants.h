@@ -17,7 +17,7 @@ struct session_mutant_row {
         enum session_mutant store;
 };
 
-#define SESSION_MUTANTS 17
+#define SESSION_MUTANTS 19
 
 /* @index: below SESSION_MUTANTS */
 const struct session_mutant_row *session_mutants_row(unsigned index);

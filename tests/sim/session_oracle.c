@@ -74,6 +74,8 @@ void session_oracle_time(struct session_node *at, struct cmi_time now)
                         session->is_stepped = session->is_stepped || is_stepped;
                         note_idle(session, now);
                         note_end(at->node->world, session, now);
+                        session->may_lack_grace = session->may_lack_grace ||
+                                                  session_real_ms(now) >= session->max_end_ms;
                 }
         }
 }
@@ -120,12 +122,16 @@ static void begin(struct session_node *at, struct sim_session *session, uint64_t
         uint64_t left_ms = max_end_ms - session_real_ms(now);
         uint8_t principal = session->principal;
         struct cmi_id key = session->key;
+        uint32_t taken_node = session->taken_node;
+        uint64_t taken_life = session->taken_life;
 
         *session = (struct sim_session){
                         .key = key,
                         .principal = principal,
                         .node = at->node->index,
                         .life = at->life,
+                        .taken_node = taken_node,
+                        .taken_life = taken_life,
                         .max_end_ms = max_end_ms,
                         .end_mono_ns = now.mono_ns + cmi_ms(left_ms),
                         .used_real_ms = session_real_ms(now),
@@ -185,13 +191,36 @@ void session_rotated(struct session_node *at, struct visit *visit,
         }
 }
 
+/* Who logs out with an old id that is still readable means the session. */
+static void end_successor(
+                struct session_node *at, const struct sim_session *old, struct cmi_time now)
+{
+        struct sim_session *new = &at->node->world->sessions->sessions[old->successor];
+
+        if (!session_is_here(at, old) || !old->is_rotated || old->grace == SESSION_NONE ||
+                        now.mono_ns >= old->grace_ns) {
+                return;
+        }
+        if (old->may_lack_grace || session_real_ms(now) >= old->max_end_ms) {
+                new->may_be_over = true;
+        } else {
+                new->state = SIM_SESSION_DEAD;
+        }
+}
+
 void session_destroyed(struct session_node *at, struct visit *visit)
 {
         struct sim_session *session = &at->node->world->sessions->sessions[visit->session];
         struct cmi_time now = node_clock(at->node);
 
+        if (session->state != SIM_SESSION_NONE && session->node != at->node->index) {
+                is_done(at, visit); /* ended where it never was */
+                return;
+        }
+        end_successor(at, session, now);
         if (!session_is_here(at, session)) {
                 begin(at, session, session_real_ms(now) + 1000 * 3600, now);
+                session->may_be_forgotten = true; /* nothing has come of it */
         }
         session->state = SIM_SESSION_DEAD;
         session->grace = SESSION_NONE;

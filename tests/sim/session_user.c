@@ -401,7 +401,7 @@ static void is_gone(struct visit *visit)
         }
 }
 
-/* Another tab, which comes later with the cookie of before. */
+/* Another tab, which comes later with the cookie of before, to look or to log out. */
 static void look_later(struct visit *of)
 {
         uint64_t lease_ns = of->app->node->world->options.lease_ns;
@@ -412,7 +412,13 @@ static void look_later(struct visit *of)
         if (visit) {
                 visit->random = (struct random){random_next(&of->random)};
                 visit->is_last = true;
-                step_later(visit, random_duration(&visit->random, 20000, 4 * lease_ns));
+                if (random_chance(&visit->random, 200000)) {
+                        begin_request(visit, CMI_SESSION_DESTROY);
+                        number_request(visit);
+                }
+                if (visit->is_used) {
+                        step_later(visit, random_duration(&visit->random, 20000, 4 * lease_ns));
+                }
         }
 }
 
