@@ -169,6 +169,15 @@ static uint32_t count_principal(const struct judged *judged)
         return n;
 }
 
+/* Of what is ended and was never known a store keeps no more than a part of its keys. */
+static bool has_room_for_unknown(const struct judged *judged, const struct store_status *status)
+{
+        return status->blind_bytes + 1024 <
+                               judged->world->options.session_key_bytes / STORE_BLIND_PART ||
+               (judged->visit->request.verb != CMI_SESSION_DESTROY &&
+                               judged->visit->request.verb != CMI_SESSION_DESTROY_PRINCIPAL);
+}
+
 /* Well below the budgets nothing is refused. */
 static void check_full(const struct judged *judged)
 {
@@ -179,6 +188,7 @@ static void check_full(const struct judged *judged)
         if (status.store.record_bytes + 2 * judged->visit->blob_len + 4096 <
                                         options->session_bytes / 4 &&
                         status.store.key_bytes < options->session_key_bytes / 4 &&
+                        has_room_for_unknown(judged, &status.store) &&
                         (options->session_limit == 0 ||
                                         count_principal(judged) < options->session_limit)) {
                 blame(judged, "S18", "there is room");
