@@ -87,6 +87,12 @@ void lease_update(struct core *core, struct cmi_time now)
         }
 }
 
+/* One that has lapsed gets none until it has caught up, and is told at once when it has. */
+static bool may_grant(const struct core *core, const struct member *member)
+{
+        return !member->is_lapsed && core->state != CORE_STOPPING;
+}
+
 void beat_send(struct core *core, struct cmi_time now, struct member *member)
 {
         struct link *link = link_ready(core, member);
@@ -103,7 +109,7 @@ void beat_send(struct core *core, struct cmi_time now, struct member *member)
                         .newest = {log_stream(core->log), log_newest(core->log)},
                         .sent = member->cursor,
                         .applied = {member->stream, speaks_for_apps ? member->applied : 0},
-                        .is_grant = !member->is_lapsed && core->state != CORE_STOPPING,
+                        .is_grant = may_grant(core, member),
                         .counts_you = counts_it && (speaks_for_apps || MUTANT(PAUSE_COUNTS)),
                         .wants_beat = member->grant.mono_ns == 0 || post_wants_echo(member),
                         .is_live = core->state == CORE_LIVE,
@@ -170,6 +176,15 @@ static void acknowledge(struct core *core, struct member *member, struct cmi_pos
         }
 }
 
+/* Where a grant is missing and may be given. Without that they would go on like this for as long as
+ * one of the two is stopping, or has lapsed. */
+static bool is_urgent(
+                const struct core *core, const struct member *member, const struct cmi_beat *beat)
+{
+        return (beat->wants_beat && may_grant(core, member)) ||
+               (beat->is_grant && member->grant.mono_ns == 0);
+}
+
 static bool is_mutual(const struct core *core, const struct member *member)
 {
         return member->grant.mono_ns >= core->since_ns;
@@ -201,7 +216,7 @@ void beat_receive(struct core *core, struct cmi_time now, struct member *member,
                 grant_take(core, now, member, beat);
         }
         stream_beat(core, now, member, beat);
-        if (beat->wants_beat || member->grant.mono_ns == 0) {
+        if (is_urgent(core, member, beat)) {
                 beat_soon(core, member);
         }
         if (beat->is_live && is_mutual(core, member)) {
