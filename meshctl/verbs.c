@@ -274,8 +274,10 @@ const struct verb verbs[] = {
                                 .operands_max = 1,
                                 .timeout_ms = ANSWER_MS,
                                 .summary = "drop a member that is gone for good",
-                                .help = "Only one that is seen, gone or left. If it comes back it "
-                                        "joins as a new one.\n"
+                                .help = "Only one that is seen, gone or left, or a node that "
+                                        "found no room (--max-peers of meshd)\n"
+                                        "and is not heard any more. If it comes back it joins as "
+                                        "a new one.\n"
                                         "Exit status 1: there is no such member, or it is not in "
                                         "one of these states.\n",
                                 .run = verb_forget,

@@ -84,13 +84,14 @@ static void set_state(
 /* Why this node may not be LIVE yet; NULL if it may. */
 static const char *obstacle(const struct core *core, struct cmi_time now)
 {
+        const char *room = room_obstacle(core);
         bool has_met = false;
 
         if (core->refused_ns != 0 && now.mono_ns - core->refused_ns < REFUSED_NS) {
                 return core->reason;
         }
-        if (room_is_short(core, now)) {
-                return ROOM_REASON;
+        if (room) {
+                return room;
         }
         if (now.mono_ns < core->started_ns + core->options.start_ns ||
                         now.mono_ns < core->pause_end_ns) {
@@ -145,6 +146,7 @@ static void come_back(struct core *core, struct cmi_time now)
                 core->members[i].silent_from_ns = now.mono_ns;
                 core->members[i].next_beat_ns = 0;
         }
+        room_come_back(core, now);
         core->since_ns = now.mono_ns;
         core->alone_until_ns = now.mono_ns + core->options.alone_ns;
         if (core->state == CORE_LIVE) {
@@ -251,6 +253,7 @@ void core_tick(struct core *core, struct cmi_time now)
                         link_tick(core, now, &core->links[i]);
                 }
         }
+        room_tick(core, now);
         end_pause(core, now);
         intent_tick(core, now);
         hold_tick(core, now);
@@ -426,10 +429,28 @@ bool core_is_flushed(const struct core *core)
         return core->n_waits == 0;
 }
 
-bool core_goodbye(struct core *core, struct cmi_time now)
+/* Members, and whoever else is being dialled: one that has no place here may have waited for this
+ * end (room.c). */
+static void say_goodbye(struct core *core)
 {
         uint8_t buffer[64];
         struct cmi_goodbye goodbye = {{log_stream(core->log), log_newest(core->log)}};
+        struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
+
+        cmi_goodbye_write(&writer, &goodbye);
+        for (uint32_t i = 0; i < core->link_limit; i++) {
+                struct link *link = &core->links[i];
+                struct member *member = link->member == NONE ? NULL : &core->members[link->member];
+
+                if (link->is_used && !link->is_blocked && link->detour_of == NONE &&
+                                (!member || member->is_confirmed)) {
+                        link_send(core, link, member, CMI_FRAME_GOODBYE, cmi_written(&writer), 0);
+                }
+        }
+}
+
+bool core_goodbye(struct core *core, struct cmi_time now)
+{
 
         assert(core->state == CORE_STOPPING);
         core_enter(core, now);
@@ -438,16 +459,7 @@ bool core_goodbye(struct core *core, struct cmi_time now)
         if (now.mono_ns < core->pause_end_ns && !MUTANT(GOODBYE_IN_PAUSE)) {
                 return false;
         }
-        for (uint32_t i = 0; i < core->member_limit; i++) {
-                struct member *member = &core->members[i];
-                struct link *link = member->is_used ? link_ready(core, member) : NULL;
-                struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
-
-                if (link) {
-                        cmi_goodbye_write(&writer, &goodbye);
-                        link_send(core, link, member, CMI_FRAME_GOODBYE, cmi_written(&writer), 0);
-                }
-        }
+        say_goodbye(core);
         return true;
 }
 

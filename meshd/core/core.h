@@ -358,8 +358,8 @@ int core_query(struct core *core, struct cmi_time now, const struct cmi_id *id,
 int core_post(struct core *core, struct cmi_time now, const struct cmi_id *id,
                 struct cmi_slice message);
 
-/* Membership by hand: forget a member that is SEEN, GONE or LEFT. Return: 0, -ENOENT, -EBUSY (it is
- * none of these). */
+/* Membership by hand: forget a member that is SEEN, GONE or LEFT, or a stranger that is not LIVE.
+ * Return: 0, -ENOENT, -EBUSY (it is none of these). */
 int core_forget(struct core *core, struct cmi_time now, const struct cmi_id *id);
 
 /* Ending */
@@ -481,6 +481,11 @@ static inline uint64_t core_member_lag(const struct core_member *member)
  * @index: 0, 1, 2 ... until -ENOENT; the order is that of the names
  */
 int core_member(const struct core *core, struct cmi_time now, uint32_t index,
+                struct core_member *ret_member);
+
+/* A node for which there is no place: its id, incarnation and name, and as state LIVE if that was
+ * heard a moment ago, else SEEN or GONE. Return: 0, -ENOENT: no more. */
+int core_stranger(const struct core *core, struct cmi_time now, uint32_t index,
                 struct core_member *ret_member);
 
 struct core_intent {

@@ -206,6 +206,7 @@ void beat_receive(struct core *core, struct cmi_time now, struct member *member,
 
                 member->rtt_ns = age > beat->held_ns ? age - beat->held_ns : 0;
                 member->echoed_ns = beat->echo.mono_ns;
+                refusal_answered(core, member, beat->echo.mono_ns);
                 if (beat->counts_you && beat->echo.mono_ns > member->counted.mono_ns) {
                         member->counted = beat->echo;
                 }

@@ -217,7 +217,7 @@ static void hello_from_myself(struct core *core, struct cmi_time now,
 
                 core_text(refusal.reason, hello->name, ": ",
                                 "a live node has our id; start with --new-identity");
-                refusal_receive(core, now, &header->source, &refusal);
+                refusal_receive(core, now, header, &refusal);
                 core_step_down(core, now);
         }
 }
@@ -396,11 +396,18 @@ static void set_cursor(struct core *core, struct member *member, const struct cm
 static void refuse_for_room(struct core *core, struct cmi_time now,
                 const struct cmi_frame_header *header, const struct cmi_hello *hello)
 {
+        struct stranger stranger = {
+                        .id = header->source,
+                        .incarnation = header->source_incarnation,
+                        .generation = header->generation,
+        };
+
+        memcpy(stranger.name, hello->name, sizeof(stranger.name));
         if (hello->is_live) {
-                room_missed(core, now, &header->source);
+                room_missed(core, now, &stranger);
                 return;
         }
-        room_settled(core, &header->source);
+        room_not_live(core, now, &stranger);
         refusal_tell(core, now, header, hello, CMI_REFUSED_FULL, 0, "max_peers is reached here");
 }
 

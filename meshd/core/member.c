@@ -74,7 +74,7 @@ struct member *member_add(
                         member->name[c] = name[c];
                 }
                 member_sort(core);
-                room_settled(core, id);
+                member->was_gone_unmet = room_found(core, id);
                 wait_forget_member(core, member); /* no wait that is open is for it */
                 region_options_forget_member(core, member);
                 return member;
@@ -311,6 +311,21 @@ static void list_send(struct core *core, struct member *to)
         }
 }
 
+/* No place is left for it. Of a process that was live it is no news that it was not before. */
+static void list_missed(struct core *core, struct cmi_time now, const struct cmi_member *entry)
+{
+        struct stranger live = {
+                        .id = entry->id,
+                        .incarnation = entry->incarnation,
+                        .generation = UINT64_MAX,
+        };
+
+        if (entry->state == MEMBER_LIVE || entry->state == MEMBER_SILENT) {
+                memcpy(live.name, entry->name, sizeof(live.name));
+                room_missed(core, now, &live);
+        }
+}
+
 void member_list_receive(struct core *core, struct cmi_time now, struct member *member,
                 const struct cmi_members *list)
 {
@@ -328,9 +343,7 @@ void member_list_receive(struct core *core, struct cmi_time now, struct member *
                 }
                 met = member_add(core, now, &entry->id, entry->name);
                 if (!met) {
-                        if (entry->state == MEMBER_LIVE || entry->state == MEMBER_SILENT) {
-                                room_missed(core, now, &entry->id);
-                        }
+                        list_missed(core, now, entry);
                         continue;
                 }
                 memcpy(met->endpoints, entry->endpoints, sizeof(met->endpoints));
@@ -351,7 +364,7 @@ int core_remember(struct core *core, struct cmi_time now, const struct cmi_id *i
                 member = member_add(core, now, id, name);
         }
         if (!member) {
-                room_missed(core, now, id);
+                room_named(core, now, id, name);
                 return -ENOSPC;
         }
         if (member->n_endpoints == 0) {
@@ -366,7 +379,7 @@ int core_forget(struct core *core, struct cmi_time now, const struct cmi_id *id)
         struct member *member = member_find(core, id);
 
         if (!member) {
-                return -ENOENT;
+                return room_forget(core, now, id);
         }
         if (member_counts(member)) {
                 return -EBUSY;

@@ -117,6 +117,10 @@ static void receive_from_member(struct core *core, struct cmi_time now, uint64_t
 {
         struct member *member = member_find(core, &header->source);
 
+        if (!member && header->type == CMI_FRAME_GOODBYE) {
+                room_goodbye(core, now, header);
+                return;
+        }
         if (!member || member->incarnation == 0 || member->state == MEMBER_LEFT) {
                 core->counters.dropped_unknown_source++;
                 return;
@@ -154,6 +158,6 @@ void core_receive(struct core *core, struct cmi_time now, uint64_t connection,
         } else if (header.type != CMI_FRAME_REFUSE) {
                 receive_from_member(core, now, connection, &header, body);
         } else if (is_readable(core, cmi_refuse_decode(body, &refusal))) {
-                refusal_receive(core, now, &header.source, &refusal);
+                refusal_receive(core, now, &header, &refusal);
         }
 }

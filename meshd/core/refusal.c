@@ -61,6 +61,23 @@ static void take_refusal(struct core *core, struct cmi_time now, const struct cm
         core_emit(core, CORE_EVENT_REFUSED, NULL, reason);
 }
 
+/* Who refuses us for want of room waits for nobody here, and may be cut off before it tells more of
+ * itself. */
+static void note_refuser(
+                struct core *core, struct cmi_time now, const struct cmi_frame_header *header)
+{
+        struct stranger stranger = {
+                        .id = header->source,
+                        .incarnation = header->source_incarnation,
+                        .generation = header->generation,
+        };
+
+        core_step_down(core, now);
+        if (!member_find(core, &header->source)) {
+                room_missed(core, now, &stranger);
+        }
+}
+
 /* The highest incarnation of us that is known is told, so that a node whose clock was set back gets
  * in again. */
 static void raise_incarnation(struct core *core, struct cmi_time now, const struct cmi_id *source,
@@ -76,16 +93,34 @@ static void raise_incarnation(struct core *core, struct cmi_time now, const stru
         }
 }
 
-void refusal_receive(struct core *core, struct cmi_time now, const struct cmi_id *source,
+/* Whoever said it has taken us in since: its HELLO has overtaken it, or it is a successor's. */
+static bool is_overtaken(struct core *core, const struct cmi_frame_header *header)
+{
+        const struct member *member = member_find(core, &header->source);
+
+        return member && member->is_confirmed &&
+               (header->source_incarnation < member->incarnation ||
+                               (header->source_incarnation == member->incarnation &&
+                                               header->generation <= member->peer_hello));
+}
+
+void refusal_receive(struct core *core, struct cmi_time now, const struct cmi_frame_header *header,
                 const struct cmi_refuse *refusal)
 {
         if (refusal->code == CMI_REFUSED_INCARNATION) {
-                raise_incarnation(core, now, source, refusal);
-        } else {
-                take_refusal(core, now, source, refusal->reason);
+                raise_incarnation(core, now, &header->source, refusal);
+        } else if (!is_overtaken(core, header)) {
+                take_refusal(core, now, &header->source, refusal->reason);
                 if (refusal->code == CMI_REFUSED_FULL) {
-                        core_step_down(core, now);
+                        note_refuser(core, now, header);
                 }
+        }
+}
+
+void refusal_answered(struct core *core, const struct member *member, uint64_t echo_ns)
+{
+        if (echo_ns > core->refused_ns && cmi_id_equal(&core->refused_by, &member->id)) {
+                core->refused_ns = 0;
         }
 }
 

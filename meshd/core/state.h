@@ -219,10 +219,22 @@ struct intent_table {
 
 #define STRANGERS_MAX 16
 
-/* A live node that has no place in the table. */
+enum stranger_kind {
+        STRANGER_NONE = 0,
+        STRANGER_LIVE,   /* as it says, or a member: this node is not */
+        STRANGER_NAMED,  /* by the disk, not heard yet: nor is it while that may be */
+        STRANGER_ABSENT, /* not heard for gone_ns since: waits name it */
+        STRANGER_ENDED,  /* this incarnation, whatever others tell of it */
+};
+
+/* A node that has no place in the table. */
 struct stranger {
+        enum stranger_kind kind;
         struct cmi_id id;
-        uint64_t live_ns; /* when it was last said to be; 0: none */
+        char name[CMI_NAME_MAX + 1];
+        uint64_t incarnation; /* newest that is known to have been live; 0: none */
+        uint64_t generation;  /* of its frame that said so; UINT64_MAX: others did */
+        uint64_t since_ns;    /* newest word of it, or since when it is waited for */
 };
 
 struct core {
@@ -247,6 +259,7 @@ struct core {
         struct cmi_id refused_by;
         struct stranger strangers[STRANGERS_MAX];
         uint64_t strangers_ns;                  /* newest one that is not among them; 0: all are */
+        char room_reason[CORE_TEXT_MAX];        /* who was missed last */
         uint64_t own_tokens[CMI_ENDPOINTS_MAX]; /* of our newest links to ourselves */
         uint32_t n_own_tokens;
         struct cmi_time last_call;
@@ -279,7 +292,7 @@ struct core {
         uint64_t *wait_due; /* CORE_WAITS_MAX x max_peers: mono, when a grant that ran at numbering
                                has ended */
         uint8_t *wait_results;                  /* CORE_WAITS_MAX x max_peers: enum wait_result */
-        struct cmi_result_member *wait_members; /* max_peers, for one outcome */
+        struct cmi_result_member *wait_members; /* max_peers and strangers, for one outcome */
 
         struct intent_table *intents;
         struct flag *flags; /* FLAG_BUCKETS */
@@ -400,17 +413,34 @@ void refusal_tell(struct core *core, struct cmi_time now, const struct cmi_frame
                 const struct cmi_hello *hello, enum cmi_refusal code, uint64_t incarnation,
                 const char *reason);
 void refusal_send(struct core *core, struct link *link);
-void refusal_receive(struct core *core, struct cmi_time now, const struct cmi_id *source,
+void refusal_receive(struct core *core, struct cmi_time now, const struct cmi_frame_header *header,
                 const struct cmi_refuse *refusal);
+/* A beat echoes one that was sent at @echo_ns: whoever refused us before that has taken us in. */
+void refusal_answered(struct core *core, const struct member *member, uint64_t echo_ns);
 bool refusal_is_far_ahead(struct cmi_time now, uint64_t incarnation);
 
 /* room.c */
-#define ROOM_REASON "a live node finds no room here: raise --max-peers, equal on all nodes"
-/* This node is live, and has no place in the table: this node steps down. */
-void room_missed(struct core *core, struct cmi_time now, const struct cmi_id *id);
-/* It has one, or says that it is not live. */
-void room_settled(struct core *core, const struct cmi_id *id);
-bool room_is_short(const struct core *core, struct cmi_time now);
+#define ROOM_REASON "a live node finds no room here: raise --max-peers, equal on all nodes; it is "
+/* A node is live, and has no place in the table: this node steps down. @live: id, name, incarnation
+ * and generation; copied. */
+void room_missed(struct core *core, struct cmi_time now, const struct stranger *live);
+/* The disk names one. */
+void room_named(struct core *core, struct cmi_time now, const struct cmi_id *id, const char *name);
+/* It has a place now. Return: had it none before? */
+bool room_found(struct core *core, const struct cmi_id *id);
+/* It says so itself. @said: its id, incarnation and generation. */
+void room_not_live(struct core *core, struct cmi_time now, const struct stranger *said);
+/* Of a node that is no member. */
+void room_goodbye(struct core *core, struct cmi_time now, const struct cmi_frame_header *header);
+/* Return: 0, -ENOENT, -EBUSY (it was heard a moment ago). */
+int room_forget(struct core *core, struct cmi_time now, const struct cmi_id *id);
+/* This process did not run for a while. */
+void room_come_back(struct core *core, struct cmi_time now);
+void room_tick(struct core *core, struct cmi_time now);
+/* Why this node may not be LIVE; NULL if it may. */
+const char *room_obstacle(const struct core *core);
+/* The next one that a wait has to name. Return: where to go on; 0: there is none. */
+uint32_t room_absent(const struct core *core, uint32_t from, struct cmi_result_member *ret_member);
 bool room_is_left(const struct core *core);
 /* May apps here be served anything, by this page or one of before? */
 bool room_is_served(const struct core *core, struct cmi_time now);

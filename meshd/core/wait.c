@@ -104,6 +104,20 @@ static void wait_done(struct core *core, struct wait *wait, const struct core_ou
         core->sink.done(core->sink.context, cookie, outcome);
 }
 
+/* As much as gone members are these unconfirmed. */
+static void add_absent(struct core *core, struct core_outcome *end)
+{
+        struct cmi_result_member absent;
+        uint32_t at = 0;
+
+        while ((at = room_absent(core, at, &absent)) != 0) {
+                end->n_unconfirmed++;
+                if (end->n_members < CMI_LOCAL_MEMBERS_MAX) {
+                        core->wait_members[end->n_members++] = absent;
+                }
+        }
+}
+
 static void finish(struct core *core, struct wait *wait, int outcome)
 {
         struct core_outcome end = {
@@ -132,6 +146,9 @@ static void finish(struct core *core, struct wait *wait, int outcome)
                 };
                 end.n_lapsed += is_lapsed;
                 end.n_unconfirmed += !is_lapsed;
+        }
+        if (wait->is_snapshot_taken) {
+                add_absent(core, &end);
         }
         if (outcome == 0 &&
                         (end.n_unconfirmed > 0 || (wait->is_intent && end.n_lapsed > 0 &&

@@ -188,6 +188,24 @@ void verb_peer(const struct question *question)
         answer_send(&answer, question);
 }
 
+/* One that has no place among the members (--max-peers), by name or id. */
+static int find_stranger(const struct question *question, struct cmi_slice name,
+                struct core_member *ret_member)
+{
+        char id[CMI_ID_TEXT_SIZE];
+
+        for (uint32_t i = 0;
+                        core_stranger(question->service->core, question->now, i, ret_member) == 0;
+                        i++) {
+                cmi_id_format(&ret_member->id, id);
+                if (cmi_slice_equal(name, cmi_slice_str(ret_member->name)) ||
+                                cmi_slice_equal(name, cmi_slice_str(id))) {
+                        return 0;
+                }
+        }
+        return -ENOENT;
+}
+
 void verb_forget(const struct question *question)
 {
         const struct client *client = question->guest->client;
@@ -204,7 +222,8 @@ void verb_forget(const struct question *question)
         if (get_peer(question, &name) < 0) {
                 return;
         }
-        if (question_find_member(question, name, &member) < 0) {
+        if (question_find_member(question, name, &member) < 0 &&
+                        find_stranger(question, name, &member) < 0) {
                 refuse_peer(question, name);
                 return;
         }

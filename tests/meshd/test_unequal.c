@@ -5,6 +5,7 @@
  */
 #include "tests/meshd/rig.h"
 
+#include <errno.h>
 #include <glib.h>
 
 static struct rig *formed_with_patience(uint64_t first_ms, uint64_t second_ms)
@@ -203,6 +204,110 @@ static void a_full_mesh_goes_on_when_one_more_comes(void)
         rig_free(rig);
 }
 
+static struct cmi_id id_of(uint32_t node)
+{
+        return (struct cmi_id){{(uint8_t)(node + 1)}};
+}
+
+/* n0 and n1 have room for each other only; n2 was live alone, and finds them. */
+static struct rig *formed_with_a_stranger(void)
+{
+        struct rig *rig = rig_new(3);
+
+        rig->max_peers[0] = rig->max_peers[1] = 1;
+        rig_start(rig, 0, NULL, true);
+        rig_start(rig, 1, NULL, true);
+        rig_connect(rig, 0, 1);
+        rig_start(rig, 2, NULL, true);
+        rig_run(rig, 12500);
+        g_assert_true(rig_serves(rig, 0) && rig_serves(rig, 1) && rig_serves(rig, 2));
+        rig_connect(rig, 2, 0);
+        rig_connect(rig, 2, 1);
+        rig_run(rig, 100);
+        g_assert_cmpint(rig_state(rig, 0), ==, CORE_JOINING);
+        g_assert_cmpint(rig_state(rig, 1), ==, CORE_JOINING);
+        g_assert_true(rig_serves(rig, 2));
+        return rig;
+}
+
+static void who_found_no_room_and_leaves_in_order_ends_that_at_once(void)
+{
+        struct rig *rig = formed_with_a_stranger();
+        uint32_t forgot = rig->nodes[0].n_forgot;
+
+        core_stop(rig->nodes[2].core, rig->now);
+        g_assert_true(core_goodbye(rig->nodes[2].core, rig->now));
+        rig_run(rig, 500);
+        g_assert_true(rig_serves(rig, 0) && rig_serves(rig, 1));
+        g_assert_cmpuint(rig->nodes[0].n_forgot, >, forgot); /* it had published, perhaps */
+        g_assert_cmpint(outcome_of_wait(rig, 0, 1100), ==, 0);
+        rig_free(rig);
+}
+
+/* Its own waits would be for nobody here. */
+static void its_silence_ends_nothing_but_an_operator_does(void)
+{
+        struct rig *rig = formed_with_a_stranger();
+        struct cmi_id id = id_of(2);
+        struct core_member stranger;
+
+        g_assert_cmpint(core_forget(rig->nodes[0].core, rig->now, &id), ==, -EBUSY);
+        rig_kill(rig, 2);
+        rig_run(rig, 60000);
+        g_assert_cmpint(rig_state(rig, 0), ==, CORE_JOINING);
+        g_assert_cmpint(core_stranger(rig->nodes[0].core, rig->now, 0, &stranger), ==, 0);
+        g_assert_cmpstr(stranger.name, ==, "n2");
+        g_assert_cmpint(stranger.state, ==, MEMBER_GONE);
+        g_assert_cmpint(core_forget(rig->nodes[0].core, rig->now, &id), ==, 0);
+        g_assert_cmpint(core_forget(rig->nodes[1].core, rig->now, &id), ==, 0);
+        g_assert_cmpint(core_forget(rig->nodes[0].core, rig->now, &id), ==, -ENOENT);
+        rig_run(rig, 500);
+        g_assert_true(rig_serves(rig, 0) && rig_serves(rig, 1));
+        rig_free(rig);
+}
+
+static void a_day_ends_it_too(void)
+{
+        struct rig *rig = formed_with_a_stranger();
+        struct rig_node *node = &rig->nodes[0];
+        uint32_t forgot = node->n_forgot;
+
+        rig_kill(rig, 2);
+        rig->now.mono_ns += 24 * 3600 * CMI_NS_PER_S;
+        rig->now.real_ns += 24 * 3600 * CMI_NS_PER_S;
+        rig_run(rig, 2000);
+        g_assert_true(rig_serves(rig, 0));
+        g_assert_cmpuint(node->n_forgot, >, forgot);
+        rig_free(rig);
+}
+
+/* It knows this node, too, and may go on behind a partition. */
+static void whom_only_the_disk_names_is_named_by_waits_until_it_is_forgotten(void)
+{
+        struct rig *rig = rig_new(3);
+        struct cmi_endpoint endpoint = {.family = 4, .port = 1, .address = {127, 0, 0, 1}};
+        struct cmi_id first = id_of(1);
+        struct cmi_id second = id_of(2);
+
+        rig->max_peers[0] = 1;
+        rig_start(rig, 0, NULL, true);
+        rig_start(rig, 1, NULL, true);
+        core_remember(rig->nodes[0].core, rig->now, &first, "n1", &endpoint);
+        g_assert_cmpint(core_remember(rig->nodes[0].core, rig->now, &second, "n2", &endpoint), ==,
+                        -ENOSPC);
+        rig_connect(rig, 1, 0);
+        rig_run(rig, 2800);
+        g_assert_cmpint(rig_state(rig, 0), ==, CORE_JOINING);
+        rig_run(rig, 500);
+        g_assert_true(rig_serves(rig, 0));
+        g_assert_cmpint(outcome_of_wait(rig, 0, 1100), ==, CMI_PARTIAL);
+        g_assert_cmpuint(rig->nodes[0].outcome.n_applied, ==, 1);
+        g_assert_cmpuint(rig->nodes[0].outcome.n_unconfirmed, ==, 1);
+        g_assert_cmpint(core_forget(rig->nodes[0].core, rig->now, &second), ==, 0);
+        g_assert_cmpint(outcome_of_wait(rig, 0, 1100), ==, 0);
+        rig_free(rig);
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -219,5 +324,11 @@ int main(int argc, char **argv)
                         a_node_without_room_for_a_live_one_is_not_live_and_says_why);
         g_test_add_func("/unequal/room/unreached", also_of_one_that_only_others_can_reach);
         g_test_add_func("/unequal/room/full", a_full_mesh_goes_on_when_one_more_comes);
+        g_test_add_func("/unequal/room/goodbye",
+                        who_found_no_room_and_leaves_in_order_ends_that_at_once);
+        g_test_add_func("/unequal/room/silence", its_silence_ends_nothing_but_an_operator_does);
+        g_test_add_func("/unequal/room/day", a_day_ends_it_too);
+        g_test_add_func("/unequal/room/disk",
+                        whom_only_the_disk_names_is_named_by_waits_until_it_is_forgotten);
         return g_test_run();
 }
