@@ -53,6 +53,7 @@
         X(B5_UNCONFIRMED)          /* nobody could have dropped us */                              \
         X(B5_OWN_GONE)             /* nobody gives us up before we would give it up */             \
         X(CANCEL_KEPT)             /* a wait whose client is gone stays */                         \
+        X(ROOM_IGNORED)            /* a live node without a place here is none of our business */  \
         /* of messages between nodes */                                                            \
         X(POST_BEFORE_BEATS)       /* beats and operations wait for them */                        \
         X(POST_UNBOUNDED)          /* as many are under way as the link takes */                   \

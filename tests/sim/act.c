@@ -175,6 +175,9 @@ static void perform(struct world *world, const struct act *act)
         case ACT_CONFIGURE:
                 uneven_configure(node, act);
                 break;
+        case ACT_ADDRESS:
+                address_die(world, act);
+                break;
         case ACT_KINDS:
                 break;
         }

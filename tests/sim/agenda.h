@@ -33,6 +33,7 @@ enum event_kind {
         EVENT_POST,     /* a node has messages for another one */
         EVENT_HEAL,     /* a cut ends */
         EVENT_SESSION,  /* of users of sessions, see session.h */
+        EVENT_ADDRESS,  /* an address dies, or lives again */
         EVENT_STAGE,    /* the run's next stage */
         EVENT_AUDIT,    /* is the mesh whole again? */
         EVENT_KINDS,

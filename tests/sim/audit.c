@@ -93,6 +93,7 @@ static void note_member(struct node *node, const struct core_event *event)
                         node->met_ns[index] = world->now_ns;
                 }
                 node->page->gone_ns[index] = NEVER;
+                node->page->met_ns[index] = world->now_ns;
                 break;
         case MEMBER_LEFT:
                 /* Its successor may have published before this node heard of the end. */
@@ -100,7 +101,9 @@ static void note_member(struct node *node, const struct core_event *event)
                 node->page->gone_ns[index] = left_ns(node, index);
                 break;
         case MEMBER_GONE:
-                if (world->now_ns - node->awake_ns < uneven_lease_ns(node) * 9 / 10) {
+                /* Who has no place may say itself that it does not serve. */
+                if (uneven_has_place(node, &world->nodes[index]) &&
+                                world->now_ns - node->awake_ns < uneven_lease_ns(node) * 9 / 10) {
                         violation(world, "C8 %s: node%u is gone, but nobody listened", node->name,
                                         index);
                 }

@@ -39,7 +39,7 @@ static void perform(struct node *node)
                 core_link_writable(node->core, call->now, call->link);
                 break;
         case CALL_CONNECT:
-                endpoint = network_endpoint(call->peer);
+                endpoint = address_endpoint(call->peer, call->address);
                 core_connect(node->core, call->now, &endpoint);
                 break;
         case CALL_PUBLISH:

@@ -10,7 +10,8 @@
  *     reader's clock; also when the publisher died at once. Exempt are versions published by a node
  *     that was at that time declared gone (or had left, or was never met) by the reader's meshd,
  *     and was so still when the read began: bounded regions do not promise those. Nor what a node
- *     published that is not LIVE and has no place in the reader's table: it waits in its log.
+ *     published that was not LIVE and had no place in the table of the reader's meshd, until it has
+ *     one: it waits in its log.
  * C3  A process never hits an older version than it has hit, stored, or announced itself (C4).
  * C13 While an intent is open that every node has confirmed, nobody serves its keys; a version that
  *     its owner commits meanwhile counts as acknowledged from the commit on, whatever becomes of
@@ -92,6 +93,7 @@ void judge_published(struct world *world, const struct sim_write *write, uint32_
 
                         version->published_ns = world->now_ns;
                         version->origin = origin;
+                        version->left_out = uneven_left_out(world, origin);
                 }
         }
 }
@@ -262,6 +264,15 @@ static bool is_unheld(const struct sim_reader *reader, uint64_t version)
                node->met_ns[lost->origin] > lost->published_ns;
 }
 
+/* It waits in the log of a node that was not LIVE and had no place here, and has none yet. */
+static bool is_left_out(const struct sim_reader *reader, const struct version *version)
+{
+        uint64_t met_ns = reader->page->met_ns[version->origin];
+
+        return (version->left_out & 1u << reader->app->node->index) &&
+               (met_ns < version->published_ns || met_ns >= reader->started_ns);
+}
+
 static bool is_exempt(const struct sim_reader *reader, const struct acknowledged *acknowledged)
 {
         return is_unheld(reader, acknowledged->version) ||
@@ -302,8 +313,7 @@ static void check_staleness(struct world *world, const struct sim_reader *reader
 
                 if (!is_unheld(reader, v) &&
                                 version->published_ns + lease_ns + CMI_NS_PER_US < world->now_ns &&
-                                !uneven_is_left_out(reader->app->node,
-                                                &world->nodes[version->origin]) &&
+                                !is_left_out(reader, version) &&
                                 reader->gone_ns[version->origin] > version->published_ns &&
                                 reader->page->gone_ns[version->origin] > version->published_ns) {
                         violation(world,

@@ -63,6 +63,7 @@ static const struct {
                 RULE(B5_UNCONFIRMED, 200, "B5: who may have dropped us is not confirmed"),
                 RULE(B5_OWN_GONE, 1000, "B5: who drops others sooner than we do is not, either"),
                 RULE(CANCEL_KEPT, 200, "a wait ends with its client"),
+                RULE(ROOM_IGNORED, 200, "who has no place for a live node is not LIVE"),
                 RULE(POST_BEFORE_BEATS, 200, "beats and operations go before messages"),
                 RULE(POST_UNBOUNDED, 200, "a beat finds no more than a window of messages"),
                 RULE(POST_OVERTAKEN, 200, "messages come once, and in order"),

@@ -361,6 +361,11 @@ void nemesis_heal_all(struct world *world)
                         }
                 }
         }
+        for (uint32_t i = 0; i < NODES_MAX * ADDRESSES_MAX; i++) {
+                while (world->dead[i / ADDRESSES_MAX][i % ADDRESSES_MAX] > 0) {
+                        address_revive(world, i / ADDRESSES_MAX, i % ADDRESSES_MAX);
+                }
+        }
         for (uint32_t i = 0; i < world->options.n_nodes; i++) {
                 uneven_heal(&world->nodes[i]);
                 wake(&world->nodes[i]);

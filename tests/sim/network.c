@@ -10,28 +10,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define PORT 6781
-
-struct cmi_endpoint network_endpoint(uint32_t node)
-{
-        return (struct cmi_endpoint){
-                        .family = 4, .port = PORT, .address = {10, 0, 0, (uint8_t)(node + 1)}};
-}
-
-static bool find_node(
-                const struct world *world, const struct cmi_endpoint *endpoint, uint32_t *ret_node)
-{
-        for (uint32_t i = 0; i < world->options.n_nodes; i++) {
-                struct cmi_endpoint known = network_endpoint(i);
-
-                if (cmi_endpoint_equal(endpoint, &known)) {
-                        *ret_node = i;
-                        return true;
-                }
-        }
-        return false;
-}
-
 bool network_is_whole(const struct world *world, uint32_t from, uint32_t to)
 {
         return world->cuts[from][to] == 0 && world->cuts[to][from] == 0;
@@ -57,7 +35,7 @@ int network_dial(void *context, uint32_t link, const struct cmi_endpoint *endpoi
         budget_dialled(node, link);
         *dealer = (struct dealer){.is_open = true, .serial = (uint32_t)++world->n_cookies};
         dealer->retry_ns = world->options.lease_ns / 20;
-        if (!find_node(world, endpoint, &dealer->to)) {
+        if (!address_find(world, endpoint, &dealer->to, &dealer->address)) {
                 return -EINVAL;
         }
         trace(world, "%s dials node%u as link %u", node->name, dealer->to, link);
@@ -233,6 +211,7 @@ static void connect_now(struct node *node, uint32_t link)
                         .id = random_next(&world->random),
                         .from = node->index,
                         .to = dealer->to,
+                        .address = dealer->address,
                         .from_life = node->life,
                         .to_life = world->nodes[dealer->to].life,
                         .link = link,
@@ -257,6 +236,7 @@ void network_connect_event(struct world *world, const struct event *event)
         }
         /* ZeroMQ's own threads connect, so a stopped process does not. */
         if (network_is_whole(world, node->index, target->index) && target->is_up &&
+                        world->dead[target->index][dealer->address] == 0 &&
                         target->n_freezes + target->n_stops == 0 &&
                         node->n_freezes + node->n_stops == 0) {
                 connect_now(node, link);
@@ -297,7 +277,9 @@ void network_frame_event(struct world *world, struct connection *connection)
                 }
                 return;
         }
-        if (!frame || world->cuts[connection->from][connection->to] > 0 || !node_is_running(node)) {
+        if (!frame || world->cuts[connection->from][connection->to] > 0 ||
+                        world->dead[connection->to][connection->address] > 0 ||
+                        !node_is_running(node)) {
                 return;
         }
         connection->first = frame->next;
@@ -347,6 +329,7 @@ void network_break_event(struct world *world, const struct event *event)
         if (event->a == NETWORK_BREAK_ANYWAY) {
                 nemesis_break_event(world, connection);
         } else if (!network_is_whole(world, connection->from, connection->to) ||
+                        world->dead[connection->to][connection->address] > 0 ||
                         node->life != connection->to_life || !node->is_up) {
                 network_break(world, connection);
         }

@@ -163,7 +163,9 @@ void node_request_event(struct node *node, uint64_t life)
 void node_discover_event(struct node *node)
 {
         struct world *world = node->world;
+        uint32_t round = node->discovered / world->options.n_nodes;
         uint32_t peer = node->discovered++ % world->options.n_nodes;
+        uint32_t address = round % address_count(&world->options);
         uint64_t pause = world->options.discover_ns / world->options.n_nodes;
 
         world_add(world, random_between(&world->random, pause / 2, pause), EVENT_DISCOVER,
@@ -171,7 +173,9 @@ void node_discover_event(struct node *node)
         if (node_is_running(node) && node->stopping == STOP_NO &&
                         world->cuts[peer][node->index] == 0 && world->nodes[peer].is_up &&
                         world->nodes[peer].n_freezes == 0) {
-                node_call(node, &(struct call){.kind = CALL_CONNECT, .peer = peer});
+                node_call(node, &(struct call){.kind = CALL_CONNECT,
+                                                .peer = peer,
+                                                .address = address});
         }
 }
 
@@ -218,8 +222,10 @@ static struct core_options core_options_for(struct node *node)
         result.name = node->name;
         result.mesh = "sim";
         result.software = "meshsim";
-        result.endpoints[0] = network_endpoint(node->index);
-        result.n_endpoints = 1;
+        result.n_endpoints = address_count(options);
+        for (uint32_t i = 0; i < result.n_endpoints; i++) {
+                result.endpoints[i] = address_endpoint(node->index, i);
+        }
         result.max_peers = uneven_max_peers(node);
         result.lease_ns = uneven_lease_ns(node);
         result.gone_ns = uneven_gone_ns(node);
@@ -230,6 +236,7 @@ static struct core_options core_options_for(struct node *node)
         result.intents = node->intents;
         result.is_obituary = node->is_obituary;
         result.before_ns = node->disk_lease_ns;
+        result.holds_max = options->holds_max > 0 ? options->holds_max : result.holds_max;
         return result;
 }
 
@@ -265,7 +272,7 @@ static void remember_peers(struct node *node)
         struct world *world = node->world;
 
         for (uint32_t i = 0; i < world->options.n_nodes; i++) {
-                struct cmi_endpoint endpoint = network_endpoint(i);
+                struct cmi_endpoint endpoint = address_endpoint(i, 0);
 
                 node->page->gone_ns[i] = 0;
                 node->met_ns[i] = NEVER;

@@ -136,6 +136,7 @@ void operator_call(struct node *node, const struct act *act)
         case ACT_OBITUARY:
         case ACT_CONFIGURE:
         case ACT_CLICK:
+        case ACT_ADDRESS:
         case ACT_KINDS:
                 break;
         }

@@ -121,6 +121,9 @@ void options_draw_uneven(struct options *options, struct random *random)
                 options->latency_ns = options->lease_ns / options->uneven_lease / 20;
                 options->jitter_ns = options->latency_ns;
         }
+        options->n_addresses = (uint32_t)PICK(random, 1, 1, 1, 1, 1, 2);
+        options->holds_max = (uint32_t)PICK(random, 0, 0, 1, 3);
+        options->uneven_room = options->n_nodes > 2 ? (uint32_t)PICK(random, 0, 0, 0, 1) : 0;
 }
 
 void options_draw_posts(struct options *options, struct random *random)
@@ -164,6 +167,8 @@ static const struct {
                 NUMBER(uneven_gone),
                 NUMBER(uneven_lease),
                 NUMBER(uneven_room),
+                NUMBER(n_addresses),
+                NUMBER(holds_max),
                 TIME(ttl),
                 TIME(hold),
                 TIME(lag),
@@ -317,5 +322,7 @@ bool options_are_whole(const struct options *options)
                                                options->session_key_bytes >= 65536 &&
                                                options->session_life_ns >= CMI_NS_PER_MS &&
                                                options->session_blob <= 65536)) &&
+               options->n_addresses <= ADDRESSES_MAX &&
+               options->holds_max <= core_options_default().holds_max &&
                options->log_size >= 65536 && options->log_size <= 16u << 20;
 }

@@ -59,6 +59,7 @@ static const struct shape {
                                                 {"what", false, click_words},
                                                 {"timeout", true, NULL}, {"pause", true, NULL},
                                                 {"chance", false, NULL}}},
+                [ACT_ADDRESS] = {"address", {{"which", false, NULL}, {"for", true, NULL}}},
 };
 
 void script_add(struct script *script, const struct act *act)

@@ -44,6 +44,7 @@ enum act_kind {
         ACT_CONFIGURE, /* what a node starts with from now on */
         ACT_POST,      /* messages to another node */
         ACT_CLICK,     /* of a user of sessions */
+        ACT_ADDRESS,   /* of the node dies */
         ACT_KINDS,
 };
 
@@ -116,6 +117,9 @@ struct act {
                 struct {
                         int64_t user, app, what, timeout_ns, pause_ns, chance;
                 } click;
+                struct {
+                        int64_t which, for_ns;
+                } address;
         };
 };
 

@@ -243,6 +243,7 @@ static bool simplify_act(struct shrinking *shrinking, size_t at)
         case ACT_CONFIGURE:
         case ACT_POST:
         case ACT_CLICK:
+        case ACT_ADDRESS:
         case ACT_KINDS:
                 break;
         }

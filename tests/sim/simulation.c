@@ -28,6 +28,7 @@ static void clean(struct world *world)
         }
         agenda_clear(&world->agenda);
         memset(world->cuts, 0, sizeof(world->cuts));
+        memset(world->dead, 0, sizeof(world->dead));
 }
 
 static struct random chance(uint64_t seed, uint64_t whose)
@@ -143,6 +144,10 @@ static void stage_event(struct world *world)
                                 world_add(world, 1, EVENT_FAULT, 0, 0, NULL);
                                 if (options->uneven_lease + options->uneven_room > 0) {
                                         world_add(world, options->chaos_ns / 4, EVENT_UNEVEN, 0, 0,
+                                                        NULL);
+                                }
+                                if (options->n_addresses > 1) {
+                                        world_add(world, options->fault_ns, EVENT_ADDRESS, 0, 0,
                                                         NULL);
                                 }
                                 if (options->quit_ns > 0) {
@@ -310,6 +315,11 @@ static void post_due(struct world *world, const struct event *event)
         post_event(world);
 }
 
+static void address_due(struct world *world, const struct event *event)
+{
+        address_event(world, event);
+}
+
 static void stopping_due(struct world *world, const struct event *event)
 {
         node_stopping_event(node_of(world, event), event->b);
@@ -371,6 +381,7 @@ static void (*const handlers[EVENT_KINDS])(struct world *world, const struct eve
                 [EVENT_APP] = app_due,
                 [EVENT_UNEVEN] = uneven_due,
                 [EVENT_POST] = post_due,
+                [EVENT_ADDRESS] = address_due,
                 [EVENT_WRITABLE] = network_writable_event,
                 [EVENT_TICK] = tick_due,
                 [EVENT_DISCOVER] = discover_due,
@@ -413,6 +424,7 @@ static struct random *chance_of(struct world *world, const struct event *event)
         case EVENT_STOPPING:
         case EVENT_SPOOL:
         case EVENT_CONTINUE:
+        case EVENT_ADDRESS:
                 return &chances->nodes[event->a & 0xff];
         case EVENT_CONNECT:
         case EVENT_WRITABLE:

@@ -18,9 +18,8 @@ import tap  # pylint: disable=wrong-import-position
 SOURCE = pathlib.Path(sys.argv[1]).resolve()
 BUILD = pathlib.Path(sys.argv[2]).resolve()
 IS_LISTING = sys.argv[3:] == ['lines']
-# What is missing to 90: no seed has nodes without room for each other (room.c) or members with several addresses (detour.c), which
-# tests/meshd plays.
-LEAST_PERCENT = 89
+# 93 when this was written. What is missing is what only tests/meshd plays: tables that are full, and what operators ask for.
+LEAST_PERCENT = 90
 SEEDS = 1000
 
 
@@ -70,7 +69,7 @@ def print_missed(name, lines):
             print(f'# {name}:{number}: {text[number - 1]}')
 
 
-def nearly_nine_in_ten_lines_of_the_core_are_run():
+def nine_in_ten_lines_of_the_core_are_run():
     with tempfile.TemporaryDirectory() as name:
         directory = pathlib.Path(name)
         run_seeds(directory)
@@ -87,4 +86,4 @@ def nearly_nine_in_ten_lines_of_the_core_are_run():
     tap.expect(100 * n_run >= LEAST_PERCENT * n_all, f'less than {LEAST_PERCENT} % of the lines are run')
 
 
-tap.run([nearly_nine_in_ten_lines_of_the_core_are_run])
+tap.run([nine_in_ten_lines_of_the_core_are_run])

@@ -2,8 +2,8 @@
 /*
  * Options that differ between nodes, or change at a restart: how long silence lasts until a member
  * is gone, the length of a lease (of the whole mesh at once, since nodes with unequal ones refuse
- * each other), and room for too few members. What a mesh needs to become whole is set right when
- * all is healed.
+ * each other), and room for too few members (what such a node need not know is in judge.c). What a
+ * mesh needs to become whole is set right when all is healed.
  */
 #include "tests/sim/world.h"
 
@@ -107,16 +107,29 @@ void uneven_event(struct world *world)
                         EVENT_UNEVEN, 0, 0, NULL);
 }
 
-bool uneven_is_left_out(const struct node *node, const struct node *other)
+bool uneven_has_place(const struct node *node, const struct node *other)
 {
         struct core_member member;
 
         for (uint32_t i = 0; core_member(node->core, node_clock(node), i, &member) == 0; i++) {
                 if (cmi_id_equal(&member.id, &other->id)) {
-                        return false;
+                        return true;
                 }
         }
-        return !other->is_up || !audit_is_live(other);
+        return node == other;
+}
+
+uint32_t uneven_left_out(const struct world *world, uint32_t index)
+{
+        const struct node *other = &world->nodes[index];
+        uint32_t bits = 0;
+
+        for (uint32_t i = 0; i < world->options.n_nodes && !audit_is_live(other); i++) {
+                const struct node *node = &world->nodes[i];
+
+                bits |= (uint32_t)(node->is_up && !uneven_has_place(node, other)) << i;
+        }
+        return bits;
 }
 
 void uneven_heal(struct node *node)

@@ -16,6 +16,8 @@ uint64_t uneven_gone_most_ns(const struct options *options); /* of all */
 void uneven_configure(struct node *node, const struct act *act);
 void uneven_keep_lease(struct node *node, uint64_t lease_ns); /* on the disk */
 void uneven_event(struct world *world);
-/* Has @node no room for @other, which is not LIVE? */
-bool uneven_is_left_out(const struct node *node, const struct node *other);
+/* Is @other a member of @node, or itself? */
+bool uneven_has_place(const struct node *node, const struct node *other);
+/* Bits of nodes that have no place for this one, which is not LIVE. */
+uint32_t uneven_left_out(const struct world *world, uint32_t index);
 void uneven_heal(struct node *node);

@@ -5,6 +5,7 @@
  * only; nodes see their own clocks.
  *
  * network.c   links and connections, as ZeroMQ gives them
+ * address.c   where they lead, and which addresses are dead
  * node.c      hosts: clocks, and meshd processes around real cores
  * call.c      calls of a core, some of them interrupted half-way
  * app.c       processes with a cache on the node's page, and their writers
@@ -24,6 +25,7 @@
  * simulation.c one seed from start to verdict
  */
 #include "meshd/core/core.h"
+#include "tests/sim/address.h"
 #include "tests/sim/agenda.h"
 #include "tests/sim/options.h"
 #include "tests/sim/post.h"
@@ -63,6 +65,7 @@ struct connection {
         struct connection *next; /* of all that were ever made */
         uint64_t id;
         uint32_t from, to;
+        uint32_t address;            /* of to */
         uint64_t from_life, to_life; /* processes */
         uint32_t link;
         bool is_attached; /* the sender still has it */
@@ -76,6 +79,7 @@ struct connection {
 struct dealer {
         bool is_open;
         uint32_t to;
+        uint32_t address;
         uint32_t serial;               /* of the dialling: stale attempts are ignored */
         struct connection *connection; /* NULL: not connected */
         uint64_t retry_ns;
@@ -95,6 +99,7 @@ struct sim_page {
         uint64_t closed_ns; /* its meshd said goodbye; NEVER: it did not */
         /* Since when each node is declared gone or left here; NEVER: it is not. */
         uint64_t gone_ns[NODES_MAX];
+        uint64_t met_ns[NODES_MAX]; /* when it last began to count each; 0: never */
         uint32_t parted; /* bits of those that were declared gone, and not LIVE here since */
         uint32_t left;   /* bits of those that left */
         /* As the audit saw them last. */
@@ -123,6 +128,7 @@ struct call {
         struct frame *frame;
         uint32_t link;
         uint32_t peer;
+        uint32_t address;
         struct sim_write *write;
 };
 
@@ -299,6 +305,7 @@ struct version {
         uint64_t committed_ns;
         uint64_t published_ns; /* NEVER: not yet */
         uint32_t origin;
+        uint32_t left_out; /* bits of nodes that had no place for it then */
 };
 
 struct acknowledged {
@@ -385,6 +392,7 @@ struct world {
         struct connection *connections;
         struct sim_page *pages;
         uint32_t cuts[NODES_MAX][NODES_MAX]; /* reasons why nothing gets from one to the other */
+        uint32_t dead[NODES_MAX][ADDRESSES_MAX]; /* reasons why an address is */
         uint64_t n_cookies;
         uint64_t digest; /* of all events */
         uint64_t story;  /* of what became of them: the same when acts are drawn or played */
@@ -437,7 +445,6 @@ int network_dial(void *context, uint32_t link, const struct cmi_endpoint *endpoi
 void network_hangup(void *context, uint32_t link);
 int network_send(void *context, uint32_t link, struct cmi_slice header, struct cmi_slice body,
                 uint64_t body_id);
-struct cmi_endpoint network_endpoint(uint32_t node);
 bool network_is_whole(const struct world *world, uint32_t from, uint32_t to);
 bool network_has_connection(const struct world *world, uint32_t from, uint32_t to);
 void network_connect_event(struct world *world, const struct event *event);
