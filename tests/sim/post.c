@@ -195,11 +195,25 @@ static uint8_t type_of(struct cmi_slice header)
         return header.len > HEADER_TYPE_AT ? ((const uint8_t *)header.data)[HEADER_TYPE_AT] : 0;
 }
 
+/* To which process of its node it goes. */
+static uint64_t destination_of(const struct frame *frame)
+{
+        struct cmi_frame_header header = {0};
+
+        cmi_frame_header_decode(cmi_slice(frame->bytes, frame->header_len), &header);
+        return header.destination_incarnation;
+}
+
+/* Each process has a window of its own; what was for the one before is dropped there unread. */
 static void check_beat(struct node *node, const struct connection *connection)
 {
+        uint64_t incarnation = connection->last ? destination_of(connection->last) : 0;
         uint64_t before = 0;
 
         for (const struct frame *frame = connection->first; frame; frame = frame->next) {
+                if (destination_of(frame) != incarnation) {
+                        continue;
+                }
                 if (type_of(cmi_slice(frame->bytes, frame->header_len)) == CMI_FRAME_SESSION) {
                         before += frame->body_len < CORE_POST_COST ? CORE_POST_COST
                                                                    : frame->body_len;
