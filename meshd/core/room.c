@@ -6,8 +6,9 @@
  * is not LIVE itself: it would answer 0 while that one serves, and serve what that one changes. A
  * node that is not live may be left out, and is refused: the one that was live first goes on.
  *
- * What settles it: a place in the table; its own word, that nothing is served there or that it
- * ends; an operator who knows that; or a day, as for a member that is gone. Its silence does not.
+ * What settles it: a place in the table; its goodbye; an operator who knows that it ended; or a day,
+ * as for a member that is gone. Its word that nothing is served there lets this node be LIVE; but
+ * it may be live later, and cut off, so waits name it as they name a member that is gone. Its silence does not.
  * Of two members that give each other up each says CM_PARTIAL, since the other one may go on behind
  * a partition. Who has left us out waits for nobody here, and says 0, while we would serve what it
  * changes. Nor is it enough that no member tells of it any more: a member that left it in order,
@@ -97,7 +98,8 @@ void room_missed(struct core *core, struct cmi_time now, const struct stranger *
         struct stranger newest = merge(now, known, live);
         bool was_absent = known && known->kind == STRANGER_ABSENT;
 
-        if (known && known->kind == STRANGER_ENDED && live->incarnation <= known->incarnation) {
+        if (MUTANT(ROOM_IGNORED) || (known && known->kind == STRANGER_ENDED &&
+                                                    live->incarnation <= known->incarnation)) {
                 return;
         }
         core_text(core->room_reason, ROOM_REASON, newest.name, "");
@@ -120,7 +122,7 @@ void room_named(struct core *core, struct cmi_time now, const struct cmi_id *id,
 {
         struct stranger *stranger = find(core, id) ? NULL : find_free(core);
 
-        if (stranger) {
+        if (stranger && !MUTANT(ROOM_IGNORED)) {
                 *stranger = (struct stranger){
                                 .kind = STRANGER_NAMED, .id = *id, .since_ns = now.mono_ns};
                 for (size_t c = 0; c < CMI_NAME_MAX && name[c]; c++) {
@@ -158,8 +160,15 @@ void room_not_live(struct core *core, struct cmi_time now, const struct stranger
 {
         struct stranger *stranger = find(core, &said->id);
 
-        if (stranger && stranger->kind != STRANGER_ENDED && !is_newer(stranger, said)) {
-                settle(core, now, stranger, STRANGER_NONE);
+        if (!stranger || stranger->kind == STRANGER_ENDED || is_newer(stranger, said)) {
+                return;
+        }
+        stranger->incarnation = said->incarnation;
+        stranger->generation = said->generation;
+        if (stranger->kind != STRANGER_ABSENT) {
+                tell(core, stranger, MEMBER_SEEN, MEMBER_GONE, "it says that it does not serve");
+                stranger->since_ns = now.mono_ns;
+                settle(core, now, stranger, STRANGER_ABSENT);
         }
 }
 
