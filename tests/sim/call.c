@@ -304,7 +304,9 @@ void node_call(struct node *node, const struct call *call)
                 return;
         }
         world->tally.n_calls++;
-        note_gap(node);
+        if (call->kind != CALL_CONNECT && call->kind != CALL_WRITABLE) {
+                note_gap(node); /* of these the core does not look at the time */
+        }
         node->began_ns = world->now_ns;
         node->call = *call;
         if (!MUTANT(GRANT_FROM_TURN) || !node->is_turn_open) {
