@@ -6,13 +6,15 @@
  * is not LIVE itself: it would answer 0 while that one serves, and serve what that one changes. A
  * node that is not live may be left out, and is refused: the one that was live first goes on.
  *
- * What settles it: a place in the table; its goodbye; an operator who knows that it ended; or a day,
- * as for a member that is gone. Its word that nothing is served there lets this node be LIVE; but
- * it may be live later, and cut off, so waits name it as they name a member that is gone. Its silence does not.
- * Of two members that give each other up each says CM_PARTIAL, since the other one may go on behind
- * a partition. Who has left us out waits for nobody here, and says 0, while we would serve what it
- * changes. Nor is it enough that no member tells of it any more: a member that left it in order,
- * and came back behind the partition, is waited for there by nobody, either.
+ * What settles it: a place in the table; its goodbye; an operator who knows that it ended; or a
+ * day, as for a member that is gone. Its word that nothing is served there lets this node be LIVE;
+ * but it may be live later, and cut off, so waits name it as they name a member that is gone.
+ *
+ * Its silence settles nothing. Of two members that give each other up each says CM_PARTIAL, since
+ * the other one may go on behind a partition. Who has left us out waits for nobody here, and says
+ * 0, while we would serve what it changes. Nor is it enough that no member tells of it any more: a
+ * member that left it in order, and came back behind the partition, is waited for there by nobody,
+ * either.
  *
  * One that only the disk names had a place once, as we had one there: it waits for us. So it is
  * like a member that is not met again: silent for gone_ns, it has everything forgotten, and from
