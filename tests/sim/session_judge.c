@@ -238,9 +238,11 @@ static void judge_created(const struct judged *judged)
 {
         const struct sim_session *session = judged->session;
         bool is_here = session_is_here(judged->at, session);
+        bool is_asked = session_is_asked(session, judged->visit->asked);
 
-        if (is_here && session->state == SIM_SESSION_ALIVE) {
-                if (!session_is_asked(session, judged->visit->asked)) {
+        if (is_here && session->state == SIM_SESSION_ALIVE &&
+                        (is_asked || !session->may_be_forgotten)) {
+                if (!is_asked) {
                         blame(judged, "S4", "it is made twice");
                 } else if (check_alive(judged, session)) {
                         check_repeated(judged, session);
