@@ -8,8 +8,8 @@
 /* Destroy */
 
 /*
- * Where nothing is known of it, the request that makes it may still be on its way, for nobody who
- * is asked can have it: that is what PLANE_BLIND_MS is for.
+ * Where nothing is known of it, the request that makes it may still be on its way to this node:
+ * that is what PLANE_BLIND_MS is for. What others have it does not touch; the answer says so.
  */
 int ending_end(struct plane *plane, struct cmi_time now, const struct cmi_id *key, uint64_t space)
 {
@@ -50,33 +50,48 @@ static void reply_ended(struct plane *plane, const struct asked *asked, bool is_
         }
 }
 
-/* The id was rotated while this was on its way: what it goes on as is what is to end. */
-static void end_successor(struct plane *plane, const struct asked *asked)
+bool ending_is_done(int r)
+{
+        return r >= 0 && !store_is_full(r) && r != STORE_BEHIND && r != STORE_FENCED;
+}
+
+/* The id was rotated while this was on its way: what it goes on as is what is to end. Return: as
+ * ending_end(); STORE_ABSENT: it goes on as nothing. */
+static int end_successor(struct plane *plane, const struct asked *asked)
 {
         const struct grace *grace = grace_find(plane, asked, &asked->request->key);
+        struct cmi_id successor;
 
-        if (grace && !PLANE_MUTANT(SUCCESSOR_SPARED)) {
-                const struct cmi_id successor = grace->successor;
-
-                ending_end(plane, asked->now, &successor,
-                                asked_space(asked)); /* the grace is gone with it */
+        if (!grace || PLANE_MUTANT(SUCCESSOR_SPARED)) {
+                return STORE_ABSENT;
         }
+        successor = grace->successor; /* the grace goes with it */
+        return ending_end(plane, asked->now, &successor, asked_space(asked));
+}
+
+/* Return: what it came to; the worse of the two, where there is a successor. */
+static int end_both(struct plane *plane, const struct asked *asked)
+{
+        const struct cmi_id *key = &asked->request->key;
+        int successor, r;
+
+        if (plane_is_foreign(plane, asked, key)) {
+                return STORE_ABSENT;
+        }
+        successor = end_successor(plane, asked);
+        r = ending_end(plane, asked->now, key, asked_space(asked));
+        return ending_is_done(successor) ? r : successor;
 }
 
 void ending_destroy(struct plane *plane, const struct asked *asked)
 {
-        const struct cmi_id *key = &asked->request->key;
         bool is_everywhere = is_known(plane, asked);
-        int r = STORE_ABSENT;
+        int r = end_both(plane, asked);
 
-        if (!plane_is_foreign(plane, asked, key)) {
-                end_successor(plane, asked);
-                r = ending_end(plane, asked->now, key, asked_space(asked));
-        }
-        if (r < 0 || store_is_full(r)) {
-                reply_refused(plane, asked, r);
-        } else {
+        if (ending_is_done(r)) {
                 reply_ended(plane, asked, is_everywhere);
+        } else {
+                reply_refused(plane, asked, r);
         }
 }
 
@@ -119,9 +134,10 @@ void ending_principal(struct plane *plane, const struct asked *asked)
                 reply_ended(plane, asked, false);
                 return;
         }
+        /* As if alone: a count of somebody without sessions here ends something only at others, who
+         * are not told of it, and would take room of logouts for days. */
         r = store_principal_raise(plane->store, asked->now, &request->principal,
-                        &plane->options.node_id, plane->view.is_alone(plane->view.context),
-                        &counts);
+                        &plane->options.node_id, true, &counts);
         if (r < 0 || store_is_full(r)) {
                 reply_refused(plane, asked, r);
                 return;

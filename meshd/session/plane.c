@@ -226,8 +226,7 @@ int plane_end(struct plane *plane, struct cmi_time now, const struct cmi_id *key
         if (plane_find(plane, now, key, &entry) != 0 || entry.reason != 0) {
                 return CMI_GONE;
         }
-        ending_end(plane, now, key, entry.space);
-        return 0;
+        return ending_is_done(ending_end(plane, now, key, entry.space)) ? 0 : CMI_E_UNCONFIRMED;
 }
 
 /* Time */

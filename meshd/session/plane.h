@@ -48,10 +48,10 @@
  *           -> CMI_E_FULL. Of another space: as where nothing is known, and nothing happens.
  *           Unless view.is_alone(), what is not known here may live elsewhere
  *           -> CMI_E_UNCONFIRMED, though it is done here.
- * DESTROY_PRINCIPAL  store_principal_raise(), then sink.stamp(NULL): the store ends the sessions
- *           one by one, but from here on it finds none of them, and no process keeps one. -> 0;
- *           unless view.is_alone() CMI_E_UNCONFIRMED, though it is done here. Alone, and where it
- *           has no session, nothing is written down: what is created later is not meant.
+ * DESTROY_PRINCIPAL  Where it has sessions here: store_principal_raise(), then sink.stamp(NULL):
+ *           the store ends them one by one, but from here on it finds none of them, and no process
+ *           keeps one. Where it has none, nothing is written down: what is created later is not
+ *           meant. -> 0; unless view.is_alone() CMI_E_UNCONFIRMED, though it is done here.
  *           Of whatever space they are: who hands it over hashes the space in. One of the last
  *           PLANE_RAISES_MAX, repeated with its request number -> 0, and nothing happens.
  * ROTATE    1. The old one is a record of this version and holder, else as for SAVE; but if it is a
@@ -197,8 +197,8 @@ void plane_cancel(struct plane *plane, uint64_t client);
  * plane_end() - an operator ends a session, of whatever space it is
  * @key: as plane_find() shows it
  *
- * Return: 0; CMI_GONE: there is none, or no more; CMI_E_UNCONFIRMED: not view.is_live(), and
- *         nothing has happened.
+ * Return: 0; CMI_GONE: there is none, or no more; CMI_E_UNCONFIRMED: not view.is_live(), or a newer
+ *         version is elsewhere, and nothing has happened.
  */
 int plane_end(struct plane *plane, struct cmi_time now, const struct cmi_id *key);
 

@@ -158,6 +158,8 @@ void ending_principal(struct plane *plane, const struct asked *asked);
 /* For good, whatever it is, and stamped; @space: of one of which nothing is known. Return: as
  * store_merge(). */
 int ending_end(struct plane *plane, struct cmi_time now, const struct cmi_id *key, uint64_t space);
+/* Is it dead here, by what ending_end() returned? */
+bool ending_is_done(int r);
 /* The store says that it is idle for too long. */
 void ending_idle(struct plane *plane, struct cmi_time now, const struct cmi_id *key);
 

@@ -146,6 +146,31 @@ static void a_logout_everywhere_of_nobody_stamps_nothing(void)
         END;
 }
 
+/* Anybody can make some up: the counts of these would take the room of logouts, for days. */
+static void made_up_principals_take_no_room_of_logouts(void)
+{
+        struct cmi_session_request end;
+        struct plane_status status;
+        uint32_t n_done = 0;
+
+        BEGIN;
+        rig.has_others = true;
+        for (uint32_t i = 0; i < 20000; i++) {
+                end = plane_rig_principal(&rig, 1);
+                end.principal = plane_rig_key(i);
+                n_done += ASK(end) == CMI_E_UNCONFIRMED;
+        }
+        g_assert_cmpuint(n_done, ==, 20000);
+        plane_status(rig.plane, rig.now, &status);
+        g_assert_cmpuint(status.store.n_principals, ==, 0);
+        g_assert_cmpuint(status.store.blind_bytes, ==, 0);
+        g_assert_cmpint(DESTROY(1), ==, CMI_E_UNCONFIRMED);
+        g_assert_cmpint(create_of(2, 4), ==, 0);
+        g_assert_cmpint(ASK(plane_rig_principal(&rig, 4)), ==, CMI_E_UNCONFIRMED);
+        g_assert_cmpint(GET(2), ==, CMI_GONE);
+        END;
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -158,5 +183,6 @@ int main(int argc, char **argv)
         ADD(what_is_logged_out_is_stamped_under_its_new_id_too);
         ADD(after_its_grace_a_logout_is_of_the_old_id_alone);
         ADD(a_logout_everywhere_of_nobody_stamps_nothing);
+        ADD(made_up_principals_take_no_room_of_logouts);
         return g_test_run();
 }

@@ -169,13 +169,13 @@ static uint32_t count_principal(const struct judged *judged)
         return n;
 }
 
-/* Of what is ended and was never known a store keeps no more than a part of its keys. */
+/* Of ids that are ended and were never known a store keeps no more than a part of its keys. A
+ * logout everywhere is written down only of who has sessions here. */
 static bool has_room_for_unknown(const struct judged *judged, const struct store_status *status)
 {
         return status->blind_bytes + 1024 <
                                judged->world->options.session_key_bytes / STORE_BLIND_PART ||
-               (judged->visit->request.verb != CMI_SESSION_DESTROY &&
-                               judged->visit->request.verb != CMI_SESSION_DESTROY_PRINCIPAL);
+               judged->visit->request.verb != CMI_SESSION_DESTROY;
 }
 
 /* Well below the budgets nothing is refused. */
