@@ -79,7 +79,8 @@ extern "C" {
 #define CM_E_TOO_BIG (-1010)
 /** define CM_E_READ_ONLY - the id was rotated: it may be read for a while, not saved */
 #define CM_E_READ_ONLY (-1011)
-/** define CM_E_UNCONFIRMED - no node that can be reached is able to say; nothing has happened */
+/** define CM_E_UNCONFIRMED - no node that can be reached is able to say. Nothing has happened; but
+ * a destroy may be done on this node, and only there: the others were not told */
 #define CM_E_UNCONFIRMED (-1012)
 /** define CM_E_SEALED - no key of the ring opens it, or it was tampered with */
 #define CM_E_SEALED (-1013)
@@ -279,7 +280,9 @@ CM_API int cm_session_touch(struct cm_session *session);
  *
  * 0: it is dead everywhere, in every process of every node, for good, and whatever was still on its
  * way does not bring it back; also if there was none. CM_PENDING: it is dead here, and the others
- * will learn it. After an error repeat it: it does no harm.
+ * will learn it. After an error repeat it: it does no harm. CM_E_UNCONFIRMED where a get answers
+ * CM_GONE: it is dead on this node. In this version other nodes are neither asked nor told, so in a
+ * mesh of several nodes that is all there is for a session that this node does not know.
  *
  * Return: 0, CM_PENDING, CM_E_FULL (no room to write it down), CM_E_UNCONFIRMED, CM_E_BUSY,
  *         CM_E_TIMEOUT, -ENOTCONN, -EOPNOTSUPP.
@@ -295,7 +298,8 @@ CM_API int cm_session_destroy(struct cm_session_space *space, const char *id,
  * @options:       borrowed; NULL for all defaults
  *
  * All that were created before this call, also those of which this node knows nothing, and also
- * those made with the previous index key. One that is created later lives.
+ * those made with the previous index key. One that is created later lives. In this version, in a
+ * mesh of several nodes, it ends those on this node, and returns CM_E_UNCONFIRMED each time.
  *
  * Return: as cm_session_destroy().
  */

@@ -94,8 +94,9 @@ struct cmi_session_part {
  * (there is none, or no more), CMI_PENDING (D P: it is dead here, and others will learn it),
  * CMI_E_TIMEOUT (it may or may not be done), CMI_E_BUSY (too much at a time), CMI_E_FULL,
  * CMI_E_TOO_BIG, CMI_E_STALE (another node has taken the session over: get it anew),
- * CMI_E_READ_ONLY, CMI_E_UNCONFIRMED (nobody who is here can say), -EEXIST (C: the key is in use,
- * or was), -EINVAL, -EOPNOTSUPP (this node holds no sessions; text says why).
+ * CMI_E_READ_ONLY, CMI_E_UNCONFIRMED (nobody who is here can say, and nothing was done; D P: it may
+ * be done here, and the others were not told), -EEXIST (C: the key is in use, or was), -EINVAL,
+ * -EOPNOTSUPP (this node holds no sessions; text says why).
  */
 struct cmi_session_answer {
         int64_t outcome;

@@ -88,6 +88,31 @@ static int show(const char *cookie)
         return r;
 }
 
+/* In a mesh of several nodes a node can speak for itself only. Where it has no such session, that
+ * is all there is to say to a user whom the load balancer always brings here. */
+static int log_out(const char *cookie)
+{
+        struct cm_session session = {.size = sizeof(session)};
+        int r = cm_session_destroy(space, cookie, NULL);
+
+        if (r == CM_E_UNCONFIRMED && cm_session_get(space, cookie, NULL, &session) == CM_GONE) {
+                r = 0;
+        }
+        cm_session_release(&session);
+        return r;
+}
+
+static int log_out_everywhere(const char *user)
+{
+        int r = cm_session_destroy_principal(space, user, strlen(user), NULL);
+
+        if (r == CM_E_UNCONFIRMED) {
+                printf("not everywhere: %s\n", cm_error_detail(NULL));
+                return 0; /* the other nodes have to be asked, too */
+        }
+        return r;
+}
+
 static int run(void)
 {
         char visitor[CM_SESSION_ID_SIZE], user[CM_SESSION_ID_SIZE];
@@ -107,11 +132,11 @@ static int run(void)
                 return fail("save", r);
         }
         show(user);
-        if ((r = cm_session_destroy(space, user, NULL)) != 0) {
+        if ((r = log_out(user)) != 0) {
                 return fail("destroy", r);
         }
         show(user);
-        r = cm_session_destroy_principal(space, "alice", 5, NULL); /* and on all other devices */
+        r = log_out_everywhere("alice"); /* and on all other devices */
         return r == 0 ? 0 : fail("destroy_principal", r);
 }
 

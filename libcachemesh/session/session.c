@@ -197,13 +197,14 @@ struct verdict {
         char detail[DETAIL_SIZE];
 };
 
-/* What may be done goes before what is not: "nothing has happened" is to be believed. */
+/* What may be done goes before what is not: "nothing has happened" is to be believed. An end that
+ * is unconfirmed may be done on this node. */
 static int rank(int r)
 {
         if (r >= 0) {
                 return r > 0 ? 1 : 0;
         }
-        return r == CM_E_TIMEOUT ? 3 : 2;
+        return r == CM_E_TIMEOUT || r == CM_E_UNCONFIRMED ? 3 : 2;
 }
 
 static void add_outcome(struct verdict *verdict, int r)

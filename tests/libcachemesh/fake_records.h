@@ -46,9 +46,11 @@ struct fake_sessions {
         struct fake_meshd *meshd;
         const char *path; /* of its socket; the test's */
         enum fake_sessions_fault fault;
-        int64_t next_outcome;
-        bool has_next_outcome;
-        char next_text[64];
+        struct {
+                int64_t outcome;
+                char text[64];
+        } next[2];
+        unsigned n_next;
         GHashTable *records;
         GPtrArray *waiting;
         unsigned n_asked[CMI_SESSION_ROTATE + 1];

@@ -142,10 +142,11 @@ static void answer_whole(struct fake_sessions *sessions, struct fake_waiting *wa
                 hang_up(sessions, waiting->fd);
                 return;
         }
-        if (sessions->has_next_outcome) {
-                sessions->has_next_outcome = false;
-                answer.outcome = sessions->next_outcome;
-                g_strlcpy(answer.text, sessions->next_text, sizeof(answer.text));
+        if (sessions->n_next > 0) {
+                sessions->n_next--;
+                answer.outcome = sessions->next[0].outcome;
+                g_strlcpy(answer.text, sessions->next[0].text, sizeof(answer.text));
+                sessions->next[0] = sessions->next[1];
         } else {
                 fake_sessions_perform(sessions, waiting, &answer);
         }
@@ -251,9 +252,10 @@ void fake_sessions_fail(struct fake_sessions *sessions, enum fake_sessions_fault
 void fake_sessions_answer_next(struct fake_sessions *sessions, int64_t outcome, const char *text)
 {
         pthread_mutex_lock(&sessions->lock);
-        sessions->has_next_outcome = true;
-        sessions->next_outcome = outcome;
-        g_strlcpy(sessions->next_text, text, sizeof(sessions->next_text));
+        g_assert_cmpuint(sessions->n_next, <, G_N_ELEMENTS(sessions->next));
+        sessions->next[sessions->n_next].outcome = outcome;
+        g_strlcpy(sessions->next[sessions->n_next].text, text, sizeof(sessions->next[0].text));
+        sessions->n_next++;
         pthread_mutex_unlock(&sessions->lock);
 }
 

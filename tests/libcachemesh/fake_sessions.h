@@ -34,7 +34,7 @@ enum fake_sessions_fault {
 /* From now on; those that hang up are over after one request. */
 void fake_sessions_fail(struct fake_sessions *sessions, enum fake_sessions_fault fault);
 
-/* The outcome of the next request, which is not done. */
+/* The outcome of the next request, which is not done; said twice, of the two next ones. */
 void fake_sessions_answer_next(struct fake_sessions *sessions, int64_t outcome, const char *text);
 
 /* Requests of this verb that have come whole. */

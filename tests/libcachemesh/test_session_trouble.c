@@ -321,6 +321,28 @@ static void what_ends_a_session_is_asked_under_each_index_key(struct fixture *f,
         g_assert_cmpint(cm_session_destroy_principal(f->other, "alice", 5, NULL), ==, CM_PENDING);
 }
 
+/* Of two refusals the one that may have had an effect is told. */
+static void an_end_that_is_unconfirmed_may_be_done(struct fixture *f, const void *unused)
+{
+        static const int others[] = {CM_E_FULL, CM_E_BUSY, -EOPNOTSUPP};
+        char id[CM_SESSION_ID_SIZE];
+
+        change_keys(f);
+        fixture_create(f, "data", id);
+        for (size_t i = 0; i < G_N_ELEMENTS(others); i++) {
+                for (int is_first = 0; is_first < 2; is_first++) {
+                        int r = is_first ? CM_E_UNCONFIRMED : others[i];
+                        int next = is_first ? others[i] : CM_E_UNCONFIRMED;
+
+                        fake_sessions_answer_next(f->sessions, r, is_first ? "done" : "not");
+                        fake_sessions_answer_next(f->sessions, next, is_first ? "not" : "done");
+                        g_assert_cmpint(cm_session_destroy(f->other, id, NULL), ==,
+                                        CM_E_UNCONFIRMED);
+                        g_assert_cmpstr(cm_error_detail(NULL), ==, "done");
+                }
+        }
+}
+
 /* Of which there is a copy here lives under one key: the other one is not written down as ended. */
 static void the_end_of_a_known_session_is_asked_once(struct fixture *f, const void *unused)
 {
@@ -354,6 +376,7 @@ int main(int argc, char **argv)
         CASE(a_child_goes_on_with_what_it_inherits);
         CASE(sessions_outlive_a_change_of_keys);
         CASE(what_ends_a_session_is_asked_under_each_index_key);
+        CASE(an_end_that_is_unconfirmed_may_be_done);
         CASE(the_end_of_a_known_session_is_asked_once);
         return g_test_run();
 }
