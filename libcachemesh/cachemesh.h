@@ -599,8 +599,8 @@ CM_API int cm_get_or_load_with(struct cm_region *region, const void *key, size_t
  * forking). CM_WAIT_NONE takes one system call and waits only for room in the socket, if at all;
  * CM_WAIT_NODE takes one round trip on the Unix socket, CM_WAIT_MESH also one in the mesh. None
  * takes longer than the handle's timeout, or that of cm_invalidate_with(). What CM_WAIT_NONE left
- * in the socket of a meshd that then dies is sent again by this handle's next calls, or by
- * cm_dispatch(): not before.
+ * in the socket of a meshd is published also if this process ends at once; if that meshd dies
+ * before, it is sent again by this handle's next calls, or by cm_dispatch(): not before.
  *
  * While meshd is away invalidations are queued, in memory and in a file beside meshd's socket that
  * outlives this process; where such a file cannot be written, they are lost with the process, and

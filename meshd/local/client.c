@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "meshd/local/client.h"
 
+#include "meshd/core/mutant.h"
 #include "meshd/io/clock.h"
 #include "meshd/io/logger.h"
 #include "meshd/local/local.h"
@@ -25,7 +26,7 @@ void client_watch(struct client *client)
 {
         int events = 0;
 
-        if (client->is_dropped) {
+        if (client->is_dropped || client->is_ended) {
                 return;
         }
         if (!is_held(client)) {
@@ -93,6 +94,7 @@ void client_drop(struct client *client)
         }
         local->handler.closed(local->handler.context, client);
         client->is_dropped = true;
+        local->n_ended -= client->is_ended;
         set_held_messages(client, false);
         rota_leave(&local->rota, &client->seat);
         /* libuv lets go of the descriptor's number before somebody else can get it. */
@@ -101,6 +103,33 @@ void client_drop(struct client *client)
         client->fd = -1;
         unlink_client(client);
         local->poller->is_changed = true;
+}
+
+/*
+ * It takes no more, mostly since its process has ended: nobody is owed what waits for it. What it
+ * had sent before counts all the same, since an app may have been told that it does
+ * (CM_WAIT_NONE): it stands in line until that is handled. libuv would call again and again.
+ */
+static void end(struct client *client)
+{
+        if (client->is_dropped || client->is_ended) {
+                return;
+        }
+        if (MUTANT(ENDED_UNREAD)) {
+                client_drop(client);
+                return;
+        }
+        client->is_ended = true;
+        client->local->n_ended++;
+        free(client->out);
+        client->out = NULL;
+        client->out_capacity = 0;
+        client->n_out = 0;
+        client->n_sent = 0;
+        client->events = 0;
+        poller_watch(client->local->poller, &client->poll, 0, on_client_ready);
+        client_resume(client);
+        client_touch(client); /* it may have been leaving */
 }
 
 void client_leave(struct client *client)
@@ -157,7 +186,7 @@ static void doom(struct client *client)
 
 void client_send(struct client *client, struct cmi_slice bytes)
 {
-        if (client->is_dropped || client->is_doomed) {
+        if (client->is_dropped || client->is_doomed || client->is_ended) {
                 return;
         }
         if (client_n_waiting(client) + bytes.len > LOCAL_OUT_MAX) {
@@ -200,6 +229,10 @@ int client_send_fd(struct client *client, struct cmi_slice bytes, int fd)
         control.head.cmsg_len = CMSG_LEN(sizeof(int));
         memcpy(CMSG_DATA(&control.head), &fd, sizeof(int));
         n = sendmsg(client->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0 && (errno == EPIPE || errno == ECONNRESET)) {
+                end(client);
+                return 0;
+        }
         if (n < 0) {
                 return -errno;
         }
@@ -220,7 +253,7 @@ static void send_waiting(struct client *client, uint64_t now_ns)
                 n = send(client->fd, client->out + client->n_sent, client_n_waiting(client),
                                 MSG_NOSIGNAL | MSG_DONTWAIT);
                 if (n < 0 && errno != EAGAIN && errno != EINTR) {
-                        client_drop(client);
+                        end(client);
                         return;
                 }
         }
@@ -367,7 +400,8 @@ static void read_client(struct client *client)
                 memcpy(local->scratch, client->in + client->in_at, n_before);
         }
         n = recv(client->fd, local->scratch + n_before, read_limit(local), MSG_DONTWAIT);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        if (n < 0 && (errno == EINTR || (errno == EAGAIN && !client->is_ended))) {
+                client_resume(client);
                 return;
         }
         if (n <= 0) {
@@ -383,8 +417,8 @@ static void on_client_ready(uv_poll_t *handle, int status, int events)
 {
         struct client *client = handle->data;
 
-        if (status < 0) {
-                client_drop(client);
+        if (status < 0) { /* it closed with answers unread: libuv does not look any more */
+                end(client);
                 return;
         }
         if (events & UV_WRITABLE) {
@@ -397,7 +431,7 @@ static void on_client_ready(uv_poll_t *handle, int status, int events)
 
 void client_resume(struct client *client)
 {
-        if (client->has_held && !client->is_dropped && !is_held(client)) {
+        if ((client->has_held || client->is_ended) && !client->is_dropped && !is_held(client)) {
                 rota_join(&client->local->rota, &client->seat);
         }
 }

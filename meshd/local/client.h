@@ -32,6 +32,7 @@ struct client {
         size_t n_out, n_sent, out_capacity;
         uint64_t bytes_in, bytes_out, requests;
         bool is_dropped;
+        bool is_ended;    /* takes no more; to be dropped once what it had sent is handled */
         bool is_doomed;   /* to be dropped by the next flush */
         bool is_leaving;  /* to be dropped once what waits for it is sent */
         bool is_reserved; /* beyond the shares: see client_limit.h */
@@ -44,16 +45,16 @@ struct client {
 /**
  * client_send() - queue bytes for a client
  *
- * A client that lets too much pile up is dropped with the next flush. May be
- * called from inside the core.
+ * A client that lets too much pile up is dropped with the next flush. For one
+ * that has ended they are thrown away. May be called from inside the core.
  */
 void client_send(struct client *client, struct cmi_slice bytes);
 
 /**
  * client_send_fd() - send bytes together with a descriptor, at once
  *
- * Return: 0, -EBUSY (something is queued before it), or the errno of the call;
- *         then nothing was sent.
+ * Return: 0 (also if the client has ended), -EBUSY (something is queued before
+ *         it), or the errno of the call; then nothing was sent.
  */
 int client_send_fd(struct client *client, struct cmi_slice bytes, int fd);
 
@@ -83,7 +84,8 @@ void client_watch(struct client *client);
 /* A line in the log: this process was disconnected for lack of memory. */
 void client_tell_no_memory(pid_t pid, uid_t uid);
 
-/* Stand in line with what was held back, if requests are taken again. */
+/* Stand in line with what was held back, or what one that has ended had sent, if requests are taken
+ * again. */
 void client_resume(struct client *client);
 
 /* It is this one's time: handle what was held back, or else what it sends; may drop it. */

@@ -37,7 +37,7 @@ static void resume(struct local *local)
                         client_watch(client);
                 }
         }
-        if (local->n_held > 0) {
+        if (local->n_held > 0 || local->n_ended > 0) {
                 for (struct client *client = local->clients; client; client = client->next) {
                         client_resume(client);
                 }
@@ -202,7 +202,7 @@ static void on_timer(uv_timer_t *timer)
                                 now_ns - client->progress_ns > cmi_ms(LOCAL_STALL_MS)) {
                         local->counters.closed_stalled++;
                         client_drop(client);
-                } else if (!client->is_known &&
+                } else if (!client->is_known && !client->is_ended &&
                                 now_ns - client->opened_ns > cmi_ms(LOCAL_ATTACH_MS)) {
                         local->counters.closed_silent++;
                         client_drop(client);

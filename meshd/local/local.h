@@ -9,7 +9,9 @@
  * client to read them. A client that reads slowly is not read from; one that takes nothing at all
  * for a while, or lets more pile up than is allowed, is disconnected. A message that cannot be cut
  * or that the handler calls malformed ends its connection, and is counted. No control buffer is
- * given when receiving, so no descriptor can be smuggled in.
+ * given when receiving, so no descriptor can be smuggled in. Whole messages of a client that has
+ * ended, or takes no more, are handled all the same, before it is dropped: they are what its socket
+ * held.
  *
  * One thread. Clients are freed at the end of the turn in which they were dropped, not before.
  */
@@ -66,6 +68,7 @@ struct local {
         uv_timer_t timer;
         uint32_t n_clients, max_clients;
         uint32_t n_held;    /* clients with held back messages */
+        uint32_t n_ended;   /* clients that take no more */
         uint32_t n_in_line; /* clients that want to be served, at the begin of this turn */
         struct rota rota;
         struct client *clients, *dirty, *dropped;
