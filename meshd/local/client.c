@@ -96,7 +96,7 @@ void client_drop(struct client *client)
         client->is_dropped = true;
         local->n_ended -= client->is_ended;
         set_held_messages(client, false);
-        rota_leave(&local->rota, &client->seat);
+        rota_remove(&local->rota, &client->seat);
         /* libuv lets go of the descriptor's number before somebody else can get it. */
         uv_close((uv_handle_t *)&client->poll, on_client_closed);
         close(client->fd);
@@ -459,6 +459,7 @@ struct client *client_new(struct local *local, int fd, const struct ucred *peer,
         }
         client->local = local;
         client->seat.owner = client;
+        rota_add(&local->rota, &client->seat, peer->uid);
         client->fd = fd;
         client->pid = peer->pid;
         client->uid = peer->uid;

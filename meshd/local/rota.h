@@ -4,11 +4,17 @@
  * Rota: which client is served next in a turn of the loop, and when it is another one's time. All
  * of a turn together get ROTA_TURN_NS, so that the lease and the mesh never wait long for clients.
  *
- * First in line is who has had the least time, of equal ones who came last. Times are compared in
- * slices, and nobody is served for longer than to the end of one. Time that somebody did not use
- * while he stood in no line is not kept for him: he begins with what the first in line has had. So
- * expensive requests delay who asks them, a client that asks little waits for hardly more than the
- * turn that runs, and the others wait for at most a slice, and one request, of each one.
+ * First whose time it is among users, then among this user's clients, by the same rule: first in
+ * line is who has had the least time, of equal ones who came last. Times are compared in slices,
+ * and nobody is served for longer than to the end of one. Time that somebody did not use while he
+ * stood in no line is not kept for him: he begins with what the first in line has had. Who stands
+ * in line for the first time is taken to have had this slice already, and goes behind his equals:
+ * so nothing is gained by new connections.
+ *
+ * So expensive requests delay who asks them. A client that asks little waits for hardly more than
+ * the turn that runs, and the others wait for at most a slice, and one request, of each one of the
+ * same user, a new one for two; other users, however many connections they have, take a slice for
+ * each of his.
  *
  * It is the idea of start-time fair queueing (Goyal, Vin and Cheng, 1996), of time instead of
  * bytes. It serves nobody (local.h does), and its clock is given. One thread.
@@ -20,27 +26,51 @@
 
 #define ROTA_TURN_NS (20 * CMI_NS_PER_MS)
 #define ROTA_SLICE_BITS 20 /* of nanoseconds: about a millisecond */
+#define ROTA_USERS_MAX 64  /* with a client at a time; more than these share with another one */
 
-/* One who may stand in line; zeroed but for the owner. */
+struct rota_user;
+
+/* Of a client in its user's line, or of a user in the line of users. Zeroed but for the owner. */
 struct rota_seat {
         void *owner;
+        struct rota_user *user; /* of a client */
         struct rota_seat *previous, *next;
         bool is_in_line;
+        bool is_known;   /* it has stood in line */
         uint64_t had_ns; /* the time it has had, or was taken to have had */
+};
+
+struct rota_line {
+        struct rota_seat *first;
+        uint64_t had_ns; /* by who was served last, before that */
+};
+
+struct rota_user {
+        struct rota_seat seat;
+        struct rota_line line;
+        uint32_t uid;
+        uint32_t n_clients;
 };
 
 struct rota {
         uint64_t (*read_ns)(void); /* a clock that does not go back */
-        struct rota_seat *first;
-        uint32_t n;       /* in line */
-        uint64_t had_ns;  /* by who was served last, before that */
-        uint64_t now_ns;  /* as it was read last */
-        uint64_t over_ns; /* end of this turn */
+        struct rota_line line;     /* of users */
+        struct rota_user *served;  /* now: in no line */
+        uint32_t n;                /* clients in line */
+        uint64_t now_ns;           /* as it was read last */
+        uint64_t over_ns;          /* end of this turn */
+        struct rota_user users[ROTA_USERS_MAX];
 };
+
+/* A client of this user, which may stand in line until it is taken out. What its user has had is
+ * known also while he has no client, until another user needs the room. */
+void rota_add(struct rota *rota, struct rota_seat *seat, uint32_t uid);
+/* Before its memory goes. It stands in line no more. */
+void rota_remove(struct rota *rota, struct rota_seat *seat);
 
 /* Stand in line; nothing if it stands there already. */
 void rota_join(struct rota *rota, struct rota_seat *seat);
-/* Stand in line no more, as before its memory goes; nothing if it does not. */
+/* Stand in line no more; nothing if it does not. */
 void rota_leave(struct rota *rota, struct rota_seat *seat);
 
 /* A turn begins. The clock is read here, and once in each rota_charge(). */
