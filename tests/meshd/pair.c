@@ -14,6 +14,7 @@ struct config configs[NODES];
 struct daemon nodes[NODES];
 bool is_up[NODES];
 const char *pair_alone_ms = "1";
+bool pair_is_late;
 static char *directory;
 
 static char *nothing(const char *name)
@@ -88,6 +89,7 @@ void pair_set_up(uint32_t n)
 {
         directory = g_dir_make_tmp("daemon-XXXXXX", NULL);
         g_assert_nonnull(directory);
+        pair_is_late = false;
         for (uint32_t i = 0; i < n; i++) {
                 pair_start(i);
         }
