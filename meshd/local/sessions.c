@@ -128,7 +128,8 @@ static int make_plane(struct sessions *sessions)
                                         .key_bytes = config->session_key_bytes,
                                         .principal_sessions = (uint32_t)config->session_limit,
                                         .user_spaces = SESSIONS_USER_SPACES,
-                                        .user_bytes = config->session_bytes / 2},
+                                        .user_bytes = config->session_bytes / 2,
+                                        .user_key_bytes = config->session_key_bytes / 2},
         };
         const struct store_memory memory = {.alloc = take_memory, .free = give_memory};
         const struct plane_sink sink = {

@@ -163,6 +163,7 @@ static void link_body(struct store *store, struct body *body)
                 body->principal->sessions = body;
                 body->principal->n_sessions++;
                 principal_unblind(store, body->principal);
+                principal_count(store, body->principal, body->entry->space);
         }
 }
 
@@ -193,6 +194,15 @@ static void end_body(struct store *store, struct body *body)
         room_give(store, ROOM_RECORDS, body, size_of(body));
 }
 
+void entry_set_space(struct store *store, struct entry *entry, uint64_t space)
+{
+        if (entry->place == 0 || store_user(entry->space) != store_user(space)) {
+                user_shrink(store, entry->place, sizeof(*entry));
+                entry->place = user_join(store, space, sizeof(*entry));
+        }
+        entry->space = space;
+}
+
 void entry_drop(struct store *store, struct entry *entry)
 {
         if (entry->body) {
@@ -202,6 +212,7 @@ void entry_drop(struct store *store, struct entry *entry)
         table_remove(store, &entry->item);
         store->status.n_keys--;
         due_remove(store, &entry->item);
+        user_shrink(store, entry->place, sizeof(*entry));
         room_give(store, ROOM_KEYS, entry, sizeof(*entry));
 }
 
@@ -265,6 +276,18 @@ static int user_limit(const struct store *store, uint64_t space, uint64_t more)
         return options->user_bytes != 0 && bytes > options->user_bytes ? STORE_FULL_USER_BYTES : 0;
 }
 
+/* Of keys, for a new session. */
+static size_t keys_for(const struct entry *entry, const struct cmi_session *session,
+                const struct principal *principal)
+{
+        size_t size = entry && entry->place != 0 ? 0 : sizeof(*entry);
+
+        if (!cmi_id_is_zero(&session->principal) && (!principal || principal->place == 0)) {
+                size += sizeof(*principal);
+        }
+        return size;
+}
+
 int entry_limit(struct store *store, enum store_way way, const struct cmi_session *session,
                 const struct entry *entry, size_t size)
 {
@@ -278,6 +301,10 @@ int entry_limit(struct store *store, enum store_way way, const struct cmi_sessio
 
         if (full != 0) {
                 return full;
+        }
+        if (way == STORE_CREATE && !user_has_keys(store, session->space,
+                                                   keys_for(entry, session, principal))) {
+                return STORE_FULL_USER_KEYS;
         }
         if (!space) {
                 return STORE_FULL_SPACE;
@@ -332,9 +359,10 @@ static struct body *take_body(struct store *store, const struct entry *entry,
         return body;
 }
 
-static void set_record(struct cmi_time now, struct entry *entry, const struct cmi_session *session)
+static void set_record(struct store *store, struct cmi_time now, struct entry *entry,
+                const struct cmi_session *session)
 {
-        entry->space = session->space;
+        entry_set_space(store, entry, session->space);
         entry->version = session->version;
         entry->holder_no = session->holder.no;
         entry->reason = 0;
@@ -396,7 +424,7 @@ int entry_fill(struct store *store, struct cmi_time now, struct entry *entry, en
                 replace_body(store, entry, body, session, is_conflict);
         }
         entry->body = body;
-        set_record(now, entry, session);
+        set_record(store, now, entry, session);
         link_body(store, body);
         due_entry(store, now, entry);
         return 0;

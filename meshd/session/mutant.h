@@ -45,6 +45,7 @@
         X(FENCE_IGNORED)           /* a primary that was replaced goes on */                       \
         X(KEYS_UNBALANCED)         /* who chooses keys makes a chain of them */                    \
         X(BLIND_UNBOUNDED)         /* who makes keys up to end them leaves no room for sessions */ \
+        X(KEYS_UNSHARED)           /* nor does a user who makes and ends sessions, for others' */  \
         X(BLIND_FOR_GOOD)          /* ended unknown, it is forgotten early though it has come */
 /* clang-format on */
 

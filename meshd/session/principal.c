@@ -45,6 +45,14 @@ void principal_unblind(struct store *store, struct principal *principal)
         }
 }
 
+void principal_count(struct store *store, struct principal *principal, uint64_t space)
+{
+        if (principal->place == 0) {
+                principal->place = user_join(store, space,
+                                sizeof(*principal) + principal->n_room * sizeof(struct count));
+        }
+}
+
 void principal_settle(struct store *store, struct principal *principal)
 {
         if (principal->n_sessions == 0 && principal->n_counts == 0 &&
@@ -53,6 +61,7 @@ void principal_settle(struct store *store, struct principal *principal)
                 table_remove(store, &principal->item);
                 due_remove(store, &principal->item);
                 store->status.n_principals--;
+                user_shrink(store, principal->place, sizeof(*principal));
                 room_give(store, ROOM_KEYS, principal, sizeof(*principal));
         }
 }
@@ -139,6 +148,7 @@ static void check_all_again(struct principal *principal)
 static void drop_counts(struct store *store, struct principal *principal)
 {
         if (principal->counts) {
+                user_shrink(store, principal->place, principal->n_room * sizeof(struct count));
                 room_give(store, ROOM_KEYS, principal->counts,
                                 principal->n_room * sizeof(struct count));
         }
@@ -168,6 +178,7 @@ static int grow(struct store *store, struct principal *principal)
         principal->counts = counts;
         principal->n_counts = n;
         principal->n_room = n + 1;
+        user_grow(store, principal->place, (n + 1) * sizeof(*counts));
         return 0;
 }
 

@@ -82,6 +82,12 @@ static void write_full(const struct plane *plane, int r, struct text *text)
                 write_limit(text, "the sessions of this user take what they may: ",
                                 options->user_bytes, " bytes");
                 break;
+        case STORE_FULL_USER_KEYS:
+                write_limit(text,
+                                "the keys of sessions of this user, with those that have ended, "
+                                "take what they may: ",
+                                options->user_key_bytes, " bytes");
+                break;
         case STORE_FULL_BLOCKED:
                 add(text, "a session that ended found no room, so no new one is taken");
                 break;

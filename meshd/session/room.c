@@ -172,6 +172,7 @@ struct store *store_free(struct store *store)
                 }
                 drop_principals(store);
                 assert(store->status.record_bytes == 0 && store->status.key_bytes == 0);
+                assert(!user_is_any(store));
         }
         table_free(store, store->entries, sizeof(void *) << store->entry_bits);
         table_free(store, store->principals, sizeof(void *) << store->principal_bits);

@@ -45,6 +45,7 @@ struct entry {
         uint64_t note;
         bool is_behind; /* a newer version found no room */
         bool is_blind;  /* nothing but an END for good was ever heard of this key */
+        uint8_t place;  /* by which it is counted; 0: no user is known yet, as of a mere fence */
 };
 
 /* The part that only a record has. */
@@ -79,6 +80,7 @@ struct principal {
         uint32_t n_counts;
         uint32_t n_room;      /* for counts */
         bool is_blind;        /* counted by this node though no session of it was ever here */
+        uint8_t place;        /* of the user of its first session here; 0: there was none */
         struct count *counts; /* by node id */
         struct life blocked;  /* a count was lost: till then no session of it is taken */
 };
@@ -87,6 +89,11 @@ struct space {
         uint64_t space;
         uint64_t n_sessions; /* 0: free */
         uint64_t bytes;
+};
+
+struct user {
+        uint32_t user;
+        uint64_t key_bytes; /* 0: free */
 };
 
 struct store {
@@ -104,6 +111,7 @@ struct store {
         uint32_t n_heap;
         uint32_t heap_size;
         struct space spaces[STORE_SPACES_MAX];
+        struct user users[STORE_USERS_MAX];
         struct life blocked; /* something dead found no room: till then unknown keys stay out */
 };
 
@@ -140,6 +148,17 @@ void room_give(struct store *store, enum room room, void *memory, size_t size);
 /* Something dead found no room, and is not over yet. */
 bool room_is_blocked(const struct store *store, struct cmi_time now);
 
+/* user.c: who takes how much of ROOM_KEYS. A place is 1 to STORE_USERS_MAX. */
+/* Count @size for whose space this is. Return: the place, to be kept. */
+uint8_t user_join(struct store *store, uint64_t space, size_t size);
+/* More, or less, where it was counted; nothing for place 0. */
+void user_grow(struct store *store, uint8_t place, size_t size);
+void user_shrink(struct store *store, uint8_t place, size_t size);
+/* May the user of this space take so much more? */
+bool user_has_keys(const struct store *store, uint64_t space, size_t size);
+/* Is anything counted for anybody? */
+bool user_is_any(const struct store *store);
+
 /* tree.c: takes no more than twice the logarithm of the number of items, usually. */
 /* The first one that is not before @key; NULL: there is none. */
 struct item *tree_from(struct item *root, const struct cmi_id *key);
@@ -164,6 +183,8 @@ struct entry *entry_new(
 void entry_blind(struct store *store, struct cmi_time now, struct entry *entry, uint64_t until_ms);
 /* Something has come of its key: it is kept as any other one. */
 void entry_unblind(struct store *store, struct entry *entry);
+/* It is of this space now, and counted for its user. */
+void entry_set_space(struct store *store, struct entry *entry, uint64_t space);
 /* It goes, with its body, and nothing is known of its key. */
 void entry_drop(struct store *store, struct entry *entry);
 /* Make it this record, told of by @way; with @is_conflict the one that is there is told of as the
@@ -238,6 +259,8 @@ bool principal_check(struct store *store, struct cmi_time now, struct entry *ent
 struct principal *principal_take(struct store *store, const struct cmi_id *hash, int *ret_full);
 /* It has a session here now. */
 void principal_unblind(struct store *store, struct principal *principal);
+/* It is counted for the user of the first session that it has here. */
+void principal_count(struct store *store, struct principal *principal, uint64_t space);
 /* Gone if it has neither sessions nor counts, and is not blocked. */
 void principal_settle(struct store *store, struct principal *principal);
 /* Its counts go, whatever they say. */

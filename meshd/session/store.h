@@ -21,6 +21,7 @@
 #include "wire/session.h"
 
 #define STORE_SPACES_MAX 64 /* namespaces that have sessions at one time */
+#define STORE_USERS_MAX 64 /* whose keys are counted; of more, those that come last share a place */
 #define STORE_MEMORY_MIN (64u << 10)
 /* Of the budget of keys one part in so many is left by a CREATE and by raising a count, for what
  * others send; and by records and fences of others, for tombstones. */
@@ -71,6 +72,9 @@ struct store_options {
         uint64_t space_bytes;        /* of its heads and blobs */
         uint32_t user_spaces;        /* with sessions, of one user; see store_user() */
         uint64_t user_bytes;         /* of the heads and blobs in all of these */
+        /* What is kept of the keys and principals of one user, dead or alive. Looked at for a
+         * CREATE: who ends sessions is refused nothing, and may take a little more by it. */
+        uint64_t user_key_bytes;
         /* Times; 0: the usual one. All nodes of a mesh have the same. */
         uint64_t margin_ms;     /* CMI_SESSION_MARGIN_MS: three times what clocks may differ */
         uint64_t life_max_ms;   /* CMI_SESSION_LIFE_MAX_MS: of a session */
@@ -235,6 +239,7 @@ enum store_outcome {
         STORE_FULL_SPACE,
         STORE_FULL_USER_SPACES,
         STORE_FULL_USER_BYTES,
+        STORE_FULL_USER_KEYS,
         STORE_FULL_MEMORY,  /* the allocator gave none */
         STORE_FULL_BLOCKED, /* what has died found no room, so nothing new is taken for a while */
 };

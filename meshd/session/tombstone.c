@@ -38,7 +38,7 @@ void tombstone_set(struct store *store, struct cmi_time now, struct entry *entry
         entry_empty(store, now, entry, reason,
                         tombstone->reason == CMI_TOMBSTONE_PRINCIPAL ? STORE_GONE_PRINCIPAL
                                                                      : STORE_GONE_TOMBSTONE);
-        entry->space = tombstone->space;
+        entry_set_space(store, entry, tombstone->space);
         entry->holder_no = tombstone->holder_no;
         entry->dead_touch_ms = is_joined ? later(entry->dead_touch_ms, tombstone->last_touch_ms)
                                          : tombstone->last_touch_ms;

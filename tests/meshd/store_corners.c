@@ -293,6 +293,37 @@ static void play_made_up(struct play *play)
         rig_close(rig);
 }
 
+/* A user makes and ends sessions, and another one wants to log in. */
+static void play_greedy(struct play *play)
+{
+        struct store_rig *rig = &play->rigs[0];
+        struct cmi_session session = rig_session(1, 1, 1);
+        bool has_principals = play_chance(play, 2);
+        struct store_options options;
+        int r;
+
+        *rig = (struct store_rig){0};
+        options = rig_options(rig);
+        options.key_bytes = STORE_MEMORY_MIN;
+        options.user_key_bytes = STORE_MEMORY_MIN / 2;
+        rig_open_with(rig, &options);
+        session.space = UINT64_C(33) << 32;
+        do {
+                session.key = rig_key((uint32_t)store_status(rig->store, rig->now).n_keys);
+                if (has_principals) {
+                        session.principal = session.key;
+                }
+                r = rig_create(rig, &session);
+                rig_end(rig, &session, CMI_TOMBSTONE_DESTROY);
+        } while (r == STORE_STORED);
+        play_require(play, store_is_full(r), "a session was refused though there was room");
+        session.key = rig_key(UINT32_MAX);
+        session.space = UINT64_C(34) << 32;
+        play_require(play, rig_create(rig, &session) == STORE_STORED,
+                        "sessions that one user has ended keep others out");
+        rig_close(rig);
+}
+
 /* A logout came first; then the session, made twice, the later end not known of at first. */
 static void play_blind(struct play *play)
 {
@@ -326,4 +357,5 @@ void play_corners(struct play *play)
         play_chosen_keys(play);
         play_made_up(play);
         play_blind(play);
+        play_greedy(play);
 }

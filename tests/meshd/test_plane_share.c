@@ -126,6 +126,26 @@ static void a_user_has_so_many_bytes_of_sessions(void)
         END;
 }
 
+static void a_user_has_so_many_bytes_of_keys_dead_or_alive(void)
+{
+        uint32_t n = 0;
+
+        plane_rig_init(&rig);
+        rig.options.store.user_key_bytes = 4000;
+        g_assert_cmpint(plane_rig_start(&rig), ==, 0);
+        while (CREATE(n, "one") == 0) {
+                g_assert_cmpint(DESTROY(n++), ==, 0);
+        }
+        g_assert_cmpint(rig.answer.outcome, ==, CMI_E_FULL);
+        g_assert_cmpstr(rig.answer.text, ==,
+                        "the keys of sessions of this user, with those that have ended, take what "
+                        "they may: 4000 bytes");
+        g_assert_cmpuint(n, >, 10);
+        rig.user = 33;
+        g_assert_cmpint(CREATE(n, "one"), ==, 0);
+        END;
+}
+
 static void users_do_not_see_each_others_sessions(void)
 {
         BEGIN;
@@ -240,6 +260,7 @@ int main(int argc, char **argv)
         ADD(of_what_may_wait_a_user_has_half);
         ADD(a_user_has_sessions_in_so_many_spaces);
         ADD(a_user_has_so_many_bytes_of_sessions);
+        ADD(a_user_has_so_many_bytes_of_keys_dead_or_alive);
         ADD(users_do_not_see_each_others_sessions);
         ADD(what_is_over_by_a_wrong_clock_is_still_its_users);
         ADD(who_takes_no_more_answers_waits_on_and_holds_up_nobody);

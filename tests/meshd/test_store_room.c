@@ -257,6 +257,107 @@ static void limits_of_principals_and_namespaces_are_for_who_decides(void)
         END;
 }
 
+/* Return: what a new session is refused for at last; of @n it says how many there were. */
+static int wear_out(uint64_t user, uint32_t *n)
+{
+        struct cmi_session s;
+        int r;
+
+        do {
+                s = rig_session((*n)++, 1, 1);
+                s.space = user << 32;
+                r = rig_create(&rig, &s);
+        } while (r == STORE_STORED && rig_end(&rig, &s, CMI_TOMBSTONE_DESTROY) == STORE_STORED);
+        return r;
+}
+
+static void open_shared(uint64_t share)
+{
+        struct store_options options;
+
+        rig = (struct store_rig){0};
+        options = rig_options(&rig);
+        options.user_key_bytes = share;
+        g_assert_cmpint(rig_open_with(&rig, &options), ==, 0);
+}
+
+static void who_ends_sessions_leaves_keys_to_other_users(void)
+{
+        const struct cmi_id nobody = {{0}};
+        struct cmi_session s;
+        uint32_t n = 0;
+
+        open_shared(STORE_MEMORY_MIN / 2);
+        g_assert_cmpint(wear_out(33, &n), ==, STORE_FULL_USER_KEYS);
+        g_assert_cmpuint(store_status(rig.store, rig.now).key_bytes, <=, STORE_MEMORY_MIN / 2);
+        g_assert_cmpuint(store_status(rig.store, rig.now).key_bytes, >, STORE_MEMORY_MIN / 2 - 500);
+        g_assert_cmpint(store_admit(rig.store, rig.now, UINT64_C(33) << 32, &nobody, 0), ==,
+                        STORE_FULL_USER_KEYS);
+        g_assert_cmpint(store_admit(rig.store, rig.now, UINT64_C(34) << 32, &nobody, 0), ==, 0);
+        s = rig_session(n, 1, 1);
+        s.space = UINT64_C(33) << 32;
+        g_assert_cmpint(rig_copy(&rig, &s), ==, STORE_STORED); /* its primary has taken it */
+        n++;
+        g_assert_cmpint(wear_out(34, &n), ==, STORE_FULL_USER_KEYS);
+        rig_pass(&rig, 12 * RIG_HOUR_MS + CMI_SESSION_MARGIN_MS);
+        rig_expire(&rig, STORE_FORGOTTEN);
+        s = rig_session(n, 1, 1);
+        s.space = UINT64_C(33) << 32;
+        s.max_end_ms += 13 * RIG_HOUR_MS;
+        g_assert_cmpint(rig_create(&rig, &s), ==, STORE_STORED);
+        END;
+}
+
+/* They are kept for a week, when their sessions are long forgotten. */
+static void principals_are_counted_for_the_user_who_had_their_sessions(void)
+{
+        const struct cmi_id node = {{4}};
+        struct cmi_principal counts;
+        struct cmi_session s;
+        uint32_t n = 0;
+        int r;
+
+        open_shared(STORE_MEMORY_MIN / 2);
+        do {
+                s = rig_session(n++, 1, 1);
+                s.space = UINT64_C(33) << 32;
+                s.created_ms = s.last_touch_ms = rig_now_ms(&rig);
+                s.max_end_ms = rig_now_ms(&rig) + 1000;
+                s.principal = s.key;
+                r = rig_create(&rig, &s);
+                store_principal_raise(rig.store, rig.now, &s.principal, &node, true, &counts);
+                rig_pass(&rig, 1000 + CMI_SESSION_MARGIN_MS);
+                rig_expire(&rig, STORE_FORGOTTEN);
+        } while (r == STORE_STORED && n < 500);
+        g_assert_cmpint(r, ==, STORE_FULL_USER_KEYS);
+        g_assert_cmpuint(store_status(rig.store, rig.now).n_keys, <=, 1);
+        g_assert_cmpuint(store_status(rig.store, rig.now).n_principals, >, 100);
+        s.space = UINT64_C(34) << 32;
+        s.max_end_ms = rig_now_ms(&rig) + 1000;
+        g_assert_cmpint(rig_create(&rig, &s), ==, STORE_STORED);
+        END;
+}
+
+static void users_for_whom_there_is_no_place_share_one(void)
+{
+        struct cmi_session s;
+        uint32_t n = 0;
+
+        open_shared(4000);
+        for (uint32_t user = 1; user < STORE_USERS_MAX; user++) {
+                s = rig_session(n++, 1, 1);
+                s.space = (uint64_t)user << 32;
+                g_assert_cmpint(rig_create(&rig, &s), ==, STORE_STORED);
+                rig_end(&rig, &s, CMI_TOMBSTONE_DESTROY);
+        }
+        g_assert_cmpint(wear_out(1000, &n), ==, STORE_FULL_USER_KEYS);
+        g_assert_cmpint(wear_out(1001, &n), ==, STORE_FULL_USER_KEYS);
+        s = rig_session(n++, 1, 1);
+        s.space = UINT64_C(1) << 32;
+        g_assert_cmpint(rig_create(&rig, &s), ==, STORE_STORED);
+        END;
+}
+
 static void so_many_namespaces_have_sessions_and_no_more(void)
 {
         struct cmi_session s;
@@ -386,6 +487,9 @@ int main(int argc, char **argv)
         CASE(raising_a_count_needs_room_before_anybody_is_told);
         CASE(the_older_version_is_not_served_when_the_newer_finds_no_room);
         CASE(limits_of_principals_and_namespaces_are_for_who_decides);
+        CASE(who_ends_sessions_leaves_keys_to_other_users);
+        CASE(principals_are_counted_for_the_user_who_had_their_sessions);
+        CASE(users_for_whom_there_is_no_place_share_one);
         CASE(so_many_namespaces_have_sessions_and_no_more);
         CASE(the_largest_record_is_taken_whole);
         CASE(budgets_that_cannot_work_are_refused);
