@@ -179,11 +179,30 @@ static int open_links(struct daemon *daemon, struct fault *fault)
         return 0;
 }
 
+/*
+ * A node that knows nobody, since its state directory was lost, may be cut off from one that still
+ * relies on being counted by it. For tests it may be said that it is not.
+ */
+static uint64_t alone_ns(const struct daemon *daemon, const struct core_options *options)
+{
+        uint64_t told[] = {options->gone_ns, options->before_gone_ns, log_gone_ns(&daemon->log)};
+        uint64_t longest = options->alone_ns;
+
+        for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
+                longest = told[i] > longest ? told[i] : longest;
+        }
+        if (daemon->config->alone_ms) {
+                return cmi_ms(daemon->config->alone_ms);
+        }
+        return longest < cmi_ms(CORE_GONE_MAX_MS) ? longest : cmi_ms(CORE_GONE_MAX_MS);
+}
+
 static struct core_options make_core_options(const struct daemon *daemon, bool is_clean)
 {
         const struct config *config = daemon->config;
         struct core_options options = core_options_default();
         uint64_t before_ms = state_dir_lease(&daemon->state);
+        uint64_t told_ms = state_dir_gone(&daemon->state);
 
         options.node_id = daemon->state.id;
         options.incarnation = daemon->state.incarnation;
@@ -196,10 +215,11 @@ static struct core_options make_core_options(const struct daemon *daemon, bool i
         options.lease_ns = cmi_ms(config->lease_ms);
         options.gone_ns = cmi_ms(config->gone_ms);
         options.start_ns = config->start_ms ? cmi_ms(config->start_ms) : options.start_ns;
-        options.alone_ns = config->alone_ms ? cmi_ms(config->alone_ms) : options.alone_ns;
         options.is_clean = is_clean;
         options.is_obituary = config->is_obituary;
         options.before_ns = cmi_ms(before_ms < CORE_LEASE_MAX_MS ? before_ms : CORE_LEASE_MAX_MS);
+        options.before_gone_ns = cmi_ms(told_ms < CORE_GONE_MAX_MS ? told_ms : CORE_GONE_MAX_MS);
+        options.alone_ns = alone_ns(daemon, &options);
         options.intents = (struct intent_memory *)((char *)daemon->log_file.memory +
                                                    config->log_bytes);
         return options;
@@ -386,6 +406,7 @@ static int start(struct daemon *daemon, struct fault *fault)
         if (r == 0) {
                 tell_lost_intents(daemon);
                 sink_store_lease(daemon, log_lease_ns(&daemon->log) / CMI_NS_PER_MS);
+                sink_store_gone(daemon, log_gone_ns(&daemon->log) / CMI_NS_PER_MS);
         }
         r = r < 0 ? r : make_service(daemon, fault);
         r = r < 0 ? r : open_local(daemon, fault);

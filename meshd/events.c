@@ -97,6 +97,7 @@ void events_log(const struct core_event *event)
         case CORE_EVENT_WIDENED:
                 log_widened(event);
                 return;
+        case CORE_EVENT_RELIED: /* stored by the sink, no news for people */
         case CORE_EVENT_REGION:
                 return; /* told by service_region_differs(), which knows the region's name */
         case CORE_EVENT_SELF:

@@ -50,6 +50,15 @@ void sink_store_lease(struct daemon *daemon, uint64_t lease_ms)
         }
 }
 
+void sink_store_gone(struct daemon *daemon, uint64_t gone_ms)
+{
+        int r = state_dir_store_gone(&daemon->state, gone_ms);
+
+        if (r < 0) {
+                logger(LOGGER_WARNING, "state.unstored", L_TEXT("error", strerror(-r)));
+        }
+}
+
 static void on_event(void *context, const struct core_event *event)
 {
         struct daemon *daemon = context;
@@ -64,6 +73,9 @@ static void on_event(void *context, const struct core_event *event)
         }
         if (event->kind == CORE_EVENT_STATE && !event->text[0]) {
                 sink_store_lease(daemon, daemon->config->lease_ms); /* live: older pages are over */
+        }
+        if (event->kind == CORE_EVENT_RELIED) {
+                sink_store_gone(daemon, daemon->config->gone_ms);
         }
         if (daemon->service.history) {
                 history_event(daemon->service.history, event);

@@ -12,3 +12,6 @@ struct core_sink sink_make(struct daemon *daemon);
 /* The longest lease that apps may have, for a successor that does not find the stream's file, which
  * tells it, too. An obituary serves none, and leaves it. */
 void sink_store_lease(struct daemon *daemon, uint64_t lease_ms);
+
+/* The longest --gone-ms that others may rely on, for the same. An obituary tells it, too. */
+void sink_store_gone(struct daemon *daemon, uint64_t gone_ms);

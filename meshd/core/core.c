@@ -233,6 +233,16 @@ static void end_pause(struct core *core, struct cmi_time now)
         }
 }
 
+/* An obituary leaves it: a successor, not it, is who serves. */
+static void end_patience(struct core *core, struct cmi_time now)
+{
+        if (now.mono_ns >= core->patience_end_ns && !core->options.is_obituary &&
+                        log_gone_ns(core->log) > core->options.gone_ns) {
+                log_keep_gone(core->log, core->options.gone_ns);
+                core_emit(core, CORE_EVENT_RELIED, NULL, "");
+        }
+}
+
 void core_tick(struct core *core, struct cmi_time now)
 {
         core_enter(core, now);
@@ -255,6 +265,7 @@ void core_tick(struct core *core, struct cmi_time now)
         }
         room_tick(core, now);
         end_pause(core, now);
+        end_patience(core, now);
         intent_tick(core, now);
         hold_tick(core, now);
         update_state(core, now);

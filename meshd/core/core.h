@@ -31,6 +31,7 @@
 #define CORE_HOLDS_MAX 65536
 #define CORE_LINKS_SPARE 16 /* links that are dialled but not yet a member's */
 #define CORE_LEASE_MAX_MS 60000
+#define CORE_GONE_MAX_MS 3600000
 #define CORE_TEXT_MAX 128
 #define CORE_GONE_LEASES 2 /* nobody declares a member gone after a shorter silence than this */
 #define CORE_TRANSITIONS 8 /* changes of a member's state that are remembered */
@@ -69,11 +70,12 @@ struct core_options {
         uint64_t gone_ns;   /* silence after which a member is declared gone; at least
                              * CORE_GONE_LEASES times L */
         uint64_t margin_ns;
-        uint64_t drift_ppm; /* rho: clocks differ in rate by at most this */
-        uint64_t start_ns;  /* shortest time from start to LIVE */
-        uint64_t alone_ns;  /* the same for a node that met nobody */
-        uint64_t before_ns; /* longest lease of a page of before, if the log may not know; 0 */
-        uint32_t holds_max; /* keys and tags held at a time; up to CORE_HOLDS_MAX */
+        uint64_t drift_ppm;      /* rho: clocks differ in rate by at most this */
+        uint64_t start_ns;       /* shortest time from start to LIVE */
+        uint64_t alone_ns;       /* the same for a node that met nobody */
+        uint64_t before_ns;      /* longest lease of a page of before, if the log may not know; 0 */
+        uint64_t before_gone_ns; /* longest gone_ns that a process before told; likewise */
+        uint32_t holds_max;      /* keys and tags held at a time; up to CORE_HOLDS_MAX */
         bool is_clean; /* the predecessor on this node ended its lease in order: no start pause */
         bool is_obituary; /* serves no apps: what those of the predecessor may hold is still kept */
         /* Where open write intents outlive the process; borrowed for the core's life. NULL: in the
@@ -102,6 +104,7 @@ enum core_event_kind {
         CORE_EVENT_EXPIRED,     /* a write intent ended by its deadline; of a member, or own */
         CORE_EVENT_PATIENCE, /* a member gives others up after number milliseconds, not as we do */
         CORE_EVENT_WIDENED,  /* a region is held as a whole, since so much of it was held */
+        CORE_EVENT_RELIED,   /* nobody relies on more than our gone_ns any more: store it */
 };
 
 struct core_event {

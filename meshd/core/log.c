@@ -36,6 +36,7 @@ struct log_header {
         _Atomic uint64_t newest;
         _Atomic uint64_t closed;   /* 1: in order; 2 in files of before: not quite */
         _Atomic uint64_t lease_ns; /* 0: of a version that did not keep it */
+        _Atomic uint64_t gone_ns;  /* likewise */
 };
 
 static struct log_head *head(const struct log *log)
@@ -168,8 +169,9 @@ static void begin_stream(struct log *log, const struct cmi_id *node_id, uint64_t
 {
         struct log_header *header = log->header;
 
-        /* Another node's page is served to the same apps. */
+        /* Another node's page is served to the same apps, and what it told holds for its end. */
         uint64_t lease_ns = is_readable(log) ? log_lease_ns(log) : 0;
+        uint64_t gone_ns = is_readable(log) ? log_gone_ns(log) : 0;
 
         /* Without the magic word it is no log, should the process die in here. */
         header->magic = 0;
@@ -184,6 +186,7 @@ static void begin_stream(struct log *log, const struct cmi_id *node_id, uint64_t
         header->newest = 0;
         header->closed = 0;
         header->lease_ns = lease_ns;
+        header->gone_ns = gone_ns;
         atomic_signal_fence(memory_order_seq_cst);
         header->magic = LOG_MAGIC;
         log->tail = 0;
@@ -255,6 +258,16 @@ uint64_t log_lease_ns(const struct log *log)
 void log_keep_lease(struct log *log, uint64_t lease_ns)
 {
         atomic_store_explicit(&log->header->lease_ns, lease_ns, memory_order_release);
+}
+
+uint64_t log_gone_ns(const struct log *log)
+{
+        return atomic_load_explicit(&log->header->gone_ns, memory_order_relaxed);
+}
+
+void log_keep_gone(struct log *log, uint64_t gone_ns)
+{
+        atomic_store_explicit(&log->header->gone_ns, gone_ns, memory_order_release);
 }
 
 bool log_was_closed(const struct log *log)

@@ -85,6 +85,15 @@ uint64_t log_lease_ns(const struct log *log);
 /* From now on pages hold at most this. */
 void log_keep_lease(struct log *log, uint64_t lease_ns);
 
+/*
+ * The longest silence after which a process of this host has told others that it gives them up,
+ * nanoseconds, as long as they may rely on it; 0: the memory does not tell. Kept like the lease.
+ */
+uint64_t log_gone_ns(const struct log *log);
+
+/* From now on they rely on at most this. */
+void log_keep_gone(struct log *log, uint64_t gone_ns);
+
 /* What LOG_CREATED has cost. */
 enum log_loss log_loss(const struct log *log);
 

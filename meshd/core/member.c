@@ -195,6 +195,17 @@ static void declare_gone(struct core *core, struct cmi_time now, struct member *
                         member->state == MEMBER_SEEN ? "it never answered" : "it stayed silent");
 }
 
+/* One that crashes again and again before it has published anything must not keep all caches
+ * off. */
+static bool is_given_up(const struct core *core, struct cmi_time now, const struct member *member)
+{
+        bool is_counted = member->state == MEMBER_SEEN || member_is_kept(member);
+        uint64_t patience = is_counted ? core->options.gone_ns : core->options.lease_ns;
+
+        return now.mono_ns - member->silent_from_ns >= patience &&
+               now.mono_ns >= core->patience_end_ns;
+}
+
 void member_tick(struct core *core, struct cmi_time now, struct member *member)
 {
         uint64_t silence = now.mono_ns - member->silent_from_ns;
@@ -206,7 +217,7 @@ void member_tick(struct core *core, struct cmi_time now, struct member *member)
 
         switch (member->state) {
         case MEMBER_SEEN:
-                if (silence >= core->options.gone_ns) {
+                if (is_given_up(core, now, member)) {
                         declare_gone(core, now, member);
                 }
                 break;
@@ -218,10 +229,7 @@ void member_tick(struct core *core, struct cmi_time now, struct member *member)
                 }
                 break;
         case MEMBER_SILENT:
-                /* One that crashes again and again before it has published anything must not keep
-                 * all caches off. */
-                if (silence >= (member_is_kept(member) ? core->options.gone_ns
-                                                       : core->options.lease_ns)) {
+                if (is_given_up(core, now, member)) {
                         declare_gone(core, now, member);
                 }
                 break;

@@ -52,6 +52,7 @@
         X(B4_AWAY_COUNTS)          /* time in which it did not run itself counts as silence */     \
         X(B5_UNCONFIRMED)          /* nobody could have dropped us */                              \
         X(B5_OWN_GONE)             /* nobody gives us up before we would give it up */             \
+        X(B5_GONE_UNKEPT)          /* what a process before told others of that is void */         \
         X(CANCEL_KEPT)             /* a wait whose client is gone stays */                         \
         X(ROOM_IGNORED)            /* a live node without a place here is none of our business */  \
         /* of messages between nodes */                                                            \

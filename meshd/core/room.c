@@ -220,7 +220,7 @@ static void tick(struct core *core, struct cmi_time now, struct stranger *strang
 
         switch (stranger->kind) {
         case STRANGER_NAMED:
-                if (silence >= core->options.gone_ns) {
+                if (silence >= core->options.gone_ns && now.mono_ns >= core->patience_end_ns) {
                         tell(core, stranger, MEMBER_SEEN, MEMBER_GONE, "it never answered");
                         settle(core, now, stranger, STRANGER_ABSENT);
                 }

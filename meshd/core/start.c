@@ -111,17 +111,23 @@ static void set_tables(struct core *core, const struct core_options *options, st
         intent_open(core, options->intents ? options->intents : tables.intent_memory, now);
 }
 
+static uint64_t longer(uint64_t a, uint64_t b)
+{
+        return a > b ? a : b;
+}
+
+/* Nobody had a longer one than @most: a damaged number. */
+static uint64_t at_most(uint64_t most, uint64_t ns)
+{
+        return ns < most ? ns : most;
+}
+
 /* Of the processes before that this one knows of, and its own. */
 static uint64_t longest_lease(const struct core *core)
 {
-        uint64_t before[] = {log_lease_ns(core->log), core->options.before_ns};
-        uint64_t longest = core->options.lease_ns;
+        uint64_t before = longer(log_lease_ns(core->log), core->options.before_ns);
 
-        for (uint32_t i = 0; i < 2; i++) {
-                longest = before[i] > longest ? before[i] : longest;
-        }
-        /* Nobody had a longer one: a damaged number. */
-        return longest < cmi_ms(CORE_LEASE_MAX_MS) ? longest : cmi_ms(CORE_LEASE_MAX_MS);
+        return at_most(cmi_ms(CORE_LEASE_MAX_MS), longer(before, core->options.lease_ns));
 }
 
 /*
@@ -140,6 +146,23 @@ static uint64_t begin_pause(struct core *core)
                 return 0;
         }
         return core_use_ns(core, longest);
+}
+
+/*
+ * Who was told a gone_ns by a process before answers waits with 0 as long after its last word: a
+ * node that is cut off counts us so long, whatever a HELLO that never came would say. That last
+ * word came before this start, so nobody relies on it for longer than it says after the start, by
+ * the clock with which a member's silence is counted as well; and who hears our HELLO forgets the
+ * word. Also after an end in order: the goodbye may have been lost. What the log keeps is the
+ * longest of all that may still be relied on, also if this process dies at once.
+ */
+static uint64_t begin_patience(struct core *core)
+{
+        uint64_t told = at_most(cmi_ms(CORE_GONE_MAX_MS),
+                        longer(log_gone_ns(core->log), core->options.before_gone_ns));
+
+        log_keep_gone(core->log, longer(told, core->options.gone_ns));
+        return MUTANT(B5_GONE_UNKEPT) ? 0 : told;
 }
 
 struct core *core_init(void *memory, const struct core_options *options,
@@ -167,6 +190,7 @@ struct core *core_init(void *memory, const struct core_options *options,
         /* An end in order ends the own page, and nothing of what others may serve. */
         core->given_before_ns = now.mono_ns + core_use_ns(core, longest_lease(core));
         core->pause_end_ns = now.mono_ns + begin_pause(core);
+        core->patience_end_ns = now.mono_ns + begin_patience(core);
         core_text(core->reason, "starting", "", "");
         return core;
 }

@@ -249,7 +249,9 @@ struct core {
         enum core_state state;
         char reason[CORE_TEXT_MAX];
         uint64_t started_ns;
-        uint64_t pause_end_ns;    /* nothing is acknowledged before: B1 */
+        uint64_t pause_end_ns; /* nothing is acknowledged before: B1 */
+        /* Nobody is given up before: others rely on what a process before has told them. */
+        uint64_t patience_end_ns;
         uint64_t given_before_ns; /* nobody serves on a grant of a process before from then on */
         uint64_t since_ns; /* everybody must have been heard in both directions since: start, or the
                               end of being away */

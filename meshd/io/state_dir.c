@@ -324,29 +324,48 @@ int state_dir_store_incarnation(struct state_dir *dir, uint64_t incarnation)
         return write_text(dir->fd, "incarnation", text);
 }
 
-uint64_t state_dir_lease(const struct state_dir *dir)
+static uint64_t kept_ms(const struct state_dir *dir, const char *name)
 {
         char text[FILE_MAX] = "";
         char *end;
-        uint64_t lease_ms;
+        uint64_t ms;
 
-        if (dir->fd < 0 || read_text(dir->fd, "lease", text) < 0 || text[0] < '0' ||
-                        text[0] > '9') {
+        if (dir->fd < 0 || read_text(dir->fd, name, text) < 0 || text[0] < '0' || text[0] > '9') {
                 return 0;
         }
-        lease_ms = strtoull(text, &end, 10);
-        return *end == '\0' ? lease_ms : 0;
+        ms = strtoull(text, &end, 10);
+        return *end == '\0' ? ms : 0;
+}
+
+static int keep_ms(struct state_dir *dir, const char *name, uint64_t ms)
+{
+        char text[24];
+
+        if (dir->fd < 0 || kept_ms(dir, name) == ms) {
+                return 0;
+        }
+        snprintf(text, sizeof(text), "%" PRIu64 "\n", ms);
+        return write_text(dir->fd, name, text);
+}
+
+uint64_t state_dir_lease(const struct state_dir *dir)
+{
+        return kept_ms(dir, "lease");
 }
 
 int state_dir_store_lease(struct state_dir *dir, uint64_t lease_ms)
 {
-        char text[24];
+        return keep_ms(dir, "lease", lease_ms);
+}
 
-        if (dir->fd < 0 || state_dir_lease(dir) == lease_ms) {
-                return 0;
-        }
-        snprintf(text, sizeof(text), "%" PRIu64 "\n", lease_ms);
-        return write_text(dir->fd, "lease", text);
+uint64_t state_dir_gone(const struct state_dir *dir)
+{
+        return kept_ms(dir, "gone");
+}
+
+int state_dir_store_gone(struct state_dir *dir, uint64_t gone_ms)
+{
+        return keep_ms(dir, "gone", gone_ms);
 }
 
 void state_dir_close(struct state_dir *dir)

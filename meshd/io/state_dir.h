@@ -2,8 +2,8 @@
 #pragma once
 /*
  * The state directory: what a node must know again after a restart of its host. It holds "format"
- * (a version), "lock", "node_id", "incarnation", "lease" and "peers". This file decides who the
- * node is: it makes the node id and the incarnation. It leaves the content of "peers" to
+ * (a version), "lock", "node_id", "incarnation", "lease", "gone" and "peers". This file decides who
+ * the node is: it makes the node id and the incarnation. It leaves the content of "peers" to
  * discovery/peer_file.h.
  *
  * A directory that cannot be written (full, read-only, its parent missing) does not stop the
@@ -84,6 +84,22 @@ uint64_t state_dir_lease(const struct state_dir *dir);
  * Return: 0 (also without a directory, or if it was so before) or the negative errno of the write.
  */
 int state_dir_store_lease(struct state_dir *dir, uint64_t lease_ms);
+
+/**
+ * state_dir_gone() - the longest --gone-ms that others may rely on, as earlier processes told it
+ *
+ * For a process that finds no stream that would tell it.
+ *
+ * Return: milliseconds; 0 if none was stored, or what was cannot be read.
+ */
+uint64_t state_dir_gone(const struct state_dir *dir);
+
+/**
+ * state_dir_store_gone() - from now on it is this
+ *
+ * Return: 0 (also without a directory, or if it was so before) or the negative errno of the write.
+ */
+int state_dir_store_gone(struct state_dir *dir, uint64_t gone_ms);
 
 /* Close and unlock. */
 void state_dir_close(struct state_dir *dir);

@@ -76,7 +76,7 @@ const struct option options[] = {
                                 "sessions of one principal; 0: any number"},
                 {"lease-ms", OPTION_NUMBER, OFFSET(lease_ms), CORE_LEASE_MAX_MS, 50, "1000", "MS",
                                 "a cut-off node serves no longer than this; equal on all nodes"},
-                {"gone-ms", OPTION_NUMBER, OFFSET(gone_ms), 3600000, 100, NULL, "MS",
+                {"gone-ms", OPTION_NUMBER, OFFSET(gone_ms), CORE_GONE_MAX_MS, 100, NULL, "MS",
                                 "silence after which a node is gone; default: 3 leases"},
                 {"log-level", OPTION_LEVEL, OFFSET(log_level), 0, 0, "info", "LEVEL",
                                 "error, warning, info or debug"},

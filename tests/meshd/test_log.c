@@ -185,14 +185,18 @@ static void the_lease_of_before_is_kept_beyond_the_stream(struct fixture *f, gco
         static const struct cmi_id other = {{9}};
 
         g_assert_cmpuint(log_lease_ns(&f->log), ==, 0);
+        g_assert_cmpuint(log_gone_ns(&f->log), ==, 0);
         log_keep_lease(&f->log, 12345);
+        log_keep_gone(&f->log, 67890);
         g_assert_cmpint(log_open(&f->log, f->memory, SIZE, &node, 78), ==, LOG_CONTINUED);
         g_assert_cmpuint(log_lease_ns(&f->log), ==, 12345);
         g_assert_cmpint(log_open(&f->log, f->memory, SIZE, &other, 79), ==, LOG_CREATED);
         g_assert_cmpuint(log_lease_ns(&f->log), ==, 12345);
+        g_assert_cmpuint(log_gone_ns(&f->log), ==, 67890);
         memset(f->memory, 1, 8); /* nothing of a damaged header is believed */
         g_assert_cmpint(log_open(&f->log, f->memory, SIZE, &other, 80), ==, LOG_CREATED);
         g_assert_cmpuint(log_lease_ns(&f->log), ==, 0);
+        g_assert_cmpuint(log_gone_ns(&f->log), ==, 0);
 }
 
 static void what_is_lost_is_told_and_why(struct fixture *f, gconstpointer data)

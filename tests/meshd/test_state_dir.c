@@ -263,9 +263,12 @@ static void a_lease_is_kept_for_the_next_process(struct place *place, gconstpoin
         g_assert_cmpint(state_dir_open(&dir, &place->options, &place->fault), ==, STATE_DIR_OPENED);
         g_assert_cmpuint(state_dir_lease(&dir), ==, 0);
         g_assert_cmpint(state_dir_store_lease(&dir, 1000), ==, 0);
+        g_assert_cmpuint(state_dir_gone(&dir), ==, 0);
+        g_assert_cmpint(state_dir_store_gone(&dir, 3000), ==, 0);
         state_dir_close(&dir);
         g_assert_cmpint(state_dir_open(&dir, &place->options, &place->fault), ==, STATE_DIR_OPENED);
         g_assert_cmpuint(state_dir_lease(&dir), ==, 1000);
+        g_assert_cmpuint(state_dir_gone(&dir), ==, 3000);
         put(place->path, "lease", "1000 and more\n");
         g_assert_cmpuint(state_dir_lease(&dir), ==, 0);
         state_dir_close(&dir);

@@ -8,6 +8,11 @@
 #include <errno.h>
 #include <glib.h>
 
+static struct cmi_id id_of(uint32_t node)
+{
+        return (struct cmi_id){{(uint8_t)(node + 1)}};
+}
+
 static struct rig *formed_with_patience(uint64_t first_ms, uint64_t second_ms)
 {
         struct rig *rig = rig_new(2);
@@ -204,11 +209,6 @@ static void a_full_mesh_goes_on_when_one_more_comes(void)
         rig_free(rig);
 }
 
-static struct cmi_id id_of(uint32_t node)
-{
-        return (struct cmi_id){{(uint8_t)(node + 1)}};
-}
-
 /* n0 and n1 have room for each other only; n2 was live alone, and finds them. */
 static struct rig *formed_with_a_stranger(void)
 {
@@ -308,6 +308,87 @@ static void whom_only_the_disk_names_is_named_by_waits_until_it_is_forgotten(voi
         rig_free(rig);
 }
 
+static void remember_a(struct rig *rig)
+{
+        static const struct cmi_endpoint endpoint = {
+                        .family = 4, .port = 1000, .address = {127, 0, 0, 1}};
+        struct cmi_id a = id_of(0);
+
+        g_assert_cmpint(core_remember(rig->nodes[1].core, rig->now, &a, "n0", &endpoint), ==, 0);
+}
+
+/*
+ * b says that it gives others up after 30 s, is ended while it is cut off, and comes back with 3 s:
+ * it knows a, and a hears nothing else of it.
+ */
+static struct rig *formed_and_shortened(bool is_clean)
+{
+        struct rig *rig = formed_with_patience(30000, 30000);
+
+        cut(rig);
+        if (is_clean) {
+                core_stop(rig->nodes[1].core, rig->now);
+                core_goodbye(rig->nodes[1].core, rig->now);
+                log_close(&rig->nodes[1].log);
+        }
+        rig_kill(rig, 1);
+        rig->gone_ns[1] = cmi_ms(3000);
+        rig_start(rig, 1, NULL, true);
+        remember_a(rig);
+        return rig;
+}
+
+static void a_start_gives_nobody_up_before_its_predecessor_would_have(void)
+{
+        for (uint32_t i = 0; i < 2; i++) {
+                struct rig *rig = formed_and_shortened(i == 1);
+
+                rig_run(rig, 6000);
+                g_assert_false(rig_serves(rig, 1));
+                g_assert_cmpint(outcome_of_wait(rig, 0, 1100), ==, 0);
+                g_assert_cmpuint(rig->nodes[0].outcome.n_lapsed, ==, 1);
+                rig_run(rig, 22000);
+                g_assert_false(rig_serves(rig, 1));
+                g_assert_cmpuint(log_gone_ns(&rig->nodes[1].log), ==, cmi_ms(30000));
+                rig_run(rig, 1500);
+                g_assert_true(rig_serves(rig, 1));
+                g_assert_cmpuint(log_gone_ns(&rig->nodes[1].log), ==, cmi_ms(3000));
+                g_assert_cmpint(outcome_of_wait(rig, 0, 1100), ==, CMI_PARTIAL);
+                rig_free(rig);
+        }
+}
+
+/* The one between them has told it to nobody; but it dies before nobody relies on it any more. */
+static void what_was_told_is_kept_over_a_start_that_dies(void)
+{
+        struct rig *rig = formed_and_shortened(false);
+
+        rig_run(rig, 20000);
+        rig_kill(rig, 1);
+        rig_start(rig, 1, NULL, true);
+        remember_a(rig);
+        rig_run(rig, 29000);
+        g_assert_cmpint(rig_state(rig, 1), ==, CORE_JOINING);
+        rig_run(rig, 1500);
+        g_assert_cmpint(rig_state(rig, 1), ==, CORE_LIVE);
+        rig_free(rig);
+}
+
+/* Who is back in touch with all has told them what it does now, and loses no time. */
+static void a_start_that_is_heard_waits_for_nothing_that_was_told(void)
+{
+        struct rig *rig = formed_and_shortened(false);
+
+        rig->nodes[1].is_deaf = rig->nodes[1].is_mute = false;
+        rig_connect(rig, 1, 0);
+        rig_run(rig, 4000);
+        g_assert_cmpint(rig_state(rig, 1), ==, CORE_LIVE);
+        cut(rig);
+        rig_run(rig, 4000);
+        g_assert_cmpint(outcome_of_wait(rig, 0, 1100), ==, CMI_PARTIAL);
+        rig_free(rig);
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -316,6 +397,11 @@ int main(int argc, char **argv)
                         who_gives_us_up_sooner_than_we_do_is_unconfirmed_once_it_has);
         g_test_add_func("/unequal/gone/confirmed", who_cannot_have_given_us_up_yet_is_confirmed);
         g_test_add_func("/unequal/gone/told", that_it_differs_is_told_once_on_both_nodes);
+        g_test_add_func("/unequal/gone/start",
+                        a_start_gives_nobody_up_before_its_predecessor_would_have);
+        g_test_add_func("/unequal/gone/kept", what_was_told_is_kept_over_a_start_that_dies);
+        g_test_add_func("/unequal/gone/heard",
+                        a_start_that_is_heard_waits_for_nothing_that_was_told);
         g_test_add_func("/unequal/lease/pause",
                         a_start_waits_for_a_longer_lease_of_its_predecessor);
         g_test_add_func("/unequal/lease/kept", the_longest_lease_is_kept_until_a_pause_is_over);

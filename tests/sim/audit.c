@@ -132,6 +132,9 @@ void audit_event(void *context, const struct core_event *event)
         if (event->kind == CORE_EVENT_STATE && !event->text[0]) {
                 uneven_keep_lease(node, node->page->memory->lease_ns);
         }
+        if (event->kind == CORE_EVENT_RELIED) {
+                uneven_keep_gone(node);
+        }
         node_interruption(node);
         trace(world, "%s: event %d about '%s' number %llu: %s", node->name, (int)event->kind,
                         event->name, (unsigned long long)event->number, event->text);

@@ -236,6 +236,7 @@ static struct core_options core_options_for(struct node *node)
         result.intents = node->intents;
         result.is_obituary = node->is_obituary;
         result.before_ns = node->disk_lease_ns;
+        result.before_gone_ns = node->disk_gone_ns;
         result.holds_max = options->holds_max > 0 ? options->holds_max : result.holds_max;
         return result;
 }
@@ -354,6 +355,7 @@ static void start(struct node *node, bool is_obituary)
         node->core = core_init(node->core_memory, &options, &sink, &node->page->view, &node->log,
                         node_clock(node));
         uneven_keep_lease(node, log_lease_ns(&node->log));
+        uneven_keep_gone(node);
         sessions_started(node);
         audit_started(node);
         remember_peers(node);

@@ -124,6 +124,7 @@ void options_draw_uneven(struct options *options, struct random *random)
         options->n_addresses = (uint32_t)PICK(random, 1, 1, 1, 1, 1, 2);
         options->holds_max = (uint32_t)PICK(random, 0, 0, 1, 3);
         options->uneven_room = options->n_nodes > 2 ? (uint32_t)PICK(random, 0, 0, 0, 1) : 0;
+        options->uneven_starts = options->uneven_gone > 0 ? (uint32_t)PICK(random, 0, 1, 1) : 0;
 }
 
 void options_draw_posts(struct options *options, struct random *random)
@@ -165,6 +166,7 @@ static const struct {
                 TIME(session_idle),
                 TIME(session_margin),
                 NUMBER(uneven_gone),
+                NUMBER(uneven_starts),
                 NUMBER(uneven_lease),
                 NUMBER(uneven_room),
                 NUMBER(n_addresses),

@@ -34,14 +34,15 @@ struct options {
         uint32_t n_keys;
         uint32_t n_tags;
         uint32_t has_shared_loads; /* readers wait for another's load of the key */
-        uint32_t n_ttl;        /* of the keys, the last: of a region that is served by its TTL */
-        uint32_t uneven_gone;  /* gone_ns of a node is up to so many times more; 0: equal */
-        uint32_t uneven_lease; /* all nodes restart with a lease that is this part; 0: never */
-        uint32_t uneven_room;  /* nodes restart with room for too few members */
-        uint32_t n_users;      /* of sessions; 0: there are none */
-        uint32_t n_addresses;  /* of each node; 0: one */
-        uint32_t holds_max;    /* keys and tags that are held at a time; 0: more than there are */
-        uint32_t has_spool;    /* apps keep what no meshd takes beyond their own life */
+        uint32_t n_ttl;         /* of the keys, the last: of a region that is served by its TTL */
+        uint32_t uneven_gone;   /* gone_ns of a node is up to so many times more; 0: equal */
+        uint32_t uneven_starts; /* it is drawn anew for each start */
+        uint32_t uneven_lease;  /* all nodes restart with a lease that is this part; 0: never */
+        uint32_t uneven_room;   /* nodes restart with room for too few members */
+        uint32_t n_users;       /* of sessions; 0: there are none */
+        uint32_t n_addresses;   /* of each node; 0: one */
+        uint32_t holds_max;     /* keys and tags that are held at a time; 0: more than there are */
+        uint32_t has_spool;     /* apps keep what no meshd takes beyond their own life */
 
         uint64_t lease_ns;
         uint64_t gone_ns;

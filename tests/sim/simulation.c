@@ -142,7 +142,9 @@ static void stage_event(struct world *world)
                         if (!world->script) {
                                 world_add(world, options->ask_ns, EVENT_OPERATOR, 0, 0, NULL);
                                 world_add(world, 1, EVENT_FAULT, 0, 0, NULL);
-                                if (options->uneven_lease + options->uneven_room > 0) {
+                                if (options->uneven_lease + options->uneven_room +
+                                                                options->uneven_starts >
+                                                0) {
                                         world_add(world, options->chaos_ns / 4, EVENT_UNEVEN, 0, 0,
                                                         NULL);
                                 }

@@ -1,19 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Options that differ between nodes, or change at a restart: how long silence lasts until a member
- * is gone, the length of a lease (of the whole mesh at once, since nodes with unequal ones refuse
- * each other), and room for too few members (what such a node need not know is in judge.c). What a
- * mesh needs to become whole is set right when all is healed.
+ * is gone (also of one node from start to start), the length of a lease (of the whole mesh at once,
+ * since nodes with unequal ones refuse each other), and room for too few members (what such a node
+ * need not know is in judge.c). What a mesh needs to become whole is set right when all is healed.
  */
 #include "tests/sim/world.h"
 
-/* The same whenever a node asks, also when a script is shortened. */
+/* The same whenever a node asks, also when a script is shortened, unless each start has its own: an
+ * extreme one, since the difference is what matters. */
 uint64_t uneven_gone_ns(const struct node *node)
 {
         const struct options *options = &node->world->options;
-        struct random random = {node->world->seed * 31 + node->index};
+        uint64_t start = options->uneven_starts > 0 ? node->life * 1000003 : 0;
+        struct random random = {node->world->seed * 31 + node->index + start};
 
         random_next(&random);
+        if (options->uneven_starts > 0) {
+                return options->gone_ns *
+                       (random_chance(&random, 500000) ? 1 + options->uneven_gone : 1);
+        }
         return options->gone_ns * (1 + random_below(&random, options->uneven_gone + 1));
 }
 
@@ -37,6 +43,11 @@ void uneven_keep_lease(struct node *node, uint64_t lease_ns)
         if (!node->is_obituary) {
                 node->disk_lease_ns = lease_ns;
         }
+}
+
+void uneven_keep_gone(struct node *node)
+{
+        node->disk_gone_ns = log_gone_ns(&node->log);
 }
 
 void uneven_configure(struct node *node, const struct act *act)
@@ -90,6 +101,31 @@ static void take_room(struct world *world)
         kill_and_start(node);
 }
 
+static void cut(struct node *node, uint32_t to, uint64_t for_ns)
+{
+        struct act act = {.at_ns = node->world->now_ns,
+                        .kind = ACT_CUT,
+                        .node = node->index,
+                        .cut = {.to = to, .for_ns = (int64_t)for_ns}};
+
+        act_do(node->world, &act);
+}
+
+/* A partition is on, and somebody has edited the unit of a node that is alone in its part. */
+static void change_patience(struct world *world)
+{
+        const struct options *options = &world->options;
+        uint32_t index = (uint32_t)random_below(&world->more, options->n_nodes);
+
+        for (uint32_t i = 0; i < options->n_nodes; i++) {
+                if (i != index) {
+                        cut(&world->nodes[index], i, uneven_gone_most_ns(options));
+                        cut(&world->nodes[i], index, uneven_gone_most_ns(options));
+                }
+        }
+        kill_and_start(&world->nodes[index]);
+}
+
 void uneven_event(struct world *world)
 {
         const struct options *options = &world->options;
@@ -102,6 +138,9 @@ void uneven_event(struct world *world)
         }
         if (options->uneven_room > 0) {
                 take_room(world);
+        }
+        if (options->uneven_starts > 0) {
+                change_patience(world);
         }
         world_add(world, random_between(&world->more, options->chaos_ns / 8, options->chaos_ns / 3),
                         EVENT_UNEVEN, 0, 0, NULL);

@@ -15,6 +15,7 @@ uint32_t uneven_max_peers(const struct node *node);
 uint64_t uneven_gone_most_ns(const struct options *options); /* of all */
 void uneven_configure(struct node *node, const struct act *act);
 void uneven_keep_lease(struct node *node, uint64_t lease_ns); /* on the disk */
+void uneven_keep_gone(struct node *node);
 void uneven_event(struct world *world);
 /* Is @other a member of @node, or itself? */
 bool uneven_has_place(const struct node *node, const struct node *other);

@@ -180,9 +180,10 @@ struct node {
         uint64_t obituary_ns;    /* when it began */
         bool has_met[NODES_MAX]; /* on its disk */
         uint64_t disk_lease_ns;  /* kept beyond the log */
-        uint32_t lease_part;     /* of options.lease_ns; 0: all of it */
-        uint32_t room;           /* for so many members; 0: for all */
-        uint64_t tick_ns;        /* EVENT_TICK that counts */
+        uint64_t disk_gone_ns;
+        uint32_t lease_part; /* of options.lease_ns; 0: all of it */
+        uint32_t room;       /* for so many members; 0: for all */
+        uint64_t tick_ns;    /* EVENT_TICK that counts */
         uint64_t tick_serial;
         bool is_turn_open;
         uint32_t n_busy;            /* ticks that were due at once, one after the other */
