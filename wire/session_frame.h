@@ -3,8 +3,8 @@
 /*
  * What the session planes of two meshd say to each other: one message in one frame.
  * This file decides what a message is and which ones cannot be; who sends which when, and what
- * becomes of it, is decided in meshd/session. docs/reference/session-protocol.md describes the
- * bytes.
+ * becomes of it, is for meshd/session to decide. The meshd of this version sends none of them and
+ * takes none; tests do. docs/reference/session-protocol.md describes the bytes.
  *
  * A message is a msgpack map with small integer keys: 1 its kind, 2 its id, then the fields of the
  * kind; unknown ones are skipped. The sender counts its messages: id is that number, from 1, and an
@@ -103,6 +103,7 @@ struct cmi_peer_ask {
         struct cmi_id origin; /* the node to which the app came; it becomes the holder */
         uint64_t incarnation; /* of it */
         uint64_t hops;        /* how often it was handed on */
+        uint64_t user;        /* as whom the app runs there: the same number is the same user */
         /*
          * Not checked for what its verb needs (cmi_session_request_check()): it may be one of a
          * newer version, and then deserves an answer. timeout_ms is what is left of it.

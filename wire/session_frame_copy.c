@@ -11,7 +11,8 @@ enum {
         ASK_ORIGIN = 3,
         ASK_INCARNATION = 4,
         ASK_HOPS = 5,
-        ASK_REQUEST = 6,
+        ASK_USER = 6,
+        ASK_REQUEST = 7,
 };
 
 /* Keys 3 to 5 of the others are those of what was found. */
@@ -132,10 +133,11 @@ static void write_ask(struct cmi_writer *writer, const struct cmi_peer_message *
 {
         const struct cmi_peer_ask *ask = &message->ask;
 
-        cmi_peer_begin(writer, message, 4);
+        cmi_peer_begin(writer, message, 5);
         cmi_write_field_id(writer, ASK_ORIGIN, &ask->origin);
         cmi_write_field_uint(writer, ASK_INCARNATION, ask->incarnation);
         cmi_write_field_uint(writer, ASK_HOPS, ask->hops);
+        cmi_write_field_uint(writer, ASK_USER, ask->user);
         cmi_write_uint(writer, ASK_REQUEST);
         cmi_session_request_write(writer, &ask->request);
 }
@@ -153,6 +155,9 @@ static void read_ask(struct cmi_peer_input *input)
                 break;
         case ASK_HOPS:
                 ask->hops = cmi_read_uint(input->reader, CMI_PEER_HOPS_MAX);
+                break;
+        case ASK_USER:
+                ask->user = cmi_read_uint(input->reader, UINT32_MAX);
                 break;
         case ASK_REQUEST:
                 cmi_peer_note(input, cmi_session_request_decode(read_inner(input), &ask->request));

@@ -57,6 +57,9 @@ static void check_bounds(const struct cmi_peer_message *message)
         case CMI_PEER_STATE:
                 fuzz_require(message->state.weight <= CMI_PEER_WEIGHT_MAX);
                 break;
+        case CMI_PEER_ASK:
+                fuzz_require(message->ask.user <= UINT32_MAX);
+                break;
         case CMI_PEER_ORDER:
                 fuzz_require(cmi_session_check(&message->order.found.record) == 0);
                 fuzz_require(message->order.found.blob.len <= message->order.found.record.blob_len);

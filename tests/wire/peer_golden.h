@@ -103,6 +103,7 @@ static const struct cmi_peer_message golden[CMI_PEER_KIND_LAST + 1] = {
                                 .ask = {.origin = NODE(1),
                                                 .incarnation = 1700000000001,
                                                 .hops = 1,
+                                                .user = 1000,
                                                 .request = REQUEST}},
                 [CMI_PEER_ANSWER] = {CMI_PEER_ANSWER, 6,
                                 .answer = {.outcome = CMI_CONFLICT,

@@ -248,6 +248,7 @@ static void a_request_that_cannot_be_is_refused(void)
 {
         REFUSED(ASK, 0, m.ask.hops = CMI_PEER_HOPS_MAX);
         REFUSED(ASK, -EMSGSIZE, m.ask.hops = CMI_PEER_HOPS_MAX + 1);
+        REFUSED(ASK, -EMSGSIZE, m.ask.user = UINT64_C(1) << 32);
         REFUSED(ASK, -EBADMSG, m.ask.origin = no_id);
         REFUSED(ASK, -EBADMSG, m.ask.request.verb = 0);
         REFUSED(ASK, 0, m.ask.request.verb = 100); /* of a newer version: it deserves an answer */
@@ -504,6 +505,7 @@ static void the_longest_messages_fit_into_a_frame(void)
                                         .found = found}};
         assert_fits(&m);
         m = golden[CMI_PEER_ASK];
+        m.ask.user = UINT32_MAX;
         m.ask.request.timeout_ms = m.ask.request.blob_len = UINT64_MAX;
         m.ask.request.tag = cmi_slice(long_bytes, CMI_SESSION_TAG_MAX);
         m.ask.request.blob = found.blob;
