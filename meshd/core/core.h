@@ -335,7 +335,8 @@ uint64_t core_region_owner(const struct core *core, uint32_t index);
 int core_query(struct core *core, struct cmi_time now, const struct cmi_id *id,
                 enum cmi_query_kind kind, uint64_t number, uint64_t timeout_ns, uint64_t cookie);
 
-/* Messages between nodes */
+/* Messages between nodes. The meshd of this version posts none and takes none: tests and the
+ * simulator do. */
 
 #define CORE_POST_WINDOW (256 << 10) /* bytes that a beat may find before it on its link */
 #define CORE_POST_COST 8192          /* a message counts as no less */
@@ -355,7 +356,8 @@ int core_query(struct core *core, struct cmi_time now, const struct cmi_id *id,
  *
  * Return: 0 (it is under way), -EAGAIN or -EHOSTUNREACH (postable() follows, unless the process at
  *         the other end is another one by then: the plane learns that from CORE_EVENT_MEMBER.
- *         -EHOSTUNREACH: no member, or one that does not count or to which no frames get yet),
+ *         -EHOSTUNREACH: no member, and then nothing follows; or one that does not count or to
+ *         which no frames get yet),
  *         -EOPNOTSUPP (it takes no messages), -EMSGSIZE, -ESHUTDOWN after core_stop().
  */
 int core_post(struct core *core, struct cmi_time now, const struct cmi_id *id,
