@@ -5,6 +5,7 @@
 #include "meshd/io/clock.h"
 #include "meshd/io/logger.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -258,6 +259,11 @@ static size_t joined_bytes_of(const struct sessions *sessions, uid_t uid)
 static const char *find_full(
                 const struct sessions *sessions, const struct guest *guest, uint64_t n_bytes)
 {
+        static_assert(SESSIONS_JOINED_MAX == 8 && SESSIONS_JOINED_BYTES_MAX >> 20 == 1 &&
+                                        SESSIONS_JOINED_BYTES_ALL >> 20 == 32 &&
+                                        SESSIONS_JOINED_BYTES_USER >> 20 == 16,
+                        "what the texts say");
+
         if (guest->n_joined >= SESSIONS_JOINED_MAX ||
                         guest->joined_bytes + n_bytes > SESSIONS_JOINED_BYTES_MAX) {
                 return "too many long sessions of this connection are on their way: up to 8, with "

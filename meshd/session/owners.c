@@ -3,8 +3,11 @@
 #include "meshd/session/owners.h"
 
 #include "wire/session.h"
+#include "wire/session_frame.h"
 
 #include <assert.h>
+
+static_assert(CMI_PEER_WEIGHT_MAX <= OWNERS_WEIGHT_MAX, "what STATE may say fits the products");
 
 enum {
         INDEX_BITS = 8,
