@@ -5,9 +5,8 @@
  * the plane, and sends the answer. What a request does is decided in meshd/session/plane.h.
  *
  * For whom: the plane is told as which user the client runs, so a session of one user does not
- * exist for another. Level: what a node that
- * is alone cannot reach (ONE, ALL) is what it has; DISK is refused with -EOPNOTSUPP, since there is
- * no disk.
+ * exist for another. Level: what a node that is alone cannot reach (ONE, ALL) is what it has; DISK
+ * is refused with -EOPNOTSUPP, since there is no disk.
  *
  * A node with a temporary id holds no sessions: there is no plane, and each SESSION is answered
  * with outcome -EOPNOTSUPP and the reason.
