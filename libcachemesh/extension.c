@@ -4,6 +4,7 @@
  */
 #include "libcachemesh/extension.h"
 
+#include "base/time.h"
 #include "libcachemesh/get.h"
 #include "libcachemesh/region.h"
 
@@ -54,7 +55,7 @@ uint64_t cmi_ext_clock_ns(clockid_t clock)
 
 uint64_t cmi_ext_deadline_ns(struct cm *cm, uint32_t timeout_ms)
 {
-        return cmi_clock_ns(CLOCK_MONOTONIC) + cmi_timeout(cm, timeout_ms) * UINT64_C(1000000);
+        return cmi_clock_ns(CLOCK_MONOTONIC) + cmi_timeout(cm, timeout_ms) * CMI_NS_PER_MS;
 }
 
 static int refuse(void)

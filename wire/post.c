@@ -15,8 +15,7 @@ void cmi_post_write(struct cmi_writer *writer, const struct cmi_post *post)
 {
         cmi_write_map(writer, 2);
         cmi_write_field_uint(writer, POST_NUMBER, post->number);
-        cmi_write_uint(writer, POST_MESSAGE);
-        cmi_write_bin(writer, post->message);
+        cmi_write_field_bin(writer, POST_MESSAGE, post->message);
 }
 
 int cmi_post_decode(struct cmi_slice body, struct cmi_post *ret_post)

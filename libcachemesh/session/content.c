@@ -97,6 +97,18 @@ static int check_create(const struct cm_session_create_options *options)
         return 0;
 }
 
+/* With what is to be in the session. Return: 0 or an error, with a detail. */
+static int take_options(const struct cm_session_create_options *options, const void *data,
+                size_t len, struct cm_session_create_options *ret_options)
+{
+        int r = cmi_session_options_copy(ret_options, sizeof(*ret_options), options);
+
+        if (r == 0) {
+                r = check_create(ret_options);
+        }
+        return r == 0 ? check_data(data, len) : r;
+}
+
 static uint64_t end_ms(uint64_t life_ms)
 {
         uint64_t longest_ms = CM_SESSION_LIFE_MS_MAX - EARLY_END_MS;
@@ -235,13 +247,7 @@ int cm_session_create(struct cm_session_space *space, const void *data, size_t l
                 r = cmi_session_check_empty(ret_session);
         }
         if (r == 0) {
-                r = cmi_session_options_copy(&copy, sizeof(copy), options);
-        }
-        if (r == 0) {
-                r = check_create(&copy);
-        }
-        if (r == 0) {
-                r = check_data(data, len);
+                r = take_options(options, data, len, &copy);
         }
         if (r < 0) {
                 return r;
@@ -381,18 +387,13 @@ int cm_session_rotate(struct cm_session *session, const void *data, size_t len,
         uint64_t deadline_ns;
         int r = check_writable(session);
 
-        if (r == 0 && !ret_id) {
-                r = cmi_ext_fail(-EINVAL, "there is no place for the id");
+        if (r < 0) {
+                return r;
         }
-        if (r == 0) {
-                r = cmi_session_options_copy(&copy, sizeof(copy), options);
+        if (!ret_id) {
+                return cmi_ext_fail(-EINVAL, "there is no place for the id");
         }
-        if (r == 0) {
-                r = check_create(&copy);
-        }
-        if (r == 0) {
-                r = check_data(data, len);
-        }
+        r = take_options(options, data, len, &copy);
         if (r < 0) {
                 return r;
         }
