@@ -125,7 +125,8 @@ static void remember(struct plane *plane, const struct asked *asked)
 void ending_principal(struct plane *plane, const struct asked *asked)
 {
         const struct cmi_session_request *request = asked->request;
-        /* Who has none here is kept by no process: nothing has to be asked for anew for that. */
+        /* Who has none here is kept by no process: nothing has to be asked for anew for that.
+         * Once others keep copies, processes here may have some of those. */
         bool has_any = store_principal_sessions(plane->store, &request->principal) > 0;
         struct cmi_principal counts;
         int r;
@@ -135,7 +136,8 @@ void ending_principal(struct plane *plane, const struct asked *asked)
                 return;
         }
         /* As if alone: a count of somebody without sessions here ends something only at others, who
-         * are not told of it, and would take room of logouts for days. */
+         * are not told of it, and would take room of logouts for days. Once others keep copies
+         * it has to be counted. */
         r = store_principal_raise(plane->store, asked->now, &request->principal,
                         &plane->options.node_id, true, &counts);
         if (r < 0 || store_is_full(r)) {

@@ -45,7 +45,8 @@
  *           was kept under this key, END also what came after it: who logs out while the id is
  *           rotated means that. -> 0, whatever was there: it is dead. (After the grace, 0 is about
  *           this key alone.) Where nothing is known and there is no room to write that down
- *           -> CMI_E_FULL. Of another space: as where nothing is known, and nothing happens.
+ *           -> CMI_E_FULL. Of another space: as where nothing is known, and nothing happens (so it
+ *           is never FULL: while there is no room, that tells that the key is known).
  *           Unless view.is_alone(), what is not known here may live elsewhere
  *           -> CMI_E_UNCONFIRMED, though it is done here.
  * DESTROY_PRINCIPAL  Where it has sessions here: store_principal_raise(), then sink.stamp(NULL):
@@ -78,7 +79,9 @@
 
 #include "meshd/session/store.h"
 
-#define PLANE_STEPS 256                            /* of a walk in one call */
+#define PLANE_STEPS 256 /* of a walk in one call */
+/* While something waits, each request and each plane_timeout_ns() steps over the clients that wait
+ * and take no answers: as many as there are connections, at most. */
 #define PLANE_WAITS_MAX 4096                       /* requests that wait; more: CMI_E_BUSY */
 #define PLANE_WAIT_BYTES_MAX (16u << 20)           /* of their blobs, which are copied */
 #define PLANE_USER_WAITS_MAX (PLANE_WAITS_MAX / 2) /* shares of these */

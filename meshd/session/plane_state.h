@@ -9,7 +9,8 @@
 #define PLANE_LARGE_AGAIN_MS 3600000
 #define PLANE_FULL_AGAIN_MS 60000
 /* How long a logout of a key that is not known is remembered: whatever was sent before it has come
- * by then, for no request waits longer than half of it. */
+ * by then, for no request waits longer than half of it. That is enough while no other node keeps
+ * copies; one that does may bring it back at any time until it ends. */
 #define PLANE_BLIND_MS (2 * CMI_SESSION_TIMEOUT_MAX_MS)
 #define PLANE_FULLS (STORE_FULL_BLOCKED - STORE_FULL_RECORDS + 1)
 
