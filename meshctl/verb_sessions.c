@@ -83,12 +83,19 @@ static int gather(struct call *call, uint64_t limit, json_t **ret_document)
 /* What the table leaves out; in JSON it is a member. */
 static void tell_more(const struct call *call, const json_t *document)
 {
-        if (json_is_true(json_object_get(document, "has_more")) && !call->output.is_quiet) {
-                fflush(call->output.file);
+        const json_t *n = json_object_get(document, "n_sessions"); /* only an operator is told */
+
+        if (!json_is_true(json_object_get(document, "has_more")) || call->output.is_quiet) {
+                return;
+        }
+        fflush(call->output.file);
+        if (n) {
                 fprintf(stderr,
                                 "meshctl sessions: %" JSON_INTEGER_FORMAT
                                 " are held; --limit shows more\n",
-                                document_int(document, "n_sessions", 0));
+                                json_integer_value(n));
+        } else {
+                fprintf(stderr, "meshctl sessions: there may be more; --limit shows them\n");
         }
 }
 

@@ -19,6 +19,7 @@
 #define ROWS_DEFAULT 1000
 #define ROWS_MAX 2000 /* so many always fit into an answer */
 #define STEPS_MAX 4096
+#define PLACE_BYTES 2     /* of a key: so exactly a place is told to who may not see it */
 #define SPACE_NAME_MAX 64 /* of cachemesh-session.h */
 
 static int parse_hash(struct cmi_slice text, struct cmi_id *ret_hash)
@@ -138,12 +139,43 @@ static void write_totals(struct document *document, const struct question *quest
         document_uint(document, "key_bytes", status.store.key_bytes);
 }
 
+/*
+ * Where the next page begins, for who may not be told the last key that was looked at: at the
+ * beginning of a 65,536th of all keys, or behind their last row (@own). If neither leads on from
+ * @begin, others have crowded thousands of keys together there, and the rest of that part is left
+ * out. Return: is there more?
+ */
+static bool hide_place(struct cmi_id *at, const struct cmi_id *begin, const struct cmi_id *own)
+{
+        memset(at->bytes + PLACE_BYTES, 0, sizeof(at->bytes) - PLACE_BYTES);
+        if (cmi_id_compare(at, own) < 0) {
+                *at = *own;
+        }
+        if (cmi_id_equal(at, begin)) {
+                memset(at->bytes + PLACE_BYTES, 0, sizeof(at->bytes) - PLACE_BYTES);
+                for (size_t i = PLACE_BYTES; i-- > 0 && ++at->bytes[i] == 0;) {
+                }
+        }
+        return !cmi_id_is_zero(at);
+}
+
+static void write_place(struct document *document, bool has_more, const struct cmi_id *at)
+{
+        const struct cmi_id none = {{0}};
+
+        document_bool(document, "has_more", has_more);
+        write_hash(document, "next", has_more ? at : &none);
+}
+
 /* From @cursor on, until there are enough, or this turn has done its share. */
 static void write_rows(struct document *document, const struct filter *filter, struct plane *plane,
                 struct store_cursor *cursor, uint64_t n_rows)
 {
         const struct question *question = filter->question;
+        const struct cmi_id begin = cursor->at;
+        struct cmi_id own = cursor->at;
         struct plane_entry entry;
+        bool has_more;
         int r = STORE_GIVEN;
 
         document_open_array(document, "sessions");
@@ -158,11 +190,15 @@ static void write_rows(struct document *document, const struct filter *filter, s
                 document_open_map(document, NULL);
                 write_entry(document, question, &entry);
                 document_close(document);
+                own = cursor->at;
                 n_rows--;
         }
         document_close(document);
-        document_bool(document, "has_more", r != STORE_WALKED);
-        write_hash(document, "next", &cursor->at);
+        has_more = r != STORE_WALKED && !cursor->is_done;
+        if (has_more && !is_operator(question)) {
+                has_more = hide_place(&cursor->at, &begin, &own);
+        }
+        write_place(document, has_more, &cursor->at);
 }
 
 static void list(const struct filter *filter, struct plane *plane, struct store_cursor *cursor,
@@ -171,7 +207,9 @@ static void list(const struct filter *filter, struct plane *plane, struct store_
         struct answer answer;
 
         answer_begin(&answer, filter->question, "sessions");
-        write_totals(&answer.document, filter->question, plane);
+        if (is_operator(filter->question)) {
+                write_totals(&answer.document, filter->question, plane);
+        }
         write_rows(&answer.document, filter, plane, cursor, n_rows);
         answer_send(&answer, filter->question);
 }

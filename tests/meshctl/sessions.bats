@@ -34,6 +34,13 @@ row='{"key": "'$key'", "state": "alive", "uid": 33, "space": "aa", "principal": 
         expect_status 64
 }
 
+@test "who is told no totals is told that there may be more" {
+        fake <<<'{"answers": {"sessions": {"sessions": ['"$row"'], "has_more": true, "next": "ff"}}}'
+        ctl sessions --limit 1
+        expect_status 0
+        expect_error "there may be more; --limit shows them"
+}
+
 @test "those of one namespace are asked for by its name" {
         fake <<<'{"answers": {"sessions": {"sessions": ['"$row"'], "n_sessions": 9, "has_more": false, "next": ""}}}'
         ctl sessions --space shop

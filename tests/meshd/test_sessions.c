@@ -336,10 +336,17 @@ static void who_is_no_operator_sees_their_own_sessions(void)
         struct cmi_session_request request = create_of(0xab, 5);
         const char *theirs = "abababababababababababababababab";
         const char *own = "cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd";
+        char from[2 * CMI_ID_SIZE + 1];
 
         g_assert_cmpint(ask(visitor, &request).outcome, ==, 0);
         nodes[0].local.clients->uid = 4321;
         g_assert_false(shows(visitor, "from", theirs, theirs));
+        g_assert_false(shows(visitor, "from", theirs, "n_sessions"));
+        for (unsigned i = 0; i < 39; i++) { /* for some it is the last key that is looked at */
+                g_snprintf(from, sizeof(from), "%08x%024x",
+                                0xabababab - ((4094 + i % 3) << (8 + i / 3)), 0u);
+                g_assert_false(shows(visitor, "from", from, "abababab"));
+        }
         visitor_ask(visitor, CMI_LOCAL_QUERY, "session", "key", theirs);
         visitor_expect_error(visitor, visitor->id, -ENOENT);
         visitor_ask(visitor, CMI_LOCAL_QUERY, "session_destroy", "key", theirs);
@@ -354,6 +361,7 @@ static void who_is_no_operator_sees_their_own_sessions(void)
         nodes[0].local.clients->uid = geteuid();
         g_assert_true(shows(visitor, "from", theirs, theirs));
         g_assert_true(shows(visitor, "from", own, own));
+        g_assert_true(shows(visitor, "from", own, "n_sessions"));
         tear_down(visitor);
 }
 
