@@ -4,6 +4,7 @@
 #include "meshd/io/clock.h"
 #include "meshd/io/cookie.h"
 #include "meshd/io/logger.h"
+#include "meshd/local/app_op.h"
 #include "meshd/local/client_limit.h"
 #include "meshd/local/loads.h"
 #include "meshd/local/sessions.h"
@@ -309,13 +310,10 @@ static bool is_refused(const struct service *service, const struct guest *guest,
         if (cmi_op_decode(bytes, &op) < 0) {
                 return false;
         }
-        if (cmi_op_is_of_sessions(&op)) { /* which are dead elsewhere only meshd says */
-                refuse_publish(guest->client, id, -EPERM);
-                return true;
-        }
-        if (cmi_slice_equal(op.region, cmi_slice_str(CMI_SESSION_REGION))) {
+        if (app_op_is_of_meshd(&op)) {
                 service_error(guest->client, id, -EPERM,
-                                "region %s is meshd's own: what changes a session says so",
+                                "sessions and region %s are meshd's own: what changes a session "
+                                "says so",
                                 CMI_SESSION_REGION);
                 return true;
         }

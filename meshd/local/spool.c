@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "meshd/io/clock.h"
 #include "meshd/io/logger.h"
+#include "meshd/local/app_op.h"
 #include "wire/op.h"
 #include "wire/spool.h"
 
@@ -110,15 +111,14 @@ static void tell_refusal(struct taking *taking, const char *name, const char *wh
 
 /*
  * Apps do not keep the beginning of a write: it is worth nothing later. From here it would be
- * nobody's, and count against no connection's share. What is said of sessions only meshd says. What
- * cannot be decoded is for the sink.
+ * nobody's, and count against no connection's share. What cannot be decoded is for the sink.
  */
 static bool is_of_no_app(struct cmi_slice op)
 {
         struct cmi_op decoded;
 
         return cmi_op_decode(op, &decoded) == 0 &&
-               (decoded.kind == CMI_OP_INTENT_BEGIN || cmi_op_is_of_sessions(&decoded));
+               (decoded.kind == CMI_OP_INTENT_BEGIN || app_op_is_of_meshd(&decoded));
 }
 
 static void hand_on(struct taking *taking, const char *name, const struct stat *status,

@@ -231,6 +231,24 @@ static void an_operation_of_sessions_is_damage(struct place *place, const void *
         g_assert_cmpuint(place->n_forgets, ==, 1);
 }
 
+static void an_operation_of_the_region_of_sessions_is_damage(
+                struct place *place, const void *unused)
+{
+        g_autoptr(GByteArray) file = file_of(1);
+        uint8_t bytes[64];
+        struct cmi_writer writer = cmi_writer(bytes, sizeof(bytes));
+
+        cmi_op_write_begin(&writer, cmi_slice_str("@sessions"), 1);
+        cmi_write_bin(&writer, cmi_slice_str("k"));
+        cmi_op_write_tags(&writer, 0);
+        cmi_op_write_end(&writer, false);
+        add_record(file, cmi_written(&writer));
+        put(place, "1-a", file->data, file->len);
+        take(place, false);
+        g_assert_cmpuint(place->published->len, ==, 1);
+        g_assert_cmpuint(place->n_forgets, ==, 1);
+}
+
 static void a_file_larger_than_any_app_makes_it_is_not_read(struct place *place, const void *unused)
 {
         g_autofree char *path = path_of(place, "1-a");
@@ -472,6 +490,7 @@ int main(int argc, char **argv)
         ADD(an_operation_that_is_none_makes_all_forget);
         ADD(a_write_intent_is_damage);
         ADD(an_operation_of_sessions_is_damage);
+        ADD(an_operation_of_the_region_of_sessions_is_damage);
         ADD(a_file_larger_than_any_app_makes_it_is_not_read);
         ADD(what_is_beside_a_damaged_file_is_published_too);
         ADD(what_is_more_than_is_read_at_once_is_published_later);
