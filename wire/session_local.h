@@ -24,6 +24,8 @@
  * the session table (cmi_page_session_slot()); a stamp of the whole region is one of all sessions.
  */
 #define CMI_SESSION_REGION "@sessions"
+/* With zeros up to 32 bytes the key of the hash that makes a space of its name. Not secret. */
+#define CMI_SESSION_SPACE_KEY "cachemesh session space"
 
 enum cmi_session_verb {
         CMI_SESSION_CREATE = 1,

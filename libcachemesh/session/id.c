@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <sodium.h>
 
-#define SPACE_KEY "cachemesh session space"
 #define VARIANT sodium_base64_VARIANT_URLSAFE_NO_PADDING
 
 _Static_assert(sodium_base64_ENCODED_LEN(CMI_SESSION_ID_BYTES, VARIANT) == CMI_SESSION_ID_CHARS + 1,
@@ -31,7 +30,7 @@ static void hash(const uint8_t key[CMI_KEY_SIZE], const char *label, const struc
 
 void cmi_space_key(struct cmi_slice name, struct cmi_id *ret_space)
 {
-        static const uint8_t key[CMI_KEY_SIZE] = SPACE_KEY;
+        static const uint8_t key[CMI_KEY_SIZE] = CMI_SESSION_SPACE_KEY;
 
         hash(key, "", NULL, name, ret_space);
 }

@@ -234,7 +234,7 @@ static struct cmi_id make_principal(
 
 void sessions_space_of_name(struct cmi_slice name, struct cmi_id *ret_space)
 {
-        static const unsigned char key[32] = "cachemesh session space";
+        static const unsigned char key[32] = CMI_SESSION_SPACE_KEY;
 
         crypto_generichash(ret_space->bytes, sizeof(ret_space->bytes), name.data, name.len, key,
                         sizeof(key));
