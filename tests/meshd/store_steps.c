@@ -235,10 +235,12 @@ static void step_logout(struct play *play, uint32_t store, uint32_t key)
 {
         struct cmi_id hash = rig_key(key);
 
+        /* What was dead before is as told as it was: a tombstone heard in a wrong time stays here. */
         if (play_chance(play, 4)) { /* else all are dead soon */
-                rig_logout(&play->rigs[store], &hash, CMI_SESSION_LIFE_MAX_MS);
+                int r = rig_logout(&play->rigs[store], &hash, CMI_SESSION_LIFE_MAX_MS);
+
                 play->is_dead[store][key] = true;
-                play->is_told[store][key] = true;
+                play->is_told[store][key] |= r == STORE_STORED;
         }
 }
 
