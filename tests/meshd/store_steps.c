@@ -235,7 +235,7 @@ static void step_logout(struct play *play, uint32_t store, uint32_t key)
 {
         struct cmi_id hash = rig_key(key);
 
-        /* What was dead before is as told as it was: a tombstone heard in a wrong time stays here. */
+        /* What was dead is as told as it was: a tombstone heard in a wrong time stays here. */
         if (play_chance(play, 4)) { /* else all are dead soon */
                 int r = rig_logout(&play->rigs[store], &hash, CMI_SESSION_LIFE_MAX_MS);
 
