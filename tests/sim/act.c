@@ -115,6 +115,29 @@ static void operate(struct node *node, const struct act *act)
         }
 }
 
+/* It stands still, ends, or begins. */
+static void move_process(struct node *node, const struct act *act)
+{
+        if (act->kind == ACT_STOP) {
+                node_pause(node, (uint64_t)act->pause.for_ns);
+        }
+        if (act->kind == ACT_FREEZE || act->kind == ACT_SUSPEND) {
+                node_freeze(node, (uint64_t)act->pause.for_ns, act->kind == ACT_SUSPEND);
+        }
+        if (act->kind == ACT_KILL) {
+                node_kill(node, act->kill.is_log_lost != 0);
+        }
+        if (act->kind == ACT_CRASH) {
+                node_crash(node);
+        }
+        if (act->kind == ACT_LEAVE) {
+                node_clean_stop(node);
+        }
+        if (act->kind == ACT_START) {
+                node_start(node);
+        }
+}
+
 static void perform(struct world *world, const struct act *act)
 {
         struct node *node = &world->nodes[act->node];
@@ -134,23 +157,13 @@ static void perform(struct world *world, const struct act *act)
                 break_one(world, act);
                 break;
         case ACT_STOP:
-                node_pause(node, (uint64_t)act->pause.for_ns);
-                break;
         case ACT_FREEZE:
         case ACT_SUSPEND:
-                node_freeze(node, (uint64_t)act->pause.for_ns, act->kind == ACT_SUSPEND);
-                break;
         case ACT_KILL:
-                node_kill(node, act->kill.is_log_lost != 0);
-                break;
         case ACT_CRASH:
-                node_crash(node);
-                break;
         case ACT_LEAVE:
-                node_clean_stop(node);
-                break;
         case ACT_START:
-                node_start(node);
+                move_process(node, act);
                 break;
         case ACT_STEP:
                 step_clock(node, act->step.by_ns);
