@@ -30,19 +30,34 @@ void question_refuse(const struct question *question, int64_t code, const char *
         service_send_error(question->guest->client, CMI_LOCAL_ERROR, question->id, &error);
 }
 
-int question_find_member(const struct question *question, struct cmi_slice name,
-                struct core_member *ret_member)
+/* Of what @list gives, by index, until it fails. */
+static int find(const struct question *question,
+                int (*list)(const struct core *core, struct cmi_time now, uint32_t index,
+                                struct core_member *ret_member),
+                struct cmi_slice name, struct core_member *ret_member)
 {
+        struct core_member member;
         char id[CMI_ID_TEXT_SIZE];
 
-        for (uint32_t i = 0;
-                        core_member(question->service->core, question->now, i, ret_member) == 0;
-                        i++) {
-                cmi_id_format(&ret_member->id, id);
-                if (cmi_slice_equal(name, cmi_slice_str(ret_member->name)) ||
+        for (uint32_t i = 0; list(question->service->core, question->now, i, &member) == 0; i++) {
+                cmi_id_format(&member.id, id);
+                if (cmi_slice_equal(name, cmi_slice_str(member.name)) ||
                                 cmi_slice_equal(name, cmi_slice_str(id))) {
+                        *ret_member = member;
                         return 0;
                 }
         }
         return -ENOENT;
+}
+
+int question_find_member(const struct question *question, struct cmi_slice name,
+                struct core_member *ret_member)
+{
+        return find(question, core_member, name, ret_member);
+}
+
+int question_find_stranger(const struct question *question, struct cmi_slice name,
+                struct core_member *ret_member)
+{
+        return find(question, core_stranger, name, ret_member);
 }

@@ -35,3 +35,11 @@ void question_refuse(const struct question *question, int64_t code, const char *
  */
 int question_find_member(const struct question *question, struct cmi_slice name,
                 struct core_member *ret_member);
+
+/**
+ * question_find_stranger() - the same of the nodes that have no place among the members
+ *
+ * Return: 0, -ENOENT.
+ */
+int question_find_stranger(const struct question *question, struct cmi_slice name,
+                struct core_member *ret_member);

@@ -188,24 +188,6 @@ void verb_peer(const struct question *question)
         answer_send(&answer, question);
 }
 
-/* One that has no place among the members (--max-peers), by name or id. */
-static int find_stranger(const struct question *question, struct cmi_slice name,
-                struct core_member *ret_member)
-{
-        char id[CMI_ID_TEXT_SIZE];
-
-        for (uint32_t i = 0;
-                        core_stranger(question->service->core, question->now, i, ret_member) == 0;
-                        i++) {
-                cmi_id_format(&ret_member->id, id);
-                if (cmi_slice_equal(name, cmi_slice_str(ret_member->name)) ||
-                                cmi_slice_equal(name, cmi_slice_str(id))) {
-                        return 0;
-                }
-        }
-        return -ENOENT;
-}
-
 void verb_forget(const struct question *question)
 {
         const struct client *client = question->guest->client;
@@ -223,7 +205,7 @@ void verb_forget(const struct question *question)
                 return;
         }
         if (question_find_member(question, name, &member) < 0 &&
-                        find_stranger(question, name, &member) < 0) {
+                        question_find_stranger(question, name, &member) < 0) {
                 refuse_peer(question, name);
                 return;
         }
