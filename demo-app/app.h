@@ -5,6 +5,7 @@
  * knows what there is to ask.
  */
 #include "demo-app/cache.h"
+#include "demo-app/login.h"
 #include "demo-app/store.h"
 
 #include <stdbool.h>
@@ -15,11 +16,14 @@
 #define APP_SEGMENTS_MAX 6
 #define APP_FIELD_MAX 256 /* bytes of a form field's value */
 #define APP_BODY_MAX 4096 /* bytes of a request's body */
+#define APP_COOKIE_MAX 224
 
 struct app {
         struct store *store;
         struct cache *cache;
-        const char *node; /* name */
+        struct login_space *logins; /* NULL: the app does without; whoever is named acts */
+        const char *node;           /* name */
+        bool is_cookie_secure;      /* browsers send it over TLS only */
 };
 
 /* Fields of forms; each is "" if it was not sent. */
@@ -27,6 +31,11 @@ struct request_fields {
         char name[APP_FIELD_MAX + 1];
         char parent[APP_FIELD_MAX + 1];
         char with[APP_FIELD_MAX + 1];
+        char token[APP_FIELD_MAX + 1];    /* of the session's forms */
+        char where[APP_FIELD_MAX + 1];    /* of a logout */
+        char revision[APP_FIELD_MAX + 1]; /* of the form in three steps */
+        char step[APP_FIELD_MAX + 1];
+        char go[APP_FIELD_MAX + 1];
 };
 
 struct request {
@@ -36,7 +45,10 @@ struct request {
         char *segments[APP_SEGMENTS_MAX]; /* of the path, without "api"; point into it */
         size_t n_segments;
         struct request_fields fields;
-        char notice[96]; /* the page's notice: a report, as report_pack() wrote it */
+        char notice[96]; /* the page's notice: a report, as report_pack() wrote it, or a word */
+        char cookie[LOGIN_COOKIE_MAX + 1];
+        uint64_t known_end_ms; /* when the session was to end, by the browser's word; 0: unknown */
+        struct login login;
 };
 
 /* @out collects the body. */
@@ -49,6 +61,8 @@ struct answer {
         const char *cache;                 /* "hit", "miss", "-" if nothing was looked up */
         const char *reason;                /* of a miss; "" if there is none */
         char location[APP_PATH_MAX + 128]; /* of a redirect; "" if it is none */
+        char cookies[2][APP_COOKIE_MAX];   /* to be set; "" if there is none */
+        bool is_for_later;                 /* the same may succeed in a moment: Retry-After */
 };
 
 /**
@@ -67,3 +81,7 @@ int route_split(struct request *request, const char *path);
 /* Fills @answer with an error: JSON or a page, as the request is. */
 void route_fail(const struct app *app, const struct request *request, struct answer *answer,
                 unsigned int status, const char *text);
+
+/* The same for what the store, or a load from it, returned: an enum store_outcome or an error. */
+void route_fail_store(
+                const struct app *app, const struct request *request, struct answer *answer, int r);

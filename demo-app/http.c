@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "demo-app/http.h"
 
+#include "demo-app/gate.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <microhttpd.h>
@@ -101,6 +103,23 @@ static void check_method(struct exchange *exchange, const char *method)
         }
 }
 
+static char *field_of(struct request_fields *fields, const char *name)
+{
+        const struct {
+                const char *name;
+                char *target;
+        } known[] = {{"name", fields->name}, {"parent", fields->parent}, {"with", fields->with},
+                        {"token", fields->token}, {"where", fields->where},
+                        {"revision", fields->revision}, {"step", fields->step}, {"go", fields->go}};
+
+        for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+                if (strcmp(name, known[i].name) == 0) {
+                        return known[i].target;
+                }
+        }
+        return NULL;
+}
+
 /* Called by libmicrohttpd for each piece of a field. */
 static enum MHD_Result read_field(void *userdata, enum MHD_ValueKind kind, const char *name,
                 const char *filename, const char *type, const char *encoding, const char *data,
@@ -108,10 +127,7 @@ static enum MHD_Result read_field(void *userdata, enum MHD_ValueKind kind, const
 {
         struct exchange *exchange = userdata;
         struct request_fields *fields = &exchange->request.fields;
-        char *target = strcmp(name, "name") == 0     ? fields->name
-                       : strcmp(name, "parent") == 0 ? fields->parent
-                       : strcmp(name, "with") == 0   ? fields->with
-                                                     : NULL;
+        char *target = field_of(fields, name);
 
         if (!target) {
                 return MHD_YES;
@@ -134,6 +150,21 @@ static struct exchange *exchange_free(struct exchange *exchange)
         return NULL;
 }
 
+/* One that is too long is kept as something that can be no id. */
+static void read_cookies(struct exchange *exchange, struct MHD_Connection *connection)
+{
+        const char *id = MHD_lookup_connection_value(connection, MHD_COOKIE_KIND, GATE_COOKIE);
+        const char *end = MHD_lookup_connection_value(connection, MHD_COOKIE_KIND, GATE_END_COOKIE);
+
+        if (id) {
+                snprintf(exchange->request.cookie, sizeof(exchange->request.cookie), "%s",
+                                strlen(id) <= LOGIN_COOKIE_MAX ? id : "-");
+        }
+        if (end && strlen(end) <= 15 && end[strspn(end, "0123456789")] == '\0') {
+                exchange->request.known_end_ms = strtoull(end, NULL, 10);
+        }
+}
+
 static struct exchange *exchange_new(
                 struct MHD_Connection *connection, const char *url, const char *method)
 {
@@ -150,6 +181,7 @@ static struct exchange *exchange_new(
         if (notice && strlen(notice) < sizeof(exchange->request.notice)) {
                 strcpy(exchange->request.notice, notice);
         }
+        read_cookies(exchange, connection);
         check_method(exchange, method);
         check_headers(exchange, connection);
         if (exchange->request.is_post && !exchange->refusal) {
@@ -176,6 +208,14 @@ static void add_headers(struct MHD_Response *response, const struct app *app,
                         "base-uri 'none'; frame-ancestors 'none'");
         if (answer->location[0]) {
                 MHD_add_response_header(response, "Location", answer->location);
+        }
+        for (size_t i = 0; i < sizeof(answer->cookies) / sizeof(answer->cookies[0]); i++) {
+                if (answer->cookies[i][0]) {
+                        MHD_add_response_header(response, "Set-Cookie", answer->cookies[i]);
+                }
+        }
+        if (answer->is_for_later) {
+                MHD_add_response_header(response, "Retry-After", "1");
         }
         if (answer->allow) {
                 MHD_add_response_header(response, "Allow", answer->allow);

@@ -153,3 +153,57 @@ void json_error(const struct app *app, struct answer *answer, const char *text)
         put_member(answer->out, "error", text);
         end(answer);
 }
+
+static const char *state_word(enum login_state state)
+{
+        switch (state) {
+        case LOGIN_UNREAD:
+        case LOGIN_NONE:
+                return "none";
+        case LOGIN_VISITOR:
+                return "visitor";
+        case LOGIN_PERSON:
+                return "person";
+        case LOGIN_ENDED:
+                return "ended";
+        case LOGIN_ELSEWHERE:
+                return "elsewhere";
+        case LOGIN_UNKNOWN:
+                return "unknown";
+        }
+        return "unknown";
+}
+
+static uint64_t since(uint64_t later_ms, uint64_t earlier_ms)
+{
+        return later_ms > earlier_ms ? later_ms - earlier_ms : 0;
+}
+
+void json_session(const struct app *app, const struct request *request, struct answer *answer)
+{
+        const struct login *login = &request->login;
+        uint64_t now_ms = login_now_ms();
+
+        begin(app, answer);
+        put_member(answer->out, "state", state_word(login->state));
+        put_member(answer->out, "person", login->visit.person);
+        put_member(answer->out, "token", login->visit.token);
+        put_member(answer->out, "begun_on", login->visit.node);
+        put_member(answer->out, "home", login->home);
+        if (login->visit.token[0]) {
+                fprintf(answer->out,
+                                ",\"age_ms\":%" PRIu64 ",\"left_ms\":%" PRIu64
+                                ",\"idle_ms\":%" PRIu64 ",\"copies\":%" PRIu32,
+                                since(now_ms, login->visit.begin_ms),
+                                since(login->session.end_ms, now_ms), login->session.idle_ms,
+                                login->session.n_copies);
+        }
+        end(answer);
+}
+
+void json_left(const struct app *app, struct answer *answer, const char *word)
+{
+        begin(app, answer);
+        put_member(answer->out, "left", word);
+        end(answer);
+}

@@ -13,3 +13,8 @@ void json_status(const struct app *app, struct answer *answer);
 void json_change(const struct app *app, struct answer *answer, const struct store_change *change,
                 const struct cache_report *report);
 void json_error(const struct app *app, struct answer *answer, const char *text);
+
+/* The session of who asks, with the token for forms. */
+void json_session(const struct app *app, const struct request *request, struct answer *answer);
+/* How a logout went, in a word. */
+void json_left(const struct app *app, struct answer *answer, const char *word);

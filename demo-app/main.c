@@ -100,13 +100,33 @@ static int serve(const struct app *app, const struct options *options, int signa
         return r;
 }
 
+/* 0, also if the app does without. */
+static int open_logins(struct app *app, const struct options *options)
+{
+        struct login_options login_options = {.node = options->node,
+                        .key_file = options->session_keys,
+                        .idle_ms = options->idle_ms,
+                        .life_ms = options->life_ms};
+        int r = options->has_logins
+                                ? login_open(&app->logins, cache_handle(app->cache), &login_options)
+                                : 0;
+
+        if (r < 0) {
+                fprintf(stderr,
+                                "cachemesh-demo: cannot open the sessions: %s (%s). "
+                                "--new-session-keys makes a key ring, --no-login does without.\n",
+                                cm_strerror(r), cm_error_detail(NULL));
+        }
+        return r;
+}
+
 static int start(const struct options *options, int signals)
 {
         struct cache_options cache_options = {.socket = options->socket,
                         .name = options->node,
                         .is_standalone = options->is_standalone,
                         .is_publishing = options->is_publishing};
-        struct app app = {.node = options->node};
+        struct app app = {.node = options->node, .is_cookie_secure = options->is_cookie_secure};
         int r = store_open(&app.store, options->db);
 
         if (r < 0) {
@@ -116,12 +136,24 @@ static int start(const struct options *options, int signals)
         r = cache_open(&app.cache, app.store, &cache_options);
         if (r < 0) {
                 fprintf(stderr, "cachemesh-demo: cannot open the cache: %s.\n", cm_strerror(r));
-        } else {
+        } else if ((r = open_logins(&app, options)) == 0) {
                 r = serve(&app, options, signals);
         }
+        login_close(app.logins);
         cache_close(app.cache);
         store_close(app.store);
         return r;
+}
+
+static int make_keys(const char *path)
+{
+        int r = cm_session_keys_new(path);
+
+        if (r < 0) {
+                fprintf(stderr, "cachemesh-demo: cannot make the key ring %s: %s.\n", path,
+                                cm_strerror(r));
+        }
+        return r < 0 ? 1 : 0;
 }
 
 int main(int argc, char **argv)
@@ -135,6 +167,9 @@ int main(int argc, char **argv)
         if (options.is_help) {
                 options_print_help();
                 return 0;
+        }
+        if (options.new_session_keys) {
+                return make_keys(options.new_session_keys);
         }
         signals = open_signals();
         if (signals < 0) {

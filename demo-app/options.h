@@ -9,10 +9,16 @@
 struct options {
         const char *db;
         const char *node;
-        const char *socket; /* NULL: the library's default */
-        uint16_t port;      /* 0: any free one */
+        const char *socket;           /* NULL: the library's default */
+        const char *session_keys;     /* the key ring; NULL: the library's default */
+        const char *new_session_keys; /* a key ring to make, and nothing else; NULL: none */
+        uint64_t idle_ms;             /* of logins; 0: none */
+        uint64_t life_ms;             /* of logins */
+        uint16_t port;                /* 0: any free one */
         bool is_standalone;
         bool is_publishing;
+        bool has_logins;
+        bool is_cookie_secure;
         bool is_help;
 };
 

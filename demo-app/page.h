@@ -10,4 +10,8 @@ void page_home(const struct app *app, const struct request *request, struct answ
                 const struct cache_answer *people);
 void page_person(const struct app *app, const struct request *request, struct answer *answer,
                 const char *person, const struct cache_answer *tree);
-void page_error(const struct app *app, struct answer *answer, const char *text);
+void page_error(const struct app *app, const struct request *request, struct answer *answer,
+                const char *text);
+
+/* The form that adds a person. */
+void page_person_form(const struct request *request, FILE *out);

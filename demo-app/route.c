@@ -10,13 +10,17 @@
  *   POST /people/NAME/folders/ID/remove
  *   POST /people/NAME/folders/ID/share            with=
  *   POST /people/NAME/folders/ID/unshare          with=
- *   GET  /api/people, /api/nodes, /api/status
+ *   GET  /login                                   a form, and a session for it
+ *   POST /login                                   name=
+ *   POST /logout                                  where=everywhere
+ *   GET  /api/people, /api/nodes, /api/status, /api/session
  *
- * A change is committed first and told to the mesh then, before the answer. There
- * is no login: NAME acts.
+ * Each POST brings the session's cookie and token=. A change is committed first and told to the
+ * mesh then, before the answer. Without logins (--no-login) there are neither: NAME acts.
  */
 #include "demo-app/app.h"
 
+#include "demo-app/gate.h"
 #include "demo-app/json.h"
 #include "demo-app/page.h"
 #include "demo-app/report.h"
@@ -56,10 +60,11 @@ void route_fail(const struct app *app, const struct request *request, struct ans
                 unsigned int status, const char *text)
 {
         answer->status = status;
+        answer->is_for_later = answer->is_for_later || status == MHD_HTTP_SERVICE_UNAVAILABLE;
         if (request->is_api) {
                 json_error(app, answer, text);
         } else {
-                page_error(app, answer, text);
+                page_error(app, request, answer, text);
         }
 }
 
@@ -88,7 +93,8 @@ static unsigned int status_of(int r)
         }
 }
 
-static void fail(const struct app *app, const struct request *request, struct answer *answer, int r)
+void route_fail_store(
+                const struct app *app, const struct request *request, struct answer *answer, int r)
 {
         const char *text = r > 0         ? store_outcome_text((enum store_outcome)r)
                            : r == -EBUSY ? "The database is busy. Try again."
@@ -111,7 +117,7 @@ static void show_people(const struct app *app, const struct request *request, st
         int r = cache_people(app->cache, &people);
 
         if (r != 0) {
-                fail(app, request, answer, r);
+                route_fail_store(app, request, answer, r);
                 return;
         }
         note(answer, &people);
@@ -129,7 +135,7 @@ static void show_nodes(const struct app *app, const struct request *request, str
         int r = cache_nodes(app->cache, &nodes);
 
         if (r != 0) {
-                fail(app, request, answer, r);
+                route_fail_store(app, request, answer, r);
                 return;
         }
         note(answer, &nodes);
@@ -147,7 +153,7 @@ static void show_tree(const struct app *app, const struct request *request, stru
                 note(answer, &tree);
         }
         if (r != 0) {
-                fail(app, request, answer, r);
+                route_fail_store(app, request, answer, r);
                 return;
         }
         if (request->is_api) {
@@ -179,10 +185,14 @@ static void add_person(const struct app *app, const struct request *request, str
 {
         struct store_change change;
         struct cache_report report;
-        int r = store_add_person(app->store, request->fields.name, &change);
+        int r;
 
+        if (!gate_admit(app, request, answer, NULL)) {
+                return;
+        }
+        r = store_add_person(app->store, request->fields.name, &change);
         if (r != 0) {
-                fail(app, request, answer, r);
+                route_fail_store(app, request, answer, r);
                 return;
         }
         cache_publish_people(app->cache, &change, &report);
@@ -253,6 +263,9 @@ static void change_folders(
         struct cache_report report;
         int r = NO_ROUTE;
 
+        if (!gate_admit(app, request, answer, person)) {
+                return;
+        }
         if (!name_is_person(person)) {
                 r = STORE_BAD_NAME;
         } else if (request->n_segments == 3) {
@@ -265,7 +278,7 @@ static void change_folders(
                 return;
         }
         if (r != 0) {
-                fail(app, request, answer, r);
+                route_fail_store(app, request, answer, r);
                 return;
         }
         cache_publish(app->cache, &change, &report);
@@ -279,18 +292,40 @@ static bool is_list(const struct request *request)
                                         : request->n_segments == 1 && has(request, 0, "people");
 }
 
-static void answer_get(const struct app *app, const struct request *request, struct answer *answer)
+static bool is_single(const struct request *request, const char *segment)
 {
-        bool is_single_api = request->is_api && request->n_segments == 1;
+        return request->n_segments == 1 && has(request, 0, segment);
+}
 
+static void answer_get(const struct app *app, struct request *request, struct answer *answer)
+{
         if (is_list(request)) {
                 show_people(app, request, answer);
         } else if (request->n_segments == 2 && has(request, 0, "people")) {
                 show_tree(app, request, answer);
-        } else if (is_single_api && has(request, 0, "status")) {
+        } else if (is_single(request, "login")) {
+                gate_show_login(app, request, answer);
+        } else if (request->is_api && is_single(request, "session")) {
+                gate_show_session(app, request, answer);
+        } else if (request->is_api && is_single(request, "status")) {
                 json_status(app, answer);
-        } else if (is_single_api && has(request, 0, "nodes")) {
+        } else if (request->is_api && is_single(request, "nodes")) {
                 show_nodes(app, request, answer);
+        } else {
+                not_found(app, request, answer);
+        }
+}
+
+static void answer_post(const struct app *app, struct request *request, struct answer *answer)
+{
+        if (is_single(request, "people")) {
+                add_person(app, request, answer);
+        } else if (has(request, 0, "people") && has(request, 2, "folders")) {
+                change_folders(app, request, answer);
+        } else if (is_single(request, "login")) {
+                gate_enter(app, request, answer);
+        } else if (is_single(request, "logout")) {
+                gate_leave(app, request, answer);
         } else {
                 not_found(app, request, answer);
         }
@@ -298,13 +333,12 @@ static void answer_get(const struct app *app, const struct request *request, str
 
 void route_answer(const struct app *app, struct request *request, struct answer *answer)
 {
-        if (!request->is_post) {
-                answer_get(app, request, answer);
-        } else if (has(request, 0, "people") && request->n_segments == 1) {
-                add_person(app, request, answer);
-        } else if (has(request, 0, "people") && has(request, 2, "folders")) {
-                change_folders(app, request, answer);
+        gate_read(app, request);
+        if (request->is_post) {
+                answer_post(app, request, answer);
         } else {
-                not_found(app, request, answer);
+                answer_get(app, request, answer);
         }
+        gate_finish(app, request, answer);
+        gate_release(request);
 }

@@ -129,6 +129,7 @@ class Node:
     def start_app(self):
         """On the port that it had before, if it had one."""
         self.start('cachemesh-demo', ['--node-name', self.name, '--db', self.mesh.database, '--socket', self.socket,
+                                      '--session-keys', self.mesh.session_keys,
                                       '--port', str(self.http_port), *self.mesh.app_arguments], subprocess.PIPE)
 
     def read_port(self):
@@ -137,6 +138,21 @@ class Node:
         if not line.startswith(f'node={self.name} port='):
             raise Failure(f'{self.name}: the app did not start')
         self.http_port = int(line.split('port=')[1])
+
+    def restart_app(self):
+        """The app alone, in order; meshd goes on."""
+        app = self.processes.pop('cachemesh-demo')
+        app.terminate()
+        try:
+            with self.mesh.signals:
+                app.wait(timeout=STOP_S)
+        except subprocess.TimeoutExpired as e:
+            raise Failure(f'{self.name}: the app does not stop') from e
+        finally:
+            app.kill()
+            app.wait()
+            app.stdout.close()
+        self.mesh.start_apps([self])
 
     def check_alive(self):
         for program, process in self.processes.items():
@@ -156,23 +172,31 @@ class Node:
             if process.stdout:
                 process.stdout.close()
 
-    def ask(self, method, path, body=None):
+    def exchange(self, method, path, body=None, cookies=None):
+        """What the app answers: status, the cookies that it sets (one that it takes back is ''), the JSON."""
+        headers = {'Content-Type': 'application/x-www-form-urlencoded',
+                   'Cookie': '; '.join(f'{name}={value}' for name, value in (cookies or {}).items())}
         connection = http.client.HTTPConnection('127.0.0.1', self.http_port, timeout=STEP_S)
         try:
             with self.mesh.signals:
-                connection.request(method, path, body, {'Content-Type': 'application/x-www-form-urlencoded'})
+                connection.request(method, path, body, headers)
                 response = connection.getresponse()
                 text = response.read()
                 header = response.getheader('X-Cachemesh', '')
+                set_cookies = response.headers.get_all('Set-Cookie', [])
             answer = json.loads(text)
         except (OSError, http.client.HTTPException, ValueError) as e:
             raise Mismatch(f'no answer: {e}') from e
         finally:
             connection.close()
-        if response.status != 200:
-            raise Mismatch(f'{response.status}: {answer.get("error")}')
         if header != f'node={answer["node"]}, {answer.get("cache", "-")}':
             raise Mismatch(f'header says "{header}"')
+        return response.status, dict(text.split(';')[0].split('=', 1) for text in set_cookies), answer
+
+    def ask(self, method, path, body=None):
+        status, _, answer = self.exchange(method, path, body)
+        if status != 200:
+            raise Mismatch(f'{status}: {answer.get("error")}')
         return answer
 
     def get(self, path):
@@ -227,6 +251,7 @@ class Mesh:
         self.multicast_port = free_udp_port()
         self.directory = self.make_directory()
         self.database = os.path.join(self.directory, 'demo.db')
+        self.session_keys = os.path.join(self.directory, 'session-keys')
         self.nodes = [Node(self, number) for number in (1, 2, 3)]
 
     @staticmethod
@@ -278,11 +303,27 @@ class Mesh:
         for node in self.nodes:
             node.meshctl('wait', f'--for=peers={len(self.nodes) - 1}')
 
+    def make_session_keys(self):
+        """Once, for the apps of all nodes."""
+        process = spawn([self.program('cachemesh-demo'), '--new-session-keys', self.session_keys],
+                        stderr=subprocess.PIPE, env=clean_environment(), text=True)
+        try:
+            with self.signals:
+                _, text = process.communicate(timeout=STEP_S)
+        except subprocess.TimeoutExpired as e:
+            raise Failure('the key ring of the sessions is not made') from e
+        finally:
+            process.kill()
+            process.wait()
+        if process.returncode != 0:
+            raise Failure(text.strip())
+
     def start_all(self):
         began = time.monotonic()
         for program in ('meshd', 'meshctl', 'cachemesh-demo'):
             if not os.access(self.program(program), os.X_OK):
                 raise Failure(f'{self.program(program)} is not there; demo-app/run builds it')
+        self.make_session_keys()
         for node in self.nodes:
             node.start_meshd()
         self.wait_live()

@@ -21,7 +21,7 @@ class Outage(Mesh):
     """Three nodes on which anna and ben exist, as a context manager."""
 
     def __init__(self):
-        super().__init__(BUILD, signals, [])
+        super().__init__(BUILD, signals, ['--no-login'])
 
     def __enter__(self):
         try:

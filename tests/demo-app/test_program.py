@@ -98,6 +98,9 @@ def wrong_flags_are_refused():
     expect_refused(64, 'from 0 to 65535', '--db', 'x', '--port', '-1')
     expect_refused(64, 'want 1 to 64 letters', '--db', 'x', '--node-name', 'a b')
     expect_refused(64, 'want 1 to 64 letters', '--db', 'x', '--node-name', 'a\r\nX-Evil: 1')
+    expect_refused(64, 'want seconds', '--db', 'x', '--session-life', '0')
+    expect_refused(64, 'want seconds', '--db', 'x', '--session-life', '604801')
+    expect_refused(64, 'want seconds', '--db', 'x', '--session-idle', '-1')
     expect_refused(64, 'nothing but options', '--db', 'x', 'y')
     expect_refused(0, 'usage: cachemesh-demo', '--help')
 
@@ -105,11 +108,15 @@ def wrong_flags_are_refused():
 def what_cannot_be_opened_is_named():
     expect_refused(1, 'cannot use the database /no/such/demo.db', '--db', '/no/such/demo.db')
     with tempfile.TemporaryDirectory(prefix='cachemesh-test.') as directory:
+        expect_refused(1, '--no-login does without', '--db', os.path.join(directory, 'demo.db'), '--socket', '/no/such')
+        expect_refused(1, '--no-login does without', '--db', os.path.join(directory, 'demo.db'), '--socket', '/no/such',
+                       '--session-keys', '/no/such/keys')
+        expect_refused(1, 'cannot make the key ring', '--new-session-keys', '/no/such/keys')
         expect_refused(1, 'cannot open the cache', '--db', os.path.join(directory, 'demo.db'), '--socket', '/' + 'x' * 200)
 
 
 def without_meshd_it_answers_from_the_database_and_says_so():
-    with App('--socket', '/no/such/meshd.sock') as app:
+    with App('--socket', '/no/such/meshd.sock', '--no-login') as app:
         expect_equal(app.ask('/api/status')['mode'], 'offline')
         for name in ('anna', 'ben'):
             expect_equal(app.ask('/api/people', name=name)['told'], 'pending')

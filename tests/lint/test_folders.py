@@ -115,10 +115,12 @@ def an_include_that_is_not_from_the_root_is_found():
     expect_planted('wire/planted.c', '"../wire/page.h"')
 
 
-def the_demo_and_the_examples_see_the_public_header_only():
+def the_demo_and_the_examples_see_public_headers_only():
     expect_planted('demo-app/planted.c', '"wire/page.h"')
     expect_planted('docs/examples/planted.c', '"base/time.h"')
-    with tree.Planted({'demo-app/planted.c': '#include "libcachemesh/cachemesh.h"\n'}) as root:
+    expect_planted('demo-app/planted.c', '"libcachemesh/session/space.h"')
+    both = '#include "libcachemesh/cachemesh.h"\n#include "libcachemesh/cachemesh-session.h"\n'
+    with tree.Planted({'demo-app/planted.c': both}) as root:
         expect_equal(violations(root), violations(tree.ROOT))
 
 
@@ -153,6 +155,6 @@ def the_session_store_sees_neither_io_nor_the_core():
 
 
 run([every_include_points_downwards, an_upward_include_is_found, an_include_that_is_not_from_the_root_is_found,
-     the_demo_and_the_examples_see_the_public_header_only, a_system_header_in_a_pure_part_is_found,
+     the_demo_and_the_examples_see_public_headers_only, a_system_header_in_a_pure_part_is_found,
      msgpack_is_seen_by_the_writer_only, the_core_sees_neither_io_nor_discovery,
      the_shell_sees_nothing_of_what_stands_on_it, the_session_store_sees_neither_io_nor_the_core])
