@@ -127,6 +127,9 @@ void cmi_own_invalidate(struct cm *cm, struct cmi_thread *thread, const struct c
 
 static bool may_hold(const struct cm_region *region)
 {
+#ifdef CM_MUTANT_OWN_HOLD_UNKEPT
+        return false;
+#endif
         return region->fresh == CM_FRESH_TTL && region->options.hold_ms > 0;
 }
 

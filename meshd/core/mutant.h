@@ -5,7 +5,7 @@
  * false, and costs nothing, unless the build asks for that bug (-Dmutant=name defines
  * CM_MUTANT_NAME) or lets the simulator choose one at run time (CM_MUTANTS_CHOSEN). Each must be
  * found by tests/sim: a simulator that misses them proves nothing. Those of the shell are not in
- * this list: the system tests find them, with a meshd built for each.
+ * this list, nor is what only costs time: other tests find them, in a build for each.
  */
 
 /* clang-format off */
@@ -53,6 +53,7 @@
         X(B5_UNCONFIRMED)          /* nobody could have dropped us */                              \
         X(B5_OWN_GONE)             /* nobody gives us up before we would give it up */             \
         X(B5_GONE_UNKEPT)          /* what a process before told others of that is void */         \
+        X(WAIT_UNBOUNDED)          /* it ends when it is decided, however late that is */          \
         X(CANCEL_KEPT)             /* a wait whose client is gone stays */                         \
         X(ROOM_IGNORED)            /* a live node without a place here is none of our business */  \
         /* of messages between nodes */                                                            \

@@ -16,10 +16,16 @@
 
 static void on_client_ready(uv_poll_t *handle, int status, int events);
 
+/* It gets no more to read before it has read some of that. */
+static bool is_full(const struct client *client)
+{
+        return client_n_waiting(client) > LOCAL_OUT_HOLD && !MUTANT(UNREAD_SERVED);
+}
+
 static bool is_held(const struct client *client)
 {
         return client->local->is_held || client->local->is_stopped || client->is_doomed ||
-               client->is_leaving || client_n_waiting(client) > LOCAL_OUT_HOLD;
+               client->is_leaving || is_full(client);
 }
 
 void client_watch(struct client *client)
@@ -189,7 +195,7 @@ void client_send(struct client *client, struct cmi_slice bytes)
         if (client->is_dropped || client->is_doomed || client->is_ended) {
                 return;
         }
-        if (client_n_waiting(client) + bytes.len > LOCAL_OUT_MAX) {
+        if (client_n_waiting(client) + bytes.len > LOCAL_OUT_MAX && !MUTANT(UNREAD_UNBOUNDED)) {
                 client->local->counters.closed_overflow++;
                 logger(LOGGER_WARNING, "client.overflow", L_INT("pid", client->pid),
                                 L_UINT("uid", client->uid),

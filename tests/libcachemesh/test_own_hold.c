@@ -1,6 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* What a process keeps out of its own regions while meshd cannot: hold_ms, served by a TTL. */
+/*
+ * What a process keeps out of its own regions while meshd cannot: hold_ms, served by a TTL. With
+ * OWN_HOLD_UNKEPT planted it keeps nothing out, which must be seen.
+ */
 #include "tests/libcachemesh/fixture.h"
+
+#ifdef CM_MUTANT_OWN_HOLD_UNKEPT
+#define IS_UNKEPT 1
+#else
+#define IS_UNKEPT 0
+#endif
 
 static const struct cmi_source_ops *real_ops;
 static int outcome; /* of what is published */
@@ -190,10 +199,24 @@ static void a_hold_lasts_as_long_as_its_region_says(void)
         close_away(&f);
 }
 
+static void without_the_rule_a_key_is_stored_at_once(void)
+{
+        struct fixture f = open_away(CM_FRESH_TTL, CM_HOLD_MS_MAX);
+
+        g_assert_cmpint(cm_invalidate(f.region, "k", 1, CM_WAIT_NODE, NULL), ==, CM_PENDING);
+        g_assert_cmpint(load(&f, "k"), ==, 0);
+        assert_hit(f.region, "k", "lagging");
+        close_away(&f);
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
         g_test_set_nonfatal_assertions();
+        if (IS_UNKEPT) {
+                g_test_add_func("/own_hold/unkept", without_the_rule_a_key_is_stored_at_once);
+                return g_test_run();
+        }
         g_test_add_func("/own_hold/key", a_key_is_not_stored_before_its_hold_is_over);
         g_test_add_func("/own_hold/tag", neither_is_what_has_a_held_tag);
         g_test_add_func("/own_hold/region", nor_is_anything_of_a_held_region);

@@ -69,23 +69,6 @@ static void more_calls_than_may_wait_are_refused_and_leave_no_trace(void)
         rig_free(rig);
 }
 
-static void a_dead_member_costs_one_lease_once(void)
-{
-        struct rig *rig = formed(3);
-
-        rig->nodes[2].is_deaf = rig->nodes[2].is_mute = true;
-        g_assert_cmpint(rig_publish(rig, 0, "k", CMI_WAIT_MESH, 0), ==, 0);
-        rig_run(rig, 1030);
-        g_assert_cmpuint(rig->nodes[0].n_done, ==, 1);
-        g_assert_cmpint(rig->nodes[0].outcome.outcome, ==, 0);
-        g_assert_cmpuint(rig->nodes[0].outcome.n_lapsed, ==, 1);
-        g_assert_false(rig_serves(rig, 2));
-        g_assert_cmpint(rig_publish(rig, 0, "k2", CMI_WAIT_MESH, 0), ==, 0);
-        rig_run(rig, 3);
-        g_assert_cmpuint(rig->nodes[0].n_done, ==, 2);
-        rig_free(rig);
-}
-
 static void a_member_cut_off_both_ways_is_gone_and_leads_to_partial(void)
 {
         struct rig *rig = formed(3);
@@ -530,7 +513,6 @@ int main(int argc, char **argv)
         g_test_add_func("/core/waits", more_calls_than_may_wait_are_refused_and_leave_no_trace);
         g_test_add_func("/core/questions",
                         more_questions_than_may_be_open_are_refused_until_some_are_answered);
-        g_test_add_func("/core/deaf", a_dead_member_costs_one_lease_once);
         g_test_add_func("/core/cut", a_member_cut_off_both_ways_is_gone_and_leads_to_partial);
         g_test_add_func("/core/lost", lost_frames_are_asked_for_again_within_a_beat);
         g_test_add_func("/core/full", a_full_link_goes_on_where_it_stopped);

@@ -315,51 +315,6 @@ static void requests_wait_while_the_core_takes_none_and_none_is_lost(
         TURN_UNTIL(rig, rig->n_requests == 100);
 }
 
-/* It is not read from while it reads nothing, so what it can pile up is bounded; what
- * it is owed arrives. */
-static void a_client_that_does_not_read_is_held_and_loses_nothing(
-                struct rig *rig, gconstpointer unused)
-{
-        static char sink[1 << 20];
-        CM_CLEANUP(cmi_close_p) int fd = dial(rig);
-        size_t n_read = 0;
-        const int n_wanted = 40;
-
-        for (int i = 0; i < n_wanted; i++) {
-                say(fd, "F", 1);
-        }
-        for (int i = 0; i < 100; i++) {
-                turn(rig);
-        }
-        g_assert_cmpint(rig->n_requests, <, n_wanted);
-        g_assert_nonnull(rig->local.clients);
-        g_assert_cmpuint(client_n_waiting(rig->local.clients), <=, LOCAL_OUT_HOLD + (64 << 10));
-        for (gint64 end = g_get_monotonic_time() + DEADLINE_US;
-                        n_read < (size_t)n_wanted << 16 && g_get_monotonic_time() < end;) {
-                ssize_t n = recv(fd, sink, sizeof(sink), MSG_DONTWAIT);
-
-                n_read += n > 0 ? (size_t)n : 0;
-                turn(rig);
-        }
-        g_assert_cmpuint(n_read, ==, (size_t)n_wanted << 16);
-}
-
-static void a_client_that_lets_too_much_pile_up_is_dropped(struct rig *rig, gconstpointer unused)
-{
-        static char fill[1 << 20];
-        CM_CLEANUP(cmi_close_p) int fd = dial(rig);
-
-        g_assert_cmpint(fd, >=, 0);
-        TURN_UNTIL(rig, rig->n_opened == 1);
-        for (int i = 0; i < 6; i++) {
-                client_send(rig->local.clients, cmi_slice(fill, sizeof(fill)));
-        }
-        /* Not from inside the call, which may come from the core. */
-        g_assert_cmpint(rig->n_closed, ==, 0);
-        TURN_UNTIL(rig, rig->n_closed == 1);
-        g_assert_cmpuint(rig->local.counters.closed_overflow, ==, 1);
-}
-
 static uint32_t count_reserved(const struct rig *rig)
 {
         uint32_t n = 0;
@@ -564,8 +519,6 @@ int main(int argc, char **argv)
         CASE(what_is_held_goes_on_with_what_comes_later);
         CASE(a_client_that_goes_while_it_is_in_line_is_forgotten);
         CASE(requests_wait_while_the_core_takes_none_and_none_is_lost);
-        CASE(a_client_that_does_not_read_is_held_and_loses_nothing);
-        CASE(a_client_that_lets_too_much_pile_up_is_dropped);
         CASE(one_user_gets_half_of_the_connections_and_a_small_reserve);
         CASE(more_connections_of_all_users_than_may_be_are_refused);
         CASE(others_cannot_use_up_the_reserve_of_root_and_of_meshds_user);

@@ -63,6 +63,7 @@ static const struct {
                 RULE(B5_UNCONFIRMED, 200, "B5: who may have dropped us is not confirmed"),
                 RULE(B5_OWN_GONE, 1000, "B5: who drops others sooner than we do is not, either"),
                 RULE(B5_GONE_UNKEPT, 200, "B5: and what a process before told holds for a start"),
+                RULE(WAIT_UNBOUNDED, 200, "a wait ends within L(1 + 3 rho) + 20 ms"),
                 RULE(CANCEL_KEPT, 200, "a wait ends with its client"),
                 RULE(ROOM_IGNORED, 200, "who has no place for a live node is not LIVE"),
                 RULE(POST_BEFORE_BEATS, 200, "beats and operations go before messages"),
