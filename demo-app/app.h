@@ -85,3 +85,12 @@ void route_fail(const struct app *app, const struct request *request, struct ans
 /* The same for what the store, or a load from it, returned: an enum store_outcome or an error. */
 void route_fail_store(
                 const struct app *app, const struct request *request, struct answer *answer, int r);
+
+/* Its status, and a sentence for people. Static. */
+unsigned int route_status(int r);
+const char *route_store_text(int r);
+
+/* After a change: JSON says how it was told, a browser is sent to the person's page, which does. */
+void route_changed(const struct app *app, const struct request *request, struct answer *answer,
+                const char *person, const struct store_change *change,
+                const struct cache_report *report);

@@ -207,3 +207,20 @@ void json_left(const struct app *app, struct answer *answer, const char *word)
         put_member(answer->out, "left", word);
         end(answer);
 }
+
+void json_steps(const struct app *app, const struct request *request, struct answer *answer,
+                const char *conflict)
+{
+        const struct visit *visit = &request->login.visit;
+
+        begin(app, answer);
+        fprintf(answer->out, ",\"step\":%" PRIu32 ",\"revision\":%" PRIu32, visit->form.step,
+                        visit->form.revision);
+        put_member(answer->out, "name", visit->form.name);
+        put_member(answer->out, "with", visit->form.with);
+        put_member(answer->out, "token", visit->token);
+        if (conflict) {
+                put_member(answer->out, "error", conflict);
+        }
+        end(answer);
+}

@@ -18,3 +18,6 @@ void json_error(const struct app *app, struct answer *answer, const char *text);
 void json_session(const struct app *app, const struct request *request, struct answer *answer);
 /* How a logout went, in a word. */
 void json_left(const struct app *app, struct answer *answer, const char *word);
+/* The form in three steps; @conflict: why what was sent was not saved, NULL if it was. */
+void json_steps(const struct app *app, const struct request *request, struct answer *answer,
+                const char *conflict);

@@ -13,6 +13,8 @@
  *   GET  /login                                   a form, and a session for it
  *   POST /login                                   name=
  *   POST /logout                                  where=everywhere
+ *   GET  /steps                                   a form in three steps, kept in the session
+ *   POST /steps                                   step= revision= go= name= with=
  *   GET  /api/people, /api/nodes, /api/status, /api/session
  *
  * Each POST brings the session's cookie and token=. A change is committed first and told to the
@@ -24,6 +26,7 @@
 #include "demo-app/json.h"
 #include "demo-app/page.h"
 #include "demo-app/report.h"
+#include "demo-app/steps.h"
 
 #include <errno.h>
 #include <microhttpd.h>
@@ -73,7 +76,7 @@ static bool has(const struct request *request, size_t i, const char *segment)
         return i < request->n_segments && strcmp(request->segments[i], segment) == 0;
 }
 
-static unsigned int status_of(int r)
+unsigned int route_status(int r)
 {
         switch (r) {
         case STORE_BAD_NAME:
@@ -93,16 +96,19 @@ static unsigned int status_of(int r)
         }
 }
 
+const char *route_store_text(int r)
+{
+        return r > 0         ? store_outcome_text((enum store_outcome)r)
+               : r == -EBUSY ? "The database is busy. Try again."
+               : route_status(r) == MHD_HTTP_SERVICE_UNAVAILABLE
+                               ? "Loading takes too long. Try again."
+                               : "This went wrong inside; the app's log says more.";
+}
+
 void route_fail_store(
                 const struct app *app, const struct request *request, struct answer *answer, int r)
 {
-        const char *text = r > 0         ? store_outcome_text((enum store_outcome)r)
-                           : r == -EBUSY ? "The database is busy. Try again."
-                           : status_of(r) == MHD_HTTP_SERVICE_UNAVAILABLE
-                                           ? "Loading takes too long. Try again."
-                                           : "This went wrong inside; the app's log says more.";
-
-        route_fail(app, request, answer, status_of(r), text);
+        route_fail(app, request, answer, route_status(r), route_store_text(r));
 }
 
 static void note(struct answer *answer, const struct cache_answer *found)
@@ -164,9 +170,8 @@ static void show_tree(const struct app *app, const struct request *request, stru
         cache_release(&tree);
 }
 
-/* After a change: JSON says how it was told, a browser is sent to the person's page, which does. */
-static void answer_change(const struct app *app, const struct request *request,
-                struct answer *answer, const char *person, const struct store_change *change,
+void route_changed(const struct app *app, const struct request *request, struct answer *answer,
+                const char *person, const struct store_change *change,
                 const struct cache_report *report)
 {
         char packed[REPORT_PACKED_MAX];
@@ -196,7 +201,7 @@ static void add_person(const struct app *app, const struct request *request, str
                 return;
         }
         cache_publish_people(app->cache, &change, &report);
-        answer_change(app, request, answer, request->fields.name, &change, &report);
+        route_changed(app, request, answer, request->fields.name, &change, &report);
 }
 
 /* A positive number, or 0 if the text is none. */
@@ -282,7 +287,7 @@ static void change_folders(
                 return;
         }
         cache_publish(app->cache, &change, &report);
-        answer_change(app, request, answer, person, &change, &report);
+        route_changed(app, request, answer, person, &change, &report);
 }
 
 /* The list of people is the home page too. */
@@ -305,6 +310,8 @@ static void answer_get(const struct app *app, struct request *request, struct an
                 show_tree(app, request, answer);
         } else if (is_single(request, "login")) {
                 gate_show_login(app, request, answer);
+        } else if (is_single(request, "steps")) {
+                steps_show(app, request, answer);
         } else if (request->is_api && is_single(request, "session")) {
                 gate_show_session(app, request, answer);
         } else if (request->is_api && is_single(request, "status")) {
@@ -326,6 +333,8 @@ static void answer_post(const struct app *app, struct request *request, struct a
                 gate_enter(app, request, answer);
         } else if (is_single(request, "logout")) {
                 gate_leave(app, request, answer);
+        } else if (is_single(request, "steps")) {
+                steps_do(app, request, answer);
         } else {
                 not_found(app, request, answer);
         }

@@ -28,6 +28,8 @@ const char style_sheet[] =
 "background:var(--card);border-bottom:1px solid var(--line);font-size:.9rem;color:var(--soft)}"
 ".login span{flex:1 1 20rem}.login b{color:var(--ink)}.login.in{border-left:4px solid var(--hit)}"
 ".login.over{border-left:4px solid var(--bad)}"
+".progress{display:flex;flex-wrap:wrap;gap:.4rem;list-style:none;padding:0;margin:1rem 0}"
+"form.steps{display:flex;flex-wrap:wrap;gap:.5rem;margin:1rem 0}"
 "main{max-width:46rem;margin:1.5rem auto;padding:0 1rem}"
 "h1{font-size:1.5rem;margin:1.5rem 0 .5rem}h2{font-size:1rem;margin:1.5rem 0 .5rem;"
 "color:var(--soft)}"
