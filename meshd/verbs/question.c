@@ -30,34 +30,61 @@ void question_refuse(const struct question *question, int64_t code, const char *
         service_send_error(question->guest->client, CMI_LOCAL_ERROR, question->id, &error);
 }
 
-/* Of what @list gives, by index, until it fails. */
-static int find(const struct question *question,
-                int (*list)(const struct core *core, struct cmi_time now, uint32_t index,
-                                struct core_member *ret_member),
-                struct cmi_slice name, struct core_member *ret_member)
+typedef int (*list_fn)(const struct core *core, struct cmi_time now, uint32_t index,
+                struct core_member *ret_member);
+
+static bool is_meant(const struct core_member *member, struct cmi_slice name)
 {
-        struct core_member member;
         char id[CMI_ID_TEXT_SIZE];
 
+        cmi_id_format(&member->id, id);
+        return cmi_slice_equal(name, cmi_slice_str(member->name)) ||
+               cmi_slice_equal(name, cmi_slice_str(id));
+}
+
+static bool is_over(const struct core_member *member)
+{
+        return member->state == MEMBER_SEEN || member->state == MEMBER_GONE ||
+               member->state == MEMBER_LEFT;
+}
+
+/* Of what @list gives, by index, until it fails. */
+static int find(const struct question *question, list_fn list, struct cmi_slice name,
+                bool rather_over, struct core_member *ret_member)
+{
+        struct core_member member;
+        int r = -ENOENT;
+
         for (uint32_t i = 0; list(question->service->core, question->now, i, &member) == 0; i++) {
-                cmi_id_format(&member.id, id);
-                if (cmi_slice_equal(name, cmi_slice_str(member.name)) ||
-                                cmi_slice_equal(name, cmi_slice_str(id))) {
+                bool is_better = is_over(&member) == rather_over;
+
+                if (is_meant(&member, name) && (r < 0 || is_better)) {
                         *ret_member = member;
-                        return 0;
+                        r = 0;
+                        if (is_better) {
+                                return r;
+                        }
                 }
         }
-        return -ENOENT;
+        return r;
 }
 
 int question_find_member(const struct question *question, struct cmi_slice name,
                 struct core_member *ret_member)
 {
-        return find(question, core_member, name, ret_member);
+        return find(question, core_member, name, false, ret_member);
 }
 
-int question_find_stranger(const struct question *question, struct cmi_slice name,
+int question_find_over(const struct question *question, struct cmi_slice name,
                 struct core_member *ret_member)
 {
-        return find(question, core_stranger, name, ret_member);
+        struct core_member stranger;
+        int r = find(question, core_member, name, true, ret_member);
+
+        if ((r < 0 || !is_over(ret_member)) &&
+                        find(question, core_stranger, name, true, &stranger) == 0) {
+                *ret_member = stranger;
+                r = 0;
+        }
+        return r;
 }

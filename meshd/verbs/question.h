@@ -31,15 +31,20 @@ void question_refuse(const struct question *question, int64_t code, const char *
 /**
  * question_find_member() - a member by name, or by id in its text form
  *
+ * A node that lost its state directory came back as another one of the same name. So of several the
+ * one that is there is meant, rather than one that is gone.
+ *
  * Return: 0, -ENOENT.
  */
 int question_find_member(const struct question *question, struct cmi_slice name,
                 struct core_member *ret_member);
 
 /**
- * question_find_stranger() - the same of the nodes that have no place among the members
+ * question_find_over() - the same for who wants one that is gone, has left or was only seen
  *
- * Return: 0, -ENOENT.
+ * If no member is like this also of the nodes that have no place among the members.
+ *
+ * Return: 0, also if it is there, since there is no other one of this name; -ENOENT.
  */
-int question_find_stranger(const struct question *question, struct cmi_slice name,
+int question_find_over(const struct question *question, struct cmi_slice name,
                 struct core_member *ret_member);

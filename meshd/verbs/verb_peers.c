@@ -204,8 +204,7 @@ void verb_forget(const struct question *question)
         if (get_peer(question, &name) < 0) {
                 return;
         }
-        if (question_find_member(question, name, &member) < 0 &&
-                        question_find_stranger(question, name, &member) < 0) {
+        if (question_find_over(question, name, &member) < 0) {
                 refuse_peer(question, name);
                 return;
         }

@@ -153,6 +153,27 @@ def a_lost_state_directory_makes_a_new_node_that_the_mesh_takes_in():
         expect_equal(apps[1].ask('get r k')['rc'], 1)
 
 
+def of_two_nodes_of_one_name_the_right_one_is_meant():
+    with Mesh() as mesh:
+        here, there = mesh.start(2)
+        path = os.path.join(there.flags['state-dir'], 'node_id')
+        for digits in ('00000000', 'ffffffff'):
+            old = read_text(path).strip()
+            there.kill()
+            here.wait_peer(there, 'gone')
+            with open(path, 'w', encoding='utf-8') as f:
+                f.write(digits + old[8:] + '\n')
+            there.start()
+            until('it is live', lambda one=digits: any(row['id'].startswith(one) and row['state'] == 'live'
+                                                       for row in here.json('peers')['peers']))
+            expect_equal(len(here.json('peers')['peers']), 3)
+            expect_equal(here.json('peer', there.name)['state'], 'live')
+            expect_equal(here.json('ping', there.name)['peers'][0]['error'], '')
+            expect_equal(here.json('peer', old)['state'], 'gone')
+            expect_equal(here.json('forget', there.name)['id'], old)
+            expect('is live' in here.meshctl_status('forget', there.name)[2], 'a live one was forgotten')
+
+
 def a_copied_state_directory_is_noticed_and_new_identity_helps():
     with Mesh() as mesh:
         nodes = mesh.start(2)
@@ -223,6 +244,7 @@ if __name__ == '__main__':
          a_damaged_stream_file_is_replaced,
          what_is_lost_with_a_stream_file_is_told,
          a_lost_state_directory_makes_a_new_node_that_the_mesh_takes_in,
+         of_two_nodes_of_one_name_the_right_one_is_meant,
          a_copied_state_directory_is_noticed_and_new_identity_helps,
          stopping_beside_a_stopped_peer_takes_no_longer_than_the_flush,
          a_signal_at_any_moment_of_the_start_ends_it_in_order,
