@@ -452,6 +452,24 @@ int daemon_start(struct daemon *daemon, const struct config *config, struct faul
         return 0;
 }
 
+/*
+ * What an app had sent counts also if it has ended since (CM_WAIT_NONE), and nobody would say it
+ * again. The others do say again what was not answered: a busy one keeps nobody from ending.
+ */
+static void drain(struct daemon *daemon)
+{
+        const struct local *local = &daemon->local;
+        uint64_t end_ns = clock_read_ns(CLOCK_MONOTONIC) + cmi_ms(DAEMON_DRAIN_MS);
+        uint64_t before;
+
+        do {
+                before = local->counters.bytes_in + local->counters.requests;
+                loop_turn(&daemon->loop, 1);
+        } while ((local->counters.bytes_in + local->counters.requests != before ||
+                                 local->n_held > 0 || local->n_ended > 0) &&
+                        clock_read_ns(CLOCK_MONOTONIC) < end_ns);
+}
+
 static void flush(struct daemon *daemon)
 {
         uint64_t end_ns = clock_read_ns(CLOCK_MONOTONIC) + cmi_ms(DAEMON_FLUSH_MS);
@@ -495,11 +513,12 @@ static void release(struct daemon *daemon)
         munmap(daemon->core_memory, daemon->core_size);
 }
 
-/* The lease ends before anything else: from then on no app of this node gets a hit. */
+/* The lease ends before anything is closed: from then on no app of this node gets a hit. */
 static void end(struct daemon *daemon)
 {
         bool is_in_order;
 
+        drain(daemon);
         collector_stop(&daemon->collector);
         core_stop(daemon->core, clock_now());
         local_stop(&daemon->local);

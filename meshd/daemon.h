@@ -19,6 +19,7 @@
 #include "meshd/options/config.h"
 
 #define DAEMON_SIGNALS 3
+#define DAEMON_DRAIN_MS 200  /* for what apps have sent to be read, at a clean end */
 #define DAEMON_FLUSH_MS 1000 /* for others to acknowledge, at a clean end */
 #define DAEMON_LINGER_MS 200 /* for the goodbye to leave */
 

@@ -48,6 +48,24 @@ def what_a_node_published_last_arrives_though_it_stops_at_once():
             mesh.wait_live()
 
 
+def what_an_app_had_sent_before_it_ended_arrives_though_meshd_is_stopped_at_once():
+    prefix = 'k' * 40 + '-'  # so that a turn does not read all of it
+    with Mesh(lease_ms=LEASE_MS) as mesh:
+        nodes, apps = mesh.start_with_apps(2)
+        expect_equal(apps[1].ask(f'fill r {prefix} 0 3000')['stored'], 3000)
+        apps[0].ask('get r k')  # the region is to be open before
+        forgot = nodes[1].stats()['forgot']
+        nodes[0].pause()
+        expect_equal(apps[0].ask(f'batch r {prefix} 0 3000 none 5000')['rc'], 0)
+        apps[0].kill()
+        nodes[0].process.terminate()
+        nodes[0].resume()
+        expect_equal(nodes[0].process.wait(DEADLINE_S), 0)
+        apps[1].wait_mode('live')
+        seen = apps[1].ask(f'scan r {prefix} 0 3000')
+        expect_equal((seen['hits'], seen['invalidated'], nodes[1].stats()['forgot']), (0, 3000, forgot))
+
+
 def a_rolling_restart_loses_no_change_and_makes_no_other_node_forget():
     with Mesh() as mesh:
         nodes, apps = mesh.start_with_apps(3)
@@ -146,6 +164,7 @@ def sockets_of_a_killed_meshd_do_not_hinder_the_next_one():
 if __name__ == '__main__':
     run([a_stopped_node_has_left_and_costs_the_others_no_hit,
          what_a_node_published_last_arrives_though_it_stops_at_once,
+         what_an_app_had_sent_before_it_ended_arrives_though_meshd_is_stopped_at_once,
          a_restart_in_order_continues_the_stream_and_nobody_forgets,
          a_rolling_restart_loses_no_change_and_makes_no_other_node_forget,
          nothing_is_left_after_an_orderly_end,
