@@ -13,7 +13,7 @@ import time
 import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'e2e'))
-from mesh import BUILD, LEASE_MS, App, Mesh, expect, free_port, parse, spawn, until  # noqa: E402 pylint: disable=wrong-import-position
+from mesh import BUILD, SHORT_LEASE_MS, App, Mesh, expect, free_port, parse, spawn, until  # noqa: E402 pylint: disable=wrong-import-position
 from proxy import Proxy  # noqa: E402 pylint: disable=wrong-import-position
 
 NODES = 3
@@ -98,7 +98,7 @@ class Nemesis:
     def pause_node(self):
         node = self.node()
         node.pause()
-        self.pass_time(0, 5 * LEASE_MS / 1000)
+        self.pass_time(0, 5 * SHORT_LEASE_MS / 1000)
         node.resume()
 
     def pause_node_shortly(self):
@@ -116,7 +116,7 @@ class Nemesis:
     def pause_app(self):
         client = self.random.choice(self.trial.clients)
         client.process.send_signal(signal.SIGSTOP)
-        self.pass_time(0.01, 3 * LEASE_MS / 1000)
+        self.pass_time(0.01, 3 * SHORT_LEASE_MS / 1000)
         client.process.send_signal(signal.SIGCONT)
 
     def cut(self):
@@ -147,7 +147,7 @@ class Trial:
 
     def run(self, seconds, n_reads=0, seed=None, keep=None):
         """The figures of the checker; with a seed the nemesis strikes."""
-        with Mesh() as self.mesh, contextlib.ExitStack() as stack:
+        with Mesh(SHORT_LEASE_MS) as self.mesh, contextlib.ExitStack() as stack:
             self.where = self.where.replace('{}', self.mesh.directory)
             self.start_nodes(stack)
             self.make_database()

@@ -13,7 +13,7 @@ HOLD_MS = 2000
 
 
 def stored(app, key='k'):
-    expect_equal(app.ask(f'until h {key} stored 15000', 25)['rc'], 0)
+    expect_equal(app.ask(f'until h {key} stored 30000')['rc'], 0)
 
 
 def open_held(*apps):
@@ -97,7 +97,7 @@ def a_meshd_that_was_killed_holds_all_that_it_cannot_tell_apart():
         until('the app has its region there', lambda: first.json('why', 'k', '--region', 'h').get('clients') == 1)
         expect_equal([writer.ask(f'load h {key} lagging')['rc'] for key in ('k', 'other')], [CM_REFUSED] * 2)
         expect_equal(reason(writer, 'other'), 'intent')
-        expect_equal(writer.ask('until free k stored 10000', 15)['rc'], 0)
+        expect_equal(writer.ask('until free k stored 30000')['rc'], 0)
         expect('its whole region is held' in first.json('why', 'other', '--region', 'h')['verdict'], 'why does not say so')
         expect_equal(reader.ask('load h other fresh')['rc'], 0)
         expect_equal(reason(reader), 'intent')

@@ -18,7 +18,7 @@ NODE_MAX = 256
 
 def stored(*apps):
     for app in apps:
-        expect_equal(app.ask('until r k stored 15000', 25)['rc'], 0)
+        expect_equal(app.ask('until r k stored 30000')['rc'], 0)
 
 
 def begun(app, number=0, deadline_ms=DEADLINE_MS):
@@ -118,7 +118,7 @@ def a_killed_meshd_changes_nothing_until_the_deadline():
         first.kill()
         # Past the moment at which the other one declares it gone, and serves alone.
         second.wait_peer(first, 'gone')
-        expect_equal(reader.ask('until r other stored 15000', 25)['rc'], 0)
+        expect_equal(reader.ask('until r other stored 30000')['rc'], 0)
         expect_equal(reason(reader), 'intent')
         expect_ended_by_its_deadline(reader, began, 8000)
 
@@ -148,7 +148,7 @@ def a_node_that_joins_later_is_told():
         begun(writer, deadline_ms=20000)
         third = mesh.node().start()
         joiner = third.app(name='joiner').wait_mode('live')
-        expect_equal(joiner.ask('until r other stored 15000', 25)['rc'], 0)
+        expect_equal(joiner.ask('until r other stored 30000')['rc'], 0)
         expect_equal(reason(joiner), 'intent')
         # Also by one that is not its owner: that one is dead when the next one joins.
         mesh.wait_live()
@@ -157,7 +157,7 @@ def a_node_that_joins_later_is_told():
         third.wait_peer(first, 'gone')
         fourth = mesh.node().start()
         last = fourth.app(name='last').wait_mode('live')
-        expect_equal(last.ask('until r other stored 15000', 25)['rc'], 0)
+        expect_equal(last.ask('until r other stored 30000')['rc'], 0)
         row, = intents(fourth)
         expect(row['left_ms'] > 0, f'{row}')
         expect_equal((reason(last), reason(reader)), ('intent', 'intent'))

@@ -58,7 +58,7 @@ class Place:
         self.nodes = mesh.start_keyed(2, self.key)
         self.apps = [node.app(name=f'app-{node.name}').wait_mode('live') for node in self.nodes]
         for app in self.apps:
-            expect_equal(app.ask('until r k stored 10000')['rc'], 0)
+            expect_equal(app.ask('until r k stored 30000')['rc'], 0)
         self.before = [node.stats() for node in self.nodes]
         self.rss = rss_kib(self.nodes[0])
         self.rss_most = self.rss
@@ -67,7 +67,7 @@ class Place:
         self.rss_most = max(self.rss_most, rss_kib(self.nodes[0]))
         for app in self.apps:
             # Who meets a new stream forgets once.
-            answer = app.ask('until r k stored 10000' if is_joining else 'get r k')
+            answer = app.ask('until r k stored 30000' if is_joining else 'get r k')
             expect(answer['rc'] == 0, f'{app.name}: no hit: {answer}')
 
     def counted(self, name, node=0):
@@ -330,7 +330,7 @@ def replayed_beacons_change_nothing():
         view = view_of(first)
         for number in range(N_REPLAYED):
             group.send(old[number % len(old)])
-        mesh.expect_full_mesh(place.nodes)
+        mesh.wait_full_mesh(place.nodes)
         expect_equal(view_of(first), view)
         expect_equal(first.stats()['lapses'], 0)
 

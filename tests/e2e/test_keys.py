@@ -44,7 +44,7 @@ class Load:
         app = self.apps[number]
         try:
             while not self.is_over:
-                expect_equal(app.ask(f'until r{number} k stored 10000')['rc'], 0)
+                expect_equal(app.ask(f'until r{number} k stored 30000')['rc'], 0)
                 for _ in range(HITS_EACH):
                     answer = app.ask(f'get r{number} k')
                     if answer['rc'] != 0:
@@ -136,7 +136,7 @@ def a_slow_disk_holds_up_nothing_but_the_change_itself():
         slow.wait_socket()
         mesh.wait_live()
         app = slow.app(name='app').wait_mode('live')
-        expect_equal(app.ask('until r k stored 10000')['rc'], 0)
+        expect_equal(app.ask('until r k stored 30000')['rc'], 0)
         away = slow.stats()['away']
         before = keys_of(slow)
         install = slow.meshctl_start('key', 'install', mesh.key('second'))
@@ -146,7 +146,7 @@ def a_slow_disk_holds_up_nothing_but_the_change_itself():
         status, _, error = slow.meshctl_status('key', 'use', used_key(slow))
         expect_equal((status, install.poll()), (1, None))
         expect('another change of the keys' in error, error)
-        expect_equal(app.ask('get r k')['rc'], 0)
+        expect_equal(app.get('r k')['rc'], 0)
         install.communicate(timeout=DEADLINE_S)
         expect_equal(install.returncode, 0)
         expect_equal(len(keys_of(slow)), 2)

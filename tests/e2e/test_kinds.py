@@ -11,14 +11,14 @@ CM_E_CONFIG = -1001
 def fill(app):
     """In two regions a plain and a tagged entry each, and one that nobody touches."""
     for region in ('r', 'q'):
-        expect_equal(app.ask(f'until {region} key stored 10000')['rc'], 0)
+        expect_equal(app.ask(f'until {region} key stored 30000')['rc'], 0)
         until('it is stored', lambda one=region: app.ask(f'tagged {one} tagged x T')['rc'] == 0
-              or app.ask(f'get {one} tagged')['rc'] == 0)
-    expect_equal(app.ask('until r other stored 10000')['rc'], 0)
+              or app.get(f'{one} tagged')['rc'] == 0)
+    expect_equal(app.ask('until r other stored 30000')['rc'], 0)
 
 
 def hits(app):
-    return [words for words in ('r key', 'r tagged', 'r other', 'q key', 'q tagged') if app.ask(f'get {words}')['rc'] == 0]
+    return [words for words in ('r key', 'r tagged', 'r other', 'q key', 'q tagged') if app.get(f'{words}')['rc'] == 0]
 
 
 def dead_after(change):
@@ -79,7 +79,7 @@ def a_batch_larger_than_a_frame_is_dead_everywhere():
         expect_equal((answer['rc'], answer['applied']), (0, 1))
         expect_equal(apps[1].ask(f'scan r {prefix} 0 10000')['hits'], 0)
         # 10,000 of 65,536 slots are stamped, so one of the other keys in seven is dead by collision.
-        seen = apps[1].ask(f'scan r {prefix} 10000 32')
+        seen = apps[1].scan(f'r {prefix} 10000 32')
         expect(seen['hits'] > 16 and seen['forgotten'] == 0, f'{seen}')
 
 
@@ -93,11 +93,12 @@ def a_region_with_other_options_is_refused_on_the_same_node():
 
 
 def a_ttl_region_is_dropped_when_its_meshd_comes_back_and_not_before():
-    with Mesh() as mesh:
+    # Who does not look for a lease while meshd is away is served nothing until it is back: a busy machine must not be taken for that.
+    with Mesh(lease_ms=4000) as mesh:
         node, = mesh.start(1, alone_ms=300)
         app = node.app().wait_mode('live')
         expect_equal(app.ask('region t ttl 60000 1048576')['rc'], 0)
-        expect_equal(app.ask('until t k stored 10000')['rc'], 0)
+        expect_equal(app.ask('until t k stored 30000')['rc'], 0)
         node.kill()
         expect_equal(app.ask('get t k')['rc'], 0)
         expect_equal(app.ask('state')['mode'], 'offline')
@@ -106,7 +107,7 @@ def a_ttl_region_is_dropped_when_its_meshd_comes_back_and_not_before():
         app.wait_mode('live')
         answer = app.ask('get t k')
         expect(answer['rc'] == 1, f'{answer}')
-        expect_equal(app.ask('until t k stored 10000')['rc'], 0)
+        expect_equal(app.ask('until t k stored 30000')['rc'], 0)
 
 
 if __name__ == '__main__':

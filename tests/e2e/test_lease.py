@@ -17,7 +17,7 @@ def last_hits(program):
         apps = [second.app(name=f'app{i}', program=program).wait_mode('live') for i in range(N_APPS)]
         writer = first.app(name='writer').wait_mode('live')
         for app in apps:
-            expect_equal(app.ask('until r k stored 10000')['rc'], 0)
+            expect_equal(app.ask('until r k stored 30000')['rc'], 0)
         for app in apps:
             app.send(f'last-hit r k {WATCH_MS}')
         second.pause()
@@ -57,10 +57,10 @@ def a_ttl_region_goes_on_while_its_meshd_is_stopped():
         node, = mesh.start(1, alone_ms=300)
         app = node.app().wait_mode('live')
         expect_equal(app.ask('region t ttl 60000 1048576')['rc'], 0)
-        expect_equal(app.ask('until t k stored 10000')['rc'], 0)
-        expect_equal(app.ask('until r k stored 10000')['rc'], 0)
+        expect_equal(app.ask('until t k stored 30000')['rc'], 0)
+        expect_equal(app.ask('until r k stored 30000')['rc'], 0)
         node.pause()
-        expect_equal(app.ask('until r k miss 5000')['rc'], 0)
+        expect_equal(app.ask('until r k miss 30000')['rc'], 0)
         expect_equal(app.ask('get t k')['rc'], 0)
         node.resume()
 
@@ -70,7 +70,7 @@ def a_wait_for_a_ttl_region_is_partial_while_a_meshd_is_stopped():
         nodes, apps = mesh.start_with_apps(2)
         for app in apps:
             expect_equal(app.ask('region t ttl 60000 1048576')['rc'], 0)
-        expect_equal(apps[1].ask('until t k stored 10000')['rc'], 0)
+        expect_equal(apps[1].ask('until t k stored 30000')['rc'], 0)
         until('its options are known', lambda: apps[0].ask('invalidate t other mesh')['rc'] == 0)
         nodes[1].pause()
         answer = apps[0].ask('invalidate t k mesh')
@@ -86,12 +86,12 @@ def a_node_cut_off_by_a_stopped_peer_serves_again_when_the_peer_is_gone():
     with Mesh() as mesh:
         first, second = mesh.start(2)
         app = first.app().wait_mode('live')
-        expect_equal(app.ask('until r k stored 10000')['rc'], 0)
+        expect_equal(app.ask('until r k stored 30000')['rc'], 0)
         second.pause()
-        expect_equal(app.ask('until r k miss 5000')['rc'], 0)
+        expect_equal(app.ask('until r k miss 30000')['rc'], 0)
         expect_equal(app.ask('get r k')['reason'], 'lease')
         first.wait_peer(second, 'gone')
-        expect_equal(app.ask('until r k stored 10000')['rc'], 0)
+        expect_equal(app.ask('until r k stored 30000')['rc'], 0)
         second.resume()
         mesh.wait_live()
 

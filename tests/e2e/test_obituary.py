@@ -16,8 +16,9 @@ def start(mesh, n=2, **flags):
     nodes = mesh.start(n, **(flags or PATIENT))
     apps = [node.app(name=f'app-{node.name}').wait_mode('live') for node in nodes]
     for key in ('k', 'other'):
-        expect_equal(apps[-1].ask(f'until r {key} stored 10000')['rc'], 0)
+        expect_equal(apps[-1].ask(f'until r {key} stored 30000')['rc'], 0)
     expect_equal(apps[0].ask('get r k')['rc'], 1)
+    mesh.publish_once(nodes[0], apps[0])
     return nodes, apps
 
 
@@ -50,7 +51,7 @@ def others_neither_wait_nor_forget():
         nodes[1].wait_peer(nodes[0], 'left')
         apps[1].wait_mode('live')
         for key in ('k', 'other'):
-            expect_equal(apps[1].ask(f'get r {key}')['rc'], 0)
+            expect_equal(apps[1].get(f'r {key}')['rc'], 0)
         answer = apps[1].ask('invalidate r k mesh')
         expect_equal((answer['rc'], answer['unconfirmed']), (0, 0))
         expect('gone' not in states_of(nodes[1], nodes[0]), 'given up')
@@ -72,9 +73,9 @@ def it_tells_all_that_the_dead_one_knew():
         nodes[1].resume()
         expect_equal(process.wait(DEADLINE_S), 0)
         nodes[1].wait_peer(nodes[0], 'left')
-        expect_equal(apps[1].wait_mode('live').ask('get r k')['reason'], 'invalidated')
-        expect_equal(apps[1].ask('get r other')['rc'], 0)
-        expect_equal(nodes[1].stats()['applied'], 2)
+        expect_equal(apps[1].wait_mode('live').get('r k')['reason'], 'invalidated')
+        expect_equal(apps[1].get('r other')['rc'], 0)
+        expect_equal(nodes[1].stats()['applied'], 3)
         expect_equal(os.listdir(nodes[0].socket + '.spool'), [])
 
 
@@ -138,7 +139,7 @@ def of_one_that_ended_in_order_there_is_nothing_to_say():
         expect('event=obituary.needless' in read_text(nodes[0].log), 'not told')
         nodes[0].start()
         mesh.wait_live()
-        expect_equal(apps[1].wait_mode('live').ask('get r other')['rc'], 0)
+        expect_equal(apps[1].wait_mode('live').get('r other')['rc'], 0)
 
 
 def the_node_comes_back_as_after_an_end_in_order():
@@ -151,7 +152,7 @@ def the_node_comes_back_as_after_an_end_in_order():
         nodes[0].start()
         mesh.wait_live()
         expect_equal(nodes[0].status()['stream'], stream)
-        expect_equal(apps[1].wait_mode('live').ask('get r other')['rc'], 0)
+        expect_equal(apps[1].wait_mode('live').get('r other')['rc'], 0)
         expect_equal(apps[0].wait_mode('live').ask('invalidate r other mesh')['rc'], 0)
         expect_equal(apps[1].ask('get r other')['rc'], 1)
 
@@ -160,7 +161,7 @@ def nodes_that_are_not_reached_are_counted():
     with Mesh() as mesh:
         nodes, _ = start(mesh, 3)
         for node in nodes:
-            node.flags['gone-ms'] = 400
+            node.flags['gone-ms'] = 2 * mesh.lease_ms
         until('both are on disk', lambda: read_text(os.path.join(nodes[0].flags['state-dir'], 'peers')).count('127.0.0.1') == 2)
         nodes[2].kill()
         nodes[0].kill()

@@ -11,7 +11,7 @@ import random
 import sys
 import time
 
-from mesh import LEASE_MS, Mesh, expect, expect_equal, run, until
+from mesh import SHORT_LEASE_MS, Mesh, expect, expect_equal, run, until
 
 SEED = int(os.environ.get('CM_TEST_SEED', '0')) or random.SystemRandom().randrange(1, 1 << 32)
 N_KEYS = 500
@@ -19,7 +19,7 @@ TIMES = 5
 TIMES_LONG = 100
 MIX_S = 8
 MIX_LONG_S = 60
-LATE_MS = LEASE_MS * 5 // 4  # a lease, its margin, and a clock's tick
+LATE_MS = SHORT_LEASE_MS * 5 // 4  # a lease, its margin, and a clock's tick
 
 
 class Rig:
@@ -70,7 +70,7 @@ def restart(rig):
 
 def expect_dead(app, prefix):
     """All of them, and by this; returns how many were forgotten with everything else."""
-    seen = app.ask(f'scan r {prefix} 0 {N_KEYS}')
+    seen = app.scan(f'r {prefix} 0 {N_KEYS}')
     expect_equal((seen['hits'], seen['invalidated'] + seen['forgotten']), (0, N_KEYS))
     return seen['forgotten']
 
@@ -103,7 +103,7 @@ def restart_and_count(rig, number):
 
 
 def restarts(times):
-    with Mesh() as mesh:
+    with Mesh(SHORT_LEASE_MS) as mesh:
         rig = Rig(mesh)
         rig.load_on()
         n_applied = sum(restart_and_count(rig, number) for number in range(times))
@@ -111,7 +111,7 @@ def restarts(times):
         print(f'# {times} restarts, {times * N_KEYS} keys read, {n_applied} operations counted, beside a load of {rig.n_load}')
         mesh.wait_live()
         rig.ledger()
-        mesh.expect_full_mesh()
+        mesh.wait_full_mesh()
 
 
 def strike(source, nodes):
@@ -129,7 +129,7 @@ def strike(source, nodes):
         for _ in range(source.choice([1, 10])):
             for node in victims:
                 node.pause()
-            time.sleep(source.choice([0, source.uniform(0, 3 * LEASE_MS / 1000)]))
+            time.sleep(source.choice([0, source.uniform(0, 3 * SHORT_LEASE_MS / 1000)]))
             for node in victims:
                 node.resume()
 
@@ -137,7 +137,7 @@ def strike(source, nodes):
 def stop_one(_, nodes):
     """For so long that its app, which goes on reading, should have noticed."""
     nodes[0].pause()
-    time.sleep(4 * LEASE_MS / 1000)
+    time.sleep(4 * SHORT_LEASE_MS / 1000)
     nodes[0].resume()
 
 
@@ -145,7 +145,7 @@ def read_and_write(program, seconds, strike_one=strike):
     """Apps on each of three nodes read and write one database, while any meshd is killed or stopped; what they counted."""
     print(f'# CM_TEST_SEED={SEED}')
     source = random.Random(SEED)
-    with Mesh() as mesh:
+    with Mesh(SHORT_LEASE_MS) as mesh:
         # Small logs, which some fall behind. None is declared gone: who is, and publishes, is not waited for.
         nodes = mesh.start(3, gone_ms=60000, log_bytes=1 << 18)
         for node in nodes:
@@ -211,7 +211,7 @@ def what_a_killed_meshd_had_not_read_arrives_with_the_next_calls_of_its_app():
         until('the app has sent it', lambda: writer.ask('state')['pending'] == 0 and writer.is_live())
         expect_equal(writer.ask('invalidate r other node')['rc'], 0)
         until('it has arrived', lambda: nodes[1].peer(nodes[0])['applied'] == nodes[0].status()['position'])
-        seen = reader.ask('scan r k 0 100')
+        seen = reader.scan('r k 0 100')
         expect_equal((seen['hits'], seen['invalidated'] + seen['forgotten']), (0, 100))
 
 

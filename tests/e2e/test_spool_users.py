@@ -65,7 +65,7 @@ class Users:
                               group=uid, extra_groups=[GROUP]).wait_mode('live') for uid in APPS]
         self.reader = self.other.app(name='reader').wait_mode('live')
         for key in (*APPS, 'other'):
-            expect_equal(self.reader.ask(f'until r {key} stored 10000')['rc'], 0)
+            expect_equal(self.reader.ask(f'until r {key} stored 30000')['rc'], 0)
         for app in self.apps:
             expect_equal(app.ask('get r other')['rc'], 1)  # it has the region open, too
 
@@ -100,8 +100,8 @@ class Users:
     def expect_published(self):
         self.reader.wait_mode('live')
         for uid in APPS:
-            expect_equal((uid, self.reader.ask(f'get r {uid}')['reason']), (uid, 'invalidated'))
-        expect_equal(self.reader.ask('get r other')['rc'], 0)
+            expect_equal((uid, self.reader.get(f'r {uid}')['reason']), (uid, 'invalidated'))
+        expect_equal(self.reader.get('r other')['rc'], 0)
         expect_equal(self.node.stats()['spool_damaged'], 0)
 
 
@@ -201,7 +201,7 @@ def what_meshd_may_not_read_makes_everybody_forget():
         users = Users(mesh)
         os.chmod(users.path(users.leave_invalidations()[0]), 0o600)
         users.start()
-        expect_equal(users.reader.wait_mode('live').ask('get r other')['reason'], 'forgotten')
+        expect_equal(users.reader.wait_mode('live').get('r other')['reason'], 'forgotten')
         expect_equal((users.node.stats()['spool_damaged'], users.files()), (1, []))
 
 

@@ -33,7 +33,7 @@ def start_orders(pause_s, n_meshes):
                 took = time.monotonic() - last
                 print(f'# order {order}, {pause_s} s between: live {took:.2f} s after the last start')
                 expect(took < LIVE_S + SLACK_S, f'order {order}: live only after {took:.2f} s')
-                mesh.expect_full_mesh()
+                mesh.wait_full_mesh()
         except BaseException:
             for mesh in meshes:
                 mesh.show_logs()
@@ -65,7 +65,7 @@ def a_node_that_starts_while_a_peer_is_stopped_is_in_a_full_mesh_when_it_goes_on
         mesh.wait_live()
         for node in mesh.nodes:
             node.meshctl('links', '--wait')
-        mesh.expect_full_mesh()
+        mesh.wait_full_mesh()
 
 
 def the_node_that_starts_first_connects_to_each_later_one():

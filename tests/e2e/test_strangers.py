@@ -63,13 +63,13 @@ class Neighbour:
         self.mesh = mesh
         self.nodes, self.apps = mesh.start_with_apps(2)
         for app in self.apps:
-            expect_equal(app.ask('until r k stored 10000')['rc'], 0)
+            expect_equal(app.ask('until r k stored 30000')['rc'], 0)
         self.before = [node.stats() for node in self.nodes]
         self.links = [node.status()['stream'] for node in self.nodes]
 
     def expect_undisturbed(self):
         for app in self.apps:
-            expect_equal(app.ask('get r k')['rc'], 0)
+            expect_equal(app.get('r k')['rc'], 0)
         for node, before, stream in zip(self.nodes, self.before, self.links):
             expect(node.is_running(), f'{node.name} is gone')
             after = node.stats()
@@ -79,7 +79,7 @@ class Neighbour:
         answer = self.apps[0].ask('invalidate r k mesh')
         expect_equal((answer['rc'], answer['applied']), (0, 1))
         expect(self.apps[1].ask('get r k')['rc'] != 0, 'the invalidation did not arrive')
-        self.mesh.expect_full_mesh()
+        self.mesh.wait_full_mesh()
 
     def counted(self, name):
         return self.nodes[0].stats()[name] - self.before[0][name]
@@ -217,7 +217,7 @@ def idle_strangers_keep_nobody_out(data):
         with contextlib.suppress(ConnectionError):
             while strangers[0].recv(1000):
                 pass
-        mesh.expect_full_mesh()
+        mesh.wait_full_mesh()
         for s in strangers:
             s.close()
 

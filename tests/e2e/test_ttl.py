@@ -28,7 +28,7 @@ class Rig:
             expect_equal(app.ask(f'region t ttl {TTL_MS} 1048576')['rc'], 0)
         # Another TTL, so that the first node tells when it knows what the second one has.
         expect_equal(self.writer.ask(f'region t ttl {TTL_MS + 1} 1048576')['rc'], 0)
-        expect_equal(self.getter.ask('until t k stored 10000')['rc'], 0)
+        expect_equal(self.getter.ask('until t k stored 30000')['rc'], 0)
         expect_equal(self.getter.ask('load t other old')['rc'], 0)
         until('its options are known', lambda: self.first.json('regions')['regions'][0]['elsewhere'])
 
@@ -67,7 +67,7 @@ def idle(program):
         expect_equal(rig.write('k')['rc'], 0)
         is_served = rig.is_served()
         if program == 'app':
-            expect_equal(rig.getter.ask('until t k stored 10000')['rc'], 0)
+            expect_equal(rig.getter.ask('until t k stored 30000')['rc'], 0)
         return is_served
 
 
@@ -117,7 +117,7 @@ def comes_and_goes(end):
         expect_equal(rig.getter.ask('load t new new')['rc'], 0)
         expect_equal(rig.getter.ask('get t new')['reason'], 'lease')
         rig.restart()
-        expect_equal(rig.getter.ask('until t k stored 10000')['rc'], 0)
+        expect_equal(rig.getter.ask('until t k stored 30000')['rc'], 0)
         expect(rig.is_served(), 'not served with the new page')
 
 
@@ -167,7 +167,7 @@ def a_restarted_node_is_confirmed_before_its_apps_are_seen_again():
         rig.mesh.wait_live()
         until('it acknowledges', lambda: rig.write('k')['rc'] == 0)
         expect(not rig.is_served(), 'the old value was served after the wait')
-        expect_equal(rig.getter.ask('until t k stored 10000')['rc'], 0)
+        expect_equal(rig.getter.ask('until t k stored 30000')['rc'], 0)
         until('it is served again', lambda: rig.is_served())
 
 
@@ -186,7 +186,7 @@ def an_end_in_order_ends_what_is_served_by_a_ttl_too():
         expect_equal(rig.getter.ask('load t k new')['rc'], REFUSED)  # nor stored: nobody would tell
         expect_equal(rig.getter.ask('get t k')['reason'], 'forgotten')
         rig.restart()
-        expect_equal(rig.getter.ask('until t k stored 10000')['rc'], 0)
+        expect_equal(rig.getter.ask('until t k stored 30000')['rc'], 0)
 
 
 def an_obituary_ends_what_is_served_by_a_ttl_too():
@@ -214,8 +214,8 @@ def an_obituary_ends_what_is_served_by_a_ttl_too():
 def a_forked_child_notices_by_itself():
     with Mesh(lease_ms=LEASE_MS) as mesh:
         rig = Rig(mesh)
-        commands = ('until t k stored 10000', 'get t k', f'touch {rig.word("stored")}', f'await {rig.word("restarted")}',
-                    'get t k', 'until t k stored 10000')
+        commands = ('until t k stored 30000', 'get t k', f'touch {rig.word("stored")}', f'await {rig.word("restarted")}',
+                    'get t k', 'until t k stored 30000')
         rig.getter.send('fork ' + ';'.join(commands).replace(' ', '/'))
         until('the child has stored it', lambda: os.path.exists(rig.file('stored')))
         rig.second.kill()

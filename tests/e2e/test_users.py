@@ -38,7 +38,7 @@ def a_process_of_another_user_loads_for_itself():
         apps[0].ask('db 0 1000')
         seen = []
         for app in apps:
-            expect_equal(app.ask('get k')['rc'], 0)
+            expect_equal(app.get('k')['rc'], 0)
             seen.append((app.ask('stats')['shared'], apps[0].ask('db')['queries']))
         expect_equal(seen, [(0, 1), (1, 1), (0, 2)])
 
@@ -49,8 +49,8 @@ def an_invalidation_by_another_user_reaches_all():
         open_to_all(mesh, node)
         app, other = node.app().wait_mode('live'), node.app(inside=AS_NOBODY).wait_mode('live')
         for one in (app, other):
-            expect_equal(one.ask('until r k stored 10000')['rc'], 0)
-            expect_equal(one.ask('get r k')['rc'], 0)
+            expect_equal(one.ask('until r k stored 30000')['rc'], 0)
+            expect_equal(one.get('r k')['rc'], 0)
         expect_equal(other.ask('invalidate r k node')['rc'], 0)
         expect_equal(app.ask('get r k')['rc'], MISS)
 

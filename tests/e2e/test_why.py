@@ -42,7 +42,7 @@ def each_stamp_has_its_operation():
                      ('n2', 1, 'invalidate', 'this key was invalidated'))
         expect(key['stamp'] <= document['apply_seq'] and key['ago_ms'] < 20000, stamps)
         expect('never' in stamps['tag']['cause'], stamps)
-        expect_equal(apps[0].ask('get r k')['rc'], 0)
+        expect_equal(apps[0].get('r k')['rc'], 0)
         nodes[1].meshctl('invalidate', '--region', 'r', '--tag', 'T')
         expect_equal(why(nodes[0], 'k', 'r', '--tag', 'T')[1]['tag']['cause'], 'this tag was invalidated')
         nodes[1].meshctl('invalidate', '--region', 'r', '--whole-region')

@@ -22,7 +22,7 @@ def nodes_that_start_in_any_order_are_connected_each_to_each():
             node.start()
             time.sleep(lab.random.choice((0, 0.1, 0.5)))
         lab.wait_live()
-        lab.expect_full_mesh()
+        lab.wait_full_mesh()
         lab.expect_whole('five nodes')
 
 
@@ -36,11 +36,11 @@ def the_node_that_starts_first_connects_to_each_later_one():
             lab.wait_live()
             lab.wait_counted()
             other = later.app(name=f'app-{later.name}').wait_mode('live')
-            expect_equal(other.ask('until r k stored 10000')['rc'], 0)
+            expect_equal(other.ask('until r k stored 30000')['rc'], 0)
             answer = app.ask('invalidate r k mesh')
             expect_equal((answer['rc'], answer['applied']), (0, len(lab.nodes) - 1))
             expect(other.ask('get r k')['rc'] != 0, 'what the first node says does not arrive')
-        lab.expect_full_mesh()
+        lab.wait_full_mesh()
 
 
 def a_host_without_a_multicast_route_is_found_all_the_same():
@@ -60,7 +60,7 @@ def where_multicast_does_not_pass_a_static_peer_is_enough():
         for number, host in enumerate(hosts):
             lab.node(host=host, port=lab.port + number, **({'peer': f'{hosts[0].address}:{PORT}'} if number else {})).start()
         lab.wait_live()
-        lab.expect_full_mesh()
+        lab.wait_full_mesh()
 
 
 def an_interface_that_is_down_is_told_and_waited_for():
@@ -87,7 +87,7 @@ def a_second_meshd_on_a_host_takes_a_free_port_or_names_the_holder_of_the_chosen
         expect(second.process.returncode in (FAILED, IN_USE) and str(first.process.pid) in text, text)
         third = lab.node(host=host, listen=f'{host.address}:0').start()
         lab.wait_live([first, third])
-        lab.expect_full_mesh([first, third])
+        lab.wait_full_mesh([first, third])
 
 
 def a_node_that_is_stopped_in_order_takes_nothing_with_it_and_nobody_waits_for_it():
@@ -103,7 +103,7 @@ def a_node_that_is_stopped_in_order_takes_nothing_with_it_and_nobody_waits_for_i
         answer = apps[0].ask('invalidate r k mesh')
         expect_equal((answer['rc'], answer['applied'], answer['lapsed'], answer['unconfirmed']), (0, 1, 0, 0))
         lab.step('n3 has left')
-        expect_equal(apps[0].ask('until r k stored 10000')['rc'], 0)
+        expect_equal(apps[0].ask('until r k stored 30000')['rc'], 0)
 
 
 def all_that_a_killed_node_had_acknowledged_stands():
@@ -118,7 +118,7 @@ def all_that_a_killed_node_had_acknowledged_stands():
             expect_equal(app.ask(f'scan r k 0 {N_KEYS}')['hits'], 0)
         nodes[0].wait_peer(nodes[2], 'gone')
         lab.step('n3 was killed')
-        expect_equal(apps[0].ask('until r k stored 10000')['rc'], 0)
+        expect_equal(apps[0].ask('until r k stored 30000')['rc'], 0)
         nodes[2].start()
         lab.expect_whole('n3 is back')
         apps[2].wait_mode('live')
@@ -134,7 +134,7 @@ def the_first_invalidation_after_a_kill_and_restart_on_the_same_port_arrives():
             nodes[2].start()
             until('the app has a new page', lambda one=epoch: apps[2].ask('state')['epoch'] not in (0, one))
             apps[2].wait_mode('live')
-            expect_equal(apps[2].ask('until r k stored 10000')['rc'], 0)
+            expect_equal(apps[2].ask('until r k stored 30000')['rc'], 0)
             answer = apps[0].ask('invalidate r k mesh')
             expect(answer['rc'] in (0, 4), f'{answer}')
             until('it has arrived', lambda: nodes[2].peer(nodes[0])['applied'] == nodes[0].status()['position'])
@@ -145,7 +145,7 @@ def the_first_invalidation_after_a_kill_and_restart_on_the_same_port_arrives():
 def strangers_that_connect_and_close_change_nothing():
     with Lab() as lab:
         nodes, apps = lab.start_with_apps(2)
-        expect_equal(apps[0].ask('until r k stored 10000')['rc'], 0)
+        expect_equal(apps[0].ask('until r k stored 30000')['rc'], 0)
         before = [node.stats() for node in nodes]
         stranger = lab.network.host()
         with contextlib.ExitStack() as stack:

@@ -21,7 +21,7 @@ def freeze_and_wake(frozen_s):
         nodes, apps = lab.start_with_apps(3)
         writer, sleeper = apps[0], apps[2]
         for app in apps:
-            expect_equal(app.ask('until r last stored 10000')['rc'], 0)
+            expect_equal(app.ask('until r last stored 30000')['rc'], 0)
         expect_equal(sleeper.ask(f'fill r k 0 {N_KEYS}')['stored'], N_KEYS)
         expect_equal(sleeper.ask('token 0')['rc'], 0)
         nodes[2].pause()
@@ -42,7 +42,7 @@ def freeze_and_wake(frozen_s):
         sleeper.wait_mode('live')
         expect_equal(sleeper.ask(f'scan r k 0 {N_KEYS}')['hits'], 0)
         expect_equal(sleeper.ask('put r k1 old 0')['rc'], REFUSED)
-        expect_equal(sleeper.ask('until r k1 stored 10000')['rc'], 0)
+        expect_equal(sleeper.ask('until r k1 stored 30000')['rc'], 0)
         expect_equal(writer.ask('invalidate r k1 mesh')['rc'], 0)
         expect(sleeper.ask('get r k1')['rc'] != 0, 'it does not hear any more')
 

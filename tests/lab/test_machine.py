@@ -84,7 +84,7 @@ def a_disk_that_becomes_full_while_the_mesh_works_stops_nothing():
         victim.start()
         lab.expect_whole('started again with room')
         apps[0].wait_mode('live')
-        expect_equal(apps[0].ask('until r k stored 10000')['rc'], 0)
+        expect_equal(apps[0].ask('until r k stored 30000')['rc'], 0)
         expect_equal(apps[1].ask('invalidate r k mesh')['rc'], 0)
         expect(apps[0].ask('get r k')['rc'] != 0, 'it does not hear any more')
         for node in lab.nodes:

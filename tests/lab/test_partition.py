@@ -17,7 +17,7 @@ PARTIAL = 4
 def last_hits_after_part(lab, nodes, apps):
     """Seconds from the cut to each app's last hit, in a time in which nobody is given up."""
     for app in apps:
-        expect_equal(app.ask('until r k stored 10000')['rc'], 0)
+        expect_equal(app.ask('until r k stored 30000')['rc'], 0)
     for app in apps:
         app.send(f'last-hit r k {(LEASES_GONE - 2) * lab.lease_ms}')
     lab.network.part([nodes[0].host], [nodes[1].host])
@@ -38,13 +38,13 @@ def both_sides_notice_a_broken_network_and_serve_nothing_beyond_the_lease_until_
         lab.step('each has given the other up')
         for app in apps:
             expect(app.ask('get r k')['rc'] != 0, 'what was cached before is still served')
-            expect_equal(app.ask('until r k stored 10000')['rc'], 0)
+            expect_equal(app.ask('until r k stored 30000')['rc'], 0)
         # Now both serve and write, and are told that the other one is not known to have heard it.
         for app in apps:
             answer = app.ask('invalidate r j mesh')
             expect(answer['rc'] != 0 and (answer['rc'] != PARTIAL or answer['unconfirmed'] == 1), f'{answer}')
             expect(app.ask('invalidate r k mesh')['rc'] != 0, 'told that everybody heard it')
-            expect_equal(app.ask('until r k stored 10000')['rc'], 0)
+            expect_equal(app.ask('until r k stored 30000')['rc'], 0)
         lab.network.mend()
         lab.expect_whole('mended')
         for app in apps:
@@ -152,7 +152,7 @@ def flaps(n):
             lab.step(f'{done} times down and up')
         lab.expect_whole(f'{n} times down and up in {time.monotonic() - began:.0f} s')
         for app in apps:
-            expect_equal(app.ask('until r k stored 10000')['rc'], 0)
+            expect_equal(app.ask('until r k stored 30000')['rc'], 0)
 
 
 def a_link_that_goes_down_and_up_a_thousand_times_costs_no_more_than_misses():

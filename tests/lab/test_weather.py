@@ -73,7 +73,7 @@ def a_node_that_reads_nothing_until_all_queues_are_full_misses_nothing():
         expect_equal(reader.ask(f'scan r k 0 {N_KEYS}')['hits'], 0)
         stats = nodes[1].stats()
         print(f'# applied {stats["applied"]}, gaps {stats["gaps"]}, resets {stats["resets_received"]}')
-        expect_equal(reader.ask('until r k0 stored 10000')['rc'], 0)
+        expect_equal(reader.ask('until r k0 stored 30000')['rc'], 0)
         expect_equal(writer.ask('invalidate r k0 mesh')['rc'], 0)
         expect(reader.ask('get r k0')['rc'] != 0, 'it does not hear any more')
 
@@ -100,7 +100,7 @@ def storm(n_storms, seconds):
         for app in apps:
             until('nothing is pending', lambda one=app: one.ask('state')['pending'] == 0)
             app.wait_mode('live')
-            expect_equal(app.ask('until r k stored 10000')['rc'], 0)
+            expect_equal(app.ask('until r k stored 30000')['rc'], 0)
         expect_equal(apps[0].ask('invalidate r k mesh')['rc'], 0)
         for app in apps:
             expect(app.ask('get r k')['rc'] != 0, f'{app.name} does not hear any more')
