@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "demo-app/http.h"
 
+#include "tests/demo-app/client.h"
 #include "tests/demo-app/place.h"
 
-#include <arpa/inet.h>
 #include <glib.h>
-#include <netinet/in.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
-
-#define ANSWER_S 20
 
 struct fixture {
         struct place place;
@@ -40,69 +35,13 @@ static void tear_down(struct fixture *f, const void *unused)
         place_deinit(&f->place);
 }
 
-static int connect_to(const struct fixture *f)
-{
-        struct sockaddr_in address = {.sin_family = AF_INET,
-                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-                        .sin_port = htons(f->port)};
-        struct timeval limit = {.tv_sec = ANSWER_S};
-        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-        g_assert_cmpint(connect(fd, (struct sockaddr *)&address, sizeof(address)), ==, 0);
-        return fd;
-}
-
-/* Whether all of it went out; the other side may close before. */
-static bool send_bytes(int fd, const char *bytes, size_t n)
-{
-        while (n > 0) {
-                ssize_t sent = send(fd, bytes, n, MSG_NOSIGNAL);
-
-                if (sent <= 0) {
-                        return false;
-                }
-                bytes += sent;
-                n -= (size_t)sent;
-        }
-        return true;
-}
-
-/* All until the other side closes, which the requests here ask for. */
-static char *read_answer(int fd)
-{
-        GString *text = g_string_new(NULL);
-        char buffer[4096];
-        ssize_t n;
-
-        while ((n = recv(fd, buffer, sizeof(buffer), 0)) > 0) {
-                g_string_append_len(text, buffer, n);
-        }
-        close(fd);
-        return g_string_free(text, FALSE);
-}
-
 static char *exchange_bytes(const struct fixture *f, const char *bytes, size_t n)
 {
-        int fd = connect_to(f);
-
-        send_bytes(fd, bytes, n);
-        return read_answer(fd);
+        return client_exchange(f->port, bytes, n);
 }
 
-/* The same from somebody who then has nothing more to say. */
-static void send_and_hang_up(const struct fixture *f, const char *bytes, size_t n)
-{
-        int fd = connect_to(f);
-
-        send_bytes(fd, bytes, n);
-        shutdown(fd, SHUT_WR);
-        g_free(read_answer(fd));
-}
-
-#define COMMON "Host: 127.0.0.1\r\nConnection: close\r\n"
-#define FORM "Content-Type: application/x-www-form-urlencoded\r\n"
+#define COMMON CLIENT_COMMON
+#define FORM CLIENT_FORM
 
 static char *get(const struct fixture *f, const char *path)
 {
@@ -120,40 +59,25 @@ static char *post(const struct fixture *f, const char *path, const char *body)
         return exchange_bytes(f, text, strlen(text));
 }
 
-static int status_of(const char *answer)
-{
-        int status = 0;
-
-        return sscanf(answer, "HTTP/1.1 %d", &status) == 1 ? status : 0;
-}
-
 static void assert_get(const struct fixture *f, const char *path, int status)
 {
         g_autofree char *answer = get(f, path);
 
-        g_assert_cmpint(status_of(answer), ==, status);
+        g_assert_cmpint(client_status(answer), ==, status);
 }
 
 static void assert_post(const struct fixture *f, const char *path, const char *body, int status)
 {
         g_autofree char *answer = post(f, path, body);
 
-        g_assert_cmpint(status_of(answer), ==, status);
+        g_assert_cmpint(client_status(answer), ==, status);
 }
 
 static void assert_raw(const struct fixture *f, const char *text, int status)
 {
         g_autofree char *answer = exchange_bytes(f, text, strlen(text));
 
-        g_assert_cmpint(status_of(answer), ==, status);
-}
-
-static void assert_has(const char *answer, const char *text)
-{
-        if (!strstr(answer, text)) {
-                g_test_message("no %s in: %s", text, answer);
-                g_test_fail();
-        }
+        g_assert_cmpint(client_status(answer), ==, status);
 }
 
 static void each_answer_names_the_node_and_says_hit_or_miss(struct fixture *f, const void *unused)
@@ -163,13 +87,13 @@ static void each_answer_names_the_node_and_says_hit_or_miss(struct fixture *f, c
         g_autofree char *page = get(f, "/people/anna");
         g_autofree char *wrong = get(f, "/nowhere");
 
-        assert_has(first, "X-Cachemesh: node=node-1, miss\r\n");
-        assert_has(first, "{\"node\":\"node-1\",\"cache\":\"miss\",\"reason\":\"absent\"");
-        assert_has(second, "X-Cachemesh: node=node-1, hit\r\n");
-        assert_has(second, "{\"node\":\"node-1\",\"cache\":\"hit\"");
-        assert_has(page, "X-Cachemesh: node=node-1, hit\r\n");
-        assert_has(page, "<b>HIT</b><span>node-1 answered");
-        assert_has(wrong, "X-Cachemesh: node=node-1, -\r\n");
+        client_assert_has(first, "X-Cachemesh: node=node-1, miss\r\n");
+        client_assert_has(first, "{\"node\":\"node-1\",\"cache\":\"miss\",\"reason\":\"absent\"");
+        client_assert_has(second, "X-Cachemesh: node=node-1, hit\r\n");
+        client_assert_has(second, "{\"node\":\"node-1\",\"cache\":\"hit\"");
+        client_assert_has(page, "X-Cachemesh: node=node-1, hit\r\n");
+        client_assert_has(page, "<b>HIT</b><span>node-1 answered");
+        client_assert_has(wrong, "X-Cachemesh: node=node-1, -\r\n");
 }
 
 static void a_change_shows_at_the_next_request(struct fixture *f, const void *unused)
@@ -179,11 +103,11 @@ static void a_change_shows_at_the_next_request(struct fixture *f, const void *un
         g_autofree char *shared = post(f, "/api/people/anna/folders/1/share", "with=ben");
         g_autofree char *after = get(f, "/api/people/ben");
 
-        assert_has(before, "\"folders\":[]");
-        assert_has(added, "\"folder\":1");
-        assert_has(shared, "\"told\":\"everywhere\"");
-        assert_has(after, "\"cache\":\"miss\",\"reason\":\"invalidated\"");
-        assert_has(after, "\"name\":\"Plans\",\"owner\":\"anna\",\"is_shared\":true");
+        client_assert_has(before, "\"folders\":[]");
+        client_assert_has(added, "\"folder\":1");
+        client_assert_has(shared, "\"told\":\"everywhere\"");
+        client_assert_has(after, "\"cache\":\"miss\",\"reason\":\"invalidated\"");
+        client_assert_has(after, "\"name\":\"Plans\",\"owner\":\"anna\",\"is_shared\":true");
 }
 
 static void a_form_of_a_page_leads_back_to_the_page(struct fixture *f, const void *unused)
@@ -192,9 +116,9 @@ static void a_form_of_a_page_leads_back_to_the_page(struct fixture *f, const voi
         g_autofree char *page = get(f, "/people/anna?notice=0.2.0.0.1234");
         g_autofree char *forged = get(f, "/people/anna?notice=<script>alert(1)</script>");
 
-        g_assert_cmpint(status_of(answer), ==, 303);
-        assert_has(answer, "Location: /people/anna?notice=0.");
-        assert_has(page, "told in 1.2 ms. 2 other nodes dropped");
+        g_assert_cmpint(client_status(answer), ==, 303);
+        client_assert_has(answer, "Location: /people/anna?notice=0.");
+        client_assert_has(page, "told in 1.2 ms. 2 other nodes dropped");
         g_assert_null(strstr(forged, "<script>"));
 }
 
@@ -206,9 +130,9 @@ static void names_are_escaped_in_pages_and_json(struct fixture *f, const void *u
         assert_post(f, "/api/people/anna/folders", "name=%3Cb%3E%22%26'%5C%3C/b%3E", 200);
         page = get(f, "/people/anna");
         json = get(f, "/api/people/anna");
-        assert_has(page, "&lt;b&gt;&quot;&amp;&#39;\\&lt;/b&gt;");
+        client_assert_has(page, "&lt;b&gt;&quot;&amp;&#39;\\&lt;/b&gt;");
         g_assert_null(strstr(page, "<b>\""));
-        assert_has(json, "\"name\":\"<b>\\\"&'\\\\</b>\"");
+        client_assert_has(json, "\"name\":\"<b>\\\"&'\\\\</b>\"");
 }
 
 static void what_does_not_exist_is_404(struct fixture *f, const void *unused)
@@ -277,8 +201,8 @@ static void only_get_head_and_post_are_possible(struct fixture *f, const void *u
                                 g_strdup_printf("%s / HTTP/1.1\r\n" COMMON "\r\n", methods[i]);
                 g_autofree char *answer = exchange_bytes(f, text, strlen(text));
 
-                g_assert_cmpint(status_of(answer), ==, 405);
-                assert_has(answer, "Allow: GET, HEAD, POST\r\n");
+                g_assert_cmpint(client_status(answer), ==, 405);
+                client_assert_has(answer, "Allow: GET, HEAD, POST\r\n");
         }
 }
 
@@ -287,7 +211,7 @@ static void head_has_no_body(struct fixture *f, const void *unused)
         static const char text[] = "HEAD /api/people/anna HTTP/1.1\r\n" COMMON "\r\n";
         g_autofree char *answer = exchange_bytes(f, text, strlen(text));
 
-        g_assert_cmpint(status_of(answer), ==, 200);
+        g_assert_cmpint(client_status(answer), ==, 200);
         g_assert_true(g_str_has_suffix(answer, "\r\n\r\n"));
 }
 
@@ -313,17 +237,17 @@ static void a_body_without_end_is_cut_off(struct fixture *f, const void *unused)
         static const char head[] = "POST /api/people HTTP/1.1\r\n" COMMON FORM
                                    "Transfer-Encoding: chunked\r\n\r\n";
         g_autofree char *chunk = g_strnfill(0x1000, 'x');
-        int fd = connect_to(f);
+        int fd = client_connect(f->port);
         int n = 0;
 
-        g_assert_true(send_bytes(fd, head, sizeof(head) - 1));
+        g_assert_true(client_send(fd, head, sizeof(head) - 1));
         /* What the kernel buffers counts as sent, so far more than the limit may go out. */
-        while (n < 10000 && send_bytes(fd, "1000\r\n", 6) && send_bytes(fd, chunk, 0x1000) &&
-                        send_bytes(fd, "\r\n", 2)) {
+        while (n < 10000 && client_send(fd, "1000\r\n", 6) && client_send(fd, chunk, 0x1000) &&
+                        client_send(fd, "\r\n", 2)) {
                 n++;
         }
         g_assert_cmpint(n, <, 10000);
-        g_free(read_answer(fd));
+        g_free(client_read(fd));
         assert_get(f, "/api/status", 200);
 }
 
@@ -357,6 +281,23 @@ static void pages_from_elsewhere_change_nothing(struct fixture *f, const void *u
         assert_raw(f, "GET / HTTP/1.1\r\nHost: localhost:1234\r\nConnection: close\r\n\r\n", 200);
 }
 
+static void without_logins_there_is_nothing_to_log_in_to(struct fixture *f, const void *unused)
+{
+        static const char text[] = "GET /people/anna HTTP/1.1\r\n" COMMON
+                                   "Cookie: demo_session=whatever\r\n\r\n";
+        g_autofree char *page = exchange_bytes(f, text, strlen(text));
+
+        g_assert_cmpint(client_status(page), ==, 200);
+        client_assert_has(page, "does without logins");
+        client_assert_lacks(page, "Set-Cookie");
+        assert_get(f, "/login", 404);
+        assert_get(f, "/steps", 404);
+        assert_get(f, "/api/session", 404);
+        assert_post(f, "/login", "name=anna", 404);
+        assert_post(f, "/logout", "", 404);
+        assert_post(f, "/steps", "step=1", 404);
+}
+
 static void addresses_that_are_too_long_are_refused(struct fixture *f, const void *unused)
 {
         g_autofree char *longer = g_strnfill(APP_PATH_MAX, 'x');
@@ -371,7 +312,7 @@ static void addresses_that_are_too_long_are_refused(struct fixture *f, const voi
         assert_get(f, "/people/anna/folders/1/x/y/z", 414);
         g_free(get(f, endless_path)); /* the library's own answer, or none */
         answer = exchange_bytes(f, header, strlen(header));
-        g_assert_cmpint(status_of(answer), !=, 200);
+        g_assert_cmpint(client_status(answer), !=, 200);
         assert_get(f, "/api/status", 200);
 }
 
@@ -385,11 +326,11 @@ static void garbage_harms_nobody_else(struct fixture *f, const void *unused)
                 for (int i = 0; i < 20000; i++) {
                         noise[i] = (char)g_rand_int(random);
                 }
-                send_and_hang_up(f, noise, (size_t)g_rand_int_range(random, 1, 20000));
+                client_hang_up(f->port, noise, (size_t)g_rand_int_range(random, 1, 20000));
         }
         g_rand_free(random);
-        send_and_hang_up(f, zeros, sizeof(zeros));
-        send_and_hang_up(f, "\r\n\r\n\r\n\r\nGET", 11);
+        client_hang_up(f->port, zeros, sizeof(zeros));
+        client_hang_up(f->port, "\r\n\r\n\r\n\r\nGET", 11);
         assert_get(f, "/api/people/anna", 200);
 }
 
@@ -398,8 +339,8 @@ static void those_who_say_nothing_do_not_keep_others_waiting(struct fixture *f, 
         int silent[64];
 
         for (size_t i = 0; i < G_N_ELEMENTS(silent); i++) {
-                silent[i] = connect_to(f);
-                g_assert_true(send_bytes(silent[i], "GET / HT", 8));
+                silent[i] = client_connect(f->port);
+                g_assert_true(client_send(silent[i], "GET / HT", 8));
         }
         assert_get(f, "/api/people/anna", 200);
         for (size_t i = 0; i < G_N_ELEMENTS(silent); i++) {
@@ -417,7 +358,7 @@ static gpointer change_and_look(gpointer userdata)
                 g_autofree char *added = post(f, "/api/people/anna/folders", name);
                 g_autofree char *seen = get(f, "/api/people/anna");
 
-                n_wrong += status_of(added) != 200 || !strstr(seen, name + strlen("name="));
+                n_wrong += client_status(added) != 200 || !strstr(seen, name + strlen("name="));
         }
         return GINT_TO_POINTER(n_wrong);
 }
@@ -456,6 +397,7 @@ int main(int argc, char **argv)
         ADD(a_body_without_end_is_cut_off);
         ADD(only_forms_are_read);
         ADD(pages_from_elsewhere_change_nothing);
+        ADD(without_logins_there_is_nothing_to_log_in_to);
         ADD(addresses_that_are_too_long_are_refused);
         ADD(garbage_harms_nobody_else);
         ADD(those_who_say_nothing_do_not_keep_others_waiting);
