@@ -208,6 +208,7 @@ void entry_drop(struct store *store, struct entry *entry)
         if (entry->body) {
                 end_body(store, entry->body);
         }
+        store_tell_changed(store, &entry->item.key, false);
         entry_unblind(store, entry);
         table_remove(store, &entry->item);
         store->status.n_keys--;
@@ -231,9 +232,19 @@ void entry_empty(struct store *store, struct cmi_time now, struct entry *entry, 
                 entry->dead_touch_ms = entry->last_touch_ms;
                 entry->note = 0;
                 entry->is_behind = false;
+                store_tell_changed(store, &entry->item.key, false);
         }
         entry->reason = reason;
         due_entry(store, now, entry);
+}
+
+static void tell_touched(struct store *store, const struct entry *entry, uint64_t before_ms)
+{
+        if (entry->body && store->options.sink.touched) {
+                store->options.sink.touched(store->options.sink.context,
+                                &(struct store_touched){entry->item.key, entry->body->idle_ttl_ms,
+                                                before_ms, entry->last_touch_ms});
+        }
 }
 
 bool entry_touch(struct store *store, struct cmi_time now, struct entry *entry,
@@ -241,9 +252,11 @@ bool entry_touch(struct store *store, struct cmi_time now, struct entry *entry,
 {
         bool is_news = last_touch_ms > entry->last_touch_ms ||
                        (SESSION_MUTANT(TOUCH_GOES_BACK) && last_touch_ms != entry->last_touch_ms);
+        uint64_t before_ms = entry->last_touch_ms;
 
         if (is_news) {
                 entry->last_touch_ms = last_touch_ms;
+                tell_touched(store, entry, before_ms);
         }
         entry->touched_ns = later(entry->touched_ns, touched_ns);
         due_entry(store, now, entry);

@@ -83,10 +83,32 @@ static const struct cmi_id *key_of(const struct store_change *change)
         return NULL;
 }
 
+/* A touch is told of where it is made, and principals where they count. */
+static bool is_change(const struct store_change *change, int r)
+{
+        switch (change->way) {
+        case STORE_CREATE:
+        case STORE_SAVE:
+        case STORE_HOLD:
+                return r == STORE_STORED;
+        case STORE_TOUCH:
+        case STORE_PRINCIPAL:
+                return false;
+        case STORE_END: /* a blind one is extended */
+        case STORE_ORDERED:
+        case STORE_COPY:
+        case STORE_TOMBSTONE:
+        case STORE_FENCE:
+                return r >= 0;
+        }
+        return false;
+}
+
 int store_merge(struct store *store, struct cmi_time now, const struct store_change *change,
                 struct store_result *ret_result)
 {
-        const struct cmi_id *key = ret_result ? key_of(change) : NULL;
+        const struct cmi_id *about = key_of(change);
+        const struct cmi_id *key = ret_result ? about : NULL;
         struct store_result result = {
                         .was = {.found = STORE_ABSENT}, .is = {.found = STORE_ABSENT}};
         int r;
@@ -97,6 +119,9 @@ int store_merge(struct store *store, struct cmi_time now, const struct store_cha
         r = merge(store, now, change);
         if (store_is_full(r)) {
                 store->status.n_refused++;
+        }
+        if (about && is_change(change, r)) {
+                store_tell_changed(store, about, false);
         }
         if (key) {
                 result.is = table_state(table_find(store, now, key), now);

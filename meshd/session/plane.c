@@ -25,7 +25,8 @@ void plane_release(struct plane *plane, void *memory, size_t size)
 
 bool plane_is_live(const struct plane *plane)
 {
-        return plane->view.is_live(plane->view.context) || PLANE_MUTANT(SERVED_AWAY);
+        return (plane->view.is_live(plane->view.context) && !journal_is_loading(plane)) ||
+               PLANE_MUTANT(SERVED_AWAY);
 }
 
 uint64_t plane_token(struct plane *plane)
@@ -130,8 +131,10 @@ int plane_new(struct plane **ret_plane, const struct plane_options *options,
                         .waits.due_ns = UINT64_MAX,
         };
         plane->options.store.memory = *memory;
-        plane->options.store.sink = (struct store_sink){plane, on_gone, NULL};
-        r = store_new(&plane->options.store, &plane->store);
+        plane->options.store.sink =
+                        (struct store_sink){plane, on_gone, NULL, journal_changed, journal_touched};
+        r = journal_init(plane);
+        r = r < 0 ? r : store_new(&plane->options.store, &plane->store);
         if (r != 0) {
                 plane_free(plane);
                 return r;
@@ -151,7 +154,11 @@ struct plane *plane_free(struct plane *plane)
         while (plane->graces.first) {
                 grace_free(plane, plane->graces.first);
         }
+        while (plane->journal.first) {
+                held_cancel(plane, plane->journal.first->caller.client);
+        }
         store_free(plane->store);
+        journal_deinit(plane);
         plane_release(plane, plane, sizeof(*plane));
         return NULL;
 }
@@ -200,6 +207,7 @@ void plane_request(struct plane *plane, struct cmi_time now, const struct plane_
         } else {
                 waiting_add(plane, &asked);
         }
+        journal_write(plane, now);
 }
 
 uint64_t plane_patience_ms(const struct cmi_session_request *request)
@@ -212,6 +220,7 @@ uint64_t plane_patience_ms(const struct cmi_session_request *request)
 void plane_cancel(struct plane *plane, uint64_t client)
 {
         waiting_cancel(plane, client);
+        held_cancel(plane, client);
 }
 
 /* Of an operator */
@@ -252,17 +261,21 @@ void plane_tick(struct plane *plane, struct cmi_time now)
         waiting_run(plane, now);
         expire(plane, now);
         grace_expire(plane, now);
+        journal_write(plane, now);
+        held_run(plane, now);
 }
 
 uint64_t plane_timeout_ns(const struct plane *plane)
 {
         uint64_t due_ns = store_next_due_ns(plane->store);
         uint64_t grace_ns = grace_due_ns(plane);
+        uint64_t held_ns = held_due_ns(plane);
 
-        if (waiting_is_due(plane)) {
+        if (waiting_is_due(plane) || journal_is_due(plane)) {
                 return 0;
         }
         due_ns = plane->waits.due_ns < due_ns ? plane->waits.due_ns : due_ns;
+        due_ns = held_ns < due_ns ? held_ns : due_ns;
         return grace_ns < due_ns ? grace_ns : due_ns;
 }
 

@@ -77,6 +77,7 @@
 #include "base/time.h"
 #include "wire/session_local.h"
 
+#include "meshd/session/disk_item.h"
 #include "meshd/session/store.h"
 
 #define PLANE_STEPS 256 /* of a walk in one call */
@@ -99,6 +100,8 @@ struct plane_options {
         uint64_t incarnation;  /* grows with each start, so that epochs are never opened twice */
         /* Budgets, limits and times; memory and sink are not looked at. */
         struct store_options store;
+        /* Keys that wait to be written to the disk; more: all is written anew. 0: the usual. */
+        uint32_t n_marks;
 };
 
 /*
@@ -134,6 +137,27 @@ struct plane_event {
         char text[CMI_LOCAL_TEXT_MAX + 1]; /* which limit, and how large it is */
 };
 
+/*
+ * What is to be on a disk (disk_item.h says in which bytes). What is known of a key is one item, a
+ * record or a tombstone: putting one and dropping the other is one step of the disk.
+ */
+struct plane_write {
+        uint64_t serial; /* grows; committed are all up to one */
+        struct cmi_id id;
+        uint32_t drops;         /* 1 << enum disk_kind, or several: what goes */
+        enum disk_kind put;     /* DISK_NONE: nothing */
+        struct cmi_slice value; /* of what is put; borrowed for the call */
+        uint64_t sweep;         /* not 0: this alone: what was put in an earlier pass goes */
+        bool is_urgent;         /* somebody waits for it */
+};
+
+struct plane_disk {
+        void *context;
+        /* Return: false: there is no room for it at the moment; it will be tried again. NULL: there
+         * is no disk. */
+        bool (*write)(void *context, const struct plane_write *write);
+};
+
 struct plane_sink {
         void *context;
         /*
@@ -151,6 +175,8 @@ struct plane_sink {
         /* Does this client take one more answer at the moment? If not, what waits of it waits on.
          * NULL: each does. */
         bool (*takes)(void *context, uint64_t client);
+        /* What it has is to be loaded before anything is served: plane_load(), plane_loaded(). */
+        struct plane_disk disk;
 };
 
 /* What the plane asks of the mesh when it decides: what is answered holds within the call only. */
@@ -214,6 +240,61 @@ void plane_tick(struct plane *plane, struct cmi_time now);
 
 /* When plane_tick() has something to do: mono; 0: at once; UINT64_MAX: never. */
 uint64_t plane_timeout_ns(const struct plane *plane);
+
+/* The disk */
+
+enum plane_loaded {
+        PLANE_LOADED = 0,
+        PLANE_LOAD_OVER,    /* it has ended since, or its end is further than any may be */
+        PLANE_LOAD_DAMAGED, /* a sum, a version or a limit; nothing of it is alive here */
+        PLANE_LOAD_FULL,    /* a budget is smaller than it was; it stays on the disk */
+};
+
+/**
+ * plane_load() - an item of the disk, before plane_loaded()
+ * @id:    of the key, or principal
+ * @value: borrowed for the call
+ *
+ * In the order of disk_order[]. It is asked as anything that comes, and what is not as on the disk
+ * is written.
+ *
+ * Return: an enum plane_loaded.
+ */
+int plane_load(struct plane *plane, struct cmi_time now, enum disk_kind kind,
+                const struct cmi_id *id, struct cmi_slice value);
+
+/* That was all of it; from now on requests are done. */
+void plane_loaded(struct plane *plane, struct cmi_time now);
+
+/* What was written up to this serial is safe, whatever happens to this process or its host. */
+void plane_committed(struct plane *plane, struct cmi_time now, uint64_t serial);
+
+/* It takes nothing any more, and has lost what was not committed. Who waits for it is told. */
+void plane_disk_broken(struct plane *plane, struct cmi_time now);
+/* It takes something again: all is written anew. */
+void plane_disk_mended(struct plane *plane, struct cmi_time now);
+/* There is none, and what it had is not read by a later process either. Instead of
+ * plane_loaded(). */
+void plane_disk_absent(struct plane *plane);
+
+enum plane_disk_state {
+        PLANE_DISK_NONE = 0,
+        PLANE_DISK_LOADING, /* nothing is served yet */
+        PLANE_DISK_WORKS,
+        PLANE_DISK_BEHIND, /* it was too slow, or broken: all is being written anew */
+        PLANE_DISK_BROKEN,
+};
+
+struct plane_disk_status {
+        enum plane_disk_state state;
+        uint64_t n_marks; /* keys and principals that are to be written */
+        uint64_t n_held;  /* answers that wait for it */
+        uint64_t n_loaded, n_over, n_damaged, n_unloaded;
+        uint64_t n_rewrites;
+        uint64_t n_unwritten; /* answers that did not wait any longer, or not at all */
+};
+
+struct plane_disk_status plane_disk_status(const struct plane *plane);
 
 /* Looking on, for verbs and counters */
 

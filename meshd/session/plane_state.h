@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /* What the files of the plane share. */
+#include "meshd/session/journal_mutant.h"
 #include "meshd/session/plane.h"
 #include "meshd/session/plane_mutant.h"
 
@@ -78,6 +79,45 @@ struct full {
         uint64_t told_ns;
 };
 
+/* What is to be looked up, and written. */
+struct mark {
+        struct cmi_id id;
+        uint64_t serial;
+        bool is_principal;
+};
+
+/* An answer that waits for the disk; nothing it borrowed but its tag. */
+struct held {
+        struct held *next;
+        struct plane_caller caller;
+        uint64_t verb;
+        uint64_t serial;
+        uint64_t deadline_ns;
+        struct cmi_session_answer answer;
+        uint8_t tag[CMI_SESSION_TAG_MAX];
+};
+
+/* A walk over all that there is. */
+struct rewrite {
+        enum disk_kind at; /* DISK_NONE: over */
+        struct store_cursor cursor;
+        uint64_t sweep_serial; /* committed: all is there. 0: not swept yet */
+};
+
+struct journal {
+        enum plane_disk_state state;
+        struct mark *marks; /* a ring */
+        uint32_t n_marks_max, n_marks, first_mark;
+        uint8_t *buffer; /* of a value */
+        uint64_t serial, committed;
+        uint64_t pass, pass_found;
+        bool is_refused;     /* there was no room for the last one */
+        bool is_loading_one; /* what is told as changed is as the disk has it */
+        struct rewrite rewrite;
+        struct held *first, *last;
+        struct plane_disk_status counters;
+};
+
 struct plane {
         struct plane_options options; /* with the store's memory and sink */
         struct plane_sink sink;
@@ -90,6 +130,7 @@ struct plane {
         uint32_t next_raise;
         struct large larges[STORE_SPACES_MAX];
         struct full fulls[PLANE_FULLS];
+        struct journal journal;
 };
 
 /* One request, now that it is done. Everything is borrowed. */
@@ -182,6 +223,27 @@ void grace_forget(struct plane *plane, const struct cmi_id *key);
 void grace_forget_principal(struct plane *plane, const struct cmi_id *principal);
 void grace_expire(struct plane *plane, struct cmi_time now);
 uint64_t grace_due_ns(const struct plane *plane);
+
+/* journal.c: what is written when */
+int journal_init(struct plane *plane);
+void journal_deinit(struct plane *plane); /* after the store */
+void journal_changed(void *context, const struct cmi_id *key, bool is_principal);
+void journal_touched(void *context, const struct store_touched *touched);
+/* Write what is to be written, as far as there is room. */
+void journal_write(struct plane *plane, struct cmi_time now);
+bool journal_is_loading(const struct plane *plane);
+/* Is there something that may find room? */
+bool journal_is_due(const struct plane *plane);
+uint64_t journal_mark(struct plane *plane, const struct cmi_id *id, bool is_principal);
+
+/* held.c: who waits for it */
+/* Does this answer wait for the disk? Then it is given later. */
+bool held_take(struct plane *plane, const struct asked *asked,
+                const struct cmi_session_answer *answer);
+/* Those whose changes are committed; those whose time is over. */
+void held_run(struct plane *plane, struct cmi_time now);
+void held_cancel(struct plane *plane, uint64_t client);
+uint64_t held_due_ns(const struct plane *plane);
 
 /* reply.c */
 void reply(struct plane *plane, const struct asked *asked, const struct cmi_session_answer *answer);

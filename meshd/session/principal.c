@@ -228,6 +228,9 @@ static int merge_count(struct store *store, struct cmi_time now, struct principa
                 r = STORE_STORED;
         }
         life_extend(&known->life, now, count->until_ms);
+        if (r == STORE_STORED) {
+                store_tell_changed(store, &principal->item.key, true);
+        }
         return r;
 }
 
@@ -430,6 +433,9 @@ static int drop_what_is_over(struct store *store, struct cmi_time now, struct pr
         if (principal->blocked.until_ms != 0 && life_is_over(store, &principal->blocked, now)) {
                 principal->blocked = (struct life){0};
                 is_any = true;
+        }
+        if (is_any) {
+                store_tell_changed(store, &principal->item.key, true);
         }
         return is_any ? STORE_FORGOTTEN : STORE_CHECKED;
 }

@@ -211,6 +211,9 @@ static void count(struct plane *plane, const struct asked *asked, int64_t outcom
 
 void reply(struct plane *plane, const struct asked *asked, const struct cmi_session_answer *answer)
 {
+        if (held_take(plane, asked, answer)) {
+                return;
+        }
         count(plane, asked, answer->outcome);
         plane->sink.answer(plane->sink.context, asked->caller, answer);
 }

@@ -125,6 +125,14 @@ static inline uint64_t later(uint64_t a, uint64_t b)
         return a > b ? a : b;
 }
 
+static inline void store_tell_changed(
+                struct store *store, const struct cmi_id *key, bool is_principal)
+{
+        if (store->options.sink.changed) {
+                store->options.sink.changed(store->options.sink.context, key, is_principal);
+        }
+}
+
 /* room.c: memory within the budgets. */
 enum room {
         ROOM_RECORDS,

@@ -47,6 +47,12 @@ enum store_gone {
         STORE_GONE_TOMBSTONE = 3,
 };
 
+struct store_touched {
+        struct cmi_id key;
+        uint64_t idle_ttl_ms;
+        uint64_t before_ms, now_ms; /* last_touch */
+};
+
 /* Each may be NULL. What is given is borrowed for the call. */
 struct store_sink {
         void *context;
@@ -56,6 +62,11 @@ struct store_sink {
          * The winner has adopted it (cmi_session_adopt()), so it is told once. */
         void (*conflict)(void *context, const struct cmi_session *winner,
                         const struct cmi_session *loser, struct cmi_slice loser_blob);
+        /* What is known of a key, or of a principal, is not what it was: for who keeps it elsewhere
+         * too. It may be told more often than it changes. */
+        void (*changed)(void *context, const struct cmi_id *key, bool is_principal);
+        /* Likewise, but it is used later than it was, and nothing else. */
+        void (*touched)(void *context, const struct store_touched *touched);
 };
 
 struct store_options {

@@ -109,7 +109,7 @@ void plane_rig_init(struct plane_rig *rig)
 int plane_rig_start(struct plane_rig *rig)
 {
         const struct store_memory memory = {&rig->memory, counted_alloc, counted_free};
-        const struct plane_sink sink = {rig, on_answer, on_stamp, on_event, takes};
+        const struct plane_sink sink = {rig, on_answer, on_stamp, on_event, takes, rig->disk};
         const struct plane_view view = {rig, is_live, is_alone, token};
 
         return plane_new(&rig->plane, &rig->options, &memory, &sink, &view);

@@ -55,6 +55,7 @@ struct plane_rig {
         uint32_t n_stamps;
         uint32_t n_events;
         struct plane_event event; /* the last one */
+        struct plane_disk disk;   /* none, usually */
 };
 
 /* LIVE, with 4 MiB for records and 1 MiB for keys. */

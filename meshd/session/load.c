@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is loaded from the disk, before anything is served: it is a copy as any other, and is asked
+ * as such. What cannot be read must not make anything alive: of a tombstone that is damaged the
+ * name is known, and of counts whose they are, so the one is kept as ended for as long as a session
+ * can live, and the sessions of the other are all ended.
+ */
+#include "meshd/session/plane_state.h"
+
+#include <string.h>
+
+/* As on the disk, unless told otherwise. */
+static int merge_quietly(
+                struct plane *plane, struct cmi_time now, const struct store_change *change)
+{
+        int r;
+
+        plane->journal.is_loading_one = true;
+        r = store_merge(plane->store, now, change, NULL);
+        plane->journal.is_loading_one = false;
+        return r;
+}
+
+/* What is here is not what is there. */
+static int differ(struct plane *plane, const struct cmi_id *id, bool is_principal, int outcome)
+{
+        journal_mark(plane, id, is_principal);
+        return outcome;
+}
+
+static int load_dead(struct plane *plane, struct cmi_time now, const struct disk_item *item)
+{
+        const struct store_change change = {.way = STORE_TOMBSTONE, .tombstone = &item->tombstone};
+        int r = merge_quietly(plane, now, &change);
+
+        if (store_is_full(r)) {
+                return PLANE_LOAD_FULL; /* nothing that is unknown is taken then */
+        }
+        if (r == STORE_STORED || r == STORE_SAME) {
+                return PLANE_LOADED;
+        }
+        return differ(plane, &item->tombstone.key, false, PLANE_LOAD_OVER);
+}
+
+static int load_counts(struct plane *plane, struct cmi_time now, const struct disk_item *item)
+{
+        const struct store_change change = {.way = STORE_PRINCIPAL, .principal = &item->principal};
+        int r = merge_quietly(plane, now, &change);
+
+        if (store_is_full(r)) {
+                return PLANE_LOAD_FULL;
+        }
+        if (r == STORE_STORED || r == STORE_SAME) {
+                return PLANE_LOADED;
+        }
+        return differ(plane, &item->principal.principal, true, PLANE_LOAD_OVER);
+}
+
+/* It was idle for too long when nobody was there to say so. */
+static bool end_idle(struct plane *plane, struct cmi_time now, const struct cmi_id *key)
+{
+        struct store_view view;
+        struct store_change change = {.way = STORE_END};
+
+        if (store_find(plane->store, now, key, &view) != STORE_STORED ||
+                        view.session.idle_ttl_ms == 0 ||
+                        cmi_session_idle_end_ms(view.session.last_touch_ms,
+                                        view.session.idle_ttl_ms) > plane_utc_ms(now) ||
+                        JOURNAL_MUTANT(IDLE_REVIVED)) {
+                return false;
+        }
+        change.end = (struct store_end){
+                        .key = *key,
+                        .epoch = plane_epoch(plane, &view),
+                        .expected = view.session.version,
+                        .reason = CMI_TOMBSTONE_IDLE,
+                        .last_touch_ms = view.session.last_touch_ms,
+        };
+        return store_merge(plane->store, now, &change, NULL) == STORE_STORED;
+}
+
+static int load_record(struct plane *plane, struct cmi_time now, const struct disk_item *item)
+{
+        const struct cmi_session *session = &item->session;
+        const struct store_change change = {
+                        .way = STORE_COPY, .record = {.session = session, .blob = item->blob}};
+        int r = merge_quietly(plane, now, &change);
+
+        if (r < 0) {
+                return differ(plane, &session->key, false, PLANE_LOAD_DAMAGED);
+        }
+        if (store_is_full(r)) {
+                return PLANE_LOAD_FULL;
+        }
+        if ((r == STORE_STORED || r == STORE_SAME) && !end_idle(plane, now, &session->key)) {
+                return PLANE_LOADED;
+        }
+        return differ(plane, &session->key, false, PLANE_LOAD_OVER);
+}
+
+static void bury(struct plane *plane, struct cmi_time now, const struct cmi_id *key)
+{
+        const struct cmi_tombstone tombstone = {
+                        .key = *key,
+                        .max_end_ms = plane_utc_ms(now) + plane_life_max_ms(plane),
+                        .reason = CMI_TOMBSTONE_DESTROY,
+        };
+        const struct store_change change = {.way = STORE_TOMBSTONE, .tombstone = &tombstone};
+
+        store_merge(plane->store, now, &change, NULL);
+}
+
+static int load_damaged(struct plane *plane, struct cmi_time now, enum disk_kind kind,
+                const struct cmi_id *id)
+{
+        struct cmi_principal counts;
+
+        if (kind == DISK_DEAD) {
+                bury(plane, now, id);
+        } else if (kind == DISK_COUNTS && !JOURNAL_MUTANT(COUNTS_DROPPED)) {
+                store_principal_raise(
+                                plane->store, now, id, &plane->options.node_id, false, &counts);
+        }
+        return differ(plane, id, kind == DISK_COUNTS, PLANE_LOAD_DAMAGED);
+}
+
+static int load(struct plane *plane, struct cmi_time now, enum disk_kind kind,
+                const struct cmi_id *id, struct cmi_slice value)
+{
+        struct journal *journal = &plane->journal;
+        struct disk_item item;
+        int r = disk_item_read(kind, id, value, &item);
+
+        if (item.pass > journal->pass_found && r == 0) {
+                journal->pass_found = item.pass;
+        }
+        if (r != 0 || cmi_id_is_zero(id)) {
+                return load_damaged(plane, now, kind, id);
+        }
+        switch (kind) {
+        case DISK_DEAD:
+                return load_dead(plane, now, &item);
+        case DISK_COUNTS:
+                return load_counts(plane, now, &item);
+        case DISK_RECORD:
+                return load_record(plane, now, &item);
+        case DISK_NONE:
+                break;
+        }
+        return PLANE_LOAD_DAMAGED;
+}
+
+int plane_load(struct plane *plane, struct cmi_time now, enum disk_kind kind,
+                const struct cmi_id *id, struct cmi_slice value)
+{
+        struct plane_disk_status *counters = &plane->journal.counters;
+        int r = load(plane, now, kind, id, value);
+
+        counters->n_loaded += r == PLANE_LOADED;
+        counters->n_over += r == PLANE_LOAD_OVER;
+        counters->n_damaged += r == PLANE_LOAD_DAMAGED;
+        counters->n_unloaded += r == PLANE_LOAD_FULL;
+        return r;
+}
+
+void plane_loaded(struct plane *plane, struct cmi_time now)
+{
+        struct journal *journal = &plane->journal;
+
+        if (journal->state != PLANE_DISK_LOADING) {
+                return;
+        }
+        journal->pass = journal->pass_found + 1;
+        journal->state = PLANE_DISK_WORKS;
+        if (journal->rewrite.sweep_serial != 0) { /* too much was not as on the disk */
+                plane_disk_broken(plane, now);
+                plane_disk_mended(plane, now);
+        }
+        plane_tick(plane, now);
+}
