@@ -319,7 +319,7 @@ static int start_discovery(struct daemon *daemon, struct fault *fault)
 static int load_peers(struct daemon *daemon, struct fault *fault)
 {
         int n = peer_store_start(&daemon->peers, &daemon->poller, daemon->core, &daemon->state,
-                        2 * (uint32_t)daemon->config->max_peers);
+                        2 * CORE_PEERS_MAX); /* it may have been more than now */
 
         if (n < 0) {
                 return fault_set(fault, FAULT_FAILED, n, "No memory for the list of peers.");

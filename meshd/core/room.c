@@ -18,7 +18,8 @@
  *
  * One that only the disk names had a place once, as we had one there: it waits for us. So it is
  * like a member that is not met again: silent for gone_ns, it has everything forgotten, and from
- * then on waits name it.
+ * then on waits name it. Of more than can be told apart the rest is one, which no word of theirs
+ * settles.
  */
 #include "meshd/core/state.h"
 
@@ -122,14 +123,20 @@ void room_missed(struct core *core, struct cmi_time now, const struct stranger *
 
 void room_named(struct core *core, struct cmi_time now, const struct cmi_id *id, const char *name)
 {
-        struct stranger *stranger = find(core, id) ? NULL : find_free(core);
+        static const struct cmi_id none = {{0}};
+        struct stranger *stranger = find_free(core);
 
-        if (stranger && !MUTANT(ROOM_IGNORED)) {
-                *stranger = (struct stranger){
-                                .kind = STRANGER_NAMED, .id = *id, .since_ns = now.mono_ns};
-                for (size_t c = 0; c < CMI_NAME_MAX && name[c]; c++) {
-                        stranger->name[c] = name[c];
-                }
+        if (MUTANT(ROOM_IGNORED) || find(core, id)) {
+                return;
+        }
+        if (!stranger) {
+                stranger = &core->strangers[STRANGERS_MAX];
+                id = &none;
+                name = "others";
+        }
+        *stranger = (struct stranger){.kind = STRANGER_NAMED, .id = *id, .since_ns = now.mono_ns};
+        for (size_t c = 0; c < CMI_NAME_MAX && name[c]; c++) {
+                stranger->name[c] = name[c];
         }
 }
 
@@ -193,9 +200,10 @@ static bool is_heard(const struct core *core, struct cmi_time now, const struct 
 
 int room_forget(struct core *core, struct cmi_time now, const struct cmi_id *id)
 {
-        struct stranger *stranger = find(core, id);
+        struct stranger *stranger =
+                        cmi_id_is_zero(id) ? &core->strangers[STRANGERS_MAX] : find(core, id);
 
-        if (!stranger || stranger->kind == STRANGER_ENDED) {
+        if (!stranger || stranger->kind == STRANGER_NONE || stranger->kind == STRANGER_ENDED) {
                 return -ENOENT;
         }
         if (is_heard(core, now, stranger)) {
@@ -207,7 +215,7 @@ int room_forget(struct core *core, struct cmi_time now, const struct cmi_id *id)
 
 void room_come_back(struct core *core, struct cmi_time now)
 {
-        for (uint32_t i = 0; i < STRANGERS_MAX; i++) {
+        for (uint32_t i = 0; i < STRANGERS_SIZE; i++) {
                 if (core->strangers[i].kind == STRANGER_NAMED) {
                         core->strangers[i].since_ns = now.mono_ns;
                 }
@@ -239,7 +247,7 @@ static void tick(struct core *core, struct cmi_time now, struct stranger *strang
 
 void room_tick(struct core *core, struct cmi_time now)
 {
-        for (uint32_t i = 0; i < STRANGERS_MAX; i++) {
+        for (uint32_t i = 0; i < STRANGERS_SIZE; i++) {
                 tick(core, now, &core->strangers[i]);
         }
         if (core->strangers_ns != 0 && now.mono_ns - core->strangers_ns >= STRANGER_NS) {
@@ -252,7 +260,7 @@ const char *room_obstacle(const struct core *core)
 {
         bool has_named = false;
 
-        for (uint32_t i = 0; i < STRANGERS_MAX; i++) {
+        for (uint32_t i = 0; i < STRANGERS_SIZE; i++) {
                 if (core->strangers[i].kind == STRANGER_LIVE) {
                         return core->room_reason;
                 }
@@ -263,7 +271,7 @@ const char *room_obstacle(const struct core *core)
 
 uint32_t room_absent(const struct core *core, uint32_t from, struct cmi_result_member *ret_member)
 {
-        for (uint32_t i = from; i < STRANGERS_MAX; i++) {
+        for (uint32_t i = from; i < STRANGERS_SIZE; i++) {
                 const struct stranger *stranger = &core->strangers[i];
 
                 if (stranger->kind == STRANGER_ABSENT) {
@@ -293,7 +301,7 @@ bool room_is_left(const struct core *core)
 int core_stranger(const struct core *core, struct cmi_time now, uint32_t index,
                 struct core_member *ret_member)
 {
-        for (uint32_t i = 0; i < STRANGERS_MAX; i++) {
+        for (uint32_t i = 0; i < STRANGERS_SIZE; i++) {
                 const struct stranger *stranger = &core->strangers[i];
 
                 if (stranger->kind == STRANGER_NONE || stranger->kind == STRANGER_ENDED ||

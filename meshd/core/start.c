@@ -67,7 +67,7 @@ static size_t lay_out(
                         .wait_due = take(
                                         &at, (size_t)CORE_WAITS_MAX * max_peers * sizeof(uint64_t)),
                         .wait_results = take(&at, (size_t)CORE_WAITS_MAX * max_peers),
-                        .wait_members = take(&at, (max_peers + STRANGERS_MAX) *
+                        .wait_members = take(&at, (max_peers + STRANGERS_SIZE) *
                                                                   sizeof(struct cmi_result_member)),
                         .regions = take(&at, CMI_PAGE_REGIONS * sizeof(struct region)),
                         .region_buckets = take(&at, REGION_BUCKETS * sizeof(uint16_t)),

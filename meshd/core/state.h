@@ -217,7 +217,9 @@ struct intent_table {
         uint64_t marks[CORE_INTENTS_MAX]; /* of the RESET that told it last */
 };
 
-#define STRANGERS_MAX 16
+#define STRANGERS_MAX 16 /* told apart */
+/* The last one stands for all others that the disk names; its id is zero. */
+#define STRANGERS_SIZE (STRANGERS_MAX + 1)
 
 enum stranger_kind {
         STRANGER_NONE = 0,
@@ -259,7 +261,7 @@ struct core {
         uint64_t alone_until_ns;
         uint64_t refused_ns; /* the newest refusal; 0: none */
         struct cmi_id refused_by;
-        struct stranger strangers[STRANGERS_MAX];
+        struct stranger strangers[STRANGERS_SIZE];
         uint64_t strangers_ns;                  /* newest one that is not among them; 0: all are */
         char room_reason[CORE_TEXT_MAX];        /* who was missed last */
         uint64_t own_tokens[CMI_ENDPOINTS_MAX]; /* of our newest links to ourselves */

@@ -308,6 +308,37 @@ static void whom_only_the_disk_names_is_named_by_waits_until_it_is_forgotten(voi
         rig_free(rig);
 }
 
+/* More than are told apart: the rest is one, and is forgotten as one. */
+static void however_many_the_disk_names_waits_name_them(void)
+{
+        struct rig *rig = rig_new(2);
+        struct cmi_endpoint endpoint = {.family = 4, .port = 1001, .address = {127, 0, 0, 1}};
+        struct core_member stranger;
+
+        rig->max_peers[0] = 1;
+        rig_start(rig, 0, NULL, true);
+        for (uint32_t i = 1; i <= 20; i++) {
+                struct cmi_id id = id_of(i);
+
+                core_remember(rig->nodes[0].core, rig->now, &id, "other", &endpoint);
+        }
+        rig_run(rig, 3500);
+        for (uint32_t i = 1; i <= 17; i++) {
+                struct cmi_id id = id_of(i);
+
+                g_assert_cmpint(core_forget(rig->nodes[0].core, rig->now, &id), ==, 0);
+        }
+        rig_run(rig, 12000);
+        g_assert_true(rig_serves(rig, 0));
+        g_assert_cmpint(outcome_of_wait(rig, 0, 1100), ==, CMI_PARTIAL);
+        g_assert_cmpint(core_stranger(rig->nodes[0].core, rig->now, 0, &stranger), ==, 0);
+        g_assert_cmpstr(stranger.name, ==, "others");
+        g_assert_cmpint(core_forget(rig->nodes[0].core, rig->now, &stranger.id), ==, 0);
+        g_assert_cmpint(outcome_of_wait(rig, 0, 1100), ==, 0);
+        g_assert_cmpint(core_forget(rig->nodes[0].core, rig->now, &stranger.id), ==, -ENOENT);
+        rig_free(rig);
+}
+
 static void remember_a(struct rig *rig)
 {
         static const struct cmi_endpoint endpoint = {
@@ -416,5 +447,6 @@ int main(int argc, char **argv)
         g_test_add_func("/unequal/room/day", a_day_ends_it_too);
         g_test_add_func("/unequal/room/disk",
                         whom_only_the_disk_names_is_named_by_waits_until_it_is_forgotten);
+        g_test_add_func("/unequal/room/many", however_many_the_disk_names_waits_name_them);
         return g_test_run();
 }
