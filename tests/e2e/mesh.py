@@ -391,8 +391,8 @@ class Mesh:
         self.wait_counted(nodes)
         return nodes
 
-    def start_with_apps(self, n, **keywords):
-        nodes = self.start(n)
+    def start_with_apps(self, n, flags=None, **keywords):
+        nodes = self.start(n, **(flags or {}))
         apps = [node.app(name=f'app-{node.name}', **keywords).wait_mode('live') for node in nodes]
         return nodes, apps
 

@@ -8,8 +8,7 @@ from mesh import Mesh, expect, expect_equal, read_text, run, until
 
 CM_PENDING, CM_REFUSED = 3, 5
 CM_E_CONFIG = -1001
-LEASE_MS = 400  # so that a busy machine alone costs few leases
-HOLD_MS = 2000
+HOLD_MS = 4000  # long enough for a busy machine to see it
 
 
 def stored(app, key='k'):
@@ -22,12 +21,9 @@ def open_held(*apps):
 
 
 def reason(app, key='k'):
-    """Why it gets nothing, while its lease runs: on a busy machine it may have lapsed."""
-    def answer():
-        told = app.ask(f'get h {key}')
-        said = told['reason'] if told['rc'] else 'hit'
-        return said if said != 'offline' else None
-    return until('there is a lease', answer)
+    """Why it gets nothing, while its lease runs."""
+    told = app.get(f'h {key}')
+    return told['reason'] if told['rc'] else 'hit'
 
 
 def expect_held(began, *apps):
@@ -46,7 +42,7 @@ def expect_held(began, *apps):
 
 
 def what_was_invalidated_is_stored_again_only_after_the_hold():
-    with Mesh(LEASE_MS) as mesh:
+    with Mesh() as mesh:
         (first, second), (writer, reader) = mesh.start_with_apps(2)
         open_held(writer, reader)
         stored(reader)
@@ -62,7 +58,7 @@ def what_was_invalidated_is_stored_again_only_after_the_hold():
 
 
 def the_end_of_a_write_holds_it_too():
-    with Mesh(LEASE_MS) as mesh:
+    with Mesh() as mesh:
         _, (writer, reader) = mesh.start_with_apps(2)
         open_held(writer, reader)
         stored(reader)
@@ -73,7 +69,7 @@ def the_end_of_a_write_holds_it_too():
 
 
 def meshctl_holds_what_it_is_told_to():
-    with Mesh(LEASE_MS) as mesh:
+    with Mesh() as mesh:
         (first, _), (_, reader) = mesh.start_with_apps(2)
         stored(reader)
         began = time.monotonic()
@@ -82,9 +78,9 @@ def meshctl_holds_what_it_is_told_to():
 
 
 def a_meshd_that_was_killed_holds_all_that_it_cannot_tell_apart():
-    with Mesh(LEASE_MS) as mesh:
+    with Mesh() as mesh:
         (first, _), (writer, reader) = mesh.start_with_apps(2)
-        expect_equal(writer.ask('region h held 20000 1048576')['rc'], 0)
+        expect_equal(writer.ask('region h held 60000 1048576')['rc'], 0)
         expect_equal(writer.ask('region free bounded 60000 1048576')['rc'], 0)
         stored(writer)
         stored(reader)
@@ -101,12 +97,12 @@ def a_meshd_that_was_killed_holds_all_that_it_cannot_tell_apart():
         expect('its whole region is held' in first.json('why', 'other', '--region', 'h')['verdict'], 'why does not say so')
         expect_equal(reader.ask('load h other fresh')['rc'], 0)
         expect_equal(reason(reader), 'intent')
-        expect(time.monotonic() - began < 20, 'it was over, so nothing was tested')
+        expect(time.monotonic() - began < 60, 'it was over, so nothing was tested')
 
 
 def a_ttl_region_holds_what_its_process_invalidates_while_meshd_is_away():
     # Who does not look for a lease while meshd is away stores nothing until it is back: a busy machine must not be taken for that.
-    with Mesh(10 * LEASE_MS) as mesh:
+    with Mesh(4000) as mesh:
         (first, _), (writer, _) = mesh.start_with_apps(2)
         expect_equal(writer.ask(f'region h held-ttl {HOLD_MS} 1048576')['rc'], 0)
         stored(writer)
@@ -119,7 +115,7 @@ def a_ttl_region_holds_what_its_process_invalidates_while_meshd_is_away():
 
 
 def a_hold_that_differs_is_refused_on_one_node_and_told_between_two():
-    with Mesh(LEASE_MS) as mesh:
+    with Mesh() as mesh:
         (first, second), (writer, reader) = mesh.start_with_apps(2)
         open_held(writer)
         row, = first.json('regions')['regions']

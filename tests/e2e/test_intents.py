@@ -10,8 +10,8 @@ CM_PARTIAL = 4
 CM_REFUSED = 5
 CM_E_BUSY = -1007
 CM_E_EXPIRED = -1008
-LEASE_MS = 400  # so that a busy machine alone costs few leases
-DEADLINE_MS = 4000
+DEADLINE_MS = 8000  # long enough for a busy machine to see it
+FAR_MS = 30000  # as long as one may last; nobody waits for it
 CLIENT_MAX = 64
 NODE_MAX = 256
 
@@ -21,16 +21,21 @@ def stored(*apps):
         expect_equal(app.ask('until r k stored 30000')['rc'], 0)
 
 
-def begun(app, number=0, deadline_ms=DEADLINE_MS):
-    """Known on every node; returns when it was begun."""
-    began = time.monotonic()
-    answer = app.ask(f'begin {number} r k {deadline_ms}')
-    expect_equal(answer['rc'], 0)
-    return began
+def begun(app, number=0, deadline_ms=DEADLINE_MS, key='k'):
+    """Known on every node; returns when it was begun. Where a member lapsed, as on a busy machine, it is begun anew."""
+    def begin():
+        began = time.monotonic()
+        answer = app.ask(f'begin {number} r {key} {deadline_ms}')
+        expect(answer['rc'] in (0, CM_PARTIAL), f'{answer}')
+        if answer['rc'] == 0:
+            return began
+        expect_equal(app.ask(f'end {number}')['rc'], 0)
+        return None
+    return until('all know it', begin)
 
 
 def reason(app, key='k'):
-    answer = app.ask(f'get r {key}')
+    answer = app.get(f'r {key}')
     return answer['reason'] if answer['rc'] else 'hit'
 
 
@@ -47,16 +52,16 @@ def expect_ended_by_its_deadline(app, began, deadline_ms=DEADLINE_MS):
 
 
 def a_begun_write_is_a_miss_elsewhere_and_is_not_stored_until_its_end():
-    with Mesh(LEASE_MS) as mesh:
+    with Mesh() as mesh:
         (first, second), (writer, reader) = mesh.start_with_apps(2)
         stored(reader, writer)
-        began = begun(writer, deadline_ms=30000)
+        began = begun(writer, deadline_ms=FAR_MS)
         expect_equal((reason(reader), reason(writer)), ('intent', 'intent'))
         expect_equal(reader.ask('load r k fresh')['rc'], CM_REFUSED)
         expect_equal(reader.ask('load r other fresh')['rc'], 0)
         row, = intents(second)
         expect_equal((row['node'], row['region'], row['n_keys'], row['client'], row['pid']), (first.name, 'r', 1, '', 0))
-        expect(0 < row['left_ms'] <= 31000, f'{row}')
+        expect(0 < row['left_ms'] <= FAR_MS + 1000, f'{row}')
         row, = intents(first, '--show-keys')
         expect_equal((row['first'], row['client'], row['pid']), ('k', writer.name, writer.process.pid))
         why = json_why(second)
@@ -70,7 +75,7 @@ def a_begun_write_is_a_miss_elsewhere_and_is_not_stored_until_its_end():
         # What was loaded before the end is not stored after it.
         expect_equal(reader.ask('put r k old 1')['rc'], CM_REFUSED)
         stored(reader, writer)
-        expect(time.monotonic() - began < 30, 'its deadline was over, so nothing was tested')
+        expect(time.monotonic() - began < FAR_MS / 1000, 'its deadline was over, so nothing was tested')
 
 
 def json_why(node):
@@ -84,11 +89,11 @@ def cause(node):
 
 
 def without_an_end_its_deadline_ends_it_and_a_late_end_says_so():
-    with Mesh(LEASE_MS) as mesh:
+    with Mesh() as mesh:
         (first, second), (writer, reader) = mesh.start_with_apps(2)
         stored(reader)
-        began = begun(writer, deadline_ms=1500)
-        expect_ended_by_its_deadline(reader, began, 1500)
+        began = begun(writer, deadline_ms=2500)
+        expect_ended_by_its_deadline(reader, began, 2500)
         until('it is over here, too', lambda: not intents(first))
         expect_equal(cause(second), (first.name, 'intent-end', 'a write to it was ended by its deadline'))
         expect_equal(writer.ask('end 0')['rc'], CM_E_EXPIRED)
@@ -98,7 +103,7 @@ def without_an_end_its_deadline_ends_it_and_a_late_end_says_so():
 
 
 def a_killed_app_changes_nothing_until_the_deadline():
-    with Mesh(LEASE_MS) as mesh:
+    with Mesh() as mesh:
         (first, _), (writer, reader) = mesh.start_with_apps(2)
         other = first.app(name='other').wait_mode('live')
         stored(reader, other)
@@ -111,23 +116,23 @@ def a_killed_app_changes_nothing_until_the_deadline():
 
 
 def a_killed_meshd_changes_nothing_until_the_deadline():
-    with Mesh(LEASE_MS) as mesh:
+    with Mesh() as mesh:
         (first, second), (writer, reader) = mesh.start_with_apps(2)
         stored(reader)
-        began = begun(writer, deadline_ms=8000)
+        began = begun(writer, deadline_ms=12000)
         first.kill()
         # Past the moment at which the other one declares it gone, and serves alone.
         second.wait_peer(first, 'gone')
         expect_equal(reader.ask('until r other stored 30000')['rc'], 0)
         expect_equal(reason(reader), 'intent')
-        expect_ended_by_its_deadline(reader, began, 8000)
+        expect_ended_by_its_deadline(reader, began, 12000)
 
 
 def a_meshd_that_was_killed_and_started_knows_its_intents_and_their_end():
-    with Mesh(LEASE_MS) as mesh:
+    with Mesh() as mesh:
         (first, second), (writer, reader) = mesh.start_with_apps(2)
         stored(reader, writer)
-        began = begun(writer, deadline_ms=30000)
+        began = begun(writer, deadline_ms=FAR_MS)
         first.kill()
         first.start()
         mesh.wait_live()
@@ -139,13 +144,13 @@ def a_meshd_that_was_killed_and_started_knows_its_intents_and_their_end():
         expect_equal(writer.ask('end 0')['rc'], 0)
         until('it ended on both', lambda: not intents(first) and not intents(second))
         stored(reader, writer)
-        expect(time.monotonic() - began < 30, 'its deadline was over, so nothing was tested')
+        expect(time.monotonic() - began < FAR_MS / 1000, 'its deadline was over, so nothing was tested')
 
 
 def a_node_that_joins_later_is_told():
-    with Mesh(LEASE_MS) as mesh:
+    with Mesh() as mesh:
         (first, second), (writer, reader) = mesh.start_with_apps(2)
-        begun(writer, deadline_ms=20000)
+        begun(writer, deadline_ms=FAR_MS)
         third = mesh.node().start()
         joiner = third.app(name='joiner').wait_mode('live')
         expect_equal(joiner.ask('until r other stored 30000')['rc'], 0)
@@ -164,36 +169,36 @@ def a_node_that_joins_later_is_told():
 
 
 def one_connection_has_a_bounded_number_open():
-    with Mesh(LEASE_MS) as mesh:
+    with Mesh() as mesh:
         node, = mesh.start(1, alone_ms=300)
         app = node.app().wait_mode('live')
         for number in range(CLIENT_MAX):
-            expect_equal(app.ask(f'begin {number} r k{number} 30000')['rc'], 0)
-        expect_equal(app.ask('begin 100 r more 30000')['rc'], CM_E_BUSY)
+            begun(app, number, FAR_MS, f'k{number}')
+        expect_equal(app.ask(f'begin 100 r more {FAR_MS}')['rc'], CM_E_BUSY)
         expect_equal(app.ask('end 0')['rc'], 0)
-        expect_equal(app.ask('begin 100 r more 30000')['rc'], 0)
-        expect_equal(node.app(name='other').wait_mode('live').ask('begin 0 r k 30000')['rc'], 0)
+        expect_equal(app.ask(f'begin 100 r more {FAR_MS}')['rc'], 0)
+        expect_equal(node.app(name='other').wait_mode('live').ask(f'begin 0 r k {FAR_MS}')['rc'], 0)
 
 
 def one_begun_before_the_node_serves_is_over_with_its_end():
-    with Mesh(LEASE_MS) as mesh:
+    with Mesh() as mesh:
         node = mesh.node(alone_ms=30000).start()
-        app = node.app(name='early', timeout_ms=500)
+        app = node.app(name='early', timeout_ms=2000)
         app.wait_mode('bypass')
-        expect_equal(app.ask('begin 0 r k 30000')['rc'], CM_PENDING)
+        expect_equal(app.ask(f'begin 0 r k {FAR_MS}')['rc'], CM_PENDING)
         expect_equal(len(intents(node)), 1)
         expect_equal(app.ask('end 0')['rc'], 0)
         expect_equal(intents(node), [])
 
 
 def more_than_one_answer_holds_are_cut_and_counted():
-    with Mesh(LEASE_MS) as mesh:
+    with Mesh() as mesh:
         nodes, _ = mesh.start_with_apps(4)
         key = '\x01' * 300
         for node in nodes:
             for app in (node.app(name=f'app{i}').wait_mode('live') for i in range(NODE_MAX // CLIENT_MAX)):
                 for number in range(CLIENT_MAX):
-                    expect_equal(app.ask(f'begin {number} r {key}{number} 30000')['rc'], 0)
+                    begun(app, number, FAR_MS, f'{key}{number}')
         until('all are told', lambda: nodes[0].stats()['intents_open'] == 4 * NODE_MAX)
         document = nodes[0].json('intents')
         expect_equal((len(document['intents']), document['n_more']), (4 * NODE_MAX, 0))
@@ -203,10 +208,10 @@ def more_than_one_answer_holds_are_cut_and_counted():
 
 
 def a_member_that_does_not_answer_makes_it_partial():
-    with Mesh(1000) as mesh:
+    with Mesh() as mesh:
         (_, second), (writer, _) = mesh.start_with_apps(2)
         second.pause()
-        answer = writer.ask('begin 0 r k 30000')
+        answer = writer.ask(f'begin 0 r k {FAR_MS}')
         expect_equal((answer['rc'], answer['lapsed'] + answer['unconfirmed']), (CM_PARTIAL, 1))
         second.resume()
         mesh.wait_live()

@@ -9,11 +9,11 @@ import socket
 import threading
 import time
 
-from mesh import DEADLINE_S, Mesh, Skip, expect, expect_equal, read_text, run, sanitizers, spawn, until
+from mesh import DEADLINE_S, SHORT_LEASE_MS, Mesh, Skip, expect, expect_equal, read_text, run, sanitizers, spawn, until
 
-LEASE_MS = 1000
+LEASE_MS = 3000  # so that a busy machine alone costs no lease
 N_NODES = 5
-CUT_S = 2
+CUT_S = 5  # a lease, and what a busy machine adds
 HITS_EACH = 20
 ROUNDS_BETWEEN = 5
 EXIT_INCOMPLETE = 75
@@ -156,7 +156,7 @@ def a_slow_disk_holds_up_nothing_but_the_change_itself():
         gone.kill()
         gone.communicate()
         until('it is removed', lambda: keys_of(slow) == before)
-        expect_equal((slow.stats()['away'], app.ask('get r k')['rc']), (away, 0))
+        expect_equal((slow.stats()['away'], app.get('r k')['rc']), (away, 0))
         install = slow.meshctl_start('key', 'install', mesh.key('third'))
         until('it is being written', lambda: os.path.exists(slow.flags['key'] + '.new'))
         slow.stop()
@@ -186,7 +186,7 @@ def a_change_that_the_disk_does_not_confirm_counts_and_is_told():
 
 
 def a_node_that_keeps_the_old_key_is_cut_by_its_removal():
-    with Mesh() as mesh:
+    with Mesh(SHORT_LEASE_MS) as mesh:
         nodes = mesh.start_keyed(3, mesh.key())
         rotate(mesh, nodes[:2], lambda: None, '--force')
         began = time.monotonic()
@@ -267,7 +267,7 @@ def a_key_that_others_do_not_hold_is_used_only_by_force():
         # One that is live and says nothing may not hold it either; one that is gone is not asked.
         nodes[2].meshctl('key', 'install', second)
         nodes[2].pause()
-        status, _, error = nodes[0].meshctl_status('--timeout', '300ms', 'key', 'use', new)
+        status, _, error = nodes[0].meshctl_status('--timeout', '1500ms', 'key', 'use', new)
         expect_equal(status, EXIT_INCOMPLETE)
         expect(f'no answer of {nodes[2].name}' in error, error)
         expect_equal(keys_of(nodes[0]), before)

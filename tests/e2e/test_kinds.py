@@ -29,7 +29,8 @@ def dead_after(change):
             fill(app)
         answer = change(nodes[0], apps[0])
         if answer is not None:
-            expect_equal((answer['rc'], answer['applied']), (0, 2))
+            # On a busy machine one may have lapsed: then it has it before it serves again.
+            expect_equal((answer['rc'], answer['applied'] + answer['lapsed']), (0, 2))
         alive = [hits(app) for app in apps]
         expect_equal(alive[1], alive[0])
         expect_equal(alive[2], alive[0])
@@ -76,8 +77,8 @@ def a_batch_larger_than_a_frame_is_dead_everywhere():
         prefix = 'k' * 60
         expect_equal(apps[1].ask(f'fill r {prefix} 0 10032')['stored'], 10032)
         answer = apps[0].ask(f'batch r {prefix} 0 10000 mesh 10000')
-        expect_equal((answer['rc'], answer['applied']), (0, 1))
-        expect_equal(apps[1].ask(f'scan r {prefix} 0 10000')['hits'], 0)
+        expect_equal((answer['rc'], answer['applied'] + answer['lapsed']), (0, 1))
+        expect_equal(apps[1].scan(f'r {prefix} 0 10000')['hits'], 0)
         # 10,000 of 65,536 slots are stamped, so one of the other keys in seven is dead by collision.
         seen = apps[1].scan(f'r {prefix} 10000 32')
         expect(seen['hits'] > 16 and seen['forgotten'] == 0, f'{seen}')

@@ -186,7 +186,7 @@ def the_name_of_a_live_node_is_refused_with_the_reason():
         until('it says why', lambda: first.name in clone.wait_socket().status()['reason'])
         expect_equal(clone.status()['state'], 'joining')
         mesh.wait_full_mesh([first, second])
-        expect_equal([first.peer_state(second), second.peer_state(first)], ['live', 'live'])
+        mesh.wait_live([first, second])
         app = clone.app()
         app.ask('load r k x')
         expect_equal(app.ask('get r k')['rc'], 1)

@@ -13,7 +13,7 @@ N_STRANGERS = 20
 ENDLESS_KIB = 700 * 1024  # 170 MiB were measured on an idle machine; without a bound it is 32 times what is sent
 MAX_PEERS, MAX_CLIENTS, N_DESCRIPTORS = 16, 100, 300  # enough for these, with a little to spare
 KEPT_OUT_S = 10  # a member is back within 3 s elsewhere
-LEASE_MS = 1000  # so that a busy machine alone costs no lease
+LEASE_MS = 3000  # so that a busy machine alone costs no lease
 
 # ZMTP 3.0: a greeting without security, and READY of a DEALER (RFC 23/ZMTP).
 GREETING = b'\xff' + bytes(8) + b'\x7f\x03\x00' + b'NULL'.ljust(20, b'\0') + b'\0' + bytes(31)

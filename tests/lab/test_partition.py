@@ -129,7 +129,7 @@ def a_one_way_partition_shows_as_that_link_and_heals():
             (row['from'], row['to']) for row in nodes[2].json('links')['links'] if row['state'] == 'cut'] in (
                 [(nodes[0].name, nodes[1].name)], [(nodes[0].name, nodes[1].name), (nodes[1].name, nodes[0].name)]))
         lab.step('cut from n1 to n2')
-        expect_equal(nodes[2].peer_state(nodes[0]), 'live')
+        nodes[2].wait_peer(nodes[0], 'live')
         lab.network.mend()
         lab.expect_whole('mended')
         expect_equal(apps[0].ask('invalidate r k mesh')['rc'], 0)

@@ -48,7 +48,7 @@ def nodes_meet_over_a_network_that_loses_a_fifth_of_all_frames():
         lab.network.path(delay_ms=2, jitter_ms=2, loss=0.2, twice=0.1)
         for host in hosts:
             lab.node(host=host).start()
-        lab.wait_live(deadline_s=40)
+        lab.wait_live()
         lab.network.path()
         lab.expect_whole('met')
 
