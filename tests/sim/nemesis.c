@@ -368,6 +368,7 @@ void nemesis_heal_all(struct world *world)
         }
         for (uint32_t i = 0; i < world->options.n_nodes; i++) {
                 uneven_heal(&world->nodes[i]);
+                world->nodes[i].is_tearing = false; /* a script may be without what it meant */
                 wake(&world->nodes[i]);
         }
 }
