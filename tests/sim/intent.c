@@ -18,9 +18,9 @@ void intent_draw(struct sim_write *write, uint32_t key)
         write->is_by_tag = random_chance(&write->random, 200000);
         write->wait = CMI_WAIT_MESH;
         write->timeout_ns = 0;
-        /* Some are open for longer than it takes to be declared gone. */
+        /* Most are open for longer than it takes to be declared gone. */
         write->deadline_ns =
-                        (random_chance(&write->random, 300000) ? random_between(&write->random,
+                        (random_chance(&write->random, 600000) ? random_between(&write->random,
                                                                                  3 * lease_ns,
                                                                                  6 * lease_ns)
                                                                : random_duration(&write->random,

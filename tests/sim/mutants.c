@@ -71,7 +71,7 @@ static const struct {
                 RULE(POST_OVERTAKEN, 200, "messages come once, and in order"),
                 RULE(POST_TO_OLD_INCARNATION, 200, "a message is for one process"),
                 RULE(INTENT_FLAG_LOST, 200, "each stamp keeps the intent flag"),
-                RULE(INTENT_ENDED_BY_DEATH, 600, "no death ends an intent"),
+                RULE(INTENT_ENDED_BY_DEATH, 200, "no death ends an intent"),
                 RULE(INTENT_LATE_END_TWICE, 200, "an intent is removed once"),
                 RULE(INTENT_END_UNSTAMPED, 200, "the end of an intent is a stamp"),
                 RULE(HOLD_END_UNSTAMPED, 200, "the end of a hold is a stamp"),
