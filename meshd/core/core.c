@@ -104,7 +104,8 @@ static const char *obstacle(const struct core *core, struct cmi_time now)
                         continue;
                 }
                 has_met = has_met || member->incarnation != 0;
-                if (member->state == MEMBER_SEEN) {
+                if (member->state == MEMBER_SEEN ||
+                                (member->is_list_due && member_counts(member))) {
                         return "a known member has not answered yet";
                 }
                 if (member_counts(member) && member->grant.mono_ns < core->since_ns) {

@@ -234,7 +234,9 @@ void beat_receive(struct core *core, struct cmi_time now, struct member *member,
                                               : "it says that it does not serve");
         }
         region_options_tell(core, now, member, beat->regions);
-        if (beat->members != member_digest(core)) {
+        if (beat->members == member_digest(core)) {
+                member->is_list_due = false;
+        } else if (!MUTANT(LIST_UNASKED)) {
                 member_list_ask(core, now, member);
         }
 }

@@ -263,14 +263,19 @@ uint64_t member_digest(const struct core *core)
         return digest;
 }
 
+/* A full link refuses the question or the answer, and a connection that breaks loses them. */
 void member_list_ask(struct core *core, struct cmi_time now, struct member *member)
 {
+        uint64_t pause_ns = member->is_list_due ? core->options.lease_ns / 4 : LIST_PAUSE_NS;
         struct link *link = link_ready(core, member);
         uint8_t buffer[64];
         struct cmi_writer writer = cmi_writer(buffer, sizeof(buffer));
 
-        if (!link || (member->list_asked_ns != 0 &&
-                                     now.mono_ns - member->list_asked_ns < LIST_PAUSE_NS)) {
+        if (member->list_asked_ns != 0 && now.mono_ns - member->list_asked_ns < pause_ns) {
+                return;
+        }
+        member->is_list_due = true;
+        if (!link) {
                 return;
         }
         member->list_asked_ns = now.mono_ns;
@@ -279,17 +284,19 @@ void member_list_ask(struct core *core, struct cmi_time now, struct member *memb
         link_send(core, link, member, CMI_FRAME_MEMBERS, cmi_written(&writer), 0);
 }
 
-static void list_page_send(struct core *core, struct member *to, const struct cmi_members *page)
+static bool list_page_send(struct core *core, struct member *to, const struct cmi_members *page)
 {
         struct link *link = link_ready(core, to);
         struct cmi_writer writer = cmi_writer(core->run, sizeof(core->run));
 
-        if (link) {
-                cmi_members_write(&writer, page);
-                link_send(core, link, to, CMI_FRAME_MEMBERS, cmi_written(&writer), 0);
+        if (!link) {
+                return false;
         }
+        cmi_members_write(&writer, page);
+        return link_send(core, link, to, CMI_FRAME_MEMBERS, cmi_written(&writer), 0) >= 0;
 }
 
+/* The last page is one that is not full, and does not go out if one before it did not. */
 static void list_send(struct core *core, struct member *to)
 {
         struct cmi_members *page = &core->decoded.members;
@@ -310,13 +317,13 @@ static void list_send(struct core *core, struct member *to)
                 memcpy(entry->endpoints, member->endpoints, sizeof(entry->endpoints));
                 entry->n_endpoints = member->n_endpoints;
                 if (++page->n_members == CMI_MEMBERS_PAGE) {
-                        list_page_send(core, to, page);
+                        if (!list_page_send(core, to, page)) {
+                                return;
+                        }
                         page->n_members = 0;
                 }
         }
-        if (page->n_members > 0) {
-                list_page_send(core, to, page);
-        }
+        list_page_send(core, to, page);
 }
 
 /* No place is left for it. Of a process that was live it is no news that it was not before. */
@@ -356,6 +363,9 @@ void member_list_receive(struct core *core, struct cmi_time now, struct member *
                 }
                 memcpy(met->endpoints, entry->endpoints, sizeof(met->endpoints));
                 met->n_endpoints = entry->n_endpoints;
+        }
+        if (list->n_members < CMI_MEMBERS_PAGE) {
+                member->is_list_due = false;
         }
 }
 

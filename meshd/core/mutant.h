@@ -56,6 +56,7 @@
         X(WAIT_UNBOUNDED)          /* it ends when it is decided, however late that is */          \
         X(CANCEL_KEPT)             /* a wait whose client is gone stays */                         \
         X(ROOM_IGNORED)            /* a live node without a place here is none of our business */  \
+        X(LIST_UNASKED)            /* whom others count is none of our business, either */         \
         /* of messages between nodes */                                                            \
         X(POST_BEFORE_BEATS)       /* beats and operations wait for them */                        \
         X(POST_UNBOUNDED)          /* as many are under way as the link takes */                   \

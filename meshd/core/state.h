@@ -87,6 +87,7 @@ struct member {
         uint64_t clock_heard_ns; /* and when that came */
         uint64_t digest;
         uint64_t list_asked_ns;
+        bool is_list_due; /* asked for, and not told to the end since */
         uint64_t rtt_ns;
         uint64_t lag_ns;
 

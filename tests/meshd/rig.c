@@ -244,11 +244,23 @@ void rig_connect(struct rig *rig, uint32_t from, uint32_t to)
         core_connect(rig->nodes[from].core, rig->now, &endpoint);
 }
 
+static bool is_lost(const struct rig *rig, const struct rig_frame *frame)
+{
+        struct cmi_frame_header header;
+
+        if (rig->nodes[frame->to].cut_from & 1U << frame->from) {
+                return true;
+        }
+        return rig->nodes[frame->from].loses_lists &&
+               cmi_frame_header_decode(cmi_slice(frame->bytes, frame->header_len), &header) == 0 &&
+               header.type == CMI_FRAME_MEMBERS;
+}
+
 static void deliver(struct rig *rig, const struct rig_frame *frame)
 {
         struct rig_node *to = &rig->nodes[frame->to];
 
-        if (to->core && !to->is_deaf && !rig->nodes[frame->from].is_mute) {
+        if (to->core && !to->is_deaf && !rig->nodes[frame->from].is_mute && !is_lost(rig, frame)) {
                 core_receive(to->core, rig->now, frame->from,
                                 cmi_slice(frame->bytes, frame->header_len),
                                 cmi_slice(frame->bytes + frame->header_len, frame->body_len));

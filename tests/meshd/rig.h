@@ -32,6 +32,8 @@ struct rig_node {
         bool is_deaf;                /* frames to it vanish */
         bool is_mute;                /* frames from it vanish */
         bool is_full;                /* its links take nothing */
+        bool loses_lists;            /* frames from it with members vanish */
+        uint32_t cut_from;           /* bits of those whose frames to it vanish */
         uint32_t n_done;
         uint32_t n_answered;
         struct core_outcome outcome;

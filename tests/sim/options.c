@@ -132,6 +132,12 @@ void options_draw_posts(struct options *options, struct random *random)
         options->post_ns = options->lease_ns * PICK(random, 0, 0, 0, 1, 4) / 4 / options->n_nodes;
 }
 
+void options_draw_joiner(struct options *options, struct random *random)
+{
+        options->late_joiner =
+                        options->n_nodes > 2 ? (uint32_t)PICK(random, 0, 0, 0, 0, 0, 0, 0, 1) : 0;
+}
+
 /* As text */
 
 #define NUMBER(name)                                                                               \
@@ -169,6 +175,7 @@ static const struct {
                 NUMBER(uneven_starts),
                 NUMBER(uneven_lease),
                 NUMBER(uneven_room),
+                NUMBER(late_joiner),
                 NUMBER(n_addresses),
                 NUMBER(holds_max),
                 TIME(ttl),

@@ -39,6 +39,7 @@ struct options {
         uint32_t uneven_starts; /* it is drawn anew for each start */
         uint32_t uneven_lease;  /* all nodes restart with a lease that is this part; 0: never */
         uint32_t uneven_room;   /* nodes restart with room for too few members */
+        uint32_t late_joiner;   /* the last node comes later, and is told of one by others only */
         uint32_t n_users;       /* of sessions; 0: there are none */
         uint32_t n_addresses;   /* of each node; 0: one */
         uint32_t holds_max;     /* keys and tags that are held at a time; 0: more than there are */
@@ -115,6 +116,9 @@ void options_draw_uneven(struct options *options, struct random *random);
 
 /* And later than that. */
 void options_draw_posts(struct options *options, struct random *random);
+
+/* The latest of all. */
+void options_draw_joiner(struct options *options, struct random *random);
 
 /* Those that matter when acts are not drawn, one a line: "NAME VALUE". */
 void options_write(FILE *file, const struct options *options);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/sim/simulation.h"
 
+#include "tests/sim/joiner.h"
 #include "tests/sim/session.h"
 
 #include <stdio.h>
@@ -60,6 +61,7 @@ static void set_up(struct world *world, uint64_t seed)
         struct random uneven = chance(seed, 62);
         struct random posts = chance(seed, 63);
         struct random sessions = chance(seed, 64);
+        struct random joiner = chance(seed, 65);
 
         clean(world);
         world->seed = world->script ? world->script->seed : seed;
@@ -81,6 +83,7 @@ static void set_up(struct world *world, uint64_t seed)
                 options_draw_uneven(&world->options, &uneven);
                 options_draw_posts(&world->options, &posts);
                 session_options_draw(&world->options, &sessions);
+                options_draw_joiner(&world->options, &joiner);
         }
         if (world->adjust) {
                 world->adjust(&world->options);
@@ -95,8 +98,10 @@ static void set_up(struct world *world, uint64_t seed)
         for (uint32_t i = 0; i < world->options.n_nodes; i++) {
                 node_init(world, i);
         }
+        joiner_begin(world);
         for (uint32_t i = 0; i < world->options.n_nodes; i++) {
-                uint64_t late = random_below(&world->random, 3 * world->options.lease_ns);
+                uint64_t late = random_below(&world->random, 3 * world->options.lease_ns) +
+                                joiner_late_ns(world, i);
 
                 world_add(world, late, EVENT_START, i, 0, NULL);
                 world_add(world, late, EVENT_DISCOVER, i, 0, NULL);
