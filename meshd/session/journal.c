@@ -106,7 +106,7 @@ void journal_changed(void *context, const struct cmi_id *key, bool is_principal)
 {
         struct plane *plane = context;
 
-        if (is_marking(&plane->journal) && !(is_principal && JOURNAL_MUTANT(PRINCIPAL_UNWRITTEN))) {
+        if (is_marking(&plane->journal)) {
                 journal_mark(plane, key, is_principal);
         }
 }
@@ -191,6 +191,9 @@ static bool write_principal(struct plane *plane, struct cmi_time now, const stru
         struct disk_item item = {0};
         struct plane_write write = {.serial = mark->serial, .id = mark->id};
 
+        if (JOURNAL_MUTANT(PRINCIPAL_UNWRITTEN)) {
+                return true;
+        }
         if (store_principal(plane->store, now, &mark->id, &item.principal) == STORE_ABSENT) {
                 write.drops = 1u << DISK_COUNTS;
         } else {
