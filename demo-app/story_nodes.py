@@ -19,7 +19,7 @@ import tempfile
 import time
 import urllib.parse
 
-STEP_S = 15  # deadline of a step
+STEP_S = 45  # deadline of a step
 STOP_S = 5   # what a process has between SIGTERM and SIGKILL
 POLL_S = 0.02
 LOG_LINES = 15

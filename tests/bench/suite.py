@@ -19,7 +19,7 @@ from peers import Peers, die_with_parent
 NAMES = ['hit', 'session', 'load', 'latency', 'instructions', 'wait', 'rate', 'throughput', 'idle', 'memcached']
 NAMES_ON_REQUEST = ['scale', 'lab']
 RECEIVERS = [1, 3, 7]
-PROGRAM_S = 120
+PROGRAM_S = 180
 RATE = 100000
 REDIS_THROUGHPUT = {1: 6, 3: 5, 7: 2}
 REDIS_RATE = {1: 0.8, 3: 0.9, 7: 1.1}

@@ -24,7 +24,7 @@ WITNESS = os.path.join(PROGRAMS, 'bench_meshd')
 
 def bench(directory, name, *arguments):
     done = subprocess.run([os.path.join(PROGRAMS, 'bench_' + name), *arguments], capture_output=True, text=True,
-                          timeout=120, check=False, env=os.environ | {'TMPDIR': directory})
+                          timeout=200, check=False, env=os.environ | {'TMPDIR': directory})
     expect(done.returncode == 0, f'{name} {arguments}: {done.returncode} {done.stderr}')
     expect_equal(os.listdir(directory), [])
     return json.loads(done.stdout)
@@ -100,7 +100,7 @@ def measure_instructions(path):
         for name in ('tests', 'meshd', 'meshctl'):
             os.symlink(os.path.join(BUILD, name), os.path.join(directory, name))
         done = subprocess.run([sys.executable, '-B', SUITE, directory, '--quick', 'instructions'], capture_output=True,
-                              text=True, timeout=120, check=False, env=os.environ | {'PATH': path})
+                              text=True, timeout=200, check=False, env=os.environ | {'PATH': path})
         expect_equal((done.returncode, done.stderr), (0, 'measuring instructions\n'))
         return done.stdout
 

@@ -20,7 +20,7 @@ import time
 import pages
 import mesh
 
-DEADLINE_S = 40  # of one command
+DEADLINE_S = 90  # of one command
 PROGRAMS = ('meshd/meshd', 'meshctl/meshctl', 'demo-app/cachemesh-demo')
 # What bash says of a background job that was killed, whenever it notices.
 JOB_NOTICE = re.compile(r'^\S+: line \d+: +\d+ (Killed|Terminated)\b')

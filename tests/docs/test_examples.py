@@ -17,7 +17,7 @@ from mesh import expect, expect_equal, run  # noqa: E402 pylint: disable=wrong-i
 import session  # noqa: E402 pylint: disable=wrong-import-position
 
 README = 'README.md'
-DEADLINE_S = 30
+DEADLINE_S = 90
 FLAGS = ('-std=c99', '-D_POSIX_C_SOURCE=200809L', '-Wall', '-Wextra', '-Werror', '-O1')
 BLOCKS = [block for page in pages.markdown_pages() for block in pages.blocks(page, pages.read(page)) if block.language == 'c']
 

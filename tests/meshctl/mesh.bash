@@ -42,7 +42,7 @@ node() {
                 >>"$BATS_TEST_TMPDIR/$name.log" 2>&1 3>&- </dev/null &
         pids[$name]=$!
         if [ -z "$first" ]; then
-                ctl "$name" wait --for=peers=0 --timeout 20 -q
+                ctl "$name" wait --for=peers=0 --timeout 60 -q
                 first=$(address_of "$name")
         fi
 }
@@ -61,9 +61,9 @@ three() {
         node a
         node b
         node c
-        ctl a wait --for=peers=2 --timeout 20
+        ctl a wait --for=peers=2 --timeout 60
         [ "$status" -eq 0 ]
-        ctl a links --wait --check --timeout 20
+        ctl a links --wait --check --timeout 60
         [ "$status" -eq 0 ]
 }
 
@@ -77,9 +77,9 @@ slay() {
         unset "pids[$1]"
 }
 
-# until_true COMMAND...: again and again, up to 20 s; each try should block a little by itself
+# until_true COMMAND...: again and again, up to 60 s; each try should block a little by itself
 until_true() {
-        local end=$((SECONDS + 20))
+        local end=$((SECONDS + 60))
 
         until "$@"; do
                 [ $SECONDS -lt $end ] || return 1
