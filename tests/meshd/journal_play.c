@@ -324,11 +324,27 @@ static void break_disk(struct play *play)
         play->disk.is_broken = !play->disk.is_broken;
 }
 
+/* Counts are few, and hit as often as all else. Return: NULL: there is nothing. */
+static struct paper_item *draw_item(struct play *play)
+{
+        uint32_t first = draw(play, PAPER_ITEMS_MAX);
+        bool is_counts = draw(play, 2) == 0;
+
+        for (uint32_t i = 0; i < PAPER_ITEMS_MAX; i++) {
+                struct paper_item *item = &play->disk.items[(first + i) % PAPER_ITEMS_MAX];
+
+                if (item->kind != DISK_NONE && (item->kind == DISK_COUNTS) == is_counts) {
+                        return item;
+                }
+        }
+        return NULL;
+}
+
 static void damage(struct play *play)
 {
-        struct paper_item *item = &play->disk.items[draw(play, PAPER_ITEMS_MAX)];
+        struct paper_item *item = draw_item(play);
 
-        if (item->kind == DISK_NONE) {
+        if (!item) {
                 return;
         }
         item->value[draw(play, (uint32_t)item->len)] ^= (uint8_t)(1 + draw(play, 255));
