@@ -45,8 +45,7 @@ static void reply_ended(struct plane *plane, const struct asked *asked, bool is_
                         PLANE_MUTANT(OTHERS_FORGOTTEN)) {
                 reply_done(plane, asked);
         } else {
-                reply_outcome(plane, asked, CMI_E_UNCONFIRMED,
-                                "ended on this node; this version does not tell the others");
+                reply_ended_here(plane, asked);
         }
 }
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Answers that wait for the disk. What ends a session is told when no restart can undo it: its
- * tombstone, or the counts, are committed. Likewise a new id, for which the old one has to be dead,
- * and what was to be saved on the disk. While all is written anew, or when the disk is broken,
- * nobody knows what is on it: who waits is told that it was done, and may not last.
+ * tombstone, or the counts, are committed; so is what is told as unconfirmed only because other
+ * nodes may know the session. Likewise a new id, for which the old one has to be dead, and what was
+ * to be saved on the disk. While all is written anew, or when the disk is broken, nobody knows what
+ * is on it: who waits is told that it was done, and may not last.
  */
 #include "meshd/session/plane_state.h"
 
@@ -36,13 +37,13 @@ static uint64_t mark_all(struct plane *plane, const struct cmi_session_request *
 
 static const char unwritten[] = "it is done, but not on the disk: a restart of meshd may undo it";
 
-static void tell_unwritten(struct plane *plane, const struct plane_caller *caller)
+static void tell_unwritten(struct plane *plane, const struct plane_caller *caller, uint64_t verb)
 {
         struct cmi_session_answer answer = {.outcome = CMI_E_UNCONFIRMED};
 
         memcpy(answer.text, unwritten, sizeof(unwritten));
         plane->journal.counters.n_unwritten++;
-        plane->counters.n_unconfirmed++;
+        reply_count(plane, verb, answer.outcome);
         plane->sink.answer(plane->sink.context, caller, &answer);
 }
 
@@ -61,14 +62,14 @@ bool held_take(struct plane *plane, const struct asked *asked,
         uint64_t left_ms = plane_patience_ms(request);
         struct held *held;
 
-        if (answer->outcome != 0 || journal->state == PLANE_DISK_NONE || !is_to_be_safe(request)) {
+        if (journal->state == PLANE_DISK_NONE || !is_to_be_safe(request)) {
                 return false;
         }
         held = journal->state == PLANE_DISK_BROKEN || journal->counters.n_held >= HELD_MAX
                                ? NULL
                                : plane_alloc(plane, sizeof(*held));
         if (!held) {
-                tell_unwritten(plane, asked->caller);
+                tell_unwritten(plane, asked->caller, request->verb);
                 return true;
         }
         left_ms -= asked->waited_ms < left_ms ? asked->waited_ms : left_ms;
@@ -103,7 +104,7 @@ static struct held *drop(struct plane *plane, struct held *before, struct held *
 
 static void tell_done(struct plane *plane, const struct held *held)
 {
-        plane->counters.n_done[held->verb]++;
+        reply_count(plane, held->verb, held->answer.outcome);
         plane->sink.answer(plane->sink.context, &held->caller, &held->answer);
 }
 
@@ -125,7 +126,7 @@ void held_run(struct plane *plane, struct cmi_time now)
                 if (is_safe) {
                         tell_done(plane, held);
                 } else if (is_lost) {
-                        tell_unwritten(plane, &held->caller);
+                        tell_unwritten(plane, &held->caller, held->verb);
                 } else {
                         before = held;
                         held = held->next;

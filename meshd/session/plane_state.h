@@ -237,7 +237,7 @@ bool journal_is_due(const struct plane *plane);
 uint64_t journal_mark(struct plane *plane, const struct cmi_id *id, bool is_principal);
 
 /* held.c: who waits for it */
-/* Does this answer wait for the disk? Then it is given later. */
+/* Does this answer to what is done wait for the disk? Then it is given later. */
 bool held_take(struct plane *plane, const struct asked *asked,
                 const struct cmi_session_answer *answer);
 /* Those whose changes are committed; those whose time is over. */
@@ -252,6 +252,10 @@ void reply_outcome(
                 struct plane *plane, const struct asked *asked, int64_t outcome, const char *text);
 /* 0: it is done. */
 void reply_done(struct plane *plane, const struct asked *asked);
+/* What is known here has ended; nobody says so of the other nodes. */
+void reply_ended_here(struct plane *plane, const struct asked *asked);
+/* One more answer to this verb. */
+void reply_count(struct plane *plane, uint64_t verb, int64_t outcome);
 /* What the store refuses for its own reasons. */
 void reply_refused(struct plane *plane, const struct asked *asked, int r);
 /* So much waits, or may, of whom @whose says. */

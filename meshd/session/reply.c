@@ -174,13 +174,13 @@ void reply_found_room(struct plane *plane, const struct asked *asked)
 
 /* Answers */
 
-static void count(struct plane *plane, const struct asked *asked, int64_t outcome)
+void reply_count(struct plane *plane, uint64_t verb, int64_t outcome)
 {
         struct plane_counters *counters = &plane->counters;
 
         switch (outcome) {
         case 0:
-                counters->n_done[asked->request->verb]++;
+                counters->n_done[verb]++;
                 break;
         case CMI_CONFLICT:
                 counters->n_conflict++;
@@ -209,13 +209,19 @@ static void count(struct plane *plane, const struct asked *asked, int64_t outcom
         }
 }
 
-void reply(struct plane *plane, const struct asked *asked, const struct cmi_session_answer *answer)
+static void give(struct plane *plane, const struct asked *asked,
+                const struct cmi_session_answer *answer, bool is_done)
 {
-        if (held_take(plane, asked, answer)) {
+        if (is_done && held_take(plane, asked, answer)) {
                 return;
         }
-        count(plane, asked, answer->outcome);
+        reply_count(plane, asked->request->verb, answer->outcome);
         plane->sink.answer(plane->sink.context, asked->caller, answer);
+}
+
+void reply(struct plane *plane, const struct asked *asked, const struct cmi_session_answer *answer)
+{
+        give(plane, asked, answer, answer->outcome == 0);
 }
 
 void reply_outcome(
@@ -241,6 +247,15 @@ void reply_done(struct plane *plane, const struct asked *asked)
         const struct cmi_session_answer answer = {.n_copies = copies_of(asked)};
 
         reply(plane, asked, &answer);
+}
+
+void reply_ended_here(struct plane *plane, const struct asked *asked)
+{
+        struct cmi_session_answer answer = {.outcome = CMI_E_UNCONFIRMED};
+        struct text text = {answer.text, sizeof(answer.text)};
+
+        add(&text, "ended on this node; this version does not tell the others");
+        give(plane, asked, &answer, true);
 }
 
 void reply_refused(struct plane *plane, const struct asked *asked, int r)

@@ -183,6 +183,27 @@ static void who_logs_out_everywhere_waits_too(void)
         END;
 }
 
+static void who_is_told_that_others_may_know_it_waits_too(void)
+{
+        struct cmi_session_request create;
+
+        BEGIN;
+        rig.has_others = true;
+        create = plane_rig_create(&rig, 1, "one");
+        create.principal = (struct cmi_id){{9}};
+        g_assert_cmpint(SENT(create), ==, 0);
+        commit(&rig);
+        g_assert_cmpint(SENT(plane_rig_principal(&rig, 9)), ==, WAITS);
+        g_assert_cmpint(SENT(plane_rig_destroy(&rig, 2)), ==, WAITS);
+        commit(&rig);
+        g_assert_cmpuint(rig.n_answers, ==, 3);
+        g_assert_cmpint(rig.answer.outcome, ==, CMI_E_UNCONFIRMED);
+        g_assert_true(g_str_has_prefix(rig.answer.text, "ended on this node"));
+        start_again(&rig);
+        g_assert_cmpint(SENT(plane_rig_get(1)), ==, CMI_GONE);
+        END;
+}
+
 static void a_save_waits_if_it_is_to_be_on_the_disk(void)
 {
         struct cmi_session_request save;
@@ -396,6 +417,7 @@ int main(int argc, char **argv)
         CASE(a_logout_is_told_when_it_is_safe);
         CASE(a_logout_that_was_not_told_may_be_undone);
         CASE(who_logs_out_everywhere_waits_too);
+        CASE(who_is_told_that_others_may_know_it_waits_too);
         CASE(a_save_waits_if_it_is_to_be_on_the_disk);
         CASE(a_repeated_logout_waits_as_the_first_one);
         CASE(a_slow_disk_is_waited_for_until_the_deadline);
