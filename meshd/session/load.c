@@ -98,7 +98,8 @@ static int load_record(struct plane *plane, struct cmi_time now, const struct di
         return differ(plane, &session->key, false, PLANE_LOAD_OVER);
 }
 
-static void bury(struct plane *plane, struct cmi_time now, const struct cmi_id *key)
+/* Return: as store_merge(). */
+static int bury(struct plane *plane, struct cmi_time now, const struct cmi_id *key)
 {
         const struct cmi_tombstone tombstone = {
                         .key = *key,
@@ -107,19 +108,32 @@ static void bury(struct plane *plane, struct cmi_time now, const struct cmi_id *
         };
         const struct store_change change = {.way = STORE_TOMBSTONE, .tombstone = &tombstone};
 
-        store_merge(plane->store, now, &change, NULL);
+        return store_merge(plane->store, now, &change, NULL);
+}
+
+/* As if somebody else had raised them: a logout of our own would be refused where room is short. */
+static int end_all(struct plane *plane, struct cmi_time now, const struct cmi_id *principal)
+{
+        const struct cmi_principal counts = {
+                        .principal = *principal,
+                        .n_counts = 1,
+                        .counts = {{plane->options.node_id, plane_utc_ms(now),
+                                        plane_utc_ms(now) + plane_life_max_ms(plane)}},
+        };
+        const struct store_change change = {.way = STORE_PRINCIPAL, .principal = &counts};
+
+        return JOURNAL_MUTANT(COUNTS_DROPPED) ? 0 : store_merge(plane->store, now, &change, NULL);
 }
 
 static int load_damaged(struct plane *plane, struct cmi_time now, enum disk_kind kind,
                 const struct cmi_id *id)
 {
-        struct cmi_principal counts;
+        int r = kind == DISK_DEAD     ? bury(plane, now, id)
+                : kind == DISK_COUNTS ? end_all(plane, now, id)
+                                      : 0;
 
-        if (kind == DISK_DEAD) {
-                bury(plane, now, id);
-        } else if (kind == DISK_COUNTS && !JOURNAL_MUTANT(COUNTS_DROPPED)) {
-                store_principal_raise(
-                                plane->store, now, id, &plane->options.node_id, false, &counts);
+        if (store_is_full(r)) {
+                return PLANE_LOAD_FULL; /* nothing that is unknown is taken then */
         }
         return differ(plane, id, kind == DISK_COUNTS, PLANE_LOAD_DAMAGED);
 }

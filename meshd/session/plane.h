@@ -247,7 +247,7 @@ enum plane_loaded {
         PLANE_LOADED = 0,
         PLANE_LOAD_OVER,    /* it has ended since, or its end is further than any may be */
         PLANE_LOAD_DAMAGED, /* a sum, a version or a limit; nothing of it is alive here */
-        PLANE_LOAD_FULL,    /* a budget is smaller than it was; it stays on the disk */
+        PLANE_LOAD_FULL,    /* no room: it stays on the disk until all is written anew */
 };
 
 /**

@@ -392,6 +392,39 @@ static void a_smaller_memory_leaves_on_the_disk_what_it_cannot_hold(void)
         END;
 }
 
+/* However many there are: a logout of this node's own is refused when others are this many. */
+static void damaged_counts_end_the_sessions_though_room_is_short(void)
+{
+        struct cmi_session_request create;
+        const struct paper_item *item;
+        struct cmi_id principal = {{9}};
+
+        BEGIN;
+        create = plane_rig_create(&rig, 1, "one");
+        create.principal = principal;
+        g_assert_cmpint(SENT(create), ==, 0);
+        commit(&rig);
+        restart(&rig);
+        for (int i = 0; i < 20000; i++) {
+                struct cmi_id other = {{(uint8_t)i, (uint8_t)(i >> 8), 1}};
+                int r = plane_load(
+                                rig.plane, rig.now, DISK_COUNTS, &other, cmi_slice_str("damaged"));
+
+                g_assert_true(r == PLANE_LOAD_DAMAGED || r == PLANE_LOAD_FULL);
+                if (i == 2000) {
+                        plane_load(rig.plane, rig.now, DISK_COUNTS, &principal,
+                                        cmi_slice_str("damaged"));
+                }
+        }
+        item = paper_disk_find(&disk, DISK_RECORD, &create.key);
+        g_assert_cmpint(plane_load(rig.plane, rig.now, DISK_RECORD, &item->id,
+                                        cmi_slice(item->value, item->len)),
+                        !=, PLANE_LOADED);
+        plane_loaded(rig.plane, rig.now);
+        g_assert_cmpint(SENT(plane_rig_get(1)), ==, CMI_GONE);
+        END;
+}
+
 static void each_allocation_may_fail(void)
 {
         for (uint64_t n = 1; n < 4; n++) {
@@ -430,6 +463,7 @@ int main(int argc, char **argv)
         CASE(a_clock_that_was_set_back_makes_nothing_live_longer);
         CASE(a_use_is_written_once_in_an_interval);
         CASE(a_smaller_memory_leaves_on_the_disk_what_it_cannot_hold);
+        CASE(damaged_counts_end_the_sessions_though_room_is_short);
         CASE(each_allocation_may_fail);
         return g_test_run();
 }
