@@ -60,10 +60,10 @@ static void begin_rewrite(struct journal *journal)
 static void overflow(struct journal *journal)
 {
         journal->n_marks = 0;
-        if (journal->state != PLANE_DISK_LOADING && !JOURNAL_MUTANT(OVERFLOW_UNWRITTEN)) {
+        if (journal->state == PLANE_DISK_LOADING) {
+                journal->is_overflown = true;
+        } else if (!JOURNAL_MUTANT(OVERFLOW_UNWRITTEN)) {
                 begin_rewrite(journal);
-        } else {
-                journal->rewrite.sweep_serial = 1; /* once all is loaded */
         }
 }
 

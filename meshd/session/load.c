@@ -186,7 +186,7 @@ void plane_loaded(struct plane *plane, struct cmi_time now)
         }
         journal->pass = journal->pass_found + 1;
         journal->state = PLANE_DISK_WORKS;
-        if (journal->rewrite.sweep_serial != 0) { /* too much was not as on the disk */
+        if (journal->is_overflown) { /* too much was not as on the disk */
                 plane_disk_broken(plane, now);
                 plane_disk_mended(plane, now);
         }

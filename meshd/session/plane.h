@@ -142,7 +142,7 @@ struct plane_event {
  * record or a tombstone: putting one and dropping the other is one step of the disk.
  */
 struct plane_write {
-        uint64_t serial; /* grows; committed are all up to one */
+        uint64_t serial; /* grows; committed are all up to one. 0: of all that is written anew */
         struct cmi_id id;
         uint32_t drops;         /* 1 << enum disk_kind, or several: what goes */
         enum disk_kind put;     /* DISK_NONE: nothing */

@@ -112,6 +112,7 @@ struct journal {
         uint64_t serial, committed;
         uint64_t pass, pass_found;
         bool is_refused;     /* there was no room for the last one */
+        bool is_overflown;   /* while loading: all is to be written anew then */
         bool is_loading_one; /* what is told as changed is as the disk has it */
         struct rewrite rewrite;
         struct held *first, *last;
