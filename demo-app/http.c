@@ -60,9 +60,13 @@ static bool is_own_host(const char *host)
         return false;
 }
 
-static bool is_own_origin(const char *origin, const char *host)
+/* A browser that sends the cookie over TLS only knows the pages by that. */
+static bool is_own_origin(const struct app *app, const char *origin, const char *host)
 {
-        return !origin || (strncmp(origin, "http://", 7) == 0 && strcmp(origin + 7, host) == 0);
+        const char *scheme = app->is_cookie_secure ? "https://" : "http://";
+        size_t n = strlen(scheme);
+
+        return !origin || (strncmp(origin, scheme, n) == 0 && strcmp(origin + n, host) == 0);
 }
 
 static bool is_form(const char *type)
@@ -72,7 +76,8 @@ static bool is_form(const char *type)
         return type && strncasecmp(type, form, sizeof(form) - 1) == 0;
 }
 
-static void check_headers(struct exchange *exchange, struct MHD_Connection *connection)
+static void check_headers(
+                struct exchange *exchange, const struct app *app, struct MHD_Connection *connection)
 {
         const char *host = header(connection, "Host");
         const char *length = header(connection, "Content-Length");
@@ -81,7 +86,7 @@ static void check_headers(struct exchange *exchange, struct MHD_Connection *conn
                 refuse(exchange, MHD_HTTP_MISDIRECTED_REQUEST,
                                 "This app answers to 127.0.0.1 and localhost only.");
         } else if (exchange->request.is_post &&
-                        !is_own_origin(header(connection, "Origin"), host)) {
+                        !is_own_origin(app, header(connection, "Origin"), host)) {
                 refuse(exchange, MHD_HTTP_FORBIDDEN,
                                 "A page from elsewhere may not change anything.");
         } else if (exchange->request.is_post && !is_form(header(connection, "Content-Type"))) {
@@ -165,8 +170,8 @@ static void read_cookies(struct exchange *exchange, struct MHD_Connection *conne
         }
 }
 
-static struct exchange *exchange_new(
-                struct MHD_Connection *connection, const char *url, const char *method)
+static struct exchange *exchange_new(const struct app *app, struct MHD_Connection *connection,
+                const char *url, const char *method)
 {
         struct exchange *exchange = calloc(1, sizeof(*exchange));
         const char *notice =
@@ -183,7 +188,7 @@ static struct exchange *exchange_new(
         }
         read_cookies(exchange, connection);
         check_method(exchange, method);
-        check_headers(exchange, connection);
+        check_headers(exchange, app, connection);
         if (exchange->request.is_post && !exchange->refusal) {
                 exchange->form = MHD_create_post_processor(connection, 1024, read_field, exchange);
                 return exchange->form ? exchange : exchange_free(exchange);
@@ -285,7 +290,7 @@ static enum MHD_Result handle(void *userdata, struct MHD_Connection *connection,
         struct exchange *exchange = *context;
 
         if (!exchange) {
-                *context = exchange = exchange_new(connection, url, method);
+                *context = exchange = exchange_new(http->app, connection, url, method);
                 if (!exchange) {
                         return MHD_NO;
                 }

@@ -281,6 +281,24 @@ static void pages_from_elsewhere_change_nothing(struct fixture *f, const void *u
         assert_raw(f, "GET / HTTP/1.1\r\nHost: localhost:1234\r\nConnection: close\r\n\r\n", 200);
 }
 
+static void behind_a_proxy_with_tls_its_pages_are_not_from_elsewhere(
+                struct fixture *f, const void *unused)
+{
+        f->app.is_cookie_secure = true;
+        assert_raw(f,
+                        "POST /api/people HTTP/1.1\r\n" COMMON FORM
+                        "Origin: https://127.0.0.1\r\nContent-Length: 6\r\n\r\nname=x",
+                        200);
+        assert_raw(f,
+                        "POST /api/people HTTP/1.1\r\n" COMMON FORM
+                        "Origin: http://127.0.0.1\r\nContent-Length: 6\r\n\r\nname=y",
+                        403);
+        assert_raw(f,
+                        "POST /api/people HTTP/1.1\r\n" COMMON FORM
+                        "Origin: https://evil.example\r\nContent-Length: 6\r\n\r\nname=y",
+                        403);
+}
+
 static void without_logins_there_is_nothing_to_log_in_to(struct fixture *f, const void *unused)
 {
         static const char text[] = "GET /people/anna HTTP/1.1\r\n" COMMON
@@ -397,6 +415,7 @@ int main(int argc, char **argv)
         ADD(a_body_without_end_is_cut_off);
         ADD(only_forms_are_read);
         ADD(pages_from_elsewhere_change_nothing);
+        ADD(behind_a_proxy_with_tls_its_pages_are_not_from_elsewhere);
         ADD(without_logins_there_is_nothing_to_log_in_to);
         ADD(addresses_that_are_too_long_are_refused);
         ADD(garbage_harms_nobody_else);
