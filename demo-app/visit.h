@@ -42,7 +42,7 @@ struct visit {
  */
 int visit_begin(struct visit *ret_visit, const char *person, const char *node, uint64_t now_ms);
 
-/* Whether a form brought the visit's token; takes as long whatever it brought. */
+/* Whether a form brought the visit's token; of one as long as that, the time tells nothing. */
 bool visit_has_token(const struct visit *visit, const char *token);
 
 /* Returns the length; @ret_packed is no text that ends with a NUL. */
