@@ -136,9 +136,9 @@ void ending_principal(struct plane *plane, const struct asked *asked)
         }
         /* As if alone: a count of somebody without sessions here ends something only at others, who
          * are not told of it, and would take room of logouts for days. Once others keep copies
-         * it has to be counted. */
+         * it has to be counted. So it is where the disk has sessions that found no room here. */
         r = store_principal_raise(plane->store, asked->now, &request->principal,
-                        &plane->options.node_id, true, &counts);
+                        &plane->options.node_id, plane_disk_status(plane).n_unloaded == 0, &counts);
         if (r < 0 || store_is_full(r)) {
                 reply_refused(plane, asked, r);
                 return;

@@ -392,6 +392,33 @@ static void a_smaller_memory_leaves_on_the_disk_what_it_cannot_hold(void)
         END;
 }
 
+static void who_logs_out_everywhere_ends_what_was_left_on_the_disk(void)
+{
+        static char text[30000];
+
+        memset(text, 'x', sizeof(text) - 1);
+        BEGIN;
+        for (uint32_t i = 0; i < 4; i++) {
+                struct cmi_session_request create = plane_rig_create(&rig, i, text);
+
+                create.principal = (struct cmi_id){{i < 2 ? 8 : 9}};
+                g_assert_cmpint(SENT(create), ==, 0);
+        }
+        commit(&rig);
+        rig.options.store.record_bytes = STORE_MEMORY_MIN;
+        start_again(&rig);
+        g_assert_cmpuint(plane_disk_status(rig.plane).n_unloaded, ==, 2);
+        g_assert_cmpint(SENT(plane_rig_principal(&rig, 9)), ==, WAITS);
+        commit(&rig);
+        g_assert_cmpint(rig.answer.outcome, ==, 0);
+        rig.options.store.record_bytes = 4u << 20;
+        start_again(&rig);
+        g_assert_cmpint(SENT(plane_rig_get(0)), ==, 0);
+        g_assert_cmpint(SENT(plane_rig_get(2)), ==, CMI_GONE);
+        g_assert_cmpint(SENT(plane_rig_get(3)), ==, CMI_GONE);
+        END;
+}
+
 /* However many there are: a logout of this node's own is refused when others are this many. */
 static void damaged_counts_end_the_sessions_though_room_is_short(void)
 {
@@ -463,6 +490,7 @@ int main(int argc, char **argv)
         CASE(a_clock_that_was_set_back_makes_nothing_live_longer);
         CASE(a_use_is_written_once_in_an_interval);
         CASE(a_smaller_memory_leaves_on_the_disk_what_it_cannot_hold);
+        CASE(who_logs_out_everywhere_ends_what_was_left_on_the_disk);
         CASE(damaged_counts_end_the_sessions_though_room_is_short);
         CASE(each_allocation_may_fail);
         return g_test_run();
