@@ -66,9 +66,18 @@ struct cmi_slice disk_item_write(uint8_t *buffer, enum disk_kind kind, const str
         return cmi_slice(buffer, DISK_ITEM_FIXED + len);
 }
 
+static bool is_whole(struct cmi_slice value)
+{
+        const uint8_t *bytes = value.data;
+
+        return value.len > DISK_ITEM_FIXED && value.len <= DISK_ITEM_MAX &&
+               (get(bytes, 8) == cmi_session_sum(cmi_slice(bytes + 8, value.len - 8)) ||
+                               JOURNAL_MUTANT(SUM_UNCHECKED));
+}
+
 uint64_t disk_item_pass(struct cmi_slice value)
 {
-        return value.len < DISK_ITEM_FIXED ? 0 : get((const uint8_t *)value.data + 8, 8);
+        return is_whole(value) ? get((const uint8_t *)value.data + 8, 8) : 0;
 }
 
 static int read_record(struct cmi_slice body, const struct cmi_id *id, struct disk_item *ret_item)
@@ -105,14 +114,11 @@ int disk_item_read(enum disk_kind kind, const struct cmi_id *id, struct cmi_slic
         const uint8_t *bytes = value.data;
         struct cmi_slice body;
 
-        *ret_item = (struct disk_item){.pass = disk_item_pass(value)};
-        if (value.len <= DISK_ITEM_FIXED || value.len > DISK_ITEM_MAX) {
+        *ret_item = (struct disk_item){0};
+        if (!is_whole(value)) {
                 return -EBADMSG;
         }
-        if (get(bytes, 8) != cmi_session_sum(cmi_slice(bytes + 8, value.len - 8)) &&
-                        !JOURNAL_MUTANT(SUM_UNCHECKED)) {
-                return -EBADMSG;
-        }
+        ret_item->pass = get(bytes + 8, 8);
         body = cmi_slice(bytes + DISK_ITEM_FIXED, value.len - DISK_ITEM_FIXED);
         return kind == DISK_RECORD ? read_record(body, id, ret_item)
                                    : read_message(body, kind, id, ret_item);

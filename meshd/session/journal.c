@@ -50,7 +50,9 @@ bool journal_is_loading(const struct plane *plane)
 static void begin_rewrite(struct journal *journal)
 {
         journal->state = PLANE_DISK_BEHIND;
-        journal->pass++;
+        journal->pass = (journal->pass > journal->pass_found ? journal->pass
+                                                             : journal->pass_found) +
+                        1;
         journal->rewrite = (struct rewrite){.at = disk_order[0], .cursor = {.last = {{0}}}};
         memset(journal->rewrite.cursor.last.bytes, 0xff, sizeof(journal->rewrite.cursor.last));
         journal->counters.n_rewrites++;

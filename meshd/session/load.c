@@ -111,17 +111,22 @@ static int bury(struct plane *plane, struct cmi_time now, const struct cmi_id *k
         return store_merge(plane->store, now, &change, NULL);
 }
 
-/* As if somebody else had raised them: a logout of our own would be refused where room is short. */
+/*
+ * As if somebody else had raised them: a logout of our own would be refused where room is short,
+ * and how high our own count was is not known any more. That of nobody else is higher in each
+ * process.
+ */
 static int end_all(struct plane *plane, struct cmi_time now, const struct cmi_id *principal)
 {
-        const struct cmi_principal counts = {
+        struct cmi_principal counts = {
                         .principal = *principal,
                         .n_counts = 1,
-                        .counts = {{plane->options.node_id, plane_utc_ms(now),
+                        .counts = {{plane->options.node_id, plane->options.incarnation,
                                         plane_utc_ms(now) + plane_life_max_ms(plane)}},
         };
         const struct store_change change = {.way = STORE_PRINCIPAL, .principal = &counts};
 
+        counts.counts[0].node.bytes[0] ^= 0xff;
         return JOURNAL_MUTANT(COUNTS_DROPPED) ? 0 : store_merge(plane->store, now, &change, NULL);
 }
 
