@@ -60,5 +60,5 @@ struct cmi_slice disk_item_write(
 int disk_item_read(enum disk_kind kind, const struct cmi_id *id, struct cmi_slice value,
                 struct disk_item *ret_item);
 
-/* In which pass it was put; 0: it is too short to be an item. */
+/* In which pass it was put; 0: it is damaged. */
 uint64_t disk_item_pass(struct cmi_slice value);

@@ -79,6 +79,44 @@ static bool end_idle(struct plane *plane, struct cmi_time now, const struct cmi_
         return store_merge(plane->store, now, &change, NULL) == STORE_STORED;
 }
 
+/* How often this node has ended all of theirs, as far as is known here. */
+static uint64_t count_known(struct plane *plane, struct cmi_time now, const struct cmi_id *hash)
+{
+        struct cmi_principal known = {0};
+
+        if (store_principal(plane->store, now, hash, &known) == STORE_ABSENT) {
+                return 0;
+        }
+        for (uint32_t i = 0; i < known.n_counts; i++) {
+                if (cmi_id_equal(&known.counts[i].node, &plane->options.node_id)) {
+                        return known.counts[i].count;
+                }
+        }
+        return 0;
+}
+
+/*
+ * A session says under which count it was made. The disk may have lost that one, as when it was
+ * broken; then the next could be no higher where the clock was set back, and would end nothing.
+ */
+static void learn_count(struct plane *plane, struct cmi_time now, const struct cmi_session *session)
+{
+        struct cmi_principal counts = {.principal = session->principal, .n_counts = 1};
+        const struct store_change change = {.way = STORE_PRINCIPAL, .principal = &counts};
+
+        for (uint32_t i = 0; i < session->n_vector; i++) {
+                const struct cmi_session_count *made_under = &session->vector[i];
+
+                if (cmi_id_equal(&made_under->node, &plane->options.node_id) &&
+                                made_under->count > count_known(plane, now, &session->principal)) {
+                        counts.counts[0] = (struct cmi_principal_count){made_under->node,
+                                        made_under->count,
+                                        plane_utc_ms(now) + plane_life_max_ms(plane)};
+                        store_merge(plane->store, now, &change, NULL);
+                }
+        }
+}
+
 static int load_record(struct plane *plane, struct cmi_time now, const struct disk_item *item)
 {
         const struct cmi_session *session = &item->session;
@@ -92,10 +130,13 @@ static int load_record(struct plane *plane, struct cmi_time now, const struct di
         if (store_is_full(r)) {
                 return PLANE_LOAD_FULL;
         }
-        if ((r == STORE_STORED || r == STORE_SAME) && !end_idle(plane, now, &session->key)) {
-                return PLANE_LOADED;
+        if (r != STORE_STORED && r != STORE_SAME) {
+                return differ(plane, &session->key, false, PLANE_LOAD_OVER);
         }
-        return differ(plane, &session->key, false, PLANE_LOAD_OVER);
+        learn_count(plane, now, session);
+        return end_idle(plane, now, &session->key)
+                               ? differ(plane, &session->key, false, PLANE_LOAD_OVER)
+                               : PLANE_LOADED;
 }
 
 /* Return: as store_merge(). */

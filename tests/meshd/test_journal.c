@@ -419,6 +419,50 @@ static void who_logs_out_everywhere_ends_what_was_left_on_the_disk(void)
         END;
 }
 
+/* Sessions of principal 9, in one instant: 1, then it ended all of them, then 2. */
+static struct paper_item *two_sessions_and_counts(struct plane_rig *rig)
+{
+        static const struct cmi_id principal = {{9}};
+
+        for (uint32_t key = 1; key <= 2; key++) {
+                struct cmi_session_request create = plane_rig_create(rig, key, "content");
+
+                create.principal = principal;
+                g_assert_cmpint(send_request(rig, create), ==, 0);
+                if (key == 1) {
+                        send_request(rig, plane_rig_principal(rig, 9));
+                }
+                commit(rig);
+        }
+        return paper_disk_find(&disk, DISK_COUNTS, &principal);
+}
+
+static void damaged_counts_end_the_sessions_though_the_clock_stands(void)
+{
+        BEGIN;
+        two_sessions_and_counts(&rig)->value[20] ^= 1;
+        start_again(&rig);
+        g_assert_cmpint(SENT(plane_rig_get(2)), ==, CMI_GONE);
+        END;
+}
+
+static void a_session_tells_the_count_that_the_disk_has_lost(void)
+{
+        struct paper_item *counts;
+
+        BEGIN;
+        counts = two_sessions_and_counts(&rig);
+        counts->kind = DISK_NONE;
+        g_clear_pointer(&counts->value, free);
+        start_again(&rig);
+        g_assert_cmpint(SENT(plane_rig_get(2)), ==, 0);
+        g_assert_cmpint(SENT(plane_rig_principal(&rig, 9)), ==, WAITS);
+        commit(&rig);
+        g_assert_cmpint(rig.answer.outcome, ==, 0);
+        g_assert_cmpint(SENT(plane_rig_get(2)), ==, CMI_GONE);
+        END;
+}
+
 /* However many there are: a logout of this node's own is refused when others are this many. */
 static void damaged_counts_end_the_sessions_though_room_is_short(void)
 {
@@ -491,6 +535,8 @@ int main(int argc, char **argv)
         CASE(a_use_is_written_once_in_an_interval);
         CASE(a_smaller_memory_leaves_on_the_disk_what_it_cannot_hold);
         CASE(who_logs_out_everywhere_ends_what_was_left_on_the_disk);
+        CASE(damaged_counts_end_the_sessions_though_the_clock_stands);
+        CASE(a_session_tells_the_count_that_the_disk_has_lost);
         CASE(damaged_counts_end_the_sessions_though_room_is_short);
         CASE(each_allocation_may_fail);
         return g_test_run();
