@@ -459,15 +459,21 @@ int daemon_start(struct daemon *daemon, const struct config *config, struct faul
 static void drain(struct daemon *daemon)
 {
         const struct local *local = &daemon->local;
-        uint64_t end_ns = clock_read_ns(CLOCK_MONOTONIC) + cmi_ms(DAEMON_DRAIN_MS);
-        uint64_t before;
+        uint64_t begin_ns = clock_read_ns(CLOCK_MONOTONIC);
+        uint64_t before, max_ms;
 
         do {
                 before = local->counters.bytes_in + local->counters.requests;
                 loop_turn(&daemon->loop, 1);
+                max_ms = local->n_ended > 0 ? DAEMON_ENDED_MS : DAEMON_DRAIN_MS;
         } while ((local->counters.bytes_in + local->counters.requests != before ||
                                  local->n_held > 0 || local->n_ended > 0) &&
-                        clock_read_ns(CLOCK_MONOTONIC) < end_ns);
+                        clock_read_ns(CLOCK_MONOTONIC) - begin_ns < cmi_ms(max_ms));
+        if (local->n_ended > 0) {
+                logger(LOGGER_WARNING, "meshd.undrained",
+                                L_TEXT("msg", "not all that ended apps had sent was published"),
+                                L_UINT("apps", local->n_ended));
+        }
 }
 
 static void flush(struct daemon *daemon)

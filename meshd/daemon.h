@@ -19,7 +19,8 @@
 #include "meshd/options/config.h"
 
 #define DAEMON_SIGNALS 3
-#define DAEMON_DRAIN_MS 200  /* for what apps have sent to be read, at a clean end */
+#define DAEMON_DRAIN_MS 1000 /* for what apps have sent to be read, at a clean end */
+#define DAEMON_ENDED_MS 5000 /* likewise, while some of it is of apps that have ended */
 #define DAEMON_FLUSH_MS 1000 /* for others to acknowledge, at a clean end */
 #define DAEMON_LINGER_MS 200 /* for the goodbye to leave */
 
